@@ -31,7 +31,11 @@ impl<T: Copy + Into<u64>> Untrusted<T> {
     pub fn at_most(self, limit: usize) -> Result<usize, DecodeError> {
         let found: u64 = self.value.into();
         usize::try_from(found).ok().filter(|value| *value <= limit).ok_or_else(|| {
-            DecodeError::new(self.offset, self.field, Fault::AboveLimit { found, limit: limit as u64 })
+            DecodeError::new(
+                self.offset,
+                self.field,
+                Fault::AboveLimit { found, limit: limit as u64 },
+            )
         })
     }
 

@@ -1,0 +1,80 @@
+//! How a failed command speaks: one `error:` line, its causes, and a `hint:` line.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use portolan_model::Hint;
+
+/// A failed command, ready to be printed.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure in its own words.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None }
+    }
+
+    /// With a next step for the operator.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// An error without a hint, with what was being done: `cannot read the enrolment file: …`.
+    #[must_use]
+    pub fn because(doing: &str, error: &(dyn Error + 'static)) -> Self {
+        let mut text = doing.to_owned();
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            // Writing to a String does not fail.
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        Self::new(text)
+    }
+
+    /// As the terminal shows it.
+    #[must_use]
+    pub fn render(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("error: {}\n  hint: {hint}\n", self.text),
+            None => format!("error: {}\n", self.text),
+        }
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<E: Error + Hint + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let hint = error.hint();
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        Self { text, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_prints_error_and_hint_lines() {
+        let failure = Failure::new("cannot bind").with_hint("renew the keytab");
+        assert_eq!(failure.render(), "error: cannot bind\n  hint: renew the keytab\n");
+    }
+}

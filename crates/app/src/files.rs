@@ -17,10 +17,14 @@ const OTHERS: u32 = 0o077;
 pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // A new file, so that it has these permissions and no others.
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(OWNER_ONLY)
         .open(&beside)?;
     file.write_all(octets)?;

@@ -22,11 +22,8 @@ pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
         _ => {}
     }
     // A new file, so that it has these permissions and no others.
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(OWNER_ONLY)
-        .open(&beside)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&beside)?;
     file.write_all(octets)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)
@@ -40,7 +37,10 @@ pub fn refuse_if_shared(path: &Path) -> Result<(), String> {
     let metadata = std::fs::metadata(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     if metadata.mode() & OTHERS != 0 {
-        return Err(format!("{0} is open to others than its owner; run chmod 600 {0}", path.display()));
+        return Err(format!(
+            "{0} is open to others than its owner; run chmod 600 {0}",
+            path.display()
+        ));
     }
     Ok(())
 }

@@ -7,11 +7,14 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::flow::{TenantObject, Value};
 use portolan_sync::plan::Change;
-use portolan_tenant::wire::{IngestRequest, IngestResponse, OPERATIONS_MAX, Operation};
+use portolan_tenant::wire::{BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation};
 use serde_json::Value as Json;
 
 use super::tenant_client::Tenant;
 use crate::report::Failure;
+
+/// Octets of a batch's operations: what the tenant takes, less what stands around them.
+const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
 
 /// An object that the tenant refused.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -30,8 +33,11 @@ pub(super) async fn changes(
     changes: &[Change],
 ) -> Result<Vec<Refused>, Failure> {
     let mut refused = Vec::new();
-    for chunk in changes.chunks(OPERATIONS_MAX) {
-        let operations = chunk.iter().map(operation).collect();
+    let mut left = changes;
+    while !left.is_empty() {
+        let operations = fill_batch(left.iter().map(operation));
+        let (chunk, rest) = left.split_at(operations.len());
+        left = rest;
         let answer = send(tenant, operations).await?;
         let mut acknowledged = Vec::new();
         for (change, result) in chunk.iter().zip(&answer.results) {
@@ -43,6 +49,20 @@ pub(super) async fn changes(
         space.acknowledge(&acknowledged).await?;
     }
     Ok(refused)
+}
+
+/// As many operations as one batch may have, by number and by octets; at least one.
+fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
+    let mut batch = Vec::new();
+    let mut octets = 0;
+    for operation in operations.take(OPERATIONS_MAX) {
+        octets += serde_json::to_vec(&operation).map_or(0, |json| json.len());
+        if octets > BATCH_OCTETS_MAX && !batch.is_empty() {
+            break;
+        }
+        batch.push(operation);
+    }
+    batch
 }
 
 /// Sends operations as one batch, and holds the answer against what was sent.
@@ -103,5 +123,31 @@ fn json(value: &Value) -> Json {
         Value::Text(text) => Json::from(text.as_str()),
         Value::Texts(texts) => Json::from(texts.clone()),
         Value::Boolean(value) => Json::from(*value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delete(anchor: usize) -> Operation {
+        Operation::Delete { anchor: anchor.to_string(), kind: "user".to_owned() }
+    }
+
+    fn large(octets: usize) -> Operation {
+        let members = Some(vec!["a".repeat(octets)]);
+        let (anchor, kind) = ("g".to_owned(), "group".to_owned());
+        Operation::Upsert { anchor, kind, attributes: BTreeMap::new(), members }
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_number_or_its_octets_and_has_at_least_one() {
+        let check = |operations: Vec<Operation>, expected: usize| {
+            assert_eq!(fill_batch(operations.into_iter()).len(), expected);
+        };
+        check((0..1_200).map(delete).collect(), OPERATIONS_MAX);
+        check(vec![large(3 << 20), large(3 << 20)], 1);
+        check(vec![large(6 << 20), delete(1)], 1);
+        check(vec![], 0);
     }
 }

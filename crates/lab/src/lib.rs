@@ -21,7 +21,6 @@ pub mod plan;
 mod process;
 mod recording;
 mod requirements;
-mod settle;
 mod state;
 
 pub use error::LabError;

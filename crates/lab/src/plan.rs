@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use portolan_chart::Role;
+use portolan_chart::{Role, firewall};
 
 use crate::error::LabError;
 
@@ -97,7 +97,8 @@ impl Network {
     #[must_use]
     pub fn address(self, host: u8) -> Addresses {
         // fd77::10 is host 10: the digits read the same in both families.
-        let digits = u16::from(host / 100 * 256 + host / 10 % 10 * 16 + host % 10);
+        let number = u16::from(host);
+        let digits = number / 100 * 0x100 + number / 10 % 10 * 0x10 + number % 10;
         match self {
             Self::Lan => Addresses {
                 v4: Ipv4Addr::new(10, 77, 0, host),
@@ -149,8 +150,8 @@ pub struct Host {
     pub name: &'static str,
     /// Its domain.
     pub domain: &'static str,
-    /// Its part in the chart.
-    pub role: Role,
+    /// Its parts in the chart.
+    pub roles: &'static [Role],
     /// Where it is connected.
     pub links: Vec<Link>,
     /// Whom it asks for names.
@@ -170,10 +171,20 @@ impl Host {
         self.links.iter().flat_map(|link| link.addresses.both()).collect()
     }
 
+    /// As the chart's firewall sees it.
+    #[must_use]
+    pub fn firewall(&self) -> firewall::Host {
+        firewall::Host {
+            name: self.name.to_owned(),
+            roles: self.roles.to_vec(),
+            addresses: self.addresses(),
+        }
+    }
+
     /// Whether packets of others pass through it.
     #[must_use]
     pub fn forwards(&self) -> bool {
-        self.links.len() > 1
+        self.roles.contains(&Role::Router)
     }
 
     /// The commands for `ip -batch` that give it its addresses and put its links up.
@@ -187,7 +198,7 @@ impl Host {
             let _ = writeln!(batch, "address add {v6}/{bits_v6} dev {interface} nodad");
             let _ = writeln!(batch, "link set {interface} up");
         }
-        if let ([link], false) = (self.links.as_slice(), self.forwards()) {
+        if let [link] = self.links.as_slice() {
             let Addresses { v4, v6 } = link.network.address(ROUTER);
             let _ = writeln!(batch, "route add 0.0.0.0/0 via {v4}");
             let _ = writeln!(batch, "route add ::/0 via {v6}");
@@ -240,10 +251,10 @@ const ROUTER: u8 = 1;
 pub fn hosts() -> Vec<Host> {
     let (lan, wan) = (Network::Lan, Network::Wan);
     let forest = lan.address(10);
-    let host = |name, role, network: Network, number, resolver| Host {
+    let host = |name, roles, network: Network, number, resolver| Host {
         name,
         domain: if network == Network::Lan { FOREST_DOMAIN } else { TENANT_DOMAIN },
-        role,
+        roles,
         links: vec![Link { interface: "eth0", network, addresses: network.address(number) }],
         resolver,
     };
@@ -253,14 +264,14 @@ pub fn hosts() -> Vec<Host> {
         addresses: network.address(ROUTER),
     };
     vec![
-        host("dc1", Role::Forest, lan, 10, forest),
-        host("connect", Role::Connect, lan, 20, forest),
-        host("ws1", Role::Workstation, lan, 30, forest),
-        host("tenant", Role::Tenant, wan, 10, wan.address(ROUTER)),
+        host("dc1", &[Role::Forest], lan, 10, forest),
+        host("connect", &[Role::Connect], lan, 20, forest),
+        host("ws1", &[Role::Workstation], lan, 30, forest),
+        host("tenant", &[Role::Tenant], wan, 10, wan.address(ROUTER)),
         Host {
             name: "edge",
             domain: TENANT_DOMAIN,
-            role: Role::Resolver,
+            roles: &[Role::Router, Role::Resolver],
             links: vec![router_link(lan), router_link(wan)],
             resolver: wan.address(ROUTER),
         },
@@ -274,9 +285,13 @@ pub fn hosts() -> Vec<Host> {
 pub fn host_of(role: Role) -> Result<Host, LabError> {
     hosts()
         .into_iter()
-        .find(|host| host.role == role)
+        .find(|host| host.roles.contains(&role))
         .ok_or_else(|| LabError::Chart(format!("no host plays the role {role}")))
 }
+
+/// Where each host has a file system of its own, in memory: Samba's libraries look for sockets at
+/// this path and no other, so that two domain controllers on one machine need one each.
+pub(crate) const PRIVATE_DIRECTORY: &str = "/run/samba";
 
 /// The Kerberos configuration of every host. Tickets are kept where only this host's processes see
 /// them: `/tmp` is shared by all hosts.

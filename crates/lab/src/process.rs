@@ -49,8 +49,7 @@ impl Process {
     /// Its first child.
     pub(crate) fn child(self) -> Option<Self> {
         let pid = self.pid;
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         Self::of(children.split_whitespace().next()?.parse().ok()?)
     }
 
@@ -162,6 +161,19 @@ impl Program {
             output: ending(&String::from_utf8_lossy(&said)),
         })
     }
+
+    /// Runs a program that puts another into the background, with the output it was given.
+    pub(crate) fn start(mut self) -> Result<(), LabError> {
+        let shown = shown(&self.command);
+        let status = self.command.status();
+        let status =
+            status.map_err(|source| LabError::Io { doing: format!("run {shown}"), source })?;
+        if status.success() {
+            return Ok(());
+        }
+        let status = status.to_string();
+        Err(LabError::Program { program: shown, status, output: String::new() })
+    }
 }
 
 impl From<Command> for Program {
@@ -196,6 +208,21 @@ pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabEr
 /// Makes a directory and its parents.
 pub(crate) fn create_directory(path: &Path) -> Result<(), LabError> {
     std::fs::create_dir_all(path).map_err(LabError::io("create", path))
+}
+
+/// Removes what is in a directory, but not the directory.
+pub(crate) fn empty_directory(path: &Path) -> Result<(), LabError> {
+    for entry in std::fs::read_dir(path).map_err(LabError::io("read", path))? {
+        let entry = entry.map_err(LabError::io("read", path))?;
+        let (path, kind) = (entry.path(), entry.file_type());
+        let removed = if kind.is_ok_and(|kind| kind.is_dir()) {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(LabError::io("remove", &path))?;
+    }
+    Ok(())
 }
 
 /// Opens a log file to append to.

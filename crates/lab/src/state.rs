@@ -166,6 +166,11 @@ impl Directory {
         }
     }
 
+    /// Removes what is in the directory, which stays held.
+    pub(crate) fn empty(&self) -> Result<(), LabError> {
+        process::empty_directory(&self.path)
+    }
+
     /// Removes the directory with all in it.
     pub(crate) fn remove(&self) -> Result<(), LabError> {
         match std::fs::remove_dir_all(&self.path) {

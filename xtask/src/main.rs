@@ -2,6 +2,7 @@
 //!
 //! CI calls nothing else, so what is green here is green there.
 
+mod bench;
 mod docs;
 mod lint;
 mod python;
@@ -24,6 +25,8 @@ cargo xtask VERB [--skip-install]
   test    setup, lint, every test; what CI runs
   lint    formatting, clippy, tidy, licences, documentation
   docs    write the generated reference pages, build the documentation of the code
+  bench [NAME...]
+          run the benchmarks: each figure beside its peer's of the same run, and its bar
 
   --skip-install   take the machine as it is
 ";
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["lint"] => lint::all(&mut steps),
         ["test"] => test::all(&mut steps, install),
         ["docs"] => docs::all(&mut steps),
+        ["bench", ref names @ ..] => bench::all(&mut steps, names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -48,13 +52,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    print!("\n{}", steps.summary());
     match outcome {
-        Ok(()) => {
-            println!("\n{}", steps.summary());
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            println!("\n{}", steps.summary());
             eprintln!("error: {failed}");
             ExitCode::FAILURE
         }

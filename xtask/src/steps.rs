@@ -35,9 +35,12 @@ impl Steps {
         outcome
     }
 
-    /// One line a step, and the sum.
+    /// One line a step, and the sum; nothing where nothing ran.
     pub(crate) fn summary(&self) -> String {
         let mut text = String::new();
+        if self.done.is_empty() {
+            return text;
+        }
         let mut line = |name: &str, took: Duration, verdict: &str| {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{name:<32} {:>8.1} s  {verdict}", took.as_secs_f64());
@@ -59,6 +62,7 @@ mod tests {
     #[test]
     fn the_summary_names_each_step_and_fails_with_any() {
         let mut steps = Steps::start();
+        assert_eq!(steps.summary(), "");
         steps.step("first", || Ok(())).unwrap();
         assert!(steps.summary().ends_with("ok\n"));
         assert!(steps.step("second", || Err::<(), _>(Failed::new("broken"))).is_err());

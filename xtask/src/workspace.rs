@@ -1,13 +1,20 @@
 //! Where the workspace and its build products are.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::run::{Failed, cargo, read};
 
 /// The workspace's root.
 pub(crate) fn root() -> &'static Path {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        // Cargo says at run time where it found the manifest. What was true at build time may be another
+        // clone's folder, where two share their build products.
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        xtask.parent().map_or_else(|| xtask.clone(), Path::to_path_buf)
+    });
+    &ROOT
 }
 
 /// The folder of build products, wherever the environment or cargo's configuration puts it.

@@ -1,8 +1,8 @@
 //! Port numbers stand in the chart's data and nowhere else.
 //!
 //! A number is found as an integer (`dial(host, 636)`) and in a text (`"dc1:636"`, `"[::1]:636"`, and,
-//! in the IO tier, `"636"` alone). In the pure tiers the ports below 256 are let be as integers: octets,
-//! lengths and error codes have the same values there, and nothing there opens a socket.
+//! in the IO tier, `"636"` alone). The ports below 256 are let be as integers in the pure tiers and in
+//! tests, and as hexadecimal: octets, lengths and error codes have the same values.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use super::{Finding, Outcome};
 /// Ends of ranges that are limits of other things too.
 const NO_PORTS: [u16; 2] = [1024, u16::MAX];
 
-/// Below this an integer in a pure crate is not taken for a port.
+/// Up to this an integer may be an octet or a length.
 const SMALL_MAX: u16 = u8::MAX as u16;
 
 /// Every port that some edition names: single ports, and the ends of ranges.
@@ -41,7 +41,10 @@ pub(super) fn literals(source: &Source, ports: &BTreeSet<u16>, exempt: &[PortLit
             let TokenTree::Literal(literal) = &item.token else { continue };
             let text = literal.to_string();
             let port = match integer(&text) {
-                Some(value) => ports.get(&value).copied().filter(|port| !pure || *port > SMALL_MAX),
+                Some(value) if value <= SMALL_MAX && (pure || in_test || text.starts_with('0')) => {
+                    None
+                }
+                Some(value) => ports.get(&value).copied(),
                 None if text.contains('"') => in_text(&text, ports, !pure),
                 None => None,
             };
@@ -129,7 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn small_numbers_in_a_pure_crate_are_no_ports() {
+    fn small_numbers_that_may_be_octets_are_no_ports() {
+        check("crates/net/src/a.rs", "const A: u8 = 0x50;", None);
+        check("crates/net/src/a.rs", "#[cfg(test)] mod tests { const A: usize = 80; }", None);
+        check("crates/net/src/a.rs", "#[cfg(test)] mod tests { const A: u16 = 389; }", Some(389));
         check("crates/rpc/src/a.rs", "const A: usize = 88;", None);
         check("crates/rpc/src/a.rs", "const A: u16 = 389;", Some(389));
         check("crates/ldap/src/a.rs", "const A: &str = \"dc1:53\";", Some(53));

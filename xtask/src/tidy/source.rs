@@ -22,9 +22,10 @@ impl Source {
     }
 
     /// Calls `visit` with each run of sibling tokens, outermost first, attributes left out, and with
-    /// whether it lies within a `#[cfg(test)]` item.
+    /// whether it is a test's: within a `#[cfg(test)]` item, or anywhere in a file of tests.
     pub(super) fn each_level(&self, visit: &mut dyn FnMut(&[Item], bool)) {
-        level(self.tokens.clone(), false, visit);
+        let of_tests = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
+        level(self.tokens.clone(), of_tests, visit);
     }
 }
 
@@ -160,6 +161,17 @@ mod tests {
             ["mod", "a", "fn", "c", "*b", "d"]
         );
         assert_eq!(words("#[cfg(test)] use a; fn b() { c }"), ["use", "a", "fn", "b", "c"]);
+    }
+
+    #[test]
+    fn a_file_of_tests_is_all_test() {
+        let check = |path, expected| {
+            let source = Source::parse(path, "fn a() {}").unwrap();
+            source.each_level(&mut |_, in_test| assert_eq!(in_test, expected, "{path}"));
+        };
+        check("crates/a/src/b/tests.rs", true);
+        check("crates/a/src/tests/b.rs", true);
+        check("crates/a/src/attests.rs", false);
     }
 
     #[test]

@@ -1,1 +1,29 @@
-//! placeholder
+//! The lab: a whole company in network namespaces, with a real Active Directory forest.
+//!
+//! [`Lab::up`] builds it, [`Lab::command`] runs a program on one of its hosts, [`Lab::close`] shuts
+//! one row of the chart on every firewall, [`Lab::capture`] reads what crossed both networks and
+//! says of each packet which row it belongs to.
+//!
+//! What is planned is apart from what is done: [`plan`] is the company as values (hosts, addresses,
+//! files), `state` what is written down about a running lab, [`capture`] the parsing of recordings;
+//! none of them runs anything. `keeper`, `network`, `forest` and `firewall` run programs, each by
+//! an argument vector. Nothing is ever created in the machine's own network namespace, and nothing
+//! outside a lab's own state directory but the archive of the forest.
+
+pub mod capture;
+mod error;
+mod firewall;
+mod forest;
+mod keeper;
+mod lab;
+mod network;
+pub mod plan;
+mod process;
+mod recording;
+mod requirements;
+mod state;
+
+pub use error::LabError;
+pub use firewall::{How, Stopped};
+pub use lab::{Guard, HostStatus, Lab, Options, Started, Status, Step};
+pub use plan::LabName;

@@ -159,18 +159,17 @@ const GROUP_TEXTS: &[(&str, &str)] = &[
 /// Graph's names of the attributes that a flow computes.
 const COMPUTED: &[&str] = &[
     "accountEnabled",
-    "accountExpires",
     "businessPhones",
     "displayName",
-    "lastPasswordChangeDateTime",
     "mailEnabled",
+    "onPremisesAccountExpiresDateTime",
     "onPremisesDistinguishedName",
     "onPremisesDomainName",
+    "onPremisesPasswordChangeRequired",
     "onPremisesSecurityIdentifier",
-    "passwordChangeRequired",
+    "onPremisesSmartCardRequired",
     "proxyAddresses",
     "securityEnabled",
-    "smartcardRequired",
     "userPrincipalName",
 ];
 
@@ -227,6 +226,7 @@ fn person(
         attributes.insert("businessPhones", Value::Texts(phones));
     }
     account_state(object, attributes);
+    attributes.insert("onPremisesDistinguishedName", Value::Text(object.dn.to_string()));
     let (upn, warning) = user_principal_name(object, surroundings);
     attributes.insert("userPrincipalName", Value::Text(upn));
     warning
@@ -237,22 +237,14 @@ fn account_state(object: &ForestObject, attributes: &mut Attributes) {
     let control = object.number("userAccountControl").unwrap_or(ACCOUNT_DISABLE);
     attributes.insert("accountEnabled", Value::Boolean(control & ACCOUNT_DISABLE == 0));
     if control & SMARTCARD_REQUIRED != 0 {
-        attributes.insert("smartcardRequired", Value::Boolean(true));
+        attributes.insert("onPremisesSmartCardRequired", Value::Boolean(true));
     }
     let expires = object.number("accountExpires").filter(|at| !NEVER_EXPIRES.contains(at));
     if let Some(at) = expires.and_then(from_filetime).and_then(rfc3339) {
-        attributes.insert("accountExpires", Value::Text(at));
+        attributes.insert("onPremisesAccountExpiresDateTime", Value::Text(at));
     }
-    match object.number("pwdLastSet") {
-        Some(0) => {
-            attributes.insert("passwordChangeRequired", Value::Boolean(true));
-        }
-        Some(at) => {
-            if let Some(at) = from_filetime(at).and_then(rfc3339) {
-                attributes.insert("lastPasswordChangeDateTime", Value::Text(at));
-            }
-        }
-        None => {}
+    if object.number("pwdLastSet") == Some(0) {
+        attributes.insert("onPremisesPasswordChangeRequired", Value::Boolean(true));
     }
 }
 
@@ -284,7 +276,6 @@ fn on_premises(
     if let Some(sid) = object.sid() {
         attributes.insert("onPremisesSecurityIdentifier", Value::Text(sid.to_string()));
     }
-    attributes.insert("onPremisesDistinguishedName", Value::Text(object.dn.to_string()));
     let domain = surroundings.forest_domain.to_string();
     attributes.insert("onPremisesDomainName", Value::Text(domain));
 }
@@ -363,13 +354,14 @@ mod tests {
         check(&[("userAccountControl", "512")], "accountEnabled", Some(Value::Boolean(true)));
         check(&[("userAccountControl", "514")], "accountEnabled", Some(Value::Boolean(false)));
         check(&[], "accountEnabled", Some(Value::Boolean(false)));
-        check(&[("accountExpires", "0")], "accountExpires", None);
-        check(&[("accountExpires", "9223372036854775807")], "accountExpires", None);
+        let expires = "onPremisesAccountExpiresDateTime";
+        check(&[("accountExpires", "0")], expires, None);
+        check(&[("accountExpires", "9223372036854775807")], expires, None);
         let epoch = Some(Value::Text("1970-01-01T00:00:00Z".to_owned()));
-        check(&[("accountExpires", "116444736000000000")], "accountExpires", epoch);
-        check(&[("pwdLastSet", "0")], "passwordChangeRequired", Some(Value::Boolean(true)));
-        let smartcard = Some(Value::Boolean(true));
-        check(&[("userAccountControl", "262656")], "smartcardRequired", smartcard);
+        check(&[("accountExpires", "116444736000000000")], expires, epoch);
+        let yes = Some(Value::Boolean(true));
+        check(&[("pwdLastSet", "0")], "onPremisesPasswordChangeRequired", yes.clone());
+        check(&[("userAccountControl", "262656")], "onPremisesSmartCardRequired", yes);
     }
 
     #[test]

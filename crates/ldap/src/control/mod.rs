@@ -12,7 +12,7 @@ mod paged;
 
 use std::borrow::Cow;
 
-use portolan_codec::{DecodeError, Fault};
+use portolan_codec::{DecodeError, Fault, Untrusted};
 
 pub use dir_sync::{DirSync, DirSyncFlags, DirSyncReply};
 pub use extended_dn::{ExtendedDn, extended_dn};
@@ -128,11 +128,9 @@ fn sequence_of_integer(value: i64) -> Vec<u8> {
 
 /// A cookie within its limit.
 fn cookie(decoder: &mut Decoder<'_>, field: &'static str) -> Result<Vec<u8>, DecodeError> {
+    let offset = decoder.offset();
     let cookie = decoder.octets(field)?;
-    if cookie.len() > COOKIE_OCTETS_MAX {
-        let (found, limit) = (cookie.len() as u64, COOKIE_OCTETS_MAX as u64);
-        return Err(decoder.fault(field, Fault::AboveLimit { found, limit }));
-    }
+    Untrusted::new(cookie.len() as u64, offset, field).at_most(COOKIE_OCTETS_MAX)?;
     Ok(cookie.to_vec())
 }
 

@@ -1,0 +1,40 @@
+//! What an operator sees of a run: one line a step, with the time and the row it used.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use portolan_chart::{Chart, Flow, Transport};
+
+/// The running account of a command, on standard error.
+#[derive(Debug)]
+pub(super) struct Steps {
+    started: Instant,
+}
+
+impl Steps {
+    /// Begins an account.
+    pub fn begin() -> Self {
+        Self { started: portolan_net::clock::monotonic() }
+    }
+
+    /// Says what was done, and over which row if it crossed the network.
+    pub fn say(&self, row: Option<&str>, done: &str) {
+        let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
+        let row = row.unwrap_or("-");
+        // An operator who closed the terminal does not stop a run.
+        let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
+    }
+
+    /// Says what was done over a flow's row, as the edition in force names it.
+    pub fn over(&self, chart: &Chart, flow: Flow, done: &str) {
+        let row = chart
+            .row(flow)
+            .map(|row| match row.uses(Transport::Tcp) {
+                _ if row.is_dynamic() => format!("{}, {} {}/tcp", row.table, row.protocol, row.ports_text()),
+                true => row.describe(row.first_port(), Transport::Tcp),
+                false => row.describe(row.first_port(), Transport::Udp),
+            })
+            .ok();
+        self.say(row.as_deref(), done);
+    }
+}

@@ -1,0 +1,223 @@
+//! The tenant as connect reaches it: enrolment, tokens, domains, ingest; all over one row.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, Response};
+use portolan_chart::flow;
+use portolan_model::DnsName;
+use portolan_net::entropy::SystemEntropy;
+use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
+use portolan_net::{Network, http as net_http};
+use portolan_tenant::wire::{
+    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
+    TenantResponse,
+};
+use portolan_token::{SigningKey, assertion};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::report::Failure;
+
+/// A token is asked for anew when less than this is left of it.
+const TOKEN_RESERVE: time::Duration = time::Duration::minutes(2);
+
+/// A client that trusts one tenant's CA and no other, with revocation lists looked at.
+pub(super) fn client(network: &Network, ca: Fingerprint) -> net_http::Client {
+    let revocation = Revocation::by_crl(network.clone(), flow::CONNECT_TENANT_CRL);
+    let tls = tls::Client::new(Trust::Pinned(ca), revocation);
+    net_http::Client::tls(network.clone(), tls, net_http::ClientLimits::default())
+}
+
+/// Enrols this server with a one-use secret, and returns what the tenant made of it.
+pub(super) async fn enrol(
+    client: &net_http::Client,
+    file: &EnrolmentFile,
+    key: &SigningKey,
+) -> Result<EnrolResponse, Failure> {
+    let body = EnrolRequest { secret: file.secret.clone(), key: key.public().clone() };
+    let host = host(&file.host)?;
+    let request = json_request("/enrol", &body, None)?;
+    let response = client.send(flow::CONNECT_TENANT_SYNC, host, request).await?;
+    accepted(&response, "enrol this server")
+        .map_err(|failure| failure.with_hint("an enrolment file works once, within an hour: make a new one with `portolan tenant enrol`"))
+}
+
+/// The tenant, for one run.
+pub(super) struct Tenant {
+    client: net_http::Client,
+    login: DnsName,
+    sync: DnsName,
+    token_endpoint: String,
+    client_id: String,
+    key: SigningKey,
+    token: Option<Token>,
+}
+
+struct Token {
+    bearer: Zeroizing<String>,
+    until: OffsetDateTime,
+}
+
+#[derive(Deserialize)]
+struct TokenResponse {
+    access_token: Zeroizing<String>,
+    expires_in: i64,
+}
+
+impl Tenant {
+    /// A client of the tenant as a configured server.
+    pub fn new(
+        client: net_http::Client,
+        config: &super::config::Config,
+        key: SigningKey,
+    ) -> Result<Self, Failure> {
+        let domain = &config.tenant_domain;
+        Ok(Self {
+            client,
+            login: host(&format!("login.{domain}"))?,
+            sync: host(&format!("sync.{domain}"))?,
+            token_endpoint: format!("https://login.{domain}/{}/oauth2/v2.0/token", config.tenant_id),
+            client_id: config.client_id.to_string(),
+            key,
+            token: None,
+        })
+    }
+
+    /// The tenant's domains.
+    pub async fn domains(&mut self) -> Result<TenantResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request = Request::builder()
+            .uri("/v1.0/tenant")
+            .header(AUTHORIZATION, bearer.as_str())
+            .body(Bytes::new())
+            .map_err(|error| Failure::because("cannot ask the tenant for its domains", &error))?;
+        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read the tenant's domains")
+    }
+
+    /// Sends one batch. The same batch may be sent again: the tenant applies it once.
+    pub async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
+        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "write to the tenant")
+    }
+
+    /// `Bearer` and a token that is still good for a while.
+    async fn bearer(&mut self) -> Result<Zeroizing<String>, Failure> {
+        let now = portolan_net::clock::now();
+        if let Some(token) = self.token.as_ref().filter(|token| token.until > now) {
+            return Ok(token.bearer.clone());
+        }
+        let signed = assertion::sign(
+            &self.key,
+            &self.client_id,
+            &self.token_endpoint,
+            now,
+            &mut SystemEntropy,
+        )
+        .map_err(|error| Failure::because("cannot sign with this server's key", &error))?;
+        let form = Zeroizing::new(format!(
+            "grant_type=client_credentials&client_id={}&client_assertion_type={}&client_assertion={signed}&scope={}",
+            self.client_id,
+            form_value(assertion::ASSERTION_TYPE),
+            form_value(&format!("https://{}/.default", self.sync)),
+        ));
+        let path = self.token_endpoint.trim_start_matches("https://");
+        let path = path.split_once('/').map_or("", |(_, path)| path);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/{path}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Bytes::from(form.as_bytes().to_vec()))
+            .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
+        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?;
+        let answer: TokenResponse = accepted(&response, "sign in to the tenant")?;
+        let bearer = Zeroizing::new(format!("Bearer {}", *answer.access_token));
+        let until = now + time::Duration::seconds(answer.expires_in) - TOKEN_RESERVE;
+        self.token = Some(Token { bearer: bearer.clone(), until });
+        Ok(bearer)
+    }
+}
+
+fn host(name: &str) -> Result<DnsName, Failure> {
+    name.parse().map_err(|error| Failure::because("the tenant's host has no legal name", &error))
+}
+
+fn json_request(
+    path: &str,
+    body: &impl serde::Serialize,
+    bearer: Option<&str>,
+) -> Result<Request<Bytes>, Failure> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| Failure::because("cannot write the request", &error))?;
+    let mut request =
+        Request::builder().method(Method::POST).uri(path).header(CONTENT_TYPE, "application/json");
+    if let Some(bearer) = bearer {
+        request = request.header(AUTHORIZATION, bearer);
+    }
+    request
+        .body(Bytes::from(body))
+        .map_err(|error| Failure::because("cannot write the request", &error))
+}
+
+/// The answer, if the tenant accepted.
+fn accepted<T: DeserializeOwned>(response: &Response<Bytes>, doing: &str) -> Result<T, Failure> {
+    if response.status().is_success() {
+        return serde_json::from_slice(response.body()).map_err(|error| {
+            Failure::because(&format!("cannot {doing}: the tenant's answer is not understood"), &error)
+        });
+    }
+    Err(refused(response, doing))
+}
+
+/// What the tenant says when it refuses: an OAuth error (RFC 6749 section 5.2) or one of the ingest.
+fn refused(response: &Response<Bytes>, doing: &str) -> Failure {
+    #[derive(Deserialize)]
+    struct OAuthError {
+        error_description: String,
+    }
+    let body = response.body();
+    let said = serde_json::from_slice::<ErrorResponse>(body)
+        .map(|answer| format!("{} (correlation id {})", answer.error.message, answer.error.correlation_id))
+        .or_else(|_| serde_json::from_slice::<OAuthError>(body).map(|answer| answer.error_description))
+        .unwrap_or_else(|_| format!("status {}", response.status()));
+    Failure::new(format!("cannot {doing}: {said}"))
+        .with_hint("the tenant's log has more under the same correlation id")
+}
+
+/// Percent-encodes a form value (the application/x-www-form-urlencoded set of the URL standard).
+fn form_value(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
+                out.push(char::from(octet));
+            }
+            // Writing to a String does not fail.
+            _ => _ = write!(out, "%{octet:02X}"),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_values_are_percent_encoded() {
+        assert_eq!(form_value("urn:a/b c"), "urn%3Aa%2Fb%20c");
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_tenant_said() {
+        let body = r#"{"error":"invalid_client","error_description":"AADSTS700027: no"}"#;
+        let response = Response::builder().status(401).body(Bytes::from(body)).unwrap();
+        let failure = refused(&response, "sign in");
+        assert_eq!(failure.text(), "cannot sign in: AADSTS700027: no");
+    }
+}

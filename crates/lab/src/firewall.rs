@@ -1,0 +1,243 @@
+//! Closing and opening one row of the chart on a host's firewall, and what the firewall stopped.
+//!
+//! The rules come from the chart once, when the host is built. A row is closed by laying a rule that
+//! stops it in front of all others, also in front of the one for connections that are under way;
+//! it is opened again by taking those rules away. nftables is spoken to in its JSON form, see
+//! <https://manpages.debian.org/bookworm/libnftables1/libnftables-json.5.en.html>.
+
+use std::str::FromStr;
+
+use portolan_chart::firewall::TABLE;
+use serde_json::{Value, json};
+
+use crate::error::LabError;
+use crate::state::Namespace;
+
+/// The family of the chart's table.
+const FAMILY: &str = "inet";
+/// What the comment of a rule that closes a flow starts with.
+const CLOSED: &str = "closed ";
+/// What the counters of stopped packets start with.
+const STOPPED: &str = "stopped-";
+
+/// How a closed row answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum How {
+    /// Says so, at once: ICMP "administratively prohibited".
+    #[default]
+    Reject,
+    /// Says nothing: the sender times out. The packet leaves its host and is dropped on the way.
+    Drop,
+}
+
+impl FromStr for How {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "reject" => Ok(Self::Reject),
+            "drop" => Ok(Self::Drop),
+            _ => Err(format!("{word:?} is neither reject nor drop")),
+        }
+    }
+}
+
+/// What one firewall stopped, packets and octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The way: `in`, `out` or `through`.
+    pub way: String,
+    /// Packets.
+    pub packets: u64,
+    /// Octets of these packets.
+    pub octets: u64,
+}
+
+/// Closes a flow on one host. Gives the number of rules it closed.
+pub(crate) fn close(namespace: &Namespace, flow: &str, how: How) -> Result<usize, LabError> {
+    // Closing it twice, or the other way, leaves one closure.
+    open(namespace, flow)?;
+    let commands = closures(&list(namespace)?, flow, how);
+    apply(namespace, &commands)?;
+    Ok(commands.len())
+}
+
+/// Opens a flow on one host again. Gives the number of rules it opened.
+pub(crate) fn open(namespace: &Namespace, flow: &str) -> Result<usize, LabError> {
+    let commands = openings(&list(namespace)?, flow);
+    apply(namespace, &commands)?;
+    Ok(commands.len())
+}
+
+/// What a host's firewall stopped, and which flows are closed on it.
+pub(crate) fn inspect(namespace: &Namespace) -> Result<(Vec<Stopped>, Vec<String>), LabError> {
+    let items = list(namespace)?;
+    Ok((stopped(&items), closed(&items)))
+}
+
+/// Sets a host's counters to zero.
+pub(crate) fn reset_counters(namespace: &Namespace) -> Result<(), LabError> {
+    namespace.program("nft").args(["reset", "counters"]).run().map(drop)
+}
+
+fn list(namespace: &Namespace) -> Result<Vec<Value>, LabError> {
+    let nft = namespace.program("nft").args(["--json", "list", "table", FAMILY, TABLE]);
+    let listed: Value = serde_json::from_slice(&nft.run()?).unwrap_or_default();
+    match listed {
+        Value::Object(mut object) => match object.remove("nftables") {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Ok(Vec::new()),
+        },
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn apply(namespace: &Namespace, commands: &[Value]) -> Result<(), LabError> {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    let input = json!({ "nftables": commands }).to_string();
+    namespace.program("nft").args(["--json", "--file", "-"]).input(input).run().map(drop)
+}
+
+/// The rules with a comment.
+fn rules<'items>(
+    items: &'items [Value],
+    comment: &'items str,
+) -> impl Iterator<Item = &'items Value> {
+    items
+        .iter()
+        .filter_map(|item| item.get("rule"))
+        .filter(move |rule| rule.get("comment").and_then(Value::as_str) == Some(comment))
+}
+
+/// The commands that close a flow.
+fn closures(items: &[Value], flow: &str, how: How) -> Vec<Value> {
+    let verdict = match how {
+        How::Reject => json!({ "reject": { "type": "icmpx", "expr": "admin-prohibited" } }),
+        How::Drop => json!({ "drop": null }),
+    };
+    rules(items, flow)
+        // A drop on the way out is an error to the sender, not silence.
+        .filter(|rule| how == How::Reject || rule["chain"] != "output")
+        .map(|rule| {
+            let conditions = rule["expr"].as_array().into_iter().flatten();
+            let mut expressions: Vec<_> =
+                conditions.filter(|expression| is_address_or_port(expression)).cloned().collect();
+            expressions.push(json!({ "counter": null }));
+            expressions.push(verdict.clone());
+            json!({ "insert": { "rule": {
+                "family": FAMILY,
+                "table": TABLE,
+                "chain": rule["chain"],
+                "expr": expressions,
+                "comment": format!("{CLOSED}{flow}"),
+            }}})
+        })
+        .collect()
+}
+
+/// Whether an expression compares a header's field: what is left out is the state of the
+/// connection, the counter and the verdict.
+fn is_address_or_port(expression: &Value) -> bool {
+    expression.pointer("/match/left/payload").is_some()
+}
+
+/// The commands that open a flow again.
+fn openings(items: &[Value], flow: &str) -> Vec<Value> {
+    rules(items, &format!("{CLOSED}{flow}"))
+        .map(|rule| {
+            json!({ "delete": { "rule": {
+                "family": FAMILY,
+                "table": TABLE,
+                "chain": rule["chain"],
+                "handle": rule["handle"],
+            }}})
+        })
+        .collect()
+}
+
+fn stopped(items: &[Value]) -> Vec<Stopped> {
+    let counters = items.iter().filter_map(|item| item.get("counter"));
+    counters
+        .filter_map(|counter| {
+            let number = |name| counter.get(name).and_then(Value::as_u64);
+            Some(Stopped {
+                way: counter.get("name")?.as_str()?.strip_prefix(STOPPED)?.to_owned(),
+                packets: number("packets")?,
+                octets: number("bytes")?,
+            })
+        })
+        .collect()
+}
+
+fn closed(items: &[Value]) -> Vec<String> {
+    let mut flows: Vec<_> = items
+        .iter()
+        .filter_map(|item| item.pointer("/rule/comment")?.as_str()?.strip_prefix(CLOSED))
+        .map(str::to_owned)
+        .collect();
+    flows.sort();
+    flows.dedup();
+    flows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing() -> Vec<Value> {
+        let accept = |chain: &str, handle: u32| {
+            json!({ "rule": { "family": "inet", "table": "portolan", "chain": chain,
+                "handle": handle, "comment": "connect.ad.ldap", "expr": [
+                { "match": { "op": "==", "left": { "payload": { "protocol": "tcp", "field": "dport" } },
+                    "right": 1 } },
+                { "match": { "op": "in", "left": { "ct": { "key": "state" } }, "right": "new" } },
+                { "counter": "connect.ad.ldap" },
+                { "accept": null } ] } })
+        };
+        vec![
+            json!({ "metainfo": {} }),
+            json!({ "counter": { "name": "stopped-in", "packets": 3, "bytes": 120 } }),
+            json!({ "counter": { "name": "connect.ad.ldap", "packets": 9, "bytes": 900 } }),
+            accept("output", 4),
+            accept("input", 7),
+            json!({ "rule": { "chain": "output", "handle": 9, "comment": "closed connect.ad.epm" } }),
+        ]
+    }
+
+    #[test]
+    fn a_rejected_flow_is_stopped_everywhere_whatever_the_connection_s_state() {
+        let commands = closures(&listing(), "connect.ad.ldap", How::Reject);
+        assert_eq!(commands.len(), 2);
+        let rule = &commands[0]["insert"]["rule"];
+        assert_eq!(rule["chain"], "output");
+        assert_eq!(rule["comment"], "closed connect.ad.ldap");
+        let expressions = rule["expr"].as_array().unwrap();
+        assert_eq!(expressions.len(), 3);
+        assert!(expressions[0]["match"]["left"]["payload"].is_object());
+        assert!(expressions[2]["reject"].is_object());
+    }
+
+    #[test]
+    fn a_dropped_flow_still_leaves_its_host() {
+        let commands = closures(&listing(), "connect.ad.ldap", How::Drop);
+        assert_eq!(commands.len(), 1);
+        assert_eq!(commands[0]["insert"]["rule"]["chain"], "input");
+    }
+
+    #[test]
+    fn a_flow_is_opened_by_the_handle_of_what_closed_it() {
+        let commands = openings(&listing(), "connect.ad.epm");
+        assert_eq!(commands.len(), 1);
+        assert_eq!(commands[0]["delete"]["rule"]["handle"], 9);
+        assert!(openings(&listing(), "connect.ad.ldap").is_empty());
+    }
+
+    #[test]
+    fn the_counters_of_stopped_packets_and_the_closed_flows_are_read() {
+        let stopped = stopped(&listing());
+        assert_eq!(stopped, [Stopped { way: "in".into(), packets: 3, octets: 120 }]);
+        assert_eq!(closed(&listing()), ["connect.ad.epm"]);
+    }
+}

@@ -1,0 +1,460 @@
+//! A lab from its beginning to its end.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use portolan_chart::{Chart, Flow};
+
+use crate::capture::Capture;
+use crate::error::LabError;
+use crate::firewall::{self, How, Stopped};
+use crate::forest::Forest;
+use crate::keeper::Draft;
+use crate::network::{self, ENVIRONMENT, switch_name};
+use crate::plan::{self, Host, LabName, Network};
+use crate::process::{self, Program};
+use crate::recording;
+use crate::requirements;
+use crate::state::{Directory, Namespace, State};
+
+/// The edition of the chart that every lab's firewalls are made from.
+const EDITION: &str = "2017-02-15";
+
+/// What a lab is made with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its name.
+    pub name: LabName,
+    /// Where labs keep their state. Short: sockets live below it.
+    pub state: PathBuf,
+    /// Where archives of the forest are kept.
+    pub cache: PathBuf,
+    /// People in the forest beyond the usual ones, for measurements.
+    pub extra_users: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: LabName::default(),
+            state: PathBuf::from("/run/portolan/lab"),
+            cache: PathBuf::from("/var/cache/portolan/lab"),
+            extra_users: 0,
+        }
+    }
+}
+
+/// One step of the way up.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What was done.
+    pub what: &'static str,
+    /// With what, or where it is.
+    pub detail: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What `up` found or did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// A new lab.
+    Anew,
+    /// It was running already, whole.
+    Already,
+}
+
+/// A running lab.
+#[derive(Debug)]
+pub struct Lab {
+    name: LabName,
+    directory: Directory,
+    state: State,
+    chart: Chart,
+}
+
+impl Lab {
+    /// Brings a lab up, or finds it running. What a crash left of an earlier one is taken away
+    /// first; what fails half-way is taken away again.
+    ///
+    /// # Errors
+    /// [`LabError`] with the step that failed.
+    pub fn up(
+        options: &Options,
+        report: &mut dyn FnMut(Step),
+    ) -> Result<(Self, Started), LabError> {
+        requirements::check()?;
+        let chart = Chart::edition(EDITION).map_err(|error| LabError::Chart(error.to_string()))?;
+        let root = absolute(&options.state)?;
+        let directory = Directory::new(&root, &options.name);
+        let held = directory.lock()?;
+        let name = options.name.clone();
+        if let Some(state) = State::read(&directory)? {
+            if state.complete && state.missing().is_none() {
+                return Ok((Self { name, directory, state, chart }, Started::Already));
+            }
+            end_all(&state)?;
+        }
+        directory.empty()?;
+        let state = State::begin()?;
+        let mut lab = Self { name, directory, state, chart };
+        match lab.build(options, report) {
+            Ok(()) => Ok((lab, Started::Anew)),
+            Err(error) => {
+                // The first error is the one to tell; what is left is found by the next `up`.
+                let _ = lab.demolish(&held, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// A lab that is running.
+    ///
+    /// # Errors
+    /// [`LabError::NotRunning`] and [`LabError::Broken`] when it is not, or not whole.
+    pub fn attach(name: &LabName, state: &Path) -> Result<Self, LabError> {
+        if !process::is_root() {
+            return Err(LabError::NotRoot);
+        }
+        let directory = Directory::new(&absolute(state)?, name);
+        let not_running = || LabError::NotRunning { name: name.to_string() };
+        let state = State::read(&directory)?.ok_or_else(not_running)?;
+        let broken = |what: String| LabError::Broken { name: name.to_string(), what };
+        if let Some(missing) = state.missing() {
+            return Err(broken(format!("{} is gone", missing.name)));
+        }
+        if !state.complete {
+            return Err(broken("it was never brought up whole".to_owned()));
+        }
+        let chart = Chart::edition(EDITION).map_err(|error| LabError::Chart(error.to_string()))?;
+        Ok(Self { name: name.clone(), directory, state, chart })
+    }
+
+    /// Takes a lab away: its processes, namespaces, mounts and files. The recordings are moved to
+    /// `keep` first, if that is given. Also takes away half a lab.
+    ///
+    /// # Errors
+    /// [`LabError::NotRunning`] when there is nothing of it.
+    pub fn remove(name: &LabName, state: &Path, keep: Option<&Path>) -> Result<(), LabError> {
+        if !process::is_root() {
+            return Err(LabError::NotRoot);
+        }
+        let directory = Directory::new(&absolute(state)?, name);
+        if !directory.path().exists() {
+            return Err(LabError::NotRunning { name: name.to_string() });
+        }
+        let held = directory.lock()?;
+        if let Some(state) = State::read(&directory)? {
+            end_all(&state)?;
+        }
+        clear(&directory, keep, &held)
+    }
+
+    /// Takes this lab away, as [`Lab::remove`] does.
+    ///
+    /// # Errors
+    /// [`LabError`] when a process does not end or a file cannot be removed.
+    pub fn down(self) -> Result<(), LabError> {
+        let held = self.directory.lock()?;
+        self.demolish(&held, None)
+    }
+
+    /// This lab, taken away when the guard is dropped.
+    #[must_use]
+    pub fn guard(self) -> Guard {
+        Guard { lab: Some(self) }
+    }
+
+    /// A program to be run on a host, in the caller's working directory, as root, with the caller's
+    /// standard input and outputs. Arguments are added to what is returned.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`].
+    pub fn command(&self, host: &str, program: impl AsRef<OsStr>) -> Result<Command, LabError> {
+        let mut command = self.namespace(host)?.enter();
+        command.arg("env");
+        if let Ok(directory) = std::env::current_dir() {
+            let mut option = std::ffi::OsString::from("--chdir=");
+            option.push(directory);
+            command.arg(option);
+        }
+        command.arg(program);
+        // Tickets of the machine's user are not the lab's.
+        command.envs(ENVIRONMENT).env_remove("KRB5CCNAME");
+        Ok(command)
+    }
+
+    /// Closes a row of the chart on every host.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownFlow`] when no firewall of the lab has a rule for it.
+    pub fn close(&self, flow: Flow, how: How) -> Result<(), LabError> {
+        let mut closed = 0;
+        for host in plan::hosts() {
+            closed += firewall::close(self.namespace(host.name)?, flow.name(), how)?;
+        }
+        if closed == 0 {
+            return Err(LabError::UnknownFlow { flow: flow.name().to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Opens a row of the chart again. Gives whether it was closed.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when a firewall does not take the change.
+    pub fn open(&self, flow: Flow) -> Result<bool, LabError> {
+        let mut opened = 0;
+        for host in plan::hosts() {
+            opened += firewall::open(self.namespace(host.name)?, flow.name())?;
+        }
+        Ok(opened > 0)
+    }
+
+    /// Everything that crossed both networks up to now.
+    ///
+    /// # Errors
+    /// [`LabError::Capture`] when a recording does not parse.
+    pub fn capture(&self) -> Result<Capture, LabError> {
+        let hosts = plan::hosts();
+        let mut recordings = Vec::new();
+        for router in hosts.iter().filter(|host| host.forwards()) {
+            recordings.extend(recording::read(&self.state, router, &self.directory)?);
+        }
+        let hosts: Vec<_> = hosts.iter().map(Host::firewall).collect();
+        Ok(Capture::new(recordings, &self.chart, &hosts))
+    }
+
+    /// Its hosts, recordings and what its firewalls stopped.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when a firewall cannot be read.
+    pub fn status(&self) -> Result<Status, LabError> {
+        let mut hosts = Vec::new();
+        for host in plan::hosts() {
+            let namespace = self.namespace(host.name)?;
+            let (stopped, closed) = firewall::inspect(namespace)?;
+            hosts.push(HostStatus {
+                name: host.name,
+                roles: host.roles.iter().map(|role| role.name()).collect(),
+                addresses: host.addresses(),
+                pid: namespace.init.pid,
+                stopped,
+                closed,
+            });
+        }
+        Ok(Status {
+            name: self.name.clone(),
+            directory: self.directory.path().to_owned(),
+            archive: self.state.archive.clone(),
+            authority: self.directory.authority(),
+            recordings: Network::ALL.map(|network| self.directory.recording(network)).to_vec(),
+            hosts,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &LabName {
+        &self.name
+    }
+
+    /// The chart that its firewalls were made from.
+    #[must_use]
+    pub fn chart(&self) -> &Chart {
+        &self.chart
+    }
+
+    fn build(&mut self, options: &Options, report: &mut dyn FnMut(Step)) -> Result<(), LabError> {
+        let mut start = Instant::now();
+        let mut step = |what, detail: String| {
+            let took = start.elapsed();
+            start = Instant::now();
+            report(Step { what, detail, took });
+        };
+        let hosts = plan::hosts();
+        self.keep_namespaces(&hosts)?;
+        for network in Network::ALL {
+            let switch = self.namespace(switch_name(network))?;
+            network::build_switch(switch)?;
+            recording::start(switch, network, &self.directory)?;
+        }
+        step("captures", self.directory.path().join("{lan,wan}.pcap").display().to_string());
+        for host in &hosts {
+            let namespace = self.namespace(host.name)?;
+            network::build_host(namespace, host, &self.chart, &self.directory)?;
+            for link in &host.links {
+                let switch = self.namespace(switch_name(link.network))?;
+                network::draw_cable((host, namespace), link, switch)?;
+            }
+            network::put_up(namespace, host)?;
+        }
+        let names: Vec<_> = hosts.iter().map(|host| host.name).collect();
+        step("hosts", format!("{}; default-deny from edition {EDITION}", names.join(" ")));
+        self.start_resolver(&hosts)?;
+        let archive = self.start_forest(options, &mut step)?;
+        for host in &hosts {
+            firewall::reset_counters(self.namespace(host.name)?)?;
+        }
+        self.state.archive = Some(archive);
+        self.state.complete = true;
+        self.state.write(&self.directory)
+    }
+
+    /// Makes the namespaces, each written down before it may stay.
+    fn keep_namespaces(&mut self, hosts: &[Host]) -> Result<(), LabError> {
+        let switches = Network::ALL.map(switch_name);
+        for name in switches.into_iter().chain(hosts.iter().map(|host| host.name)) {
+            let draft = Draft::new(name)?;
+            self.state.namespaces.push(draft.namespace.clone());
+            self.state.write(&self.directory)?;
+            draft.stay()?;
+        }
+        Ok(())
+    }
+
+    fn start_resolver(&self, hosts: &[Host]) -> Result<(), LabError> {
+        for host in hosts.iter().filter(|host| host.forwards()) {
+            let log = self.directory.log("dnsmasq");
+            let mut dnsmasq = self.namespace(host.name)?.daemon("dnsmasq", &log)?;
+            dnsmasq.args(plan::name_server_arguments());
+            Program::from(dnsmasq).start()?;
+        }
+        Ok(())
+    }
+
+    fn start_forest(
+        &self,
+        options: &Options,
+        step: &mut dyn FnMut(&'static str, String),
+    ) -> Result<PathBuf, LabError> {
+        let controller = plan::host_of(portolan_chart::Role::Forest)?;
+        let namespace = self.namespace(controller.name)?;
+        let forest = Forest::new(namespace, &self.directory, &self.chart, options.extra_users)?;
+        forest.mount()?;
+        let archive = forest.archive(&absolute(&options.cache)?, &mut |detail| {
+            step("forest", detail.to_owned());
+        })?;
+        forest.restore(&archive)?;
+        let authority = self.directory.authority();
+        for host in plan::hosts() {
+            let copy = self.directory.etc(host.name).join("ca.pem");
+            std::fs::copy(&authority, &copy).map_err(LabError::io("write", &copy))?;
+        }
+        step("forest", format!("{} from {}", plan::FOREST_DOMAIN, archive.display()));
+        forest.start()?;
+        let asking = plan::host_of(portolan_chart::Role::Connect)?;
+        forest.wait(self.namespace(asking.name)?, &self.chart)?;
+        step("ready", format!("{} answers {}", controller.fqdn(), asking.name));
+        Ok(archive)
+    }
+
+    fn namespace(&self, host: &str) -> Result<&Namespace, LabError> {
+        let known = || plan::hosts().iter().map(|host| host.name).collect::<Vec<_>>().join(", ");
+        self.state
+            .namespace(host)
+            .ok_or_else(|| LabError::UnknownHost { host: host.to_owned(), known: known() })
+    }
+
+    fn demolish(&self, held: &File, keep: Option<&Path>) -> Result<(), LabError> {
+        end_all(&self.state)?;
+        clear(&self.directory, keep, held)
+    }
+}
+
+/// A lab that is taken away when this is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    lab: Option<Lab>,
+}
+
+impl Guard {
+    /// Takes the lab away and says whether that worked.
+    ///
+    /// # Errors
+    /// As [`Lab::down`].
+    pub fn down(mut self) -> Result<(), LabError> {
+        self.lab.take().map_or(Ok(()), Lab::down)
+    }
+}
+
+impl Deref for Guard {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        match &self.lab {
+            Some(lab) => lab,
+            None => unreachable!("the lab leaves its guard only when that is consumed"),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.lab.take().map(Lab::down) {
+            eprintln!("the lab could not be taken away: {error}");
+        }
+    }
+}
+
+/// What a lab consists of.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: LabName,
+    /// Its state directory, with the logs of its daemons.
+    pub directory: PathBuf,
+    /// The archive that its forest came from.
+    pub archive: Option<PathBuf>,
+    /// The certificate of the forest's authority.
+    pub authority: PathBuf,
+    /// The recordings of both networks.
+    pub recordings: Vec<PathBuf>,
+    /// Its hosts.
+    pub hosts: Vec<HostStatus>,
+}
+
+/// A host of a running lab.
+#[derive(Debug, Clone)]
+pub struct HostStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Its parts in the chart.
+    pub roles: Vec<&'static str>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The first process in its namespaces, by its number on the machine.
+    pub pid: u32,
+    /// What its firewall stopped since the lab is up.
+    pub stopped: Vec<Stopped>,
+    /// The flows that are closed on it.
+    pub closed: Vec<String>,
+}
+
+fn end_all(state: &State) -> Result<(), LabError> {
+    state.namespaces.iter().try_for_each(Namespace::end)
+}
+
+/// Removes a lab's files while its directory is held.
+fn clear(directory: &Directory, keep: Option<&Path>, _held: &File) -> Result<(), LabError> {
+    if let Some(keep) = keep {
+        process::create_directory(keep)?;
+        for network in Network::ALL {
+            let recording = directory.recording(network);
+            if recording.exists() {
+                let copy = keep.join(network.name()).with_extension("pcap");
+                std::fs::copy(&recording, &copy).map_err(LabError::io("write", &copy))?;
+            }
+        }
+    }
+    directory.remove()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, LabError> {
+    std::path::absolute(path).map_err(LabError::io("find", path))
+}

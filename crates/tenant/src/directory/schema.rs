@@ -1,0 +1,131 @@
+//! The attributes, as one table: name, which kinds of object have it, shape, when Graph shows it.
+//!
+//! Names and default sets are those of Microsoft Graph's [user] and [group]. The rows that Graph
+//! never shows carry the state of the account in the forest, which Graph has no names for.
+//!
+//! [user]: https://learn.microsoft.com/graph/api/resources/user
+//! [group]: https://learn.microsoft.com/graph/api/resources/group
+
+use super::Kind;
+
+/// The shape of an attribute's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A text.
+    Text,
+    /// Yes or no.
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A moment.
+    Time,
+}
+
+/// When Graph shows an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Always, null when unset.
+    ByDefault,
+    /// When `$select` names it.
+    WhenSelected,
+    /// Inside `onPremisesExtensionAttributes`.
+    AsExtension,
+    /// Never: it is for the tenant's decisions.
+    Never,
+}
+
+/// A row of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute {
+    /// Graph's name for it.
+    pub name: &'static str,
+    /// The kinds of object that have it.
+    pub kinds: &'static [Kind],
+    /// The shape of its value.
+    pub shape: Shape,
+    /// When Graph shows it.
+    pub shown: Shown,
+}
+
+impl Attribute {
+    /// The row of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ATTRIBUTES.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Whether objects of this kind have it.
+    #[must_use]
+    pub fn belongs_to(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+}
+
+const USER: &[Kind] = &[Kind::User];
+const GROUP: &[Kind] = &[Kind::Group];
+const BOTH: &[Kind] = &[Kind::User, Kind::Group];
+
+const fn row(name: &'static str, kinds: &'static [Kind], shape: Shape, shown: Shown) -> Attribute {
+    Attribute { name, kinds, shape, shown }
+}
+
+/// Every attribute that the sync server may write.
+pub static ATTRIBUTES: &[Attribute] = &[
+    row("displayName", BOTH, Shape::Text, Shown::ByDefault),
+    row("mail", BOTH, Shape::Text, Shown::ByDefault),
+    row("userPrincipalName", USER, Shape::Text, Shown::ByDefault),
+    row("givenName", USER, Shape::Text, Shown::ByDefault),
+    row("surname", USER, Shape::Text, Shown::ByDefault),
+    row("jobTitle", USER, Shape::Text, Shown::ByDefault),
+    row("officeLocation", USER, Shape::Text, Shown::ByDefault),
+    row("mobilePhone", USER, Shape::Text, Shown::ByDefault),
+    row("businessPhones", USER, Shape::Texts, Shown::ByDefault),
+    row("preferredLanguage", USER, Shape::Text, Shown::ByDefault),
+    row("description", GROUP, Shape::Text, Shown::ByDefault),
+    row("mailEnabled", GROUP, Shape::Flag, Shown::ByDefault),
+    row("securityEnabled", GROUP, Shape::Flag, Shown::ByDefault),
+    row("groupTypes", GROUP, Shape::Texts, Shown::ByDefault),
+    row("accountEnabled", USER, Shape::Flag, Shown::WhenSelected),
+    row("mailNickname", BOTH, Shape::Text, Shown::WhenSelected),
+    row("proxyAddresses", BOTH, Shape::Texts, Shown::WhenSelected),
+    row("otherMails", USER, Shape::Texts, Shown::WhenSelected),
+    row("imAddresses", USER, Shape::Texts, Shown::WhenSelected),
+    row("faxNumber", USER, Shape::Text, Shown::WhenSelected),
+    row("department", USER, Shape::Text, Shown::WhenSelected),
+    row("companyName", USER, Shape::Text, Shown::WhenSelected),
+    row("employeeId", USER, Shape::Text, Shown::WhenSelected),
+    row("employeeType", USER, Shape::Text, Shown::WhenSelected),
+    row("streetAddress", USER, Shape::Text, Shown::WhenSelected),
+    row("postalCode", USER, Shape::Text, Shown::WhenSelected),
+    row("city", USER, Shape::Text, Shown::WhenSelected),
+    row("state", USER, Shape::Text, Shown::WhenSelected),
+    row("country", USER, Shape::Text, Shown::WhenSelected),
+    row("usageLocation", USER, Shape::Text, Shown::WhenSelected),
+    row("userType", USER, Shape::Text, Shown::WhenSelected),
+    row("onPremisesDistinguishedName", USER, Shape::Text, Shown::WhenSelected),
+    row("onPremisesDomainName", BOTH, Shape::Text, Shown::WhenSelected),
+    row("onPremisesNetBiosName", GROUP, Shape::Text, Shown::WhenSelected),
+    row("onPremisesSamAccountName", BOTH, Shape::Text, Shown::WhenSelected),
+    row("onPremisesSecurityIdentifier", BOTH, Shape::Text, Shown::WhenSelected),
+    row("onPremisesUserPrincipalName", USER, Shape::Text, Shown::WhenSelected),
+    row("extensionAttribute1", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute2", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute3", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute4", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute5", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute6", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute7", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute8", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute9", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute10", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute11", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute12", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute13", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute14", USER, Shape::Text, Shown::AsExtension),
+    row("extensionAttribute15", USER, Shape::Text, Shown::AsExtension),
+    row("onPremisesAccountExpiresDateTime", USER, Shape::Time, Shown::Never),
+    row("onPremisesPasswordExpiresDateTime", USER, Shape::Time, Shown::Never),
+    row("onPremisesPasswordChangeRequired", USER, Shape::Flag, Shown::Never),
+    row("onPremisesLockedOut", USER, Shape::Flag, Shown::Never),
+    row("onPremisesSmartCardRequired", USER, Shape::Flag, Shown::Never),
+];

@@ -1,0 +1,241 @@
+//! Microsoft Graph's shape: who may read what, what a query means, what an object looks like.
+//!
+//! `$select`, `$top` and the continuation are understood; any other query option is refused rather
+//! than passed over, since an answer without a filter that was asked for is a wrong answer.
+
+use portolan_model::Guid;
+use portolan_token::claims::AccessToken;
+
+use crate::Parameters;
+use crate::directory::{ATTRIBUTES, Attribute, Kind, Object, Shown, Value};
+use crate::scope::Permission;
+
+/// Objects on a page unless `$top` says otherwise.
+const TOP_DEFAULT: u32 = 100;
+
+/// Objects on a page at most.
+const TOP_MAX: u32 = 999;
+
+/// Properties that no attribute is behind.
+const COMPUTED: [&str; 7] = [
+    "id",
+    "createdDateTime",
+    "deletedDateTime",
+    "onPremisesImmutableId",
+    "onPremisesSyncEnabled",
+    "onPremisesLastSyncDateTime",
+    "onPremisesExtensionAttributes",
+];
+
+/// What is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// The person who signed in.
+    Me,
+    /// Users.
+    Users,
+    /// Groups.
+    Groups,
+    /// The members of a group.
+    Members,
+    /// The organisation.
+    Organization,
+}
+
+impl Resource {
+    /// The permissions of which one suffices.
+    const fn permissions(self) -> &'static [Permission] {
+        use Permission as P;
+        match self {
+            Self::Me => &[P::UserRead, P::UserReadAll, P::DirectoryReadAll],
+            Self::Users => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
+            Self::Groups => &[P::GroupReadAll, P::DirectoryReadAll],
+            Self::Members => &[P::GroupMemberReadAll, P::GroupReadAll, P::DirectoryReadAll],
+            Self::Organization => &[P::OrganizationReadAll, P::UserRead, P::DirectoryReadAll],
+        }
+    }
+
+    /// Whether a token permits to read this.
+    #[must_use]
+    pub fn is_permitted_by(self, token: &AccessToken) -> bool {
+        self.permissions().iter().any(|permission| {
+            token.has_scope(permission.as_str()) || token.has_role(permission.as_str())
+        })
+    }
+
+    /// Whether a token permits only the basic properties of users (`User.ReadBasic.All`).
+    #[must_use]
+    pub fn is_basic_only(self, token: &AccessToken) -> bool {
+        self == Self::Users
+            && ![Permission::UserReadAll, Permission::DirectoryReadAll].iter().any(|permission| {
+                token.has_scope(permission.as_str()) || token.has_role(permission.as_str())
+            })
+    }
+}
+
+/// Why a query is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuery {
+    /// An option that is not understood here.
+    #[error("The query option '{0}' is not supported.")]
+    UnknownOption(String),
+    /// A property that objects of this kind do not have.
+    #[error("Could not find a property named '{0}' on type 'microsoft.graph.{1}'.")]
+    UnknownProperty(String, &'static str),
+    /// Not a number from 1 to 999.
+    #[error("The value of '$top' is not a number from 1 to 999.")]
+    InvalidTop,
+    /// Not a continuation of ours.
+    #[error("The value of '$skiptoken' is not valid.")]
+    InvalidContinuation,
+}
+
+/// A query on objects of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The properties; `None` for the usual ones.
+    pub select: Option<Vec<&'static str>>,
+    /// Objects on a page.
+    pub top: u32,
+    /// The object behind which the page begins.
+    pub after: Option<Guid>,
+}
+
+/// A property of an object in an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Property {
+    /// A value, or null.
+    Value(Option<Value>),
+    /// Values within one.
+    Within(Vec<(&'static str, Option<Value>)>),
+}
+
+impl Query {
+    /// Reads the query of a request for users or groups.
+    ///
+    /// # Errors
+    /// The option that is not understood.
+    pub fn parse(parameters: &Parameters, kind: Kind) -> Result<Self, InvalidQuery> {
+        let mut query = Self { select: None, top: TOP_DEFAULT, after: None };
+        for option in parameters.names() {
+            let value = parameters.optional(option).unwrap_or_default();
+            match option.trim_start_matches('$').to_ascii_lowercase().as_str() {
+                "select" => query.select = Some(parse_select(value, kind)?),
+                "top" => {
+                    let top = value.parse().ok().filter(|top| (1..=TOP_MAX).contains(top));
+                    query.top = top.ok_or(InvalidQuery::InvalidTop)?;
+                }
+                "skiptoken" => {
+                    let after = value.parse().map_err(|_| InvalidQuery::InvalidContinuation)?;
+                    query.after = Some(after);
+                }
+                _ => return Err(InvalidQuery::UnknownOption(option.chars().take(64).collect())),
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn parse_select(text: &str, kind: Kind) -> Result<Vec<&'static str>, InvalidQuery> {
+    let mut names = vec!["id"];
+    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let computed = COMPUTED.iter().copied().find(|name| name.eq_ignore_ascii_case(word));
+        let attribute = || {
+            let shown = |row: &&Attribute| {
+                row.belongs_to(kind) && matches!(row.shown, Shown::ByDefault | Shown::WhenSelected)
+            };
+            ATTRIBUTES
+                .iter()
+                .filter(shown)
+                .map(|row| row.name)
+                .find(|name| name.eq_ignore_ascii_case(word))
+        };
+        let name = computed.or_else(attribute).ok_or_else(|| {
+            InvalidQuery::UnknownProperty(word.chars().take(64).collect(), kind.as_str())
+        })?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The properties of an object, in order.
+#[must_use]
+pub fn properties(
+    object: &Object,
+    select: Option<&[&'static str]>,
+) -> Vec<(&'static str, Property)> {
+    let usual = || {
+        let rows = ATTRIBUTES
+            .iter()
+            .filter(|row| row.belongs_to(object.kind) && row.shown == Shown::ByDefault);
+        std::iter::once("id").chain(rows.map(|row| row.name)).collect::<Vec<_>>()
+    };
+    let names = select.map_or_else(usual, <[_]>::to_vec);
+    names.into_iter().map(|name| (name, property(object, name))).collect()
+}
+
+fn property(object: &Object, name: &'static str) -> Property {
+    let text = |text: String| Some(Value::Text(text));
+    Property::Value(match name {
+        "id" => text(object.id.to_string()),
+        "createdDateTime" => Some(Value::Time(object.created_at)),
+        "deletedDateTime" => object.deleted_at.map(Value::Time),
+        "onPremisesImmutableId" => {
+            object.anchor.as_ref().and_then(|anchor| text(anchor.to_string()))
+        }
+        "onPremisesSyncEnabled" => object.anchor.as_ref().map(|_| Value::Flag(true)),
+        "onPremisesLastSyncDateTime" => object.synchronised_at.map(Value::Time),
+        "onPremisesExtensionAttributes" => {
+            let rows = ATTRIBUTES.iter().filter(|row| row.shown == Shown::AsExtension);
+            let value = |row: &Attribute| object.attributes.value(row.name).cloned();
+            return Property::Within(rows.map(|row| (row.name, value(row))).collect());
+        }
+        // Graph gives an empty list, not null, for a list that is unset.
+        _ => match (object.attributes.value(name), Attribute::named(name)) {
+            (None, Some(row)) if row.shape == crate::directory::Shape::Texts => {
+                Some(Value::Texts(Vec::new()))
+            }
+            (value, _) => value.cloned(),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::tests::user;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Query, InvalidQuery> {
+        let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Query::parse(&Parameters::from_pairs(pairs).unwrap(), Kind::User)
+    }
+
+    #[test]
+    fn queries_that_are_not_understood_are_refused() {
+        let select = parse(&[("$select", "displayName,ID, accountenabled")]).unwrap().select;
+        assert_eq!(select.unwrap(), ["id", "displayName", "accountEnabled"]);
+        assert_eq!(parse(&[("$top", "999")]).unwrap().top, 999);
+        for top in ["0", "1000", "-1", "many", ""] {
+            assert_eq!(parse(&[("$top", top)]), Err(InvalidQuery::InvalidTop), "{top}");
+        }
+        let unknown = |name: &str| Err(InvalidQuery::UnknownProperty(name.to_owned(), "user"));
+        assert_eq!(parse(&[("$select", "passwordProfile")]), unknown("passwordProfile"));
+        assert_eq!(parse(&[("$select", "onPremisesLockedOut")]), unknown("onPremisesLockedOut"));
+        assert_eq!(parse(&[("$select", "groupTypes")]), unknown("groupTypes"));
+        let filter = parse(&[("$filter", "id eq '1'")]);
+        assert_eq!(filter, Err(InvalidQuery::UnknownOption("$filter".to_owned())));
+        assert_eq!(parse(&[("$skiptoken", "x")]), Err(InvalidQuery::InvalidContinuation));
+    }
+
+    #[test]
+    fn an_object_shows_the_usual_properties_or_those_selected() {
+        let alice = user("alice@corp.example");
+        let names: Vec<_> = properties(&alice, None).into_iter().map(|(name, _)| name).collect();
+        assert!(names.contains(&"userPrincipalName") && !names.contains(&"accountEnabled"));
+        let selected = properties(&alice, Some(&["id", "onPremisesSyncEnabled", "proxyAddresses"]));
+        assert_eq!(selected[1].1, Property::Value(Some(Value::Flag(true))));
+        assert_eq!(selected[2].1, Property::Value(Some(Value::Texts(vec![]))));
+    }
+}

@@ -1,0 +1,225 @@
+//! What the sync server writes: the only way in for synchronised attributes.
+//!
+//! Each operation looks before it writes, so that one that is refused leaves nothing behind.
+
+use portolan_legacy_crypto::pph1::CredentialData;
+use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
+use time::OffsetDateTime;
+
+use crate::Tenant;
+use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
+use crate::storage::{Credential, StorageError, Transaction};
+
+/// An operation that is well-formed by itself.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Write an object.
+    Upsert {
+        /// Its anchor.
+        anchor: SourceAnchor,
+        /// What it is.
+        kind: Kind,
+        /// All its attributes.
+        attributes: Attributes,
+        /// All its members; `None` leaves them.
+        members: Option<Vec<SourceAnchor>>,
+    },
+    /// Delete an object.
+    Delete {
+        /// Its anchor.
+        anchor: SourceAnchor,
+        /// What it is.
+        kind: Kind,
+    },
+    /// Set a user's password.
+    Credential {
+        /// The user's anchor.
+        anchor: SourceAnchor,
+        /// The derived key and its salt.
+        credential: CredentialData,
+        /// When the password was set in the forest.
+        changed_at: OffsetDateTime,
+    },
+}
+
+/// Why an operation is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The anchor is malformed.
+    #[error("the anchor is not 1 to 59 printable ASCII characters")]
+    InvalidAnchor,
+    /// The directory has no living object with the anchor.
+    #[error("no object has this anchor")]
+    UnknownAnchor,
+    /// Neither a user nor a group.
+    #[error("the kind is neither user nor group")]
+    UnknownKind,
+    /// The anchor is another kind's.
+    #[error("the object with this anchor is of another kind")]
+    KindMismatch,
+    /// An attribute that objects of this kind do not have.
+    #[error("objects of this kind have no attribute {0:?}")]
+    UnknownAttribute(String),
+    /// A value that does not fit.
+    #[error("attribute {0}: {1}")]
+    InvalidAttribute(&'static str, InvalidAttribute),
+    /// An attribute that has to be there.
+    #[error("attribute {0} is missing")]
+    MissingAttribute(&'static str),
+    /// The user principal name is malformed.
+    #[error("the user principal name is malformed")]
+    InvalidName,
+    /// The user principal name is of a domain that is not the tenant's.
+    #[error("the domain of the user principal name is not verified in this tenant")]
+    UnverifiedDomain,
+    /// The user principal name is another user's.
+    #[error("another user has this user principal name")]
+    NameTaken,
+    /// Members of something other than a group.
+    #[error("only a group has members")]
+    NotAGroup,
+    /// The credential or its time is malformed.
+    #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
+    InvalidCredential,
+}
+
+impl Fault {
+    /// The word that a program acts on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidAnchor => "invalidAnchor",
+            Self::UnknownAnchor => "unknownAnchor",
+            Self::UnknownKind => "unknownKind",
+            Self::KindMismatch => "kindMismatch",
+            Self::UnknownAttribute(_) => "unknownAttribute",
+            Self::InvalidAttribute(..) => "invalidAttribute",
+            Self::MissingAttribute(_) => "missingAttribute",
+            Self::InvalidName => "invalidUserPrincipalName",
+            Self::UnverifiedDomain => "unverifiedDomain",
+            Self::NameTaken => "userPrincipalNameTaken",
+            Self::NotAGroup => "notAGroup",
+            Self::InvalidCredential => "invalidCredential",
+        }
+    }
+}
+
+/// Applies one operation and gives the object's id; `None` when there was nothing to delete.
+///
+/// # Errors
+/// The outer error when the store fails: the whole batch is to be undone. The inner one is the
+/// operation's own.
+pub async fn apply<T: Transaction>(
+    tx: &mut T,
+    tenant: &Tenant,
+    operation: &Operation,
+    now: OffsetDateTime,
+    rng: &mut (dyn Entropy + Send),
+) -> Result<Result<Option<Guid>, Fault>, StorageError> {
+    match operation {
+        Operation::Upsert { anchor, kind, attributes, members } => {
+            let before = tx.object_by_anchor(anchor).await?;
+            if let Err(fault) = check_upsert(tx, tenant, before.as_ref(), operation).await? {
+                return Ok(Err(fault));
+            }
+            let mut octets = [0; 16];
+            rng.fill(&mut octets);
+            let object = Object {
+                id: before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id),
+                kind: *kind,
+                anchor: Some(anchor.clone()),
+                attributes: attributes.clone(),
+                created_at: before.as_ref().map_or(now, |old| old.created_at),
+                synchronised_at: Some(now),
+                deleted_at: None,
+            };
+            tx.put_object(&object).await?;
+            if let Some(members) = members {
+                tx.put_members(object.id, members).await?;
+            }
+            if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
+                tx.end_sessions_of(object.id).await?;
+            }
+            Ok(Ok(Some(object.id)))
+        }
+        Operation::Delete { anchor, kind } => delete(tx, anchor, *kind, now).await,
+        Operation::Credential { anchor, credential, changed_at } => {
+            let user = tx.object_by_anchor(anchor).await?;
+            let user = match user.filter(|user| user.deleted_at.is_none()) {
+                Some(user) if user.kind == Kind::User => user.id,
+                Some(_) => return Ok(Err(Fault::KindMismatch)),
+                None => return Ok(Err(Fault::UnknownAnchor)),
+            };
+            let before = tx.credential(user).await?;
+            let next = Credential { credential: credential.clone(), changed_at: *changed_at };
+            tx.put_credential(user, &next).await?;
+            if before.is_none_or(|before| before.changed_at != *changed_at) {
+                tx.end_sessions_of(user).await?;
+            }
+            Ok(Ok(Some(user)))
+        }
+    }
+}
+
+fn is_enabled(object: &Object) -> bool {
+    object.attributes.flag("accountEnabled").unwrap_or(false)
+}
+
+async fn check_upsert<T: Transaction>(
+    tx: &mut T,
+    tenant: &Tenant,
+    before: Option<&Object>,
+    operation: &Operation,
+) -> Result<Result<(), Fault>, StorageError> {
+    let Operation::Upsert { kind, attributes, members, .. } = operation else {
+        return Ok(Ok(()));
+    };
+    if before.is_some_and(|old| old.kind != *kind) {
+        return Ok(Err(Fault::KindMismatch));
+    }
+    if *kind == Kind::Group {
+        return Ok(Ok(()));
+    }
+    if members.is_some() {
+        return Ok(Err(Fault::NotAGroup));
+    }
+    if attributes.flag("accountEnabled").is_none() {
+        return Ok(Err(Fault::MissingAttribute("accountEnabled")));
+    }
+    let Some(name) = attributes.text("userPrincipalName") else {
+        return Ok(Err(Fault::MissingAttribute("userPrincipalName")));
+    };
+    let Ok(upn) = name.parse::<Upn>() else {
+        return Ok(Err(Fault::InvalidName));
+    };
+    if !tenant.owns(upn.domain()) {
+        return Ok(Err(Fault::UnverifiedDomain));
+    }
+    match tx.user_by_name(name).await? {
+        Some(other) if before.is_none_or(|old| old.id != other.id) => Ok(Err(Fault::NameTaken)),
+        _ => Ok(Ok(())),
+    }
+}
+
+async fn delete<T: Transaction>(
+    tx: &mut T,
+    anchor: &SourceAnchor,
+    kind: Kind,
+    now: OffsetDateTime,
+) -> Result<Result<Option<Guid>, Fault>, StorageError> {
+    let Some(mut object) = tx.object_by_anchor(anchor).await? else {
+        return Ok(Ok(None));
+    };
+    if object.kind != kind {
+        return Ok(Err(Fault::KindMismatch));
+    }
+    if object.deleted_at.is_none() {
+        object.deleted_at = Some(now);
+        object.synchronised_at = Some(now);
+        tx.put_object(&object).await?;
+        tx.put_members(object.id, &[]).await?;
+        tx.erase_credential(object.id).await?;
+        tx.end_sessions_of(object.id).await?;
+    }
+    Ok(Ok(Some(object.id)))
+}

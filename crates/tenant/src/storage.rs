@@ -1,0 +1,280 @@
+//! What the tenant keeps, and the traits by which it is kept.
+//!
+//! One transaction is one unit of work: what it wrote is there after [`Transaction::commit`], all of
+//! it or nothing. A writing transaction sees no other's writes until it ends, and there is one at a
+//! time; that is what makes a sign-in and a password change happen in one order.
+
+use std::error::Error;
+use std::future::Future;
+
+use portolan_legacy_crypto::pph1::CredentialData;
+use portolan_model::{Guid, SourceAnchor};
+use time::OffsetDateTime;
+
+use crate::application::Application;
+use crate::authorize::Challenge;
+use crate::directory::{Kind, Object};
+use crate::throttle::Throttle;
+use crate::{Digest, Rule, Tenant};
+
+/// The store failed. What happened is for the log; a caller is told [`Rule::Unavailable`].
+#[derive(Debug, thiserror::Error)]
+#[error("the tenant's store failed")]
+pub struct StorageError(#[source] Box<dyn Error + Send + Sync>);
+
+impl StorageError {
+    /// Wraps the store's own error.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A person's synchronised password.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The derived key and its salt.
+    pub credential: CredentialData,
+    /// When the password was set in the forest.
+    pub changed_at: OffsetDateTime,
+}
+
+/// A browser in which somebody signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The digest of the cookie.
+    pub digest: Digest,
+    /// Its name in tokens.
+    pub id: Guid,
+    /// Who.
+    pub user: Guid,
+    /// When they proved it.
+    pub authenticated_at: OffsetDateTime,
+    /// Until when it holds.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What a person granted an application: what a code or a refresh token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The application.
+    pub client_id: Guid,
+    /// The person.
+    pub user: Guid,
+    /// The session that it came from.
+    pub session: Guid,
+    /// The scopes, as [`crate::scope::Scopes::to_text`] writes them.
+    pub scopes: String,
+    /// When the person proved who they are.
+    pub authenticated_at: OffsetDateTime,
+    /// All refresh tokens that descend from one code share this name.
+    pub family: Guid,
+}
+
+/// An authorization code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Code {
+    /// The digest of the code.
+    pub digest: Digest,
+    /// What it stands for.
+    pub grant: Grant,
+    /// The redirect URI of the request, which the exchange repeats.
+    pub redirect_uri: String,
+    /// The proof key's challenge.
+    pub challenge: Challenge,
+    /// The value for the ID token.
+    pub nonce: Option<String>,
+    /// Until when it can be redeemed.
+    pub expires_at: OffsetDateTime,
+    /// Whether it was.
+    pub redeemed: bool,
+}
+
+/// A refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The digest of the token.
+    pub digest: Digest,
+    /// What it stands for.
+    pub grant: Grant,
+    /// Until when it can be used.
+    pub expires_at: OffsetDateTime,
+    /// Whether it was: the next one has taken its place.
+    pub used: bool,
+}
+
+/// A batch that was ingested, so that the same batch gets the same answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestedBatch {
+    /// The sync server's name for it.
+    pub id: Guid,
+    /// The digest of what was sent.
+    pub digest: Digest,
+    /// What was answered.
+    pub answer: String,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// A line of the sign-in log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInRecord {
+    /// When.
+    pub at: OffsetDateTime,
+    /// The request.
+    pub correlation_id: Guid,
+    /// Who, when the directory knows them. A name that nobody has is not kept: people type
+    /// passwords into the wrong field.
+    pub user: Option<Guid>,
+    /// The application.
+    pub client_id: Option<Guid>,
+    /// How: `password`, `session`, `refresh`, `code`.
+    pub method: &'static str,
+    /// Why it failed; `None` when it did not.
+    pub rule: Option<Rule>,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Who acted: an application's id, or `command line`.
+    pub actor: String,
+    /// What was done: `user.delete`, `application.add`.
+    pub action: &'static str,
+    /// On what.
+    pub target: String,
+}
+
+/// Whether a transaction writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It only reads.
+    Read,
+    /// It writes; there is one such at a time.
+    Write,
+}
+
+/// The tenant's store.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Its transactions.
+    type Transaction: Transaction;
+
+    /// Begins a transaction.
+    fn begin(
+        &self,
+        access: Access,
+    ) -> impl Future<Output = Result<Self::Transaction, StorageError>> + Send;
+}
+
+/// What a method of [`Transaction`] gives: a future that may move between threads.
+pub trait Stored<T>: Future<Output = Result<T, StorageError>> + Send {}
+
+impl<T, F: Future<Output = Result<T, StorageError>> + Send> Stored<T> for F {}
+
+/// A unit of work on the store.
+pub trait Transaction: Send {
+    /// Makes what was written last.
+    fn commit(self) -> impl Stored<()>;
+
+    /// The tenant itself.
+    fn tenant(&mut self) -> impl Stored<Tenant>;
+
+    /// An object by its id, tombstones included.
+    fn object(&mut self, id: Guid) -> impl Stored<Option<Object>>;
+
+    /// The object of an anchor, tombstones included.
+    fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
+
+    /// The living user of a name, compared without case.
+    fn user_by_name(&mut self, name: &str) -> impl Stored<Option<Object>>;
+
+    /// Writes an object, new or changed, with its indexes and the next number of the change feed.
+    fn put_object(&mut self, object: &Object) -> impl Stored<()>;
+
+    /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
+    fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
+
+    /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
+    /// when it does.
+    fn put_members(&mut self, group: Guid, members: &[SourceAnchor]) -> impl Stored<()>;
+
+    /// Living members of a group in the order of their ids, behind `after`, at most `count`.
+    fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
+    -> impl Stored<Vec<Object>>;
+
+    /// A user's password.
+    fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;
+
+    /// Sets a user's password.
+    fn put_credential(&mut self, user: Guid, credential: &Credential) -> impl Stored<()>;
+
+    /// Erases a user's password.
+    fn erase_credential(&mut self, user: Guid) -> impl Stored<()>;
+
+    /// Ends a user's sessions, codes and refresh tokens.
+    fn end_sessions_of(&mut self, user: Guid) -> impl Stored<()>;
+
+    /// The count of wrong passwords of a name.
+    fn throttle(&mut self, name: &Digest) -> impl Stored<Option<Throttle>>;
+
+    /// Sets or clears the count of a name.
+    fn put_throttle(&mut self, name: &Digest, throttle: Option<&Throttle>) -> impl Stored<()>;
+
+    /// Keeps a session.
+    fn put_session(&mut self, session: &Session) -> impl Stored<()>;
+
+    /// A session by the digest of its cookie.
+    fn session(&mut self, digest: &Digest) -> impl Stored<Option<Session>>;
+
+    /// Ends a session.
+    fn end_session(&mut self, digest: &Digest) -> impl Stored<()>;
+
+    /// Keeps a code, new or changed.
+    fn put_code(&mut self, code: &Code) -> impl Stored<()>;
+
+    /// A code.
+    fn code(&mut self, digest: &Digest) -> impl Stored<Option<Code>>;
+
+    /// Keeps a refresh token, new or changed.
+    fn put_refresh_token(&mut self, token: &RefreshToken) -> impl Stored<()>;
+
+    /// A refresh token.
+    fn refresh_token(&mut self, digest: &Digest) -> impl Stored<Option<RefreshToken>>;
+
+    /// Ends all refresh tokens of a family.
+    fn end_family(&mut self, family: Guid) -> impl Stored<()>;
+
+    /// Remembers a one-time name until a moment; false when it was known already.
+    fn use_once(&mut self, name: &Digest, until: OffsetDateTime) -> impl Stored<bool>;
+
+    /// An application.
+    fn application(&mut self, client_id: Guid) -> impl Stored<Option<Application>>;
+
+    /// All applications, by name.
+    fn applications(&mut self) -> impl Stored<Vec<Application>>;
+
+    /// Writes an application, new or changed.
+    fn put_application(&mut self, application: &Application) -> impl Stored<()>;
+
+    /// Keeps the digest of an enrolment secret until a moment.
+    fn put_enrolment(&mut self, secret: &Digest, until: OffsetDateTime) -> impl Stored<()>;
+
+    /// Takes an enrolment secret out; false when it is unknown, used or too old.
+    fn take_enrolment(&mut self, secret: &Digest, now: OffsetDateTime) -> impl Stored<bool>;
+
+    /// A batch that was ingested.
+    fn batch(&mut self, id: Guid) -> impl Stored<Option<IngestedBatch>>;
+
+    /// Keeps a batch's answer.
+    fn put_batch(&mut self, batch: &IngestedBatch) -> impl Stored<()>;
+
+    /// Writes a line of the sign-in log.
+    fn record_sign_in(&mut self, record: &SignInRecord) -> impl Stored<()>;
+
+    /// Writes a line of the audit log.
+    fn record_audit(&mut self, record: &AuditRecord) -> impl Stored<()>;
+
+    /// Forgets what is over: sessions, codes, tokens, counts, names, batches.
+    fn prune(&mut self, now: OffsetDateTime) -> impl Stored<()>;
+}

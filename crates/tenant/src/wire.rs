@@ -1,0 +1,346 @@
+//! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
+//!
+//! Both sides use these types. Three requests, all HTTPS and JSON:
+//!
+//! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
+//!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
+//! - `GET /v1.0/tenant` answers a [`TenantResponse`].
+//! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
+//!
+//! The last two need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
+//! the token endpoint gives for `grant_type=client_credentials`, `scope=https://sync.<domain>/.default`
+//! and a client assertion (`portolan_token::assertion`). A refused request has a status of 400 and
+//! above and an [`ErrorResponse`].
+//!
+//! **Batches.** At most [`OPERATIONS_MAX`] operations and [`BODY_OCTETS_MAX`] octets. A batch is
+//! applied whole, in order; an operation that is refused changes nothing and the others hold. The
+//! same batch id with the same content gets the same answer again, and changes nothing again; with
+//! other content it is refused (409).
+//!
+//! **Upserts** carry the whole object: an attribute that is absent or null is unset. Names are
+//! those of Microsoft Graph; texts, booleans, lists of texts, and times as RFC 3339. A user needs
+//! `userPrincipalName` (of a domain of the tenant) and `accountEnabled`. Besides Graph's, a user has
+//! `onPremisesAccountExpiresDateTime` and `onPremisesPasswordExpiresDateTime` (absent: never), and
+//! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`.
+//! `members` are all members of a group by their anchors, also of objects that come later; when it
+//! is absent they stay as they are.
+//!
+//! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
+//! a deleted anchor brings the object back under its old id, without its password.
+//!
+//! **Credentials** end the user's sessions when `changed_at` is another than before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use portolan_legacy_crypto::pph1::CredentialData;
+use portolan_model::{SecretString, SourceAnchor};
+use portolan_token::Jwk;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Shape, Value};
+use crate::ingest::{self, Fault};
+
+/// Operations that a batch may have.
+pub const OPERATIONS_MAX: usize = 500;
+
+/// Octets that a batch may have.
+pub const BODY_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// What `portolan tenant enrol` writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentFile {
+    /// The tenant's id.
+    pub tenant_id: String,
+    /// The host to enrol at: `sync.<domain>`.
+    pub host: String,
+    /// The SHA-256 of the certificate authority's certificate (DER), in lower-case hexadecimal.
+    pub ca_sha256: String,
+    /// The one-use secret.
+    pub secret: SecretText,
+    /// Until when the secret works, RFC 3339.
+    pub expires: String,
+}
+
+/// The body of `POST /enrol`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolRequest {
+    /// The one-use secret.
+    pub secret: SecretText,
+    /// The public half of the sync server's key.
+    pub key: Jwk,
+}
+
+/// The answer to `POST /enrol`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolResponse {
+    /// The sync server's application id.
+    pub client_id: String,
+    /// Where it gets its tokens.
+    pub token_endpoint: String,
+    /// The scope to ask for there.
+    pub scope: String,
+    /// Where it sends its batches.
+    pub ingest_endpoint: String,
+    /// The tenant's domains.
+    #[serde(flatten)]
+    pub tenant: TenantResponse,
+}
+
+/// The answer to `GET /v1.0/tenant`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantResponse {
+    /// The tenant's id.
+    pub tenant_id: String,
+    /// The initial domain, whose names always sign in.
+    pub initial_domain: String,
+    /// The other domains whose names sign in.
+    pub verified_domains: Vec<String>,
+}
+
+/// The body of `POST /v1.0/ingest`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestRequest {
+    /// The batch's id, a GUID of the sender's choice.
+    pub batch: String,
+    /// What to do, in order.
+    pub operations: Vec<Operation>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Operation {
+    /// Write an object.
+    Upsert {
+        /// Its anchor.
+        anchor: String,
+        /// `user` or `group`.
+        kind: String,
+        /// Its attributes.
+        attributes: BTreeMap<String, Json>,
+        /// The anchors of all members; absent when they did not change.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        members: Option<Vec<String>>,
+    },
+    /// Delete an object.
+    Delete {
+        /// Its anchor.
+        anchor: String,
+        /// `user` or `group`.
+        kind: String,
+    },
+    /// Set a user's password.
+    Credential {
+        /// The user's anchor.
+        anchor: String,
+        /// `v1;PPH1_MD4,<salt>,<iterations>,<key>;`.
+        credential: SecretText,
+        /// When the password was set in the forest, RFC 3339.
+        changed_at: String,
+    },
+}
+
+/// The answer to `POST /v1.0/ingest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestResponse {
+    /// The batch's id.
+    pub batch: String,
+    /// What became of each operation, in order.
+    pub results: Vec<OperationResult>,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationResult {
+    /// The anchor that it named.
+    pub anchor: String,
+    /// `ok` or `error`.
+    pub status: String,
+    /// Which rule it broke: a word to act on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
+    /// Which rule it broke: a clause to show.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// The object's id in the tenant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+}
+
+/// A refused request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorResponse {
+    /// What was refused.
+    pub error: ErrorBody,
+}
+
+/// What was refused, and the name by which the tenant's log finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A word to act on.
+    pub code: String,
+    /// A sentence to show.
+    pub message: String,
+    /// The request's name in the tenant's log.
+    pub correlation_id: String,
+}
+
+/// A secret on its way: `Debug` hides it, dropping wipes it.
+#[derive(Clone)]
+pub struct SecretText(pub SecretString);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretString::new(text)))
+    }
+}
+
+impl Operation {
+    /// The anchor as it was sent.
+    #[must_use]
+    pub fn anchor(&self) -> &str {
+        match self {
+            Self::Upsert { anchor, .. }
+            | Self::Delete { anchor, .. }
+            | Self::Credential { anchor, .. } => anchor,
+        }
+    }
+
+    /// The operation in the engine's terms.
+    ///
+    /// # Errors
+    /// The rule that it breaks by itself, before the directory is looked at.
+    pub fn check(&self) -> Result<ingest::Operation, Fault> {
+        let anchor = parse_anchor(self.anchor())?;
+        match self {
+            Self::Upsert { kind, attributes, members, .. } => Ok(ingest::Operation::Upsert {
+                anchor,
+                kind: parse_kind(kind)?,
+                attributes: parse_attributes(attributes, parse_kind(kind)?)?,
+                members: members
+                    .as_ref()
+                    .map(|members| members.iter().map(|text| parse_anchor(text)).collect())
+                    .transpose()?,
+            }),
+            Self::Delete { kind, .. } => {
+                Ok(ingest::Operation::Delete { anchor, kind: parse_kind(kind)? })
+            }
+            Self::Credential { credential, changed_at, .. } => Ok(ingest::Operation::Credential {
+                anchor,
+                credential: CredentialData::parse(credential.0.expose())
+                    .map_err(|_| Fault::InvalidCredential)?,
+                changed_at: OffsetDateTime::parse(changed_at, &Rfc3339)
+                    .map_err(|_| Fault::InvalidCredential)?,
+            }),
+        }
+    }
+}
+
+fn parse_anchor(text: &str) -> Result<SourceAnchor, Fault> {
+    text.parse().map_err(|_| Fault::InvalidAnchor)
+}
+
+fn parse_kind(word: &str) -> Result<Kind, Fault> {
+    Kind::from_word(word).ok_or(Fault::UnknownKind)
+}
+
+fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attributes, Fault> {
+    let mut attributes = Attributes::default();
+    for (name, json) in sent {
+        let attribute = Attribute::named(name)
+            .filter(|attribute| attribute.belongs_to(kind))
+            .ok_or_else(|| Fault::UnknownAttribute(name.chars().take(64).collect()))?;
+        if json.is_null() {
+            continue;
+        }
+        let value = parse_value(attribute.shape, json)
+            .ok_or(Fault::InvalidAttribute(attribute.name, InvalidAttribute::WrongShape))?;
+        attributes
+            .set(attribute.name, value)
+            .map_err(|rule| Fault::InvalidAttribute(attribute.name, rule))?;
+    }
+    Ok(attributes)
+}
+
+fn parse_value(shape: Shape, json: &Json) -> Option<Value> {
+    Some(match shape {
+        Shape::Text => Value::Text(json.as_str()?.to_owned()),
+        Shape::Flag => Value::Flag(json.as_bool()?),
+        Shape::Time => Value::Time(OffsetDateTime::parse(json.as_str()?, &Rfc3339).ok()?),
+        Shape::Texts => {
+            let texts = json.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
+            Value::Texts(texts.collect::<Option<_>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(operation: Json, expected: Result<(), Fault>) {
+        let operation: Operation = serde_json::from_value(operation).unwrap();
+        assert_eq!(operation.check().map(|_| ()), expected, "{operation:?}");
+    }
+
+    #[test]
+    fn operations_are_checked_by_themselves() {
+        let upsert = |kind: &str, attributes: Json| {
+            json!({"op": "upsert",
+            "anchor": "eFY0Erya8N4RIjNEVWZ3iA==", "kind": kind, "attributes": attributes})
+        };
+        let wrong = |name| Err(Fault::InvalidAttribute(name, InvalidAttribute::WrongShape));
+        check(upsert("user", json!({"displayName": "Alice", "surname": null})), Ok(()));
+        check(upsert("group", json!({"securityEnabled": true})), Ok(()));
+        check(upsert("contact", json!({})), Err(Fault::UnknownKind));
+        let unknown = |name: &str| Err(Fault::UnknownAttribute(name.to_owned()));
+        check(upsert("user", json!({"unicodePwd": "x"})), unknown("unicodePwd"));
+        check(upsert("group", json!({"accountEnabled": true})), unknown("accountEnabled"));
+        check(upsert("user", json!({"accountEnabled": "TRUE"})), wrong("accountEnabled"));
+        check(upsert("user", json!({"businessPhones": ["1", 2]})), wrong("businessPhones"));
+        let expires = "onPremisesAccountExpiresDateTime";
+        check(upsert("user", json!({expires: "2026-11-22T00:00:00Z"})), Ok(()));
+        check(upsert("user", json!({expires: "never"})), wrong(expires));
+        check(json!({"op": "delete", "anchor": "a b", "kind": "user"}), Err(Fault::InvalidAnchor));
+        let credential = |text: &str| {
+            json!({"op": "credential", "anchor": "a",
+            "credential": text, "changed_at": "2026-11-22T00:00:00Z"})
+        };
+        check(
+            credential(
+                "v1;PPH1_MD4,00010203040506070809,1000,4c56ba69061e56881a10372f6dc5d382ff937ccb36b6b94bd6159d1fc17dc223;",
+            ),
+            Ok(()),
+        );
+        check(credential("64f12cddaa88057e06a81b54e73b949b"), Err(Fault::InvalidCredential));
+    }
+
+    #[test]
+    fn a_credential_does_not_print_itself() {
+        let operation: Operation = serde_json::from_value(json!({"op": "credential",
+            "anchor": "a", "credential": "v1;PPH1_MD4,geheim", "changed_at": "x"}))
+        .unwrap();
+        assert!(!format!("{operation:?}").contains("geheim"));
+    }
+}

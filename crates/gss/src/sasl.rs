@@ -117,6 +117,18 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// The longest token that the peer takes, in octets.
+    #[must_use]
+    pub fn send_octets_max(&self, context: &dyn SecurityContext) -> usize {
+        self.message_max.saturating_add(context.overhead(Protection::Confidentiality))
+    }
+
+    /// The longest token that was said to be taken here, in octets.
+    #[must_use]
+    pub const fn receive_octets_max(&self) -> usize {
+        self.receive_max
+    }
+
     /// Seals `octets` into as many frames as they need, appended to `output`.
     ///
     /// # Errors

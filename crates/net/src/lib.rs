@@ -6,8 +6,11 @@
 //! made here: what to ask and what an answer means is the caller's.
 
 pub mod clock;
+pub mod dc;
 pub mod entropy;
 pub mod http;
+pub mod kerberos;
+pub mod ldap;
 mod network;
 pub mod tls;
 

@@ -43,9 +43,10 @@ pub struct Client {
     network: Network,
     tls: Option<Arc<tls::Client>>,
     limits: ClientLimits,
-    idle: Arc<Mutex<HashMap<(Flow, Peer), Vec<Idle>>>>,
+    idle: Arc<Mutex<IdleByPeer>>,
 }
 
+type IdleByPeer = HashMap<(Flow, Peer), Vec<Idle>>;
 type Sender = SendRequest<Full<Bytes>>;
 
 struct Idle {

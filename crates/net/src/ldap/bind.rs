@@ -1,0 +1,103 @@
+//! The bind: Kerberos by SASL GSSAPI, then a layer that seals ([RFC 4752 section 3.1]).
+//!
+//! [RFC 4752 section 3.1]: https://www.rfc-editor.org/rfc/rfc4752#section-3.1
+
+use portolan_gss::{Protection, Rfc4121, SecurityContext as _, sasl};
+use portolan_ldap::message::BindResponse;
+use portolan_ldap::{
+    BindRequest, LayerFault, LdapResult, Refusal, ResultCode, SaslFraming, SecurityLayer,
+};
+use portolan_model::Spn;
+
+use super::{LdapConnection, LdapError};
+use crate::dc::DomainController;
+use crate::entropy::SystemEntropy;
+use crate::kerberos::{Credential, Handshake, KerberosError, Style};
+use crate::network::Network;
+
+const MECHANISM: &str = "GSSAPI";
+/// Octets of a sealed buffer that are taken: what the negotiation can say at most. Samba seals at
+/// most 64 KiB at once, whatever is said.
+const RECEIVE_OCTETS_MAX: usize = sasl::RECEIVE_OCTETS_MAX;
+
+pub(super) async fn sealed(
+    connection: &mut LdapConnection,
+    network: &Network,
+    controller: &DomainController,
+    credential: &Credential,
+) -> Result<(), LdapError> {
+    let link = connection.link.clone();
+    let unauthenticated = |error: KerberosError| match error {
+        KerberosError::Unreachable(error) => LdapError::Dial(error),
+        error => LdapError::Kerberos { link: link.clone(), error: Box::new(error) },
+    };
+    let service = Spn::new("ldap", controller.host.clone());
+    let begun = Handshake::begin(network, controller, credential, service, Style::Sasl).await;
+    let (handshake, token) = begun.map_err(unauthenticated)?;
+
+    let reply = connection.bind(BindRequest::sasl(MECHANISM, Some(token))).await?;
+    let reply = going_on(connection, reply)?;
+    let mut context = handshake.finish(reply).await.map_err(unauthenticated)?.context;
+
+    // Nothing is left to be said about who is who: the empty token asks for the server's layers.
+    let offer = connection.bind(BindRequest::sasl(MECHANISM, Some(Vec::new()))).await?;
+    let mut offer = going_on(connection, offer)?;
+    let unsealed = |error| LdapError::NotSealed { link: link.clone(), error };
+    let (choice, layer) =
+        sasl::negotiate(&mut context, &mut offer, RECEIVE_OCTETS_MAX, &mut SystemEntropy)
+            .map_err(unsealed)?;
+    let (receive, send) = (layer.receive_octets_max(), layer.send_octets_max(&context));
+
+    let last = connection.bind(BindRequest::sasl(MECHANISM, Some(choice))).await?;
+    let result = last.result.success();
+    result.map_err(|refusal| refused(connection, refusal))?;
+    let framing = SaslFraming::new(Box::new(Sealed(context)), receive, send);
+    let framing = framing.map_err(|error| connection.session_error(error.into()))?;
+    connection.session.seal(framing).map_err(|error| connection.session_error(error))
+}
+
+/// The token of an answer after which the bind goes on.
+fn going_on(connection: &LdapConnection, response: BindResponse) -> Result<Vec<u8>, LdapError> {
+    if response.result.code != ResultCode::SaslBindInProgress {
+        return Err(match response.result.success() {
+            Err(refusal) => refused(connection, refusal),
+            Ok(LdapResult { .. }) => LdapError::NoToken { link: connection.link.clone() },
+        });
+    }
+    response
+        .server_sasl_credentials
+        .ok_or_else(|| LdapError::NoToken { link: connection.link.clone() })
+}
+
+fn refused(connection: &LdapConnection, refusal: Refusal) -> LdapError {
+    LdapError::Refused { link: connection.link.clone(), operation: "the bind".to_owned(), refusal }
+}
+
+/// A context as LDAP's framing uses it: everything is sealed, and has to be.
+struct Sealed(Rfc4121);
+
+/// A token that is only signed, where everything is to be sealed.
+#[derive(Debug, thiserror::Error)]
+#[error("the token is signed, but not sealed")]
+struct OnlySigned;
+
+impl SecurityLayer for Sealed {
+    fn overhead(&self) -> usize {
+        self.0.overhead(Protection::Confidentiality)
+    }
+
+    fn wrap(&mut self, plain: &[u8]) -> Result<Vec<u8>, LayerFault> {
+        let mut token = Vec::with_capacity(plain.len() + self.overhead());
+        self.0.wrap(Protection::Confidentiality, plain, &mut SystemEntropy, &mut token)?;
+        Ok(token)
+    }
+
+    fn unwrap(&mut self, token: &[u8]) -> Result<Vec<u8>, LayerFault> {
+        let mut token = token.to_vec();
+        let unwrapped = self.0.unwrap(&mut token)?;
+        if unwrapped.protection != Protection::Confidentiality {
+            return Err(Box::new(OnlySigned));
+        }
+        Ok(unwrapped.message.to_vec())
+    }
+}

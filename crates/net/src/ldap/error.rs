@@ -1,0 +1,96 @@
+//! Why a directory was not read.
+
+use portolan_gss::sasl::SaslError;
+use portolan_ldap::{LdapResult, Refusal, SessionError};
+use portolan_model::Hint;
+
+use crate::kerberos::KerberosError;
+use crate::network::{DialError, Fault, Link};
+
+/// An LDAP connection or a search that failed. But for [`Self::Refused`] of a search, the connection
+/// is over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LdapError {
+    /// The domain controller was not reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// There is no Kerberos context.
+    #[error("{link} cannot be bound: {error}")]
+    Kerberos {
+        /// The connection.
+        link: Link,
+        /// What happened.
+        error: Box<KerberosError>,
+    },
+    /// The layer that seals the connection was not agreed on.
+    #[error("{link} cannot be sealed: {error}")]
+    NotSealed {
+        /// The connection.
+        link: Link,
+        /// What happened.
+        error: SaslError,
+    },
+    /// The server did not send a token that the bind needs.
+    #[error("{link} answers the bind without a token")]
+    NoToken {
+        /// The connection.
+        link: Link,
+    },
+    /// The directory refused an operation.
+    #[error("{link} refuses {operation}: {refusal}")]
+    Refused {
+        /// The connection.
+        link: Link,
+        /// Which operation.
+        operation: String,
+        /// What the directory said.
+        refusal: Refusal,
+    },
+    /// The server said that it hangs up.
+    #[error("{link} is hung up by the directory: {result}")]
+    Disconnected {
+        /// The connection.
+        link: Link,
+        /// What it said.
+        result: LdapResult,
+    },
+    /// The server answered another request than the one asked.
+    #[error("{link} answers what was not asked")]
+    OutOfTurn {
+        /// The connection.
+        link: Link,
+    },
+    /// The server broke the protocol.
+    #[error("{link} breaks the protocol: {error}")]
+    Session {
+        /// The connection.
+        link: Link,
+        /// How.
+        error: Box<SessionError>,
+    },
+    /// The connection broke.
+    #[error("{link} {fault}")]
+    Broken {
+        /// The connection.
+        link: Link,
+        /// What happened.
+        fault: Fault,
+    },
+}
+
+impl Hint for LdapError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Dial(error) => error.hint(),
+            Self::Kerberos { error, .. } => error.hint(),
+            Self::NotSealed { error, .. } => error.hint(),
+            Self::Refused { refusal, .. } => refusal.hint(),
+            Self::Session { error, .. } => error.hint(),
+            Self::Broken { link, .. } | Self::Disconnected { link, .. } => {
+                Some(format!("look whether {} is up, then try again", link.peer()))
+            }
+            Self::NoToken { .. } | Self::OutOfTurn { .. } => None,
+        }
+    }
+}

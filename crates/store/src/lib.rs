@@ -1,1 +1,7 @@
-//! placeholder
+//! The stores: the engines' storage traits over SQLite.
+//!
+//! One module an engine; [`sqlite`] opens a database in the one way that all of them share. No
+//! decision is made here: what a row means is the engine's business.
+
+pub mod sqlite;
+pub mod tenant;

@@ -60,7 +60,7 @@ impl Forest {
                     return Ok(connection);
                 }
                 Err(error) if is_unreachable(&error) => last = Some(error),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(failure(error)),
             }
         }
         Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
@@ -74,4 +74,12 @@ fn is_unreachable(error: &LdapError) -> bool {
         LdapError::Kerberos { error, .. } => matches!(**error, KerberosError::Unreachable(_)),
         _ => false,
     }
+}
+
+/// An account that was refused is locked by trying on.
+fn failure(error: LdapError) -> Failure {
+    let refused = matches!(&error, LdapError::Kerberos { error, .. }
+        if matches!(**error, KerberosError::Refused { .. }));
+    let failure = Failure::from(error);
+    if refused { failure.lasting() } else { failure }
 }

@@ -98,7 +98,7 @@ impl Server {
             Forest::find(&self.network, &domain, account, self.password(), steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
-        // The import is whole; how the controller takes the goodbye changes nothing.
+        // The import is whole: how the controller takes the goodbye changes nothing.
         let _ = connection.close().await;
         let chart = self.network.chart();
         let read = format!(
@@ -139,7 +139,7 @@ impl Server {
     /// One whole synchronisation.
     async fn synchronise(&mut self, allowed: usize, steps: &Steps) -> Result<Summary, Failure> {
         let (forest, imported, Planned { plan, exported }) = self.prepare(steps).await?;
-        plan.check_deletions(&exported, allowed)?;
+        plan.check_deletions(&exported, allowed).map_err(|error| Failure::from(error).lasting())?;
         self.space.fix_anchors(&plan.anchors).await?;
         let refused = export::changes(&mut self.tenant, &self.space, &plan.changes).await?;
         let (added, updated, deleted) = plan.counts();
@@ -186,23 +186,29 @@ fn domain(name: &str) -> Result<DnsName, Failure> {
 /// Runs `connect run`.
 pub(super) async fn run(run: Run) -> Result<(), Failure> {
     let mut server = Server::open(&run.state).await?;
+    if run.once {
+        let steps = Steps::begin();
+        let summary = server.synchronise(run.allow_deletions, &steps).await?;
+        return report(&summary, run.json, &steps);
+    }
+    // A run that is broken off loses nothing: what the tenant acknowledged is in the space.
+    tokio::select! {
+        failure = keep_running(&mut server, &run) => Err(failure),
+        stopped = crate::signal::stop() => stopped,
+    }
+}
+
+/// Synchronises again and again, until something fails that another attempt cannot mend.
+async fn keep_running(server: &mut Server, run: &Run) -> Failure {
     loop {
         let steps = Steps::begin();
         let outcome = server.synchronise(run.allow_deletions, &steps).await;
-        if run.once {
-            return report(&outcome?, run.json, &steps);
-        }
-        match outcome {
-            Ok(summary) => report(&summary, run.json, &steps)?,
-            // Only what another attempt can mend is tried again: an account that the forest refused
-            // would be locked by trying.
-            Err(failure) if failure.is_final() => return Err(failure),
+        match outcome.and_then(|summary| report(&summary, run.json, &steps)) {
+            Ok(()) => {}
+            Err(failure) if failure.is_lasting() => return failure,
             Err(failure) => eprint!("{}", failure.render()),
         }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(run.interval)) => {}
-            signal = crate::signal::stop() => return signal,
-        }
+        tokio::time::sleep(Duration::from_secs(run.interval)).await;
     }
 }
 

@@ -221,7 +221,7 @@ impl SecurityContext for Rfc4121 {
         let header = Header { flags, extra_count: PDU_EXTRA_COUNT, rotation: 0, sequence };
         let mut confounder = [0; BLOCK_LENGTH];
         rng.fill(&mut confounder);
-        let mut tail = [0; PDU_EXTRA_LENGTH + HEADER_LENGTH];
+        let mut tail = [PDU_EXTRA_OCTET; PDU_EXTRA_LENGTH + HEADER_LENGTH];
         tail[PDU_EXTRA_LENGTH..].copy_from_slice(&header.encode());
         let code = self.send.integrity(&[&confounder, pdu.header, pdu.body, pdu.trailer, &tail]);
 
@@ -317,6 +317,8 @@ const SEALED_FIXED_LENGTH: usize =
 /// The extra count in RPC: one block ([MS-KILE] 3.4.5.4.1).
 const PDU_EXTRA_COUNT: u16 = 16;
 const PDU_EXTRA_LENGTH: usize = 16;
+/// What the extra count is made of; a receiver does not look at it, MIT krb5 sends the same.
+const PDU_EXTRA_OCTET: u8 = 0xff;
 /// The rotation in RPC: header copy and code ([MS-KILE] 3.4.5.4.1).
 const PDU_ROTATION: u16 = 28;
 const AUTH_VALUE_LENGTH: usize = HEADER_LENGTH + SEALED_FIXED_LENGTH + PDU_EXTRA_LENGTH;

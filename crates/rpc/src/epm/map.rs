@@ -1,0 +1,69 @@
+//! `ept_map` ([MS-RPCE] 2.2.1.2.5).
+//!
+//! [MS-RPCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-rpce
+
+use portolan_codec::DecodeError;
+use portolan_model::Guid;
+
+use super::{Endpoint, Tower};
+use crate::Status;
+use crate::ndr::{Reader, Writer};
+use crate::pdu::SyntaxId;
+
+/// The operation number of `ept_map`.
+pub const OPNUM_EPT_MAP: u16 = 3;
+
+/// Endpoints that one answer may name; also asked for.
+pub const ENDPOINTS_MAX: usize = 16;
+
+/// The stub that asks where `interface` listens over TCP.
+#[must_use]
+pub fn encode_map_request(interface: SyntaxId) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.referent(); // obj: none in particular
+    out.uuid(Guid::NIL);
+    out.referent(); // map_tower
+    let tower = Tower::question(interface).encode();
+    out.count(tower.len());
+    out.count(tower.len());
+    out.octets(&tower);
+    out.align(4);
+    out.octets(&[0; HANDLE_LENGTH]); // entry_handle: a new search
+    out.count(ENDPOINTS_MAX);
+    out.into_vec()
+}
+
+/// The endpoints over TCP of `interface` that an answer names, in its order, or the status of the
+/// call when it failed.
+///
+/// # Errors
+/// [`DecodeError`] when the stub is no answer.
+pub fn decode_map_response(
+    stub: &[u8],
+    interface: SyntaxId,
+) -> Result<Result<Vec<Endpoint>, Status>, DecodeError> {
+    let mut input = Reader::new(stub);
+    input.octets(HANDLE_LENGTH, "entry_handle")?;
+    let count = input.u32("num_towers")?.at_most(ENDPOINTS_MAX)?;
+    input.u32("max_count")?.unchecked("the size of the server's own array");
+    input.u32("offset")?.exactly(0, "an array from its start")?;
+    input.conformance(count, "actual_count")?;
+    let mut present = 0;
+    for _ in 0..count {
+        present += usize::from(input.referent("towers")?);
+    }
+    let mut endpoints = Vec::new();
+    for _ in 0..present {
+        let length = input.u32("max_count")?.at_most(TOWER_OCTETS_MAX)?;
+        input.conformance(length, "tower_length")?;
+        let tower = Tower::decode(input.octets(length, "tower_octet_string")?)?;
+        endpoints.extend(tower.filter(|tower| tower.interface == interface));
+    }
+    let status = Status(input.u32("status")?.unchecked("any status is legal"));
+    input.finish("ept_map response")?;
+    Ok(status.success().map(|()| endpoints.into_iter().map(|tower| tower.endpoint).collect()))
+}
+
+const HANDLE_LENGTH: usize = 20;
+/// Octets that a tower may have.
+const TOWER_OCTETS_MAX: usize = 1_024;

@@ -70,7 +70,11 @@ fn going_on(connection: &LdapConnection, response: BindResponse) -> Result<Vec<u
 }
 
 fn refused(connection: &LdapConnection, refusal: Refusal) -> LdapError {
-    LdapError::Refused { link: connection.link.clone(), operation: "the bind".to_owned(), refusal }
+    LdapError::Refused {
+        link: connection.link.clone(),
+        operation: "the bind".to_owned(),
+        refusal: Box::new(refusal),
+    }
 }
 
 /// A context as LDAP's framing uses it: everything is sealed, and has to be.

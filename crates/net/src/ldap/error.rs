@@ -45,7 +45,7 @@ pub enum LdapError {
         /// Which operation.
         operation: String,
         /// What the directory said.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The server said that it hangs up.
     #[error("{link} is hung up by the directory: {result}")]
@@ -53,7 +53,7 @@ pub enum LdapError {
         /// The connection.
         link: Link,
         /// What it said.
-        result: LdapResult,
+        result: Box<LdapResult>,
     },
     /// The server answered another request than the one asked.
     #[error("{link} answers what was not asked")]

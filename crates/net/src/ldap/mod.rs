@@ -107,7 +107,7 @@ impl LdapConnection {
         match self.event().await? {
             Event::Bound { id: answered, response } if answered == id => Ok(response),
             Event::Disconnected(result) => {
-                Err(LdapError::Disconnected { link: self.link.clone(), result })
+                Err(LdapError::Disconnected { link: self.link.clone(), result: Box::new(result) })
             }
             _ => Err(LdapError::OutOfTurn { link: self.link.clone() }),
         }

@@ -92,14 +92,14 @@ impl SearchStream<'_> {
                     let result = result.success().map_err(|refusal| LdapError::Refused {
                         link: link(),
                         operation: format!("the search below {:?}", self.base),
-                        refusal,
+                        refusal: Box::new(refusal),
                     })?;
                     let references = self.references;
                     self.ended = Some(SearchEnd { result, controls, references });
                 }
                 Event::Disconnected(result) => {
                     let link = self.connection.link.clone();
-                    return Err(LdapError::Disconnected { link, result });
+                    return Err(LdapError::Disconnected { link, result: Box::new(result) });
                 }
                 _ => {
                     let link = self.connection.link.clone();

@@ -108,7 +108,11 @@ impl Network {
     }
 }
 
-async fn connect(address: IpAddr, port: u16, limit: Duration) -> Result<TcpStream, Fault> {
+pub(super) async fn connect(
+    address: IpAddr,
+    port: u16,
+    limit: Duration,
+) -> Result<TcpStream, Fault> {
     let begun = clock::monotonic();
     let outcome = timeout(limit, TcpStream::connect(SocketAddr::new(address, port))).await;
     match outcome {

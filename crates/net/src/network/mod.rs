@@ -169,8 +169,9 @@ impl Network {
 
     fn dns_link(&self) -> Link {
         let servers = &self.inner.resolver.servers;
-        let peer = if servers.is_empty() { "no name server" } else { servers };
-        Link { from: self.inner.role, peer: peer.to_owned(), row: self.inner.dns_row.clone() }
+        let peer = servers.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
+        let peer = if peer.is_empty() { "no name server".to_owned() } else { peer };
+        Link { from: self.inner.role, peer, row: self.inner.dns_row.clone() }
     }
 
     fn link(&self, peer: &Peer, row: &Row, port: u16, transport: Transport) -> Link {

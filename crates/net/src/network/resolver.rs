@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -16,10 +17,11 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use portolan_model::DnsName;
 
+use super::dial::connect;
 use super::fault::Fault;
 
 /// How long one question to one name server may take.
@@ -41,9 +43,12 @@ pub(crate) struct Service {
 
 /// Asks the name servers.
 pub(crate) struct Resolver {
-    hickory: TokioResolver,
-    /// The servers, as an error names them.
-    pub(crate) servers: String,
+    /// By UDP, and by TCP for what was truncated; then by TCP only, for a way on which UDP fails.
+    ways: [TokioResolver; 2],
+    /// Which of the two answered last, and is asked first.
+    first: AtomicUsize,
+    pub(crate) servers: Vec<IpAddr>,
+    port: u16,
     fixed: BTreeMap<DnsName, Vec<IpAddr>>,
 }
 
@@ -55,28 +60,9 @@ impl Resolver {
         fixed: BTreeMap<DnsName, Vec<IpAddr>>,
     ) -> Result<Self, NetError> {
         let servers = servers.unwrap_or_else(system_servers);
-        let configs = servers
-            .iter()
-            .map(|address| {
-                let mut config = NameServerConfig::udp_and_tcp(*address);
-                for connection in &mut config.connections {
-                    connection.port = port;
-                }
-                config
-            })
-            .collect();
-        let mut options = ResolverOpts::default();
-        options.timeout = QUESTION_TIME_MAX;
-        options.attempts = 1;
-        options.try_tcp_on_error = true;
-        options.ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
-        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-        let config = ResolverConfig::from_parts(None, Vec::new(), configs);
-        let hickory = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()?;
-        let servers = servers.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
-        Ok(Self { hickory, servers, fixed })
+        let usual = resolver(&servers, port, NameServerConfig::udp_and_tcp)?;
+        let stream = resolver(&servers, port, NameServerConfig::tcp)?;
+        Ok(Self { ways: [usual, stream], first: AtomicUsize::new(0), servers, port, fixed })
     }
 
     /// The addresses of a name, IPv6 ones first.
@@ -85,23 +71,65 @@ impl Resolver {
             return Ok(addresses.clone());
         }
         let question = absolute(name)?;
-        let answer = self.hickory.lookup_ip(question).await.map_err(|error| fault(name, &error))?;
-        Ok(answer.iter().take(ADDRESSES_MAX).collect())
+        let mut silence = NetError::NoConnections;
+        for (index, way) in self.ways() {
+            match way.lookup_ip(question.clone()).await {
+                Ok(answer) => {
+                    self.first.store(index, Ordering::Relaxed);
+                    return Ok(answer.iter().take(ADDRESSES_MAX).collect());
+                }
+                Err(error) if is_silence(&error) => silence = error,
+                Err(_) => return Err(Fault::NoSuchName { name: name.to_string() }),
+            }
+        }
+        Err(self.diagnose(name, &silence).await)
     }
 
     /// The service records of a name, in the order of the answer.
     pub(crate) async fn services(&self, name: &DnsName) -> Result<Vec<Service>, Fault> {
         let question = absolute(name)?;
-        let answer = self.hickory.lookup(question, RecordType::SRV).await;
-        let answer = answer.map_err(|error| fault(name, &error))?;
-        let services = answer.answers().iter().filter_map(|record| {
-            let RData::SRV(service) = &record.data else { return None };
-            // A target that is no host name (the root says "no such service") is left out.
-            let target = service.target.to_ascii().parse().ok()?;
-            Some(Service { priority: service.priority, weight: service.weight, target })
-        });
-        Ok(services.take(SERVICES_MAX).collect())
+        let mut silence = NetError::NoConnections;
+        for (index, way) in self.ways() {
+            match way.lookup(question.clone(), RecordType::SRV).await {
+                Ok(answer) => {
+                    self.first.store(index, Ordering::Relaxed);
+                    let services = answer.answers().iter().filter_map(service);
+                    return Ok(services.take(SERVICES_MAX).collect());
+                }
+                Err(error) if is_silence(&error) => silence = error,
+                Err(_) => return Err(Fault::NoSuchName { name: name.to_string() }),
+            }
+        }
+        Err(self.diagnose(name, &silence).await)
     }
+
+    /// Both ways, beginning with the one that answered last.
+    fn ways(&self) -> impl Iterator<Item = (usize, &TokioResolver)> {
+        let first = self.first.load(Ordering::Relaxed);
+        let count = self.ways.len();
+        self.ways.iter().enumerate().cycle().skip(first).take(count)
+    }
+
+    /// Why there is no answer. The library does not tell a closed port from a silent server, so the
+    /// first server's port is looked at.
+    async fn diagnose(&self, name: &DnsName, error: &NetError) -> Fault {
+        let heard = match self.servers.first() {
+            None => "this host has no name server".to_owned(),
+            Some(server) => match connect(*server, self.port, QUESTION_TIME_MAX).await {
+                Err(fault) => return fault,
+                Ok(_) => error.to_string(),
+            },
+        };
+        Fault::NameServerSilent { name: name.to_string(), heard }
+    }
+}
+
+/// What a service record says; a target that is no host name (the root says "no such service") is
+/// left out.
+fn service(record: &Record) -> Option<Service> {
+    let RData::SRV(service) = &record.data else { return None };
+    let target = service.target.to_ascii().parse().ok()?;
+    Some(Service { priority: service.priority, weight: service.weight, target })
 }
 
 /// The name servers of `/etc/resolv.conf`; none if it has none.
@@ -120,16 +148,30 @@ fn absolute(name: &DnsName) -> Result<Name, Fault> {
     Name::from_ascii(format!("{name}.")).map_err(|_| Fault::NoSuchName { name: name.to_string() })
 }
 
-fn fault(name: &DnsName, error: &NetError) -> Fault {
-    let name = name.to_string();
-    if error.is_nx_domain() || error.is_no_records_found() {
-        return Fault::NoSuchName { name };
-    }
-    let heard = match error {
-        NetError::Timeout => "no answer in time".to_owned(),
-        NetError::NoConnections => "no name server to ask".to_owned(),
-        NetError::Io(error) => error.kind().to_string(),
-        other => other.to_string(),
-    };
-    Fault::NameServerSilent { name, heard }
+/// Whether nobody answered: neither a record nor the statement that there is none.
+fn is_silence(error: &NetError) -> bool {
+    !error.is_nx_domain() && !error.is_no_records_found()
+}
+
+fn resolver(
+    servers: &[IpAddr],
+    port: u16,
+    config: fn(IpAddr) -> NameServerConfig,
+) -> Result<TokioResolver, NetError> {
+    let servers = servers.iter().map(|address| {
+        let mut config = config(*address);
+        for connection in &mut config.connections {
+            connection.port = port;
+        }
+        config
+    });
+    let mut options = ResolverOpts::default();
+    options.timeout = QUESTION_TIME_MAX;
+    options.attempts = 0;
+    options.ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
+    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+        .build()
 }

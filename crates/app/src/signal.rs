@@ -9,9 +9,8 @@ use crate::report::Failure;
 /// # Errors
 /// When the system does not let signals be waited for.
 pub async fn stop() -> Result<(), Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::because("cannot wait for signals", &error))
-    };
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::because("cannot wait for signals", &error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     tokio::select! {

@@ -374,6 +374,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Lets the lab run on when the guard is gone.
+    pub fn release(mut self) {
+        self.lab = None;
+    }
+
     /// Takes the lab away and says whether that worked.
     ///
     /// # Errors

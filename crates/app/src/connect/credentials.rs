@@ -85,7 +85,9 @@ pub(super) async fn replicate(
         // A mark of another controller means nothing to this one: the vector alone says what is known.
         if reply.source_invocation != cursor.invocation && cursor.from != UsnVector::default() {
             if std::mem::replace(&mut restarted, true) {
-                return Err(Failure::new("the domain controller changes its invocationId in a cycle"));
+                return Err(Failure::new(
+                    "the domain controller changes its invocationId in a cycle",
+                ));
             }
             cursor.invocation = reply.source_invocation;
             cursor.from = UsnVector::default();
@@ -172,7 +174,9 @@ fn open(
         let in_scope = plan.with_password_hash.contains(&name.guid());
         match (value, anchor) {
             (Some(value), Some(anchor)) if in_scope => {
-                let sid = name.sid().map_err(|error| Failure::because("a name has no legal SID", &error))?;
+                let sid = name
+                    .sid()
+                    .map_err(|error| Failure::because("a name has no legal SID", &error))?;
                 let sid = sid.ok_or_else(|| {
                     Failure::new("the domain controller sent an account without its SID")
                 })?;
@@ -198,7 +202,10 @@ fn open(
 }
 
 /// When the password was set; now, where the forest does not say (pwdLastSet 0: it must change).
-fn changed_at(object: &Object<'_, '_>, pwd_last_set: Option<AttributeType>) -> Result<String, Failure> {
+fn changed_at(
+    object: &Object<'_, '_>,
+    pwd_last_set: Option<AttributeType>,
+) -> Result<String, Failure> {
     let set = pwd_last_set
         .and_then(|attribute| object.attribute(attribute)?.values.first().copied())
         .and_then(|octets| Some(i64::from_le_bytes(octets.try_into().ok()?)))
@@ -217,8 +224,10 @@ async fn send(
 ) -> Result<(), Failure> {
     while !credentials.is_empty() {
         let rest = credentials.split_off(credentials.len().min(OPERATIONS_MAX));
-        let (guids, operations): (Vec<_>, Vec<_>) =
-            credentials.into_iter().map(|credential| (credential.guid, credential.operation)).unzip();
+        let (guids, operations): (Vec<_>, Vec<_>) = credentials
+            .into_iter()
+            .map(|credential| (credential.guid, credential.operation))
+            .unzip();
         let answer = export::send(tenant, operations).await?;
         let mut taken = Vec::new();
         for (guid, result) in guids.iter().zip(&answer.results) {

@@ -53,7 +53,11 @@ impl Forest {
             match connected.await {
                 Ok(connection) => {
                     let chart = self.network.chart();
-                    let ticket = format!("{} has a ticket for ldap/{}", self.credential.principal(), controller.host);
+                    let ticket = format!(
+                        "{} has a ticket for ldap/{}",
+                        self.credential.principal(),
+                        controller.host
+                    );
                     steps.over(chart, flow::CONNECT_AD_KERBEROS, &ticket);
                     let bound = format!("bound to {} and sealed (AES, RFC 4121)", controller.host);
                     steps.over(chart, flow::CONNECT_AD_LDAP, &bound);

@@ -57,7 +57,10 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let client = tenant_client::client(&network, Fingerprint::new(ca));
     let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
     steps.over(&chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
-    let done = format!("enrolled as application {} of tenant {}", enrolled.client_id, enrolled.tenant.tenant_id);
+    let done = format!(
+        "enrolled as application {} of tenant {}",
+        enrolled.client_id, enrolled.tenant.tenant_id
+    );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
     let config = RawConfig {

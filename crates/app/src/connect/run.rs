@@ -94,8 +94,7 @@ impl Server {
     async fn prepare(&mut self, steps: &Steps) -> Result<(Forest, Imported, Planned), Failure> {
         let domain = self.config.forest_domain.clone();
         let account = &self.config.account;
-        let forest =
-            Forest::find(&self.network, &domain, account, self.password(), steps).await?;
+        let forest = Forest::find(&self.network, &domain, account, self.password(), steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
         // The import is whole: how the controller takes the goodbye changes nothing.
@@ -166,7 +165,11 @@ impl Server {
             deleted,
             left_out: plan.left_out.values().sum(),
             refused,
-            warnings: plan.warnings.iter().map(|(dn, warning)| format!("{dn}: {warning}")).collect(),
+            warnings: plan
+                .warnings
+                .iter()
+                .map(|(dn, warning)| format!("{dn}: {warning}"))
+                .collect(),
             errors: plan.errors.iter().map(ToString::to_string).collect(),
             credentials,
         })
@@ -176,7 +179,8 @@ impl Server {
 /// A plan, and what it was held against.
 struct Planned {
     plan: Plan,
-    exported: std::collections::BTreeMap<portolan_model::SourceAnchor, portolan_sync::flow::TenantObject>,
+    exported:
+        std::collections::BTreeMap<portolan_model::SourceAnchor, portolan_sync::flow::TenantObject>,
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {
@@ -252,7 +256,13 @@ pub(super) async fn plan(look: Look) -> Result<(), Failure> {
         return print_json(&shown);
     }
     for line in &shown {
-        println!("{:<7} {:<6} {}  {}", line.change, line.kind, line.anchor, line.name.as_deref().unwrap_or("-"));
+        println!(
+            "{:<7} {:<6} {}  {}",
+            line.change,
+            line.kind,
+            line.anchor,
+            line.name.as_deref().unwrap_or("-")
+        );
     }
     let (added, updated, deleted) = plan.counts();
     println!("{added} to add, {updated} to change, {deleted} to delete");
@@ -275,12 +285,9 @@ fn show(change: &Change) -> Shown {
     match change {
         Change::Add(added) => object("add", added),
         Change::Update(updated) => object("change", updated),
-        Change::Delete { anchor, kind } => Shown {
-            change: "delete",
-            kind: kind.as_str(),
-            anchor: anchor.to_string(),
-            name: None,
-        },
+        Change::Delete { anchor, kind } => {
+            Shown { change: "delete", kind: kind.as_str(), anchor: anchor.to_string(), name: None }
+        }
     }
 }
 
@@ -308,7 +315,9 @@ pub(super) async fn status(look: Look) -> Result<(), Failure> {
             .chart()
             .rows_of(network.role())
             .filter(|row| row.from == network.role())
-            .map(|row| format!("{} {} {} {}", row.flow, row.table, row.ports_text(), row.transports_text()))
+            .map(|row| {
+                format!("{} {} {} {}", row.flow, row.table, row.ports_text(), row.transports_text())
+            })
             .collect(),
         edition: config.edition,
         forest: config.forest_domain.to_string(),

@@ -9,8 +9,8 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
-    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse, SecretText,
-    TenantResponse,
+    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
+    SecretText, TenantResponse,
 };
 use portolan_token::{SigningKey, assertion};
 use serde::Deserialize;

@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod dc;
+pub mod drs;
 pub mod entropy;
 pub mod http;
 pub mod kerberos;

@@ -2,7 +2,7 @@
 
 use portolan_codec::DecodeError;
 use portolan_model::{DnsName, Hint, Spn};
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::krb_error::ErrorCode;
 use crate::network::DialError;
@@ -31,7 +31,9 @@ pub enum KerberosError {
     },
     /// The two clocks differ by more than Kerberos allows.
     #[error(
-        "the clock of {kdc} says {there} and this host's {here}: {} s apart, {} s are allowed",
+        "the clock of {kdc} says {} and this host's {}: {} s apart, {} s are allowed",
+        in_seconds(*.there),
+        in_seconds(*.here),
         (*.there - *.here).whole_seconds().unsigned_abs(),
         CLOCK_SKEW_MAX.whole_seconds()
     )]
@@ -78,6 +80,13 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::minutes(5);
 
 fn in_words(text: &Option<String>) -> String {
     text.as_ref().map_or_else(String::new, |text| format!(" ({text})"))
+}
+
+/// A time of day as it is shown to a person: `2026-11-22 01:43:45 UTC`.
+fn in_seconds(time: OffsetDateTime) -> String {
+    let time = time.to_offset(UtcOffset::UTC);
+    let (hour, minute, second) = time.to_hms();
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
 }
 
 impl KerberosError {

@@ -4,6 +4,7 @@
 
 mod dial;
 mod http;
+mod kerberos;
 mod tls;
 
 use std::collections::BTreeMap;

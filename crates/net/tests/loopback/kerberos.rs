@@ -1,0 +1,187 @@
+//! A scripted KDC: what it refuses ends the handshake, with its own code, and is never asked again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use portolan_chart::flow;
+use portolan_model::{DnsName, Hint, Realm, SecretString, Spn};
+use portolan_net::dc::DomainController;
+use portolan_net::kerberos::{Credential, ErrorCode, Handshake, KerberosError, Style};
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::{LOOPBACK, dialling};
+
+const DC: &str = "dc1.corp.example";
+
+/// A KDC that gives one answer by UDP and another by TCP, and counts what it was asked.
+struct Script {
+    datagram: Vec<u8>,
+    stream: Vec<u8>,
+}
+
+async fn outcome(script: Script) -> (KerberosError, usize, usize) {
+    // One port for both, which another process may hold by UDP.
+    let (stream, datagram, port) = loop {
+        let stream = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+        let port = stream.local_addr().unwrap().port();
+        if let Ok(datagram) = UdpSocket::bind((LOOPBACK, port)).await {
+            break (stream, datagram, port);
+        }
+    };
+    let asked = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = Arc::clone(&asked);
+    let by_datagram = tokio::spawn(async move {
+        let mut question = [0; 4096];
+        loop {
+            let (_, from) = datagram.recv_from(&mut question).await.unwrap();
+            counted[0].fetch_add(1, Ordering::Relaxed);
+            if !script.datagram.is_empty() {
+                datagram.send_to(&script.datagram, from).await.unwrap();
+            }
+        }
+    });
+    let counted = Arc::clone(&asked);
+    let by_stream = tokio::spawn(async move {
+        loop {
+            let (mut peer, _) = stream.accept().await.unwrap();
+            let length = peer.read_u32().await.unwrap();
+            let mut question = vec![0; length as usize];
+            peer.read_exact(&mut question).await.unwrap();
+            counted[1].fetch_add(1, Ordering::Relaxed);
+            peer.write_all(&script.stream).await.unwrap();
+        }
+    });
+    let network = dialling(&[(flow::CONNECT_AD_KERBEROS, port)], &[DC]);
+    let host: DnsName = DC.parse().unwrap();
+    let domain: DnsName = "corp.example".parse().unwrap();
+    let credential = Credential {
+        account: "svc_connect".to_owned(),
+        realm: Realm::from(&domain),
+        password: SecretString::new("secret".to_owned()),
+    };
+    let service = Spn::new("ldap", host.clone());
+    let controller = DomainController { host, domain };
+    let begun = Handshake::begin(&network, &controller, &credential, service, Style::Sasl).await;
+    by_datagram.abort();
+    by_stream.abort();
+    let Err(error) = begun else { unreachable!("the script gives no ticket") };
+    (error, asked[0].load(Ordering::Relaxed), asked[1].load(Ordering::Relaxed))
+}
+
+/// KRB-ERROR (RFC 4120 section 5.9.1) with the fields that must be there.
+fn krb_error(code: u8, clock: OffsetDateTime) -> Vec<u8> {
+    let element = |tag: u8, content: &[u8]| {
+        let mut element = vec![tag, u8::try_from(content.len()).unwrap()];
+        element.extend(content);
+        element
+    };
+    let integer = |value: u8| element(0x02, &[value]);
+    let (hour, minute, second) = clock.to_hms();
+    let (year, month, day) = clock.to_calendar_date();
+    let month = u8::from(month);
+    let time = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z");
+    let realm = element(0x1b, b"CORP.EXAMPLE");
+    let names = element(0x30, &element(0x1b, b"krbtgt"));
+    let sname = element(0x30, &[element(0xa0, &integer(2)), element(0xa1, &names)].concat());
+    let fields = [
+        element(0xa0, &integer(5)),
+        element(0xa1, &integer(30)),
+        element(0xa4, &element(0x18, time.as_bytes())),
+        element(0xa5, &integer(0)),
+        element(0xa6, &integer(code)),
+        element(0xa9, &realm),
+        element(0xaa, &sname),
+    ];
+    element(0x7e, &element(0x30, &fields.concat()))
+}
+
+fn by_stream(message: &[u8]) -> Vec<u8> {
+    [&u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn code_of(error: &KerberosError) -> ErrorCode {
+    match error {
+        KerberosError::Refused { code, .. } => *code,
+        other => unreachable!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_by_its_code_and_not_asked_again() {
+    for (code, expected, failure) in [
+        (6, ErrorCode::ClientUnknown, true),
+        (18, ErrorCode::ClientRevoked, true),
+        (23, ErrorCode::KeyExpired, true),
+        (24, ErrorCode::PreauthFailed, true),
+        (7, ErrorCode::ServerUnknown, false),
+        (99, ErrorCode::Unlisted(99), false),
+    ] {
+        let script = Script { datagram: krb_error(code, now()), stream: Vec::new() };
+        let (error, datagrams, streams) = outcome(script).await;
+        assert_eq!(code_of(&error), expected);
+        assert_eq!(error.is_authentication_failure(), failure, "{error}");
+        assert_eq!((datagrams, streams), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_reads_as_an_operator_wants_it() {
+    let script = Script { datagram: krb_error(24, now()), stream: Vec::new() };
+    let (error, ..) = outcome(script).await;
+    assert_eq!(
+        error.to_string(),
+        "dc1.corp.example gives svc_connect@CORP.EXAMPLE no ticket for ldap/dc1.corp.example: \
+         KDC_ERR_PREAUTH_FAILED, the password is wrong"
+    );
+    assert!(error.hint().unwrap().contains("the old one is not tried again"));
+}
+
+#[tokio::test]
+async fn an_answer_too_long_for_udp_is_asked_for_by_tcp() {
+    let script =
+        Script { datagram: krb_error(52, now()), stream: by_stream(&krb_error(18, now())) };
+    let (error, datagrams, streams) = outcome(script).await;
+    assert_eq!(code_of(&error), ErrorCode::ClientRevoked);
+    assert_eq!((datagrams, streams), (1, 1));
+}
+
+#[tokio::test]
+async fn a_kdc_that_is_silent_by_udp_is_asked_by_tcp() {
+    let script = Script { datagram: Vec::new(), stream: by_stream(&krb_error(6, now())) };
+    let (error, datagrams, streams) = outcome(script).await;
+    assert_eq!(code_of(&error), ErrorCode::ClientUnknown);
+    assert_eq!((datagrams, streams), (1, 1));
+}
+
+#[tokio::test]
+async fn clocks_too_far_apart_are_both_named() {
+    for skew in [Duration::minutes(6), Duration::minutes(-6)] {
+        let script = Script { datagram: krb_error(25, now() + skew), stream: Vec::new() };
+        let (error, datagrams, _) = outcome(script).await;
+        assert!(matches!(error, KerberosError::ClockSkew { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("the clock of dc1.corp.example says 20"), "{text}");
+        assert!(text.ends_with(" s apart, 300 s are allowed"), "{text}");
+        assert_eq!(datagrams, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_reply_is_refused() {
+    let no_reply = |message: &[u8]| Script { datagram: message.to_vec(), stream: Vec::new() };
+    let (error, ..) = outcome(no_reply(b"hello")).await;
+    assert!(matches!(error, KerberosError::NoReply { tag: b'h', .. }), "{error}");
+    let (error, ..) = outcome(no_reply(&[0x7e, 0x7f, 0x30])).await;
+    assert!(matches!(error, KerberosError::Malformed { .. }), "{error}");
+    let (error, ..) = outcome(no_reply(&[0x6b, 0x03, 0x30, 0x01, 0x00])).await;
+    assert!(matches!(error, KerberosError::Handshake { .. }), "{error}");
+    let long = Script { datagram: krb_error(52, now()), stream: u32::MAX.to_be_bytes().to_vec() };
+    let (error, ..) = outcome(long).await;
+    assert!(matches!(error, KerberosError::Unreachable(_)), "{error}");
+}

@@ -6,7 +6,7 @@ use crate::error::LabError;
 use crate::process;
 
 /// Programs and files by package.
-const REQUIREMENTS: [(&str, &str); 17] = [
+const REQUIREMENTS: [(&str, &str); 18] = [
     ("unshare", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
@@ -18,6 +18,7 @@ const REQUIREMENTS: [(&str, &str); 17] = [
     ("tar", "tar"),
     ("zstd", "zstd"),
     ("samba", "samba"),
+    ("samba_spnupdate", "samba"),
     ("samba-tool", "samba-common-bin"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/samba/samdb.py", "python3-samba"),

@@ -223,7 +223,8 @@ impl Lab {
         let hosts = plan::hosts();
         let mut recordings = Vec::new();
         for router in hosts.iter().filter(|host| host.forwards()) {
-            recordings.extend(recording::read(&self.state, router, &self.directory)?);
+            let router = (router, self.namespace(router.name)?);
+            recordings.extend(recording::read(router, &self.directory)?);
         }
         let hosts: Vec<_> = hosts.iter().map(Host::firewall).collect();
         Ok(Capture::new(recordings, &self.chart, &hosts))

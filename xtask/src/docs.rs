@@ -1,0 +1,45 @@
+//! `docs`: the reference pages that are generated, and the documentation of the code.
+
+use std::fs;
+use std::path::PathBuf;
+
+use portolan_chart::{Chart, markdown};
+
+use crate::run::{Failed, cargo, on_file, run};
+use crate::steps::Steps;
+use crate::workspace::root;
+
+/// Writes the pages and builds the documentation.
+pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
+    steps.step("reference pages", write)?;
+    steps.step("documentation of the code", rustdoc)
+}
+
+/// The generated pages: where each stands, from the root, and what is to stand in it.
+pub(crate) fn pages() -> Vec<(PathBuf, String)> {
+    let charts = Chart::editions().iter().filter_map(|edition| Chart::edition(&edition.id).ok());
+    charts
+        .map(|chart| {
+            let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
+            (PathBuf::from(name), markdown::page(&chart))
+        })
+        .collect()
+}
+
+/// Builds the documentation of every crate; a warning fails.
+pub(crate) fn rustdoc() -> Result<(), Failed> {
+    let doc = ["doc", "--no-deps", "--workspace", "--locked", "--quiet"];
+    run(cargo(&doc).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn write() -> Result<(), Failed> {
+    for (name, text) in pages() {
+        let path = root().join(&name);
+        if let Some(folder) = path.parent() {
+            on_file("create", folder, fs::create_dir_all(folder))?;
+        }
+        on_file("write", &path, fs::write(&path, text))?;
+        println!("{}", name.display());
+    }
+    Ok(())
+}

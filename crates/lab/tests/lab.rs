@@ -66,11 +66,18 @@ fn search(lab: &Lab, arguments: &[&str]) -> String {
     says(lab, "connect", &[&server[..], &place[..], arguments].concat(), "")
 }
 
+/// How long an answer may take, in seconds: this machine may have other things to do.
+const PATIENCE: u64 = 10;
+
 /// Whether a host reaches the forest's LDAP port.
 fn reaches_ldap(lab: &Lab, host: &str, address: &str) -> bool {
+    reaches_ldap_within(PATIENCE, lab, host, address)
+}
+
+fn reaches_ldap_within(seconds: u64, lab: &Lab, host: &str, address: &str) -> bool {
     let url = format!("ldap://{address}");
-    let ask =
-        ["ldapsearch", "-x", "-LLL", "-o", "nettimeout=1", "-H", &url, "-s", "base", "-b", ""];
+    let patience = format!("nettimeout={seconds}");
+    let ask = ["ldapsearch", "-x", "-LLL", "-o", &patience, "-H", &url, "-s", "base", "-b", ""];
     run(lab, host, &ask, "").status.success()
 }
 
@@ -134,14 +141,14 @@ fn a_closed_row_stops_its_packets_alone_and_opens_again() {
     lab.close(flow::CONNECT_AD_LDAP, How::Reject).unwrap();
     let start = Instant::now();
     assert!(!reaches_ldap(&lab, "connect", domain_controller));
-    assert!(start.elapsed() < Duration::from_secs(1), "a rejection is told at once");
+    assert!(start.elapsed() < Duration::from_secs(PATIENCE), "a rejection is not waited out");
     says(&lab, "connect", &["kinit", "alice@CORP.EXAMPLE"], "Al1ce-Pass!");
     let status = lab.status().unwrap();
     assert_eq!(status.hosts[0].closed, [flow::CONNECT_AD_LDAP.name()]);
 
     lab.close(flow::CONNECT_AD_LDAP, How::Drop).unwrap();
     let start = Instant::now();
-    assert!(!reaches_ldap(&lab, "connect", "10.77.0.10"));
+    assert!(!reaches_ldap_within(1, &lab, "connect", "10.77.0.10"));
     assert!(start.elapsed() >= Duration::from_secs(1), "a dropped packet is never answered");
 
     assert!(lab.open(flow::CONNECT_AD_LDAP).unwrap());

@@ -8,6 +8,7 @@
 use std::str::FromStr;
 
 use portolan_chart::firewall::TABLE;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::LabError;
@@ -83,14 +84,15 @@ pub(crate) fn reset_counters(namespace: &Namespace) -> Result<(), LabError> {
 
 fn list(namespace: &Namespace) -> Result<Vec<Value>, LabError> {
     let nft = namespace.program("nft").args(["--json", "list", "table", FAMILY, TABLE]);
-    let listed: Value = serde_json::from_slice(&nft.run()?).unwrap_or_default();
-    match listed {
-        Value::Object(mut object) => match object.remove("nftables") {
-            Some(Value::Array(items)) => Ok(items),
-            _ => Ok(Vec::new()),
-        },
-        _ => Ok(Vec::new()),
-    }
+    let listing: Listing = serde_json::from_slice(&nft.run()?)
+        .map_err(|error| LabError::Listing { host: namespace.name.clone(), source: error })?;
+    Ok(listing.nftables)
+}
+
+/// What nftables lists.
+#[derive(Deserialize)]
+struct Listing {
+    nftables: Vec<Value>,
 }
 
 fn apply(namespace: &Namespace, commands: &[Value]) -> Result<(), LabError> {

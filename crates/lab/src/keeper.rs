@@ -33,7 +33,7 @@ impl Draft {
     pub(crate) fn new(name: &str) -> Result<Self, LabError> {
         let failed = |source| LabError::Io { doing: format!("make namespaces for {name}"), source };
         let gone = || failed(std::io::ErrorKind::UnexpectedEof.into());
-        let mut unshare = Command::new("unshare");
+        let mut unshare = process::command("unshare");
         unshare
             .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc"])
             .args(["--kill-child", "--", "bash", "-c", INIT])
@@ -75,7 +75,7 @@ impl Draft {
 impl Namespace {
     /// A command for a program inside, which starts in `/`.
     pub(crate) fn enter(&self) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = process::command("nsenter");
         command.arg("--target").arg(self.init.pid.to_string());
         command.args(["--net", "--mount", "--uts", "--ipc", "--pid", "--"]);
         command

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::LabError;
-use crate::process;
+use crate::process::{self, PROGRAM_DIRECTORIES};
 
 /// Programs and files by package.
 const REQUIREMENTS: [(&str, &str); 18] = [
@@ -27,10 +27,6 @@ const REQUIREMENTS: [(&str, &str); 18] = [
     ("samba/ldb/samba_dsdb.so", "samba-dsdb-modules"),
     ("samba/vfs/acl_xattr.so", "samba-vfs-modules"),
 ];
-
-/// Where programs are looked for.
-const PROGRAM_DIRECTORIES: [&str; 6] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Nothing, if this process may make a lab and the machine has all it takes.
 pub(crate) fn check() -> Result<(), LabError> {

@@ -118,7 +118,7 @@ fn a_person_s_account_has_neither_right_of_the_sync_server() {
         -E !dirSync=0/0 (cn=alice) dn";
     let refused = run(&lab, "connect", &dirsync.split_whitespace().collect::<Vec<_>>(), "");
     assert_eq!(refused.status.code(), Some(50), "insufficientAccessRights");
-    // What the sync server's account was given is on the domain, once each, and on nothing else.
+    // The sync server's account is in no group and was given two extended rights on the domain.
     let account = search(&lab, &["(sAMAccountName=svc_connect)", "memberOf"]);
     assert!(!account.contains("memberOf"), "{account}");
     let sid = "S-1-5-21-1111111111-2222222222-3333333333";

@@ -167,7 +167,7 @@ fn a_closed_row_stops_its_packets_alone_and_opens_again() {
 
     // Without its firewall a host's packets are on the wire, and the capture lists them.
     says(&lab, "ws1", &["nft", "flush", "ruleset"], "");
-    assert!(!reaches_ldap(&lab, "ws1", "10.77.0.10"));
+    assert!(!reaches_ldap_within(1, &lab, "ws1", "10.77.0.10"));
     let off_chart = lab.capture().unwrap().off_chart;
     assert!(off_chart.iter().any(|it| it.packet.contains("tcp 10.77.0.30:")), "{off_chart:?}");
     lab.down().unwrap();

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use portolan_legacy_crypto::pph1::CredentialData;
-use portolan_model::{Entropy as _, Guid, SourceAnchor};
-use portolan_net::drs::Replica;
+use portolan_model::{DistinguishedName, DnsName, Entropy as _, Guid, SourceAnchor};
+use portolan_net::drs::{Changes, DrsConnection};
 use portolan_net::entropy::SystemEntropy;
 use portolan_rpc::drsr::{
-    AttributeType, DsName, ExtendedOperation, Object, Oid, PartialAttributes, Reply, UsnVector,
-    secret,
+    AttributeType, DsName, ExtendedOperation, GetNcChanges, Object, Oid, PartialAttributes,
+    ReplicationFlags, Reply, UsnVector, secret,
 };
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::plan::Plan;
@@ -27,6 +27,14 @@ use crate::report::Failure;
 
 /// What is asked for of each object: one secret, and when it was set.
 const ATTRIBUTES: [Oid; 2] = [Oid::UNICODE_PWD, Oid::PWD_LAST_SET];
+
+/// Who asks: no domain controller, so any GUID that is none's.
+const DESTINATION: Guid =
+    Guid::from_fields(0x706f_7274, 0x6f6c, 0x416e, [0x80, 0, 0x70, 0x68, 0x73, 0, 0, 1]);
+/// Objects that a page should have at most.
+const PAGE_OBJECTS: u32 = 1_000;
+/// Octets that a page should have at most.
+const PAGE_OCTETS: u32 = 8 * 1024 * 1024;
 
 /// What a cycle did.
 #[derive(Debug, Default, Serialize)]
@@ -60,7 +68,8 @@ struct Page {
 /// Runs one incremental cycle, then reads alone whoever came into scope since. The cursor moves only
 /// when the tenant took everything that it passes.
 pub(super) async fn replicate(
-    mut replica: Replica,
+    mut replica: DrsConnection,
+    domain: &DnsName,
     plan: &Plan,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
@@ -68,19 +77,11 @@ pub(super) async fn replicate(
     let mut done = Replicated::default();
     let start = space.replication_cursor().await?;
     let mut cursor = start.as_deref().map_or_else(|| Ok(Cursor::start()), Cursor::read)?;
-    let partial = PartialAttributes::new(&ATTRIBUTES);
+    let name = DistinguishedName::of_domain(domain).to_string();
+    let context = DsName { guid: Guid::NIL, name };
     let mut restarted = false;
     loop {
-        let answer = replica
-            .get_nc_changes(
-                &replica.naming_context(),
-                cursor.invocation,
-                cursor.from,
-                cursor.up_to_date.as_ref(),
-                ExtendedOperation::None,
-                Some(&partial),
-            )
-            .await?;
+        let answer = ask(&mut replica, &context, &cursor, ExtendedOperation::None).await?;
         let reply = answer.reply()?;
         // A mark of another controller means nothing to this one: the vector alone says what is known.
         if reply.source_invocation != cursor.invocation && cursor.from != UsnVector::default() {
@@ -117,7 +118,7 @@ pub(super) async fn replicate(
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 async fn newly_in_scope(
-    replica: &mut Replica,
+    replica: &mut DrsConnection,
     plan: &Plan,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
@@ -125,23 +126,14 @@ async fn newly_in_scope(
 ) -> Result<(), Failure> {
     let known = space.credentialed().await?;
     let refused: BTreeSet<_> = done.refused.iter().map(|refused| refused.anchor.clone()).collect();
-    let partial = PartialAttributes::new(&ATTRIBUTES);
     for guid in plan.with_password_hash.difference(&known) {
         let anchor = plan.anchors.get(guid).map(SourceAnchor::as_str).unwrap_or_default();
         if refused.contains(anchor) {
             continue;
         }
-        let name = DsName::of_guid(*guid);
-        let answer = replica
-            .get_nc_changes(
-                &name,
-                Guid::NIL,
-                UsnVector::default(),
-                None,
-                ExtendedOperation::ReplicateObject,
-                Some(&partial),
-            )
-            .await?;
+        let name = DsName { guid: *guid, name: String::new() };
+        let alone = ExtendedOperation::ReplicateObject;
+        let answer = ask(replica, &name, &Cursor::start(), alone).await?;
         let reply = answer.reply()?;
         let page = open(&reply, replica.session_key(), plan, done)?;
         drop(reply);
@@ -150,6 +142,30 @@ async fn newly_in_scope(
         space.acknowledge_credentials(&page.without_password).await?;
     }
     Ok(())
+}
+
+/// Asks for a page of changes, or for one object.
+async fn ask(
+    replica: &mut DrsConnection,
+    name: &DsName,
+    cursor: &Cursor,
+    operation: ExtendedOperation,
+) -> Result<Changes, Failure> {
+    let attributes = PartialAttributes::new(&ATTRIBUTES);
+    let request = GetNcChanges {
+        handle: replica.handle(),
+        destination: DESTINATION,
+        source_invocation: cursor.invocation,
+        name,
+        from: cursor.from,
+        up_to_date: cursor.up_to_date.as_ref(),
+        flags: ReplicationFlags::WRITABLE,
+        objects_max: PAGE_OBJECTS,
+        octets_max: PAGE_OCTETS,
+        operation,
+        attributes: Some(&attributes),
+    };
+    Ok(replica.get_nc_changes(&request).await?)
 }
 
 /// Opens the hashes of in-scope users in a reply, and derives their credentials.

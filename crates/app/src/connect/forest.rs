@@ -3,6 +3,7 @@
 use portolan_chart::{Chart, Role, flow};
 use portolan_model::{DnsName, Realm, SecretString};
 use portolan_net::dc::{self, DomainController};
+use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::kerberos::{Credential, KerberosError};
 use portolan_net::ldap::{LdapConnection, LdapError, LdapLimits};
@@ -52,15 +53,9 @@ impl Forest {
                 LdapConnection::connect_sealed(&self.network, controller, &self.credential, limits);
             match connected.await {
                 Ok(connection) => {
-                    let chart = self.network.chart();
-                    let ticket = format!(
-                        "{} has a ticket for ldap/{}",
-                        self.credential.principal(),
-                        controller.host
-                    );
-                    steps.over(chart, flow::CONNECT_AD_KERBEROS, &ticket);
-                    let bound = format!("bound to {} and sealed (AES, RFC 4121)", controller.host);
-                    steps.over(chart, flow::CONNECT_AD_LDAP, &bound);
+                    self.say_ticket(controller, steps);
+                    let bound = format!("bound to {}, all that follows is sealed", controller.host);
+                    steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &bound);
                     return Ok(connection);
                 }
                 Err(error) if is_unreachable(&error) => last = Some(error),
@@ -68,6 +63,39 @@ impl Forest {
             }
         }
         Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
+    }
+
+    /// A replication connection to the first controller that is reached.
+    pub async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
+        let limits = DrsLimits::default();
+        let mut last = None;
+        for controller in &self.controllers {
+            let connected =
+                DrsConnection::connect(&self.network, controller, &self.credential, limits);
+            match connected.await {
+                Ok(connection) => {
+                    let chart = self.network.chart();
+                    steps.over(
+                        chart,
+                        flow::CONNECT_AD_EPM,
+                        "the endpoint mapper named DRSUAPI's port",
+                    );
+                    self.say_ticket(controller, steps);
+                    let row = connection.link().row().to_owned();
+                    steps.say(Some(&row), "bound to DRSUAPI with packet privacy");
+                    return Ok(connection);
+                }
+                Err(error @ DrsError::Dial(_)) => last = Some(error),
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
+    }
+
+    fn say_ticket(&self, controller: &DomainController, steps: &Steps) {
+        let principal = self.credential.principal();
+        let ticket = format!("{principal} has a ticket for ldap/{}", controller.host);
+        steps.over(self.network.chart(), flow::CONNECT_AD_KERBEROS, &ticket);
     }
 }
 
@@ -82,8 +110,18 @@ fn is_unreachable(error: &LdapError) -> bool {
 
 /// An account that was refused is locked by trying on.
 fn failure(error: LdapError) -> Failure {
-    let refused = matches!(&error, LdapError::Kerberos { error, .. }
-        if matches!(**error, KerberosError::Refused { .. }));
+    let lasting = matches!(&error, LdapError::Kerberos { error, .. } if is_refused(error));
     let failure = Failure::from(error);
-    if refused { failure.lasting() } else { failure }
+    if lasting { failure.lasting() } else { failure }
+}
+
+/// The same for replication.
+fn refused(error: DrsError) -> Failure {
+    let lasting = matches!(&error, DrsError::Kerberos { error, .. } if is_refused(error));
+    let failure = Failure::from(error);
+    if lasting { failure.lasting() } else { failure }
+}
+
+fn is_refused(error: &KerberosError) -> bool {
+    matches!(error, KerberosError::Refused { .. })
 }

@@ -149,8 +149,9 @@ impl Server {
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
 
         let replica = forest.replica(steps).await?;
+        let domain = &self.config.forest_domain;
         let credentials =
-            credentials::replicate(replica, &plan, &self.space, &mut self.tenant).await?;
+            credentials::replicate(replica, domain, &plan, &self.space, &mut self.tenant).await?;
         let read = format!(
             "replicated {} objects, {} of them with a password in scope",
             credentials.objects, credentials.hashes

@@ -26,7 +26,6 @@ pub struct Unwrapped<'t> {
 /// signed ([MS-RPCE] 3.3.1.5.2.2, header signing).
 ///
 /// [MS-RPCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-rpce
-#[derive(Debug)]
 pub struct Pdu<'p> {
     /// From the start of the fragment to its body, with all lengths filled in.
     pub header: &'p [u8],

@@ -77,7 +77,7 @@ pub trait SecurityContext {
     /// Octets of the auth_value of a fragment that this side seals.
     fn auth_value_length(&self) -> usize;
 
-    /// The session key, from which protocols derive keys of their own ([MS-DRSR] 4.1.10.6.15).
+    /// The session key, from which protocols derive keys of their own ([MS-DRSR] 4.1.10.2.20).
     ///
     /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
     fn session_key(&self) -> &[u8];

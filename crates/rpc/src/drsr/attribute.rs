@@ -1,5 +1,5 @@
 //! The names of attributes: object identifiers, and the numbers that stand for them in replication
-//! ([MS-DRSR] 5.16, `ATTRTYP`).
+//! ([MS-DRSR] 5.14, `ATTRTYP`).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 

@@ -1,5 +1,5 @@
-//! The table that turns object identifiers into numbers and back ([MS-DRSR] 5.16.4,
-//! `SCHEMA_PREFIX_TABLE`; the concrete type is in 4.1.10.2.8).
+//! The table that turns object identifiers into numbers and back ([MS-DRSR] 5.180,
+//! `SCHEMA_PREFIX_TABLE`; the conversion is in 5.16.4).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 
@@ -46,9 +46,7 @@ impl PrefixTable {
     }
 
     /// The prefixes, and behind them the entry that tells the version of the schema, without which
-    /// Samba refuses the table ([MS-DRSR] 5.16.1, `schemaInfo`).
-    ///
-    /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+    /// Samba refuses the table (schemaInfo).
     fn rows(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let prefixes = self.0.iter().map(|(index, prefix)| (*index, prefix.as_slice()));
         prefixes.chain((!self.0.is_empty()).then_some((0, SCHEMA_INFO.as_slice())))

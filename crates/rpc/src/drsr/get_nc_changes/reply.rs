@@ -35,7 +35,7 @@ pub struct Reply<'a> {
     values: Vec<&'a [u8]>,
 }
 
-/// A changed object ([MS-DRSR] 5.165, `REPLENTINFLIST`).
+/// A changed object ([MS-DRSR] 5.162, `REPLENTINFLIST`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 #[derive(Clone, Copy)]

@@ -4,6 +4,8 @@
 //! [RFC 4121 section 4.2]: https://www.rfc-editor.org/rfc/rfc4121#section-4.2
 //! [MS-KILE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kile
 
+use std::fmt;
+
 use portolan_legacy_crypto::kerberos::{BLOCK_LENGTH, MAC_LENGTH, ProtocolKey, UsageKeys};
 use portolan_model::Entropy;
 use subtle::ConstantTimeEq;
@@ -39,7 +41,6 @@ pub struct Established {
 
 /// An established context over AES-CTS and HMAC-SHA1-96. All its keys are derived once, and wiped
 /// with it.
-#[derive(Debug)]
 pub struct Rfc4121 {
     key: ProtocolKey,
     send: UsageKeys,
@@ -153,6 +154,13 @@ impl Rfc4121 {
         let end = sealed.len() - HEADER_LENGTH;
         expect_copy(header, &sealed[end..])?;
         Ok(&sealed[BLOCK_LENGTH..end - header.extra_length()])
+    }
+}
+
+impl fmt::Debug for Rfc4121 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (send, receive) = (self.send_next, self.receive_next);
+        write!(f, "Rfc4121(next sent {send}, next received {receive:?})")
     }
 }
 

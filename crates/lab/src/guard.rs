@@ -15,7 +15,7 @@ pub struct Guard {
 impl Guard {
     /// Lets the lab run on when the guard is gone.
     pub fn release(mut self) {
-        self.lab = None;
+        self.armed = false;
     }
 
     pub(crate) fn new(lab: Lab) -> Self {

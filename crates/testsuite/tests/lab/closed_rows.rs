@@ -1,0 +1,65 @@
+//! Each row that a synchronisation needs, closed: the error names it.
+
+use portolan_chart::{Flow, flow};
+use portolan_lab::How;
+
+use crate::world::World;
+
+/// The rows, and how an error names each.
+const ROWS: [(Flow, &str); 6] = [
+    (flow::CONNECT_AD_DNS, "Table 1, DNS 53/"),
+    (flow::CONNECT_AD_LDAP, "Table 1, LDAP 389/tcp is refused"),
+    (flow::CONNECT_AD_EPM, "Table 1, MS-RPC 135/tcp is refused"),
+    (flow::CONNECT_AD_RPC, "Table 1, RPC "),
+    (flow::CONNECT_TENANT_CRL, "Table 2, HTTP 80/tcp is refused"),
+    (flow::CONNECT_TENANT_SYNC, "Table 2, HTTPS 443/tcp is refused"),
+];
+
+#[test]
+fn a_closed_row_is_named_by_the_error_and_a_run_succeeds_when_it_is_open_again() {
+    let world = World::up("rows");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    for (flow, named) in ROWS {
+        world.lab.close(flow, How::Reject).unwrap();
+        let outcome = road.connect_run().unwrap();
+        assert!(!outcome.status.success(), "{flow} is closed and the run succeeds");
+        let (error, hint) = outcome.failure();
+        let error = error.unwrap_or_else(|| panic!("{flow}: no error line in {}", outcome.stderr));
+        assert!(error.contains(named), "{flow}: {error}");
+        assert!(hint.is_some(), "{flow}: {error} without a hint");
+        world.lab.open(flow).unwrap();
+    }
+    kerberos_is_named(&world);
+    road.connect_run().unwrap().success().unwrap();
+}
+
+/// 88/tcp and 88/udp are one row; with it closed the KDC is not reached by either.
+fn kerberos_is_named(world: &World) {
+    let road = world.road();
+    world.lab.close(flow::CONNECT_AD_KERBEROS, How::Reject).unwrap();
+    let outcome = road.connect_run().unwrap();
+    let (error, _) = outcome.failure();
+    assert!(error.unwrap_or_default().contains("Table 1, Kerberos 88/"), "{}", outcome.stderr);
+    world.lab.open(flow::CONNECT_AD_KERBEROS).unwrap();
+}
+
+#[test]
+fn a_wrong_service_password_is_said_once_and_not_tried_again() {
+    let world = World::up("password");
+    let road = world.road();
+    let enrolment = road.path("none.json");
+    let text = serde_json::json!({
+        "tenant_id": "12345678-9abc-def0-1122-334455667788", "host": "sync.cloud.example",
+        "ca_sha256": "0".repeat(64), "secret": "x", "expires": "2026-01-01T00:00:00Z"
+    });
+    std::fs::write(&enrolment, text.to_string()).unwrap();
+    let outcome = road.connect_init(&enrolment, "not-the-password").unwrap();
+    let (error, hint) = outcome.failure();
+    let error = error.unwrap_or_else(|| panic!("{}", outcome.stderr));
+    assert!(error.contains("KDC_ERR_PREAUTH_FAILED"), "{error}");
+    assert!(hint.unwrap_or_default().contains("password"), "{hint:?}");
+    let counted = road.ldapsearch(&["-b", "DC=corp,DC=example", "(sAMAccountName=svc_connect)", "badPwdCount"]);
+    assert!(counted.unwrap().contains("badPwdCount: "), "the account is not locked");
+}

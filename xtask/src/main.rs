@@ -3,6 +3,7 @@
 //! CI calls nothing else, so what is green here is green there.
 
 mod bench;
+mod demo;
 mod docs;
 mod lint;
 mod python;
@@ -19,6 +20,10 @@ use steps::Steps;
 
 const HELP: &str = "\
 cargo xtask VERB [--skip-install]
+
+  demo [--keep]
+          setup, build, then the main road end to end in a lab: a forest, a tenant, a sign-in in a
+          browser; --keep leaves the lab up
 
   setup   install what the lab and the tests need: system packages (apt-get, as root), cargo-nextest
           and cargo-deny, the Python peers
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
     let install = arguments.len() == given;
     let mut steps = Steps::start();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["demo"] => demo::all(&mut steps, install, false),
+        ["demo", "--keep"] => demo::all(&mut steps, install, true),
         ["setup"] => setup::all(&mut steps),
         ["lint"] => lint::all(&mut steps),
         ["test"] => test::all(&mut steps, install),

@@ -74,7 +74,29 @@ pub(crate) fn find(name: &str) -> Option<std::path::PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// A command as a person would type it: the program by its name, not by the path it was found under.
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(name).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_command_and_what_it_said() {
+        let failed = read(&mut program("/bin/sh", &["-c", "echo broken >&2; exit 3"])).unwrap_err();
+        let text = failed.to_string();
+        assert!(text.starts_with("`sh -c echo broken >&2; exit 3` failed: exit status: 3\n"));
+        assert!(text.ends_with("broken\n"));
+        assert!(run(&mut program("/no/such/program", &[])).is_err());
+    }
+
+    #[test]
+    fn a_program_s_output_is_read() {
+        assert_eq!(read(&mut program("/bin/echo", &["a b"])).unwrap(), "a b\n");
+    }
 }

@@ -1,6 +1,8 @@
 //! `setup`: what the lab and the tests need on a machine, installed where that is possible.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -57,7 +59,7 @@ fn packages() -> Result<(), Failed> {
         return Err(Failed::new(by_hand(&missing)));
     }
     println!("installing {}", missing.join(" "));
-    let _policy = NothingStarts::begin()?;
+    let _policy = NothingStarts::begin(Path::new(POLICY))?;
     if lists_are_old() {
         update()?;
         return install(&missing);
@@ -117,42 +119,39 @@ fn apt_get(arguments: &[&str]) -> Result<(), Failed> {
 }
 
 /// While it lives, no package starts a service: the lab runs its own, in its own namespaces.
-struct NothingStarts {
-    made_here: bool,
+struct NothingStarts<'path> {
+    /// The policy to take away again; `None` where the machine had one of its own.
+    made_here: Option<&'path Path>,
 }
 
-impl NothingStarts {
-    fn begin() -> Result<Self, Failed> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let path = Path::new(POLICY);
+impl<'path> NothingStarts<'path> {
+    fn begin(path: &'path Path) -> Result<Self, Failed> {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path);
-        match file {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Ok(Self { made_here: false })
-            }
-            file => {
-                use std::io::Write as _;
-                let mut file = on_file("create", path, file)?;
-                // 101 is invoke-rc.d's "forbidden by policy".
-                on_file("write", path, file.write_all(b"#!/bin/sh\nexit 101\n"))?;
-                Ok(Self { made_here: true })
-            }
+        if file.as_ref().is_err_and(|error| error.kind() == ErrorKind::AlreadyExists) {
+            return Ok(Self { made_here: None });
         }
+        let mut file = on_file("create", path, file)?;
+        let made = Self { made_here: Some(path) };
+        // 101 is invoke-rc.d's "forbidden by policy".
+        on_file("write", path, file.write_all(b"#!/bin/sh\nexit 101\n"))?;
+        Ok(made)
     }
 }
 
-impl Drop for NothingStarts {
+impl Drop for NothingStarts<'_> {
     fn drop(&mut self) {
-        if self.made_here
-            && let Err(error) = fs::remove_file(POLICY)
+        if let Some(path) = self.made_here
+            && let Err(error) = fs::remove_file(path)
         {
-            eprintln!("warning: cannot remove {POLICY}: {error}");
+            eprintln!("warning: cannot remove {}: {error}", path.display());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -165,5 +164,22 @@ mod tests {
         let text = by_hand(&["samba", "nftables"]);
         assert!(text.contains("missing: samba, nftables\n"));
         assert!(text.contains("--no-install-recommends samba nftables`"));
+    }
+
+    #[test]
+    fn services_are_kept_from_starting_only_meanwhile() {
+        let folder = std::env::temp_dir().join(format!("portolan-xtask-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("policy-rc.d");
+        let policy = NothingStarts::begin(&path).unwrap();
+        assert_eq!(program("/bin/sh", &[]).arg(&path).status().unwrap().code(), Some(101));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o111, 0o111);
+        drop(policy);
+        assert!(!path.exists());
+        // A policy that was there before stays.
+        fs::write(&path, "own").unwrap();
+        drop(NothingStarts::begin(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "own");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

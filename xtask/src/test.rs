@@ -17,15 +17,16 @@ pub(crate) fn all(steps: &mut Steps, install: bool) -> Result<(), Failed> {
         setup::all(steps)?;
     }
     lint::all(steps)?;
-    steps
-        .step("the binary", || run(&mut cargo(&["build", "--locked", "--package", "portolan"])))?;
+    // Before the others, so that the last word is theirs.
+    let doc = ["test", "--doc", "--workspace", "--locked", "--quiet"];
+    steps.step("tests in documentation", || run(&mut cargo(&doc)))?;
+    let build = ["build", "--locked", "--package", "portolan"];
+    steps.step("the binary", || run(&mut cargo(&build)))?;
     steps.step("tests", || {
         let target = target()?;
         let nextest = python::tool("cargo-nextest")?;
         run(program(nextest, &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .env(BINARY, target.join("debug/portolan"))
             .env(PEERS, target.join("peers/bin/python3")))
-    })?;
-    let doc = ["test", "--doc", "--workspace", "--locked", "--quiet"];
-    steps.step("tests in documentation", || run(&mut cargo(&doc)))
+    })
 }

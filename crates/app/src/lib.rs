@@ -9,4 +9,5 @@ pub mod files;
 pub mod lab;
 pub mod log;
 pub mod report;
+pub mod signal;
 pub mod tenant;

@@ -10,13 +10,14 @@ use portolan_model::Hint;
 pub struct Failure {
     text: String,
     hint: Option<String>,
+    lasting: bool,
 }
 
 impl Failure {
     /// A failure in its own words.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None }
+        Self { text: text.into(), hint: None, lasting: false }
     }
 
     /// With a next step for the operator.
@@ -24,6 +25,19 @@ impl Failure {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// As one that trying again cannot mend, and may make worse: a refused password locks an account.
+    #[must_use]
+    pub const fn lasting(mut self) -> Self {
+        self.lasting = true;
+        self
+    }
+
+    /// Whether trying again is of no use until something is changed.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        self.lasting
     }
 
     /// An error without a hint, with what was being done: `cannot read the enrolment file: …`.
@@ -64,7 +78,7 @@ impl<E: Error + Hint + 'static> From<E> for Failure {
             let _ = write!(text, ": {error}");
             cause = error.source();
         }
-        Self { text, hint }
+        Self { text, hint, lasting: false }
     }
 }
 

@@ -7,7 +7,7 @@ use portolan_model::Hint;
 use crate::{Flow, PortRange, Role, Row, data};
 
 /// The edition in force unless the configuration names another: the newer of the two seeds.
-const DEFAULT_EDITION: &str = "2017-02-15";
+pub const DEFAULT_EDITION: &str = "2017-02-15";
 
 /// A dated edition of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]

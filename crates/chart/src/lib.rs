@@ -14,7 +14,7 @@ mod port;
 mod role;
 mod row;
 
-pub use chart::{Chart, Edition, NoSuchRow, UnknownEdition};
+pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};
 pub use role::{Role, UnknownRole};

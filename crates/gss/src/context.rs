@@ -26,7 +26,6 @@ pub struct Unwrapped<'t> {
 /// signed ([MS-RPCE] 3.3.1.5.2.2, header signing).
 ///
 /// [MS-RPCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-rpce
-#[derive(Debug)]
 pub struct Pdu<'p> {
     /// From the start of the fragment to its body, with all lengths filled in.
     pub header: &'p [u8],
@@ -78,7 +77,7 @@ pub trait SecurityContext {
     /// Octets of the auth_value of a fragment that this side seals.
     fn auth_value_length(&self) -> usize;
 
-    /// The session key, from which protocols derive keys of their own ([MS-DRSR] 4.1.10.6.15).
+    /// The session key, from which protocols derive keys of their own ([MS-DRSR] 4.1.10.2.20).
     ///
     /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
     fn session_key(&self) -> &[u8];

@@ -4,6 +4,8 @@
 //! [RFC 4121 section 4.2]: https://www.rfc-editor.org/rfc/rfc4121#section-4.2
 //! [MS-KILE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kile
 
+use std::fmt;
+
 use portolan_legacy_crypto::kerberos::{BLOCK_LENGTH, MAC_LENGTH, ProtocolKey, UsageKeys};
 use portolan_model::Entropy;
 use subtle::ConstantTimeEq;
@@ -39,7 +41,6 @@ pub struct Established {
 
 /// An established context over AES-CTS and HMAC-SHA1-96. All its keys are derived once, and wiped
 /// with it.
-#[derive(Debug)]
 pub struct Rfc4121 {
     key: ProtocolKey,
     send: UsageKeys,
@@ -156,6 +157,13 @@ impl Rfc4121 {
     }
 }
 
+impl fmt::Debug for Rfc4121 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (send, receive) = (self.send_next, self.receive_next);
+        write!(f, "Rfc4121(next sent {send}, next received {receive:?})")
+    }
+}
+
 impl SecurityContext for Rfc4121 {
     fn wrap(
         &mut self,
@@ -221,7 +229,7 @@ impl SecurityContext for Rfc4121 {
         let header = Header { flags, extra_count: PDU_EXTRA_COUNT, rotation: 0, sequence };
         let mut confounder = [0; BLOCK_LENGTH];
         rng.fill(&mut confounder);
-        let mut tail = [0; PDU_EXTRA_LENGTH + HEADER_LENGTH];
+        let mut tail = [PDU_EXTRA_OCTET; PDU_EXTRA_LENGTH + HEADER_LENGTH];
         tail[PDU_EXTRA_LENGTH..].copy_from_slice(&header.encode());
         let code = self.send.integrity(&[&confounder, pdu.header, pdu.body, pdu.trailer, &tail]);
 
@@ -317,6 +325,8 @@ const SEALED_FIXED_LENGTH: usize =
 /// The extra count in RPC: one block ([MS-KILE] 3.4.5.4.1).
 const PDU_EXTRA_COUNT: u16 = 16;
 const PDU_EXTRA_LENGTH: usize = 16;
+/// What the extra count is made of; a receiver does not look at it, MIT krb5 sends the same.
+const PDU_EXTRA_OCTET: u8 = 0xff;
 /// The rotation in RPC: header copy and code ([MS-KILE] 3.4.5.4.1).
 const PDU_ROTATION: u16 = 28;
 const AUTH_VALUE_LENGTH: usize = HEADER_LENGTH + SEALED_FIXED_LENGTH + PDU_EXTRA_LENGTH;

@@ -5,6 +5,8 @@
 //!
 //! [RFC 4752]: https://www.rfc-editor.org/rfc/rfc4752
 
+use std::fmt;
+
 use portolan_model::{Entropy, Hint};
 
 use crate::{Protection, SecurityContext, UnwrapError, WrapError};
@@ -108,12 +110,17 @@ pub fn negotiate(
 /// coincide.
 ///
 /// [RFC 4752 section 3.3]: https://www.rfc-editor.org/rfc/rfc4752#section-3.3
-#[derive(Debug)]
 pub struct Layer {
     message_max: usize,
     receive_max: usize,
     received: Vec<u8>,
     consumed: usize,
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layer({} octets received and not used)", self.received.len() - self.consumed)
+    }
 }
 
 impl Layer {

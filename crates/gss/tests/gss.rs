@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a peer that cannot be built fails its test")]
 
+mod mit;
 mod rfc4121;
 mod sasl;
 

@@ -91,6 +91,14 @@ pub enum LabError {
         /// What is wrong with it.
         rule: String,
     },
+    /// What nftables says of a host's rules does not parse.
+    #[error("cannot read the firewall of {host}")]
+    Listing {
+        /// The host.
+        host: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
     /// A recording does not parse.
     #[error("cannot read the capture {}", path.display())]
     Capture {
@@ -136,7 +144,7 @@ impl Hint for LabError {
             Self::UnknownFlow { .. } => Some("`portolan chart list` shows the flows".to_owned()),
             Self::NotReady { log, .. } => Some(format!("look into {}", log.display())),
             Self::Malformed { .. } => {
-                Some("`portolan lab down` takes the lab away, even half a one".to_owned())
+                Some("another version may have written it; take the lab down with that".to_owned())
             }
             Self::CaptureTooLarge { .. } => {
                 Some("take the lab down and up again; a recording starts anew".to_owned())

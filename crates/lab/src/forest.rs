@@ -29,6 +29,9 @@ const READY_SECONDS_MAX: u64 = 60;
 /// How long the lab's certificates are valid, in days.
 const CERTIFICATE_DAYS: &str = "3650";
 
+/// Changes whenever the steps from nothing to an archive do, so that older archives are not used.
+const RECIPE: &str = "2";
+
 /// Identities that would otherwise differ from one provisioning to the next.
 const FIXED_IDENTITIES: [&str; 6] = [
     "--domain-sid=S-1-5-21-1111111111-2222222222-3333333333",
@@ -97,6 +100,7 @@ impl<'lab> Forest<'lab> {
             self.provision()?;
             self.certify()?;
             self.populate()?;
+            self.name_services()?;
             let draft = archive.with_extension("draft");
             self.pack(&draft)?;
             std::fs::rename(&draft, &archive).map_err(LabError::io("write", &archive))?;
@@ -160,6 +164,7 @@ impl<'lab> Forest<'lab> {
         let samba = Program::new("samba").arg("--version").run()?;
         let arguments = self.provision_arguments().join("\n");
         let inputs = [
+            RECIPE.as_bytes(),
             self.configuration.as_bytes(),
             arguments.as_bytes(),
             POPULATE.as_bytes(),
@@ -234,6 +239,13 @@ impl<'lab> Forest<'lab> {
     fn populate(&self) -> Result<(), LabError> {
         let python = self.namespace.program(PYTHON).args(["-", &place("etc/smb.conf")]);
         python.arg(self.extra_users.to_string()).input(POPULATE).run().map(drop)
+    }
+
+    /// Gives the controller's account its service names: the service that would do so when it runs
+    /// is not among the lab's.
+    fn name_services(&self) -> Result<(), LabError> {
+        let tool = self.namespace.program("samba_spnupdate");
+        tool.args(["--configfile", &place("etc/smb.conf")]).run().map(drop)
     }
 
     fn pack(&self, archive: &Path) -> Result<(), LabError> {

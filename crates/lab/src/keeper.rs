@@ -33,7 +33,7 @@ impl Draft {
     pub(crate) fn new(name: &str) -> Result<Self, LabError> {
         let failed = |source| LabError::Io { doing: format!("make namespaces for {name}"), source };
         let gone = || failed(std::io::ErrorKind::UnexpectedEof.into());
-        let mut unshare = Command::new("unshare");
+        let mut unshare = process::command("unshare");
         unshare
             .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc"])
             .args(["--kill-child", "--", "bash", "-c", INIT])
@@ -42,13 +42,22 @@ impl Draft {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(Stdio::piped());
         let mut child = unshare.spawn().map_err(failed)?;
         let (Some(word), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(gone());
         };
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
+        if line.is_empty() {
+            drop(word);
+            let output = child.wait_with_output().map_err(failed)?;
+            return Err(LabError::Program {
+                program: process::shown(&unshare),
+                status: output.status.to_string(),
+                output: process::ending(&String::from_utf8_lossy(&output.stderr)),
+            });
+        }
         let keeper = Process::of(child.id()).ok_or_else(gone)?;
         let init = keeper.child().ok_or_else(gone)?;
         Ok(Self { namespace: Namespace { name: name.to_owned(), keeper, init }, word })
@@ -66,7 +75,7 @@ impl Draft {
 impl Namespace {
     /// A command for a program inside, which starts in `/`.
     pub(crate) fn enter(&self) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = process::command("nsenter");
         command.arg("--target").arg(self.init.pid.to_string());
         command.args(["--net", "--mount", "--uts", "--ipc", "--pid", "--"]);
         command

@@ -2,8 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::IpAddr;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,8 +10,9 @@ use portolan_chart::{Chart, Flow};
 
 use crate::capture::Capture;
 use crate::error::LabError;
-use crate::firewall::{self, How, Stopped};
+use crate::firewall::{self, How};
 use crate::forest::Forest;
+use crate::guard::Guard;
 use crate::keeper::Draft;
 use crate::network::{self, ENVIRONMENT, switch_name};
 use crate::plan::{self, Host, LabName, Network};
@@ -21,6 +20,7 @@ use crate::process::{self, Program};
 use crate::recording;
 use crate::requirements;
 use crate::state::{Directory, Namespace, State};
+use crate::status::{HostStatus, Status};
 
 /// The edition of the chart that every lab's firewalls are made from.
 const EDITION: &str = "2017-02-15";
@@ -160,14 +160,13 @@ impl Lab {
     /// # Errors
     /// [`LabError`] when a process does not end or a file cannot be removed.
     pub fn down(self) -> Result<(), LabError> {
-        let held = self.directory.lock()?;
-        self.demolish(&held, None)
+        self.take_away()
     }
 
     /// This lab, taken away when the guard is dropped.
     #[must_use]
     pub fn guard(self) -> Guard {
-        Guard { lab: Some(self) }
+        Guard::new(self)
     }
 
     /// A program to be run on a host, in the caller's working directory, as root, with the caller's
@@ -224,7 +223,8 @@ impl Lab {
         let hosts = plan::hosts();
         let mut recordings = Vec::new();
         for router in hosts.iter().filter(|host| host.forwards()) {
-            recordings.extend(recording::read(&self.state, router, &self.directory)?);
+            let router = (router, self.namespace(router.name)?);
+            recordings.extend(recording::read(router, &self.directory)?);
         }
         let hosts: Vec<_> = hosts.iter().map(Host::firewall).collect();
         Ok(Capture::new(recordings, &self.chart, &hosts))
@@ -361,79 +361,15 @@ impl Lab {
             .ok_or_else(|| LabError::UnknownHost { host: host.to_owned(), known: known() })
     }
 
+    pub(crate) fn take_away(&self) -> Result<(), LabError> {
+        let held = self.directory.lock()?;
+        self.demolish(&held, None)
+    }
+
     fn demolish(&self, held: &File, keep: Option<&Path>) -> Result<(), LabError> {
         end_all(&self.state)?;
         clear(&self.directory, keep, held)
     }
-}
-
-/// A lab that is taken away when this is dropped.
-#[derive(Debug)]
-pub struct Guard {
-    lab: Option<Lab>,
-}
-
-impl Guard {
-    /// Takes the lab away and says whether that worked.
-    ///
-    /// # Errors
-    /// As [`Lab::down`].
-    pub fn down(mut self) -> Result<(), LabError> {
-        self.lab.take().map_or(Ok(()), Lab::down)
-    }
-}
-
-impl Deref for Guard {
-    type Target = Lab;
-
-    fn deref(&self) -> &Lab {
-        match &self.lab {
-            Some(lab) => lab,
-            None => unreachable!("the lab leaves its guard only when that is consumed"),
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.lab.take().map(Lab::down) {
-            eprintln!("the lab could not be taken away: {error}");
-        }
-    }
-}
-
-/// What a lab consists of.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// Its name.
-    pub name: LabName,
-    /// Its state directory, with the logs of its daemons.
-    pub directory: PathBuf,
-    /// The archive that its forest came from.
-    pub archive: Option<PathBuf>,
-    /// The certificate of the forest's authority.
-    pub authority: PathBuf,
-    /// The recordings of both networks.
-    pub recordings: Vec<PathBuf>,
-    /// Its hosts.
-    pub hosts: Vec<HostStatus>,
-}
-
-/// A host of a running lab.
-#[derive(Debug, Clone)]
-pub struct HostStatus {
-    /// Its name.
-    pub name: &'static str,
-    /// Its parts in the chart.
-    pub roles: Vec<&'static str>,
-    /// Its addresses.
-    pub addresses: Vec<IpAddr>,
-    /// The first process in its namespaces, by its number on the machine.
-    pub pid: u32,
-    /// What its firewall stopped since the lab is up.
-    pub stopped: Vec<Stopped>,
-    /// The flows that are closed on it.
-    pub closed: Vec<String>,
 }
 
 fn end_all(state: &State) -> Result<(), LabError> {

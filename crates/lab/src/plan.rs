@@ -214,6 +214,9 @@ impl Host {
             "net.ipv6.conf.default.router_solicitations=0".to_owned(),
             "net.ipv6.conf.default.accept_dad=0".to_owned(),
             "net.ipv6.conf.default.dad_transmits=0".to_owned(),
+            // Every rejected packet is told of, not six and then one a second.
+            "net.ipv4.icmp_ratelimit=0".to_owned(),
+            "net.ipv6.icmp.ratelimit=0".to_owned(),
         ];
         if self.forwards() {
             settings.push("net.ipv4.ip_forward=1".to_owned());

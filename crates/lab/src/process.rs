@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
 
+/// Where the machine's programs are.
+pub(crate) const PROGRAM_DIRECTORIES: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /// How much of a failed program's output an error carries, in characters from the end.
 const OUTPUT_CHARACTERS_MAX: usize = 600;
 
@@ -106,6 +110,20 @@ fn parse_stat(text: &str) -> Option<Stat> {
     Some(Stat { dead, started })
 }
 
+/// A command that finds the system's programs also where the caller's `PATH` does not lead to them.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&own)
+        .filter(|directory| directory.is_absolute())
+        .chain(PROGRAM_DIRECTORIES.map(PathBuf::from));
+    let mut command = Command::new(program);
+    // Only a directory with a colon in its name cannot be joined, and none was split off with one.
+    if let Ok(path) = std::env::join_paths(directories) {
+        command.env("PATH", path);
+    }
+    command
+}
+
 /// A program to be run to its end.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -116,7 +134,7 @@ pub(crate) struct Program {
 impl Program {
     /// A program of the machine.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
-        Self::from(Command::new(program))
+        Self::from(command(program))
     }
 
     /// With one more argument.

@@ -9,8 +9,8 @@ use crate::capture::Recording;
 use crate::error::LabError;
 use crate::network::BRIDGE;
 use crate::plan::{Host, Network};
-use crate::process;
-use crate::state::{Directory, Namespace, State};
+use crate::process::{self, Program};
+use crate::state::{Directory, Namespace};
 
 /// The largest recording that is read into memory, in octets.
 const RECORDING_OCTETS_MAX: u64 = 1 << 30;
@@ -56,12 +56,12 @@ pub(crate) fn start(
 /// The router asks on each network for an address that nobody has; frames before that question are
 /// in the recording when the question is.
 pub(crate) fn read(
-    state: &State,
-    router: &Host,
+    router: (&Host, &Namespace),
     directory: &Directory,
 ) -> Result<Vec<Recording>, LabError> {
+    let (host, namespace) = router;
     let mut recordings = Vec::new();
-    for link in &router.links {
+    for link in &host.links {
         let path = directory.recording(link.network);
         let parse = || {
             let octets = process::read_limited(&path, RECORDING_OCTETS_MAX)?;
@@ -71,9 +71,10 @@ pub(crate) fn read(
         let marker = link.network.address(MARKER).v4;
         let count = |recording: &Recording| questions(recording, marker);
         let before = count(&parse()?);
-        if let Some(namespace) = state.namespace(router.name) {
-            ask(namespace, link.interface, marker)?;
-        }
+        neighbour(namespace, "replace", marker, link.interface)
+            // A neighbour whose state is `probe` is asked whether it is still there.
+            .args(["lladdr", "02:00:00:00:00:fe", "nud", "probe"])
+            .run()?;
         let start = Instant::now();
         let recording = loop {
             let recording = parse()?;
@@ -89,6 +90,9 @@ pub(crate) fn read(
             }
             std::thread::sleep(FENCE_INTERVAL);
         };
+        // Not asked again, lest a later reading take the question for its own. The kernel may have
+        // forgotten the neighbour by itself.
+        let _ = neighbour(namespace, "delete", marker, link.interface).run();
         recordings.push(recording);
     }
     Ok(recordings)
@@ -97,15 +101,10 @@ pub(crate) fn read(
 /// The number that no host has.
 const MARKER: u8 = 254;
 
-/// Makes the kernel ask for a neighbour, once.
-fn ask(namespace: &Namespace, interface: &str, marker: Ipv4Addr) -> Result<(), LabError> {
-    let neighbour = |verb: &str, rest: &[&str]| {
-        let program = namespace.program("ip").args(["neighbour", verb, &marker.to_string()]);
-        program.args(["dev", interface]).args(rest).run()
-    };
-    // A neighbour whose state is `probe` is asked whether it is still there.
-    neighbour("replace", &["lladdr", "02:00:00:00:00:fe", "nud", "probe"])?;
-    Ok(())
+/// A change to what the kernel knows of a neighbour.
+fn neighbour(namespace: &Namespace, verb: &str, address: Ipv4Addr, interface: &str) -> Program {
+    let program = namespace.program("ip").args(["neighbour", verb, &address.to_string()]);
+    program.args(["dev", interface])
 }
 
 /// How often a recording holds the question for an address.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::error::LabError;
-use crate::process;
+use crate::process::{self, PROGRAM_DIRECTORIES};
 
 /// Programs and files by package.
-const REQUIREMENTS: [(&str, &str); 17] = [
+const REQUIREMENTS: [(&str, &str); 18] = [
     ("unshare", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
@@ -18,6 +18,7 @@ const REQUIREMENTS: [(&str, &str); 17] = [
     ("tar", "tar"),
     ("zstd", "zstd"),
     ("samba", "samba"),
+    ("samba_spnupdate", "samba"),
     ("samba-tool", "samba-common-bin"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/samba/samdb.py", "python3-samba"),
@@ -26,10 +27,6 @@ const REQUIREMENTS: [(&str, &str); 17] = [
     ("samba/ldb/samba_dsdb.so", "samba-dsdb-modules"),
     ("samba/vfs/acl_xattr.so", "samba-vfs-modules"),
 ];
-
-/// Where programs are looked for.
-const PROGRAM_DIRECTORIES: [&str; 6] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Nothing, if this process may make a lab and the machine has all it takes.
 pub(crate) fn check() -> Result<(), LabError> {

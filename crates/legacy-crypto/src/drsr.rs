@@ -1,5 +1,5 @@
 //! The encryption of secret attribute values in replication ([MS-DRSR] 4.1.10.2.20,
-//! `ENCRYPTED_PAYLOAD`; the algorithm is in 4.1.10.6.15).
+//! `ENCRYPTED_PAYLOAD`).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 

@@ -40,6 +40,13 @@ fn synchronised_passwords_are_derived_and_verified() {
 }
 
 #[test]
+fn the_rc4_key_of_an_account_is_its_hash() {
+    let account = &vectors()["kerberos_ssoacc"];
+    let hash = NtHash::from_password(text(account, "password"));
+    assert_eq!(hash.expose(), &octets(account, "rc4_hmac"));
+}
+
+#[test]
 fn the_hash_is_stretched_in_upper_case() {
     let all = vectors();
     let derived =

@@ -1,7 +1,8 @@
-//! Storage: the engines' spaces in SQLite.
+//! The stores: the engines' spaces and storage traits over SQLite.
+//!
+//! One module an engine; [`sqlite`] opens a database in the one way that all of them share. No
+//! decision is made here: what a row means is the engine's business.
 
 pub mod connector_space;
-mod error;
-mod sqlite;
-
-pub use error::StoreError;
+pub mod sqlite;
+pub mod tenant;

@@ -10,7 +10,8 @@ const EPOCH_DIFFERENCE_SECONDS: i64 = 11_644_473_600;
 /// lies outside the years that can be written.
 ///
 /// [MS-DTYP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dtyp
-pub(crate) fn from_filetime(intervals: i64) -> Option<OffsetDateTime> {
+#[must_use]
+pub fn from_filetime(intervals: i64) -> Option<OffsetDateTime> {
     let nanoseconds =
         i128::from(intervals) * 100 - i128::from(EPOCH_DIFFERENCE_SECONDS) * 1_000_000_000;
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()

@@ -113,12 +113,6 @@ pub enum ForestObjectError {
         /// The entry's name.
         dn: String,
     },
-    /// A member value without the `<GUID=…>` part that was asked for.
-    #[error("a member of {dn} came without its objectGUID")]
-    MemberWithoutGuid {
-        /// The group's name.
-        dn: String,
-    },
     /// The entry's name is no distinguished name.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -142,15 +136,14 @@ pub struct ForestObject {
 }
 
 impl ForestObject {
-    /// An object from a search entry. `Ok(None)` when it is of a class that is not imported.
-    ///
-    /// Member values carry GUIDs (the Extended DN control's `<GUID=…>` form), because a member is held
-    /// by its objectGUID and never by its name.
+    /// An object from an entry of the directory: its plain name, its members' objectGUIDs, and its
+    /// other attributes. `Ok(None)` when it is of a class that is not imported.
     ///
     /// # Errors
-    /// When the entry has no objectGUID or no legal name, or a member value carries no GUID.
+    /// When the entry has no objectGUID or no legal name.
     pub fn from_entry(
         dn: &str,
+        members: Vec<Guid>,
         attributes: impl IntoIterator<Item = (String, AttributeValues)>,
     ) -> Result<Option<Self>, ForestObjectError> {
         let mut attributes: BTreeMap<String, AttributeValues> = attributes
@@ -162,19 +155,11 @@ impl ForestObject {
         else {
             return Ok(None);
         };
-        let plain = plain_dn(dn);
         let guid = guid_of(attributes.remove("objectguid"))
-            .ok_or_else(|| ForestObjectError::NoGuid { dn: plain.to_owned() })?;
+            .ok_or_else(|| ForestObjectError::NoGuid { dn: dn.to_owned() })?;
         let parent = guid_of(attributes.remove("parentguid"));
         attributes.remove("objectclass");
-        let members = attributes
-            .remove("member")
-            .unwrap_or_default()
-            .iter()
-            .map(|value| extended_dn_guid(value))
-            .collect::<Option<_>>()
-            .ok_or_else(|| ForestObjectError::MemberWithoutGuid { dn: plain.to_owned() })?;
-        Ok(Some(Self { guid, kind, dn: plain.parse()?, parent, members, attributes }))
+        Ok(Some(Self { guid, kind, dn: dn.parse()?, parent, members, attributes }))
     }
 
     /// An object as the store kept it.
@@ -239,38 +224,6 @@ fn guid_of(values: Option<AttributeValues>) -> Option<Guid> {
     Some(Guid::from_bytes_le(octets))
 }
 
-/// The name behind the `<GUID=…>;<SID=…>;` parts of an extended DN ([MS-ADTS] 3.1.1.3.4.1.5), or the
-/// name itself.
-///
-/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
-fn plain_dn(mut dn: &str) -> &str {
-    while dn.starts_with('<') {
-        match dn.split_once(">;") {
-            Some((_, rest)) => dn = rest,
-            None => break,
-        }
-    }
-    dn
-}
-
-/// The GUID of an extended DN, in the string form (`<GUID=6a20fa50-ff39-…>`, flag 1) or the
-/// hexadecimal form (`<GUID=50fa206a39ff…>`, flag 0, the octets as stored).
-fn extended_dn_guid(value: &[u8]) -> Option<Guid> {
-    let text = std::str::from_utf8(value).ok()?;
-    let (guid, _) = text.strip_prefix("<GUID=")?.split_once('>')?;
-    if guid.contains('-') {
-        return guid.parse().ok();
-    }
-    let mut octets = [0; 16];
-    if guid.len() != 32 || !guid.is_ascii() {
-        return None;
-    }
-    for (at, octet) in octets.iter_mut().enumerate() {
-        *octet = u8::from_str_radix(&guid[at * 2..at * 2 + 2], 16).ok()?;
-    }
-    Some(Guid::from_bytes_le(octets))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,43 +234,11 @@ mod tests {
     ) -> Result<Option<ForestObject>, ForestObjectError> {
         ForestObject::from_entry(
             dn,
+            Vec::new(),
             pairs.iter().map(|(name, values)| {
                 ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect())
             }),
         )
-    }
-
-    #[test]
-    fn a_group_holds_its_members_by_guid_whichever_form_the_directory_sends() {
-        let object = entry(
-            "<GUID=6a20fa50-ff39-499c-a70a-5975c0e93995>;CN=Staff,DC=corp,DC=example",
-            &[
-                ("objectClass", &[b"top", b"group"]),
-                ("objectGUID", &[&[7; 16]]),
-                (
-                    "member",
-                    &[
-                        b"<GUID=50fa206a39ff9c49a70a5975c0e93995>;CN=a,DC=corp,DC=example",
-                        b"<GUID=6a20fa50-ff39-499c-a70a-5975c0e93995>;<SID=S-1-5-21-1>;CN=b,DC=x",
-                    ],
-                ),
-            ],
-        );
-        let object = object.unwrap().unwrap();
-        let member: Guid = "6a20fa50-ff39-499c-a70a-5975c0e93995".parse().unwrap();
-        assert_eq!(object.members, [member, member]);
-        assert_eq!(object.dn.as_str(), "CN=Staff,DC=corp,DC=example");
-    }
-
-    #[test]
-    fn a_member_without_its_guid_is_an_error_and_not_left_out() {
-        let pairs: [(&str, &[&[u8]]); 3] = [
-            ("objectClass", &[b"group"]),
-            ("objectGUID", &[&[7; 16]]),
-            ("member", &[b"CN=without,DC=corp,DC=example"]),
-        ];
-        let error = entry("CN=g,DC=corp,DC=example", &pairs).unwrap_err();
-        assert!(matches!(error, ForestObjectError::MemberWithoutGuid { .. }));
     }
 
     #[test]

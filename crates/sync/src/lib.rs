@@ -14,4 +14,5 @@ pub mod guard;
 pub mod plan;
 pub mod scope;
 
+pub use filetime::from_filetime;
 pub use forest::{AttributeValues, ForestObject, ForestObjectError, ObjectKind, WANTED_ATTRIBUTES};

@@ -118,7 +118,7 @@ pub(crate) mod tests {
         for (name, value) in attributes {
             all.entry((*name).to_owned()).or_default().push(value.as_bytes().to_vec());
         }
-        ForestObject::from_entry(dn, all).unwrap().unwrap()
+        ForestObject::from_entry(dn, Vec::new(), all).unwrap().unwrap()
     }
 
     #[test]

@@ -15,11 +15,7 @@ pub enum Command {
     /// Show the rows of an edition, and those that the page leaves out.
     List(List),
     /// Show the known editions.
-    Editions {
-        /// How to print them.
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-    },
+    Editions(Output),
 }
 
 /// What `portolan chart list` takes.
@@ -31,9 +27,25 @@ pub struct List {
     /// Only the rows at either end of which this role stands.
     #[arg(long)]
     role: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// How a command prints.
+#[derive(Debug, clap::Args)]
+pub struct Output {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl Output {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 /// How data is printed.
@@ -62,8 +74,10 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Editions { format: Format::Text } => Ok(table::editions(Chart::editions())),
-        Command::Editions { format: Format::Json } => Ok(json::editions(Chart::editions())),
+        Command::Editions(output) => Ok(match output.format() {
+            Format::Text => table::editions(Chart::editions()),
+            Format::Json => json::editions(Chart::editions()),
+        }),
         Command::List(list) => {
             let chart = match &list.edition {
                 Some(id) => Chart::edition(id)?,
@@ -74,7 +88,7 @@ fn render(command: &Command) -> Result<String, Failure> {
                 Some(role) => chart.rows_of(role).collect(),
                 None => chart.all().collect(),
             };
-            Ok(match list.format {
+            Ok(match list.output.format() {
                 Format::Text => table::rows(&rows),
                 Format::Json => json::rows(&chart.in_force().id, &rows),
             })
@@ -120,6 +134,7 @@ mod tests {
     fn editions_list_with_the_one_in_force_marked() {
         insta::assert_snapshot!(printed("editions"));
         insta::assert_snapshot!(printed("editions --format json"));
+        assert_eq!(printed("editions --json"), printed("editions --format json"));
     }
 
     #[test]

@@ -81,8 +81,9 @@ impl Config {
             Failure::because(&format!("cannot read {}", path.display()), &error)
                 .with_hint("run `portolan connect init` first, or name its --state directory")
         })?;
-        let raw: RawConfig = toml::from_str(&text)
-            .map_err(|error| Failure::because(&format!("{} is not right", path.display()), &error))?;
+        let raw: RawConfig = toml::from_str(&text).map_err(|error| {
+            Failure::because(&format!("{} is not right", path.display()), &error)
+        })?;
         Self::check(raw).map_err(|problems| {
             Failure::new(format!("{} is not right: {}", path.display(), problems.join("; ")))
                 .with_hint("correct the file, or run `portolan connect init` again")
@@ -176,7 +177,10 @@ mod tests {
         .unwrap();
         let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.password_file"]);
+        assert_eq!(
+            keys,
+            ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.password_file"]
+        );
     }
 
     #[test]

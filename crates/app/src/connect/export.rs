@@ -7,7 +7,9 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::flow::{TenantObject, Value};
 use portolan_sync::plan::Change;
-use portolan_tenant::wire::{BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation};
+use portolan_tenant::wire::{
+    BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation,
+};
 use serde_json::Value as Json;
 
 use super::tenant_client::Tenant;
@@ -70,10 +72,15 @@ pub(super) async fn send(
     tenant: &mut Tenant,
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
-    let batch = IngestRequest { batch: Guid::from_random(SystemEntropy.array()).to_string(), operations };
+    let batch =
+        IngestRequest { batch: Guid::from_random(SystemEntropy.array()).to_string(), operations };
     let answer = tenant.ingest(&batch).await?;
     let matches = answer.results.len() == batch.operations.len()
-        && batch.operations.iter().zip(&answer.results).all(|(op, result)| op.anchor() == result.anchor);
+        && batch
+            .operations
+            .iter()
+            .zip(&answer.results)
+            .all(|(op, result)| op.anchor() == result.anchor);
     if !matches {
         return Err(Failure::new("the tenant's answer does not belong to the batch that was sent")
             .with_hint("the two may be of different releases"));
@@ -103,11 +110,8 @@ fn operation(change: &Change) -> Operation {
 }
 
 fn upsert(object: &TenantObject) -> Operation {
-    let attributes: BTreeMap<_, _> = object
-        .attributes
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), json(value)))
-        .collect();
+    let attributes: BTreeMap<_, _> =
+        object.attributes.iter().map(|(name, value)| ((*name).to_owned(), json(value))).collect();
     let is_group = object.kind == portolan_sync::flow::TenantKind::Group;
     let members = is_group.then(|| object.members.iter().map(ToString::to_string).collect());
     Operation::Upsert {

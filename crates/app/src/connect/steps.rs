@@ -30,7 +30,9 @@ impl Steps {
         let row = chart
             .row(flow)
             .map(|row| match row.uses(Transport::Tcp) {
-                _ if row.is_dynamic() => format!("{}, {} {}/tcp", row.table, row.protocol, row.ports_text()),
+                _ if row.is_dynamic() => {
+                    format!("{}, {} {}/tcp", row.table, row.protocol, row.ports_text())
+                }
                 true => row.describe(row.first_port(), Transport::Tcp),
                 false => row.describe(row.first_port(), Transport::Udp),
             })

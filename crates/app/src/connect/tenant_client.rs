@@ -10,7 +10,7 @@ use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    TenantResponse,
+    SecretText, TenantResponse,
 };
 use portolan_token::{SigningKey, assertion};
 use serde::Deserialize;
@@ -62,7 +62,7 @@ struct Token {
 
 #[derive(Deserialize)]
 struct TokenResponse {
-    access_token: Zeroizing<String>,
+    access_token: SecretText,
     expires_in: i64,
 }
 
@@ -78,7 +78,10 @@ impl Tenant {
             client,
             login: host(&format!("login.{domain}"))?,
             sync: host(&format!("sync.{domain}"))?,
-            token_endpoint: format!("https://login.{domain}/{}/oauth2/v2.0/token", config.tenant_id),
+            token_endpoint: format!(
+                "https://login.{domain}/{}/oauth2/v2.0/token",
+                config.tenant_id
+            ),
             client_id: config.client_id.to_string(),
             key,
             token: None,
@@ -93,7 +96,8 @@ impl Tenant {
             .header(AUTHORIZATION, bearer.as_str())
             .body(Bytes::new())
             .map_err(|error| Failure::because("cannot ask the tenant for its domains", &error))?;
-        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
         accepted(&response, "read the tenant's domains")
     }
 
@@ -101,7 +105,8 @@ impl Tenant {
     pub async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
         let bearer = self.bearer().await?;
         let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
-        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
         accepted(&response, "write to the tenant")
     }
 
@@ -133,9 +138,10 @@ impl Tenant {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from(form.as_bytes().to_vec()))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
-        let response = self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?;
         let answer: TokenResponse = accepted(&response, "sign in to the tenant")?;
-        let bearer = Zeroizing::new(format!("Bearer {}", *answer.access_token));
+        let bearer = Zeroizing::new(format!("Bearer {}", answer.access_token.0.expose()));
         let until = now + time::Duration::seconds(answer.expires_in) - TOKEN_RESERVE;
         self.token = Some(Token { bearer: bearer.clone(), until });
         Ok(bearer)
@@ -167,7 +173,10 @@ fn json_request(
 fn accepted<T: DeserializeOwned>(response: &Response<Bytes>, doing: &str) -> Result<T, Failure> {
     if response.status().is_success() {
         return serde_json::from_slice(response.body()).map_err(|error| {
-            Failure::because(&format!("cannot {doing}: the tenant's answer is not understood"), &error)
+            Failure::because(
+                &format!("cannot {doing}: the tenant's answer is not understood"),
+                &error,
+            )
         });
     }
     Err(refused(response, doing))
@@ -181,8 +190,12 @@ fn refused(response: &Response<Bytes>, doing: &str) -> Failure {
     }
     let body = response.body();
     let said = serde_json::from_slice::<ErrorResponse>(body)
-        .map(|answer| format!("{} (correlation id {})", answer.error.message, answer.error.correlation_id))
-        .or_else(|_| serde_json::from_slice::<OAuthError>(body).map(|answer| answer.error_description))
+        .map(|answer| {
+            format!("{} (correlation id {})", answer.error.message, answer.error.correlation_id)
+        })
+        .or_else(|_| {
+            serde_json::from_slice::<OAuthError>(body).map(|answer| answer.error_description)
+        })
         .unwrap_or_else(|_| format!("status {}", response.status()));
     Failure::new(format!("cannot {doing}: {said}"))
         .with_hint("the tenant's log has more under the same correlation id")

@@ -3,8 +3,12 @@
 //! A table of the family `inet` with a policy of drop on the way in, out and through. Each row gives one
 //! rule for each transport, direction and address family, found again by its comment, which is the
 //! flow's name; a named counter of the same name counts the connections. What no row allows is counted,
-//! logged to [`LOG_GROUP`] and stopped: dropped on the way in and through, rejected on the way out,
-//! because a dropped packet gives the sender EPERM, on which some Kerberos clients spin.
+//! logged to [`LOG_GROUP`] and stopped: dropped on the way in and through, rejected on the way out. There
+//! the sender learns at once why: TCP fails with "no route to host" over IPv4 and "permission denied" over
+//! IPv6. A UDP send fails with EPERM however the packet is stopped, but after a rejection a connected
+//! socket reads an error as well, without which some Kerberos clients send for ever.
+//!
+//! An accepted connection stays open when its row is closed: a new ruleset judges new connections.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

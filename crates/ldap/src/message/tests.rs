@@ -1,5 +1,5 @@
-//! Octets that others wrote: the annotated examples of the LDAPv3 wire protocol reference
-//! (<https://ldap.com/ldapv3-wire-protocol-reference/>), and what OpenLDAP's client sends.
+//! Octets written out by hand after the notation of RFC 4511 appendix B; what a foreign client
+//! sends and reads is in `openldap`.
 
 use portolan_model::SecretString;
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn check(message: &Message, expected: &[u8]) {
 }
 
 #[test]
-fn bind_requests_have_the_octets_of_the_reference() {
+fn bind_requests_have_the_octets_of_the_notation() {
     let anonymous = BindRequest::simple("", SecretString::default());
     check(
         &Message::new(id(1), Operation::BindRequest(anonymous)),
@@ -56,7 +56,7 @@ fn bind_requests_have_the_octets_of_the_reference() {
 }
 
 #[test]
-fn small_messages_have_the_octets_of_the_reference() {
+fn small_messages_have_the_octets_of_the_notation() {
     let check = |number, operation, hex| {
         check(&Message::new(id(number), operation), &octets(&[(hex, "")]));
     };
@@ -67,7 +67,7 @@ fn small_messages_have_the_octets_of_the_reference() {
 }
 
 #[test]
-fn a_search_request_has_the_octets_of_the_reference() {
+fn a_search_request_has_the_octets_of_the_notation() {
     let filter = "(&(objectClass=person)(uid=jdoe))".parse().unwrap();
     let mut request = SearchRequest::new("dc=example,dc=com", Scope::Subtree, filter);
     request.size_limit = 1000;
@@ -85,7 +85,7 @@ fn a_search_request_has_the_octets_of_the_reference() {
 }
 
 #[test]
-fn an_entry_has_the_octets_of_the_reference() {
+fn an_entry_has_the_octets_of_the_notation() {
     let attributes: &[(&str, &[&[u8]])] =
         &[("objectClass", &[b"top", b"domain"]), ("dc", &[b"example"])];
     let entry = SearchResultEntry::new("dc=example,dc=com", attributes).unwrap();
@@ -101,7 +101,7 @@ fn an_entry_has_the_octets_of_the_reference() {
 }
 
 #[test]
-fn a_notice_of_disconnection_has_the_octets_of_the_reference() {
+fn a_notice_of_disconnection_has_the_octets_of_the_notation() {
     let result = LdapResult {
         code: ResultCode::Unavailable,
         diagnostic: "The Directory Server is shutting down".to_owned(),

@@ -1,5 +1,7 @@
 //! Cutting the stream of a connection into fragments.
 
+use std::fmt;
+
 use portolan_codec::DecodeError;
 use zeroize::Zeroizing;
 
@@ -7,7 +9,6 @@ use crate::pdu::{FRAGMENT_OCTETS_MAX, Header};
 
 /// What came over a connection and was not used yet. Wiped when dropped, since fragments are opened in
 /// its memory.
-#[derive(Debug)]
 pub struct Fragments {
     received: Zeroizing<Vec<u8>>,
     consumed: usize,
@@ -16,6 +17,12 @@ pub struct Fragments {
 impl Default for Fragments {
     fn default() -> Self {
         Self { received: Zeroizing::new(Vec::with_capacity(CAPACITY)), consumed: 0 }
+    }
+}
+
+impl fmt::Debug for Fragments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fragments({} octets received and not used)", self.received.len() - self.consumed)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The names of attributes: object identifiers, and the numbers that stand for them in replication
-//! ([MS-DRSR] 5.16, `ATTRTYP`).
+//! ([MS-DRSR] 5.14, `ATTRTYP`).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 
@@ -50,31 +50,37 @@ impl Oid {
         &self.0
     }
 
-    /// The content without its last component, and that component, if it is one that a prefix table
-    /// can express: below 16,384, in two octets at most.
+    /// The prefix and the lower half of the number ([MS-DRSR] 5.16.4, `MakeAttid`): the last one or two
+    /// octets of the content are taken off. When they are only the end of the last component, which is
+    /// then above 16,383, the top bit says so.
+    ///
+    /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
     pub(super) fn split(&self) -> Option<(&[u8], u16)> {
         match *self.content() {
             [ref prefix @ .., high, low] if high >= 0x80 && low < 0x80 => {
-                // The octet before the last component ends the one before it.
-                prefix.last().is_none_or(|last| *last < 0x80).then_some(())?;
-                Some((prefix, u16::from(high & 0x7f) << 7 | u16::from(low)))
+                let partial = prefix.last().is_some_and(|last| *last >= 0x80);
+                let top = if partial { PARTIAL } else { 0 };
+                Some((prefix, top | u16::from(high & 0x7f) << 7 | u16::from(low)))
             }
             [ref prefix @ .., last] if last < 0x80 => Some((prefix, u16::from(last))),
             _ => None,
         }
     }
 
-    /// A prefix with its last component appended.
-    pub(super) fn join(prefix: &[u8], last: u16) -> Self {
+    /// The inverse of [`Oid::split`] (`OidFromAttid` of the same section).
+    pub(super) fn join(prefix: &[u8], lower: u16) -> Self {
         let mut content = prefix.to_vec();
-        let [high, low] = [last >> 7, last & 0x7f].map(|part| part.to_le_bytes()[0]);
-        if high > 0 {
+        let [high, low] = [lower >> 7, lower].map(|part| part.to_le_bytes()[0] & 0x7f);
+        if high > 0 || lower & PARTIAL != 0 {
             content.push(high | 0x80);
         }
         content.push(low);
         Self(Cow::Owned(content))
     }
 }
+
+/// The bit of a number whose prefix holds the beginning of its last component.
+const PARTIAL: u16 = 0x8000;
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,12 +163,24 @@ mod tests {
 
     #[test]
     fn an_identifier_splits_before_its_last_component() {
-        for text in ["1.2.840.113556.1.4.90", "1.2.840.113556.1.4.302", "2.5.4.0", "1.2.16383"] {
+        for text in [
+            "1.2.840.113556.1.4.90",
+            "1.2.840.113556.1.4.302",
+            "2.5.4.0",
+            "1.2.16383",
+            "1.2.16384",
+            "1.2.99999",
+            "1.2.4294967295",
+        ] {
             let oid: Oid = text.parse().unwrap();
             let (prefix, last) = oid.split().unwrap();
             assert_eq!(Oid::join(prefix, last), oid, "{text}");
         }
-        assert_eq!("1.2.16384".parse::<Oid>().unwrap().split(), None);
+        let (prefix, lower) = "1.2.16389"
+            .parse::<Oid>()
+            .map(|oid| oid.split().map(|(prefix, lower)| (prefix.to_vec(), lower)).unwrap())
+            .unwrap();
+        assert_eq!((prefix, lower), (vec![0x2a, 0x81], 0x8005));
     }
 
     #[test]

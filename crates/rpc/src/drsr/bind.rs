@@ -13,7 +13,7 @@ pub const OPNUM_DRS_BIND: u16 = 0;
 /// The operation number of `IDL_DRSUnbind`.
 pub const OPNUM_DRS_UNBIND: u16 = 1;
 
-/// The context handle of a binding ([MS-DRSR] 4.1.2.3, `DRS_HANDLE`).
+/// The context handle that a bind gives ([MS-DRSR] 4.1.3, phDrs).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ fn decode_status(mut input: Reader<'_>) -> Result<Status, DecodeError> {
     Ok(status)
 }
 
-/// The client that is no domain controller ([MS-DRSR] 5.138, `NTDSAPI_CLIENT_GUID`).
+/// The client that is no domain controller ([MS-DRSR] 5.138, `NTSAPI_CLIENT_GUID`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 const NTDSAPI_CLIENT: Guid = Guid::from_fields(

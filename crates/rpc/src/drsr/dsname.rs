@@ -82,9 +82,7 @@ impl<'a> ObjectName<'a> {
     }
 }
 
-/// Octets of NT4SID ([MS-DRSR] 5.122).
-///
-/// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+/// Octets of the structure's Sid, an `NT4SID`.
 const SID_LENGTH: usize = 28;
 const FIXED_LENGTH: usize =
     4 /* structLen */ + 4 /* SidLen */ + 16 /* Guid */ + SID_LENGTH + 4 /* NameLen */;

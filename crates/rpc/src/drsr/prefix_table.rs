@@ -1,5 +1,5 @@
-//! The table that turns object identifiers into numbers and back ([MS-DRSR] 5.16.4,
-//! `SCHEMA_PREFIX_TABLE`; the concrete type is in 4.1.10.2.8).
+//! The table that turns object identifiers into numbers and back ([MS-DRSR] 5.180,
+//! `SCHEMA_PREFIX_TABLE`; the conversion is in 5.16.4).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 
@@ -13,8 +13,7 @@ use crate::ndr::{Reader, Writer};
 pub struct PrefixTable(Vec<(u32, Vec<u8>)>);
 
 impl PrefixTable {
-    /// A table for the given attributes, and their numbers in it, in their order. An identifier whose
-    /// last component is above 16,383 has none, and is left out.
+    /// A table for the given attributes, and their numbers in it, in their order.
     #[must_use]
     pub fn of(attributes: &[Oid]) -> (Self, Vec<AttributeType>) {
         let mut table = Self::default();
@@ -43,14 +42,11 @@ impl PrefixTable {
         let [low0, low1, high0, high1] = attribute.0.to_le_bytes();
         let index = u32::from(u16::from_le_bytes([high0, high1]));
         let (_, prefix) = self.0.iter().find(|(known, _)| *known == index)?;
-        // SPEC: 5.16.4 sets the top bit of a last component whose beginning is part of the prefix.
-        Some(Oid::join(prefix, u16::from_le_bytes([low0, low1]) & LAST_COMPONENT_MASK))
+        Some(Oid::join(prefix, u16::from_le_bytes([low0, low1])))
     }
 
     /// The prefixes, and behind them the entry that tells the version of the schema, without which
-    /// Samba refuses the table ([MS-DRSR] 5.16.1, `schemaInfo`).
-    ///
-    /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+    /// Samba refuses the table (schemaInfo).
     fn rows(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let prefixes = self.0.iter().map(|(index, prefix)| (*index, prefix.as_slice()));
         prefixes.chain((!self.0.is_empty()).then_some((0, SCHEMA_INFO.as_slice())))
@@ -118,7 +114,6 @@ impl PrefixTable {
 const ROW_LENGTH: usize = 4 /* ndx */ + 4 /* length */ + 4 /* elements */;
 /// Octets that a prefix may have.
 const PREFIX_OCTETS_MAX: usize = 256;
-const LAST_COMPONENT_MASK: u16 = 0x3fff;
 /// A schema of no version yet: 0xff, the version, and the invocationId of its last change.
 const SCHEMA_INFO: [u8; 1 + 4 + 16] =
     [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

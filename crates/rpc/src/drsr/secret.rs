@@ -1,4 +1,4 @@
-//! Opening secret values, one at a time ([MS-DRSR] 4.1.10.2.20 and 4.1.10.6.15).
+//! Opening secret values, one at a time ([MS-DRSR] 4.1.10.2.20, `ENCRYPTED_PAYLOAD`).
 //!
 //! A value of unicodePwd has two layers: the session key's, whose checksum is verified, and that of
 //! the account's relative identifier ([MS-SAMR] 2.2.11.1.3). Whoever calls this has decided that the

@@ -1,4 +1,4 @@
-//! How far a replica is: `USN_VECTOR` ([MS-DRSR] 5.209) and `UPTODATE_VECTOR_V1_EXT` and
+//! How far a replica is: `USN_VECTOR` ([MS-DRSR] 5.210) and `UPTODATE_VECTOR_V1_EXT` and
 //! `UPTODATE_VECTOR_V2_EXT` ([MS-DRSR] 5.204 and 5.205).
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr

@@ -10,7 +10,7 @@ use portolan_sync::AttributeValues;
 use portolan_sync::flow::{self, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use super::SpaceError;
 
 /// A value of a forest attribute: text where it is UTF-8, octets otherwise.
 #[derive(Serialize, Deserialize)]
@@ -29,15 +29,15 @@ enum TenantValue {
     Texts(Vec<String>),
 }
 
-pub(super) fn guid(octets: &[u8]) -> Result<Guid, StoreError> {
-    octets.try_into().map(Guid::from_bytes_le).map_err(|_| StoreError::corrupt("guid"))
+pub(super) fn guid(octets: &[u8]) -> Result<Guid, SpaceError> {
+    octets.try_into().map(Guid::from_bytes_le).map_err(|_| SpaceError::corrupt("guid"))
 }
 
 pub(super) fn guids_to_octets(guids: &[Guid]) -> Vec<u8> {
     guids.iter().flat_map(|guid| guid.to_bytes_le()).collect()
 }
 
-pub(super) fn guids_from_octets(octets: &[u8]) -> Result<Vec<Guid>, StoreError> {
+pub(super) fn guids_from_octets(octets: &[u8]) -> Result<Vec<Guid>, SpaceError> {
     octets.chunks(16).map(guid).collect()
 }
 
@@ -58,9 +58,9 @@ fn forest_value(octets: &[u8]) -> ForestValue<'_> {
 
 pub(super) fn forest_attributes_from_json(
     text: &str,
-) -> Result<BTreeMap<String, AttributeValues>, StoreError> {
+) -> Result<BTreeMap<String, AttributeValues>, SpaceError> {
     let document: BTreeMap<String, Vec<ForestValue<'_>>> =
-        serde_json::from_str(text).map_err(|_| StoreError::corrupt("attributes"))?;
+        serde_json::from_str(text).map_err(|_| SpaceError::corrupt("attributes"))?;
     let octets = |value| match value {
         ForestValue::Text(text) => std::borrow::Cow::into_owned(text).into_bytes(),
         ForestValue::Octets(octets) => octets,
@@ -90,9 +90,9 @@ pub(super) fn tenant_attributes_to_json(attributes: &BTreeMap<&'static str, Valu
 /// is exported anew.
 pub(super) fn tenant_attributes_from_json(
     text: &str,
-) -> Result<BTreeMap<&'static str, Value>, StoreError> {
+) -> Result<BTreeMap<&'static str, Value>, SpaceError> {
     let document: BTreeMap<String, TenantValue> =
-        serde_json::from_str(text).map_err(|_| StoreError::corrupt("attributes"))?;
+        serde_json::from_str(text).map_err(|_| SpaceError::corrupt("attributes"))?;
     Ok(document
         .into_iter()
         .filter_map(|(name, value)| {
@@ -110,10 +110,10 @@ pub(super) fn anchors_to_json(anchors: &[SourceAnchor]) -> String {
     json(&anchors.iter().map(SourceAnchor::as_str).collect::<Vec<_>>())
 }
 
-pub(super) fn anchors_from_json(text: &str) -> Result<Vec<SourceAnchor>, StoreError> {
+pub(super) fn anchors_from_json(text: &str) -> Result<Vec<SourceAnchor>, SpaceError> {
     let texts: Vec<String> =
-        serde_json::from_str(text).map_err(|_| StoreError::corrupt("members"))?;
-    texts.iter().map(|text| text.parse().map_err(|_| StoreError::corrupt("members"))).collect()
+        serde_json::from_str(text).map_err(|_| SpaceError::corrupt("members"))?;
+    texts.iter().map(|text| text.parse().map_err(|_| SpaceError::corrupt("members"))).collect()
 }
 
 #[expect(clippy::expect_used, reason = "maps with text keys and plain values always serialise")]

@@ -4,6 +4,7 @@
 //! No password hash is ever here: only which objects' credentials the tenant has acknowledged.
 
 mod document;
+mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,9 +14,10 @@ use portolan_sync::ForestObject;
 use portolan_sync::flow::{TenantKind, TenantObject};
 use portolan_sync::plan::Change;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{Row as _, Sqlite, Transaction};
 
-use crate::StoreError;
+use crate::sqlite::Database;
+pub use error::SpaceError;
 
 /// The cursor of password hash replication.
 const REPLICATION_CURSOR: &str = "drs";
@@ -23,7 +25,7 @@ const REPLICATION_CURSOR: &str = "drs";
 /// The connector space of one forest.
 #[derive(Debug, Clone)]
 pub struct ConnectorSpace {
-    pool: SqlitePool,
+    database: Database,
 }
 
 /// A full import under way: one transaction, which replaces what is there when it is finished and
@@ -49,18 +51,17 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When the file cannot be opened, or a newer release wrote it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let pool = crate::sqlite::open(path).await?;
-        sqlx::migrate!("migrations/connector_space").run(&pool).await?;
-        Ok(Self { pool })
+    pub async fn open(path: &Path) -> Result<Self, SpaceError> {
+        let migrations = sqlx::migrate!("migrations/connector_space");
+        Ok(Self { database: Database::open(path, &migrations, true).await? })
     }
 
     /// Begins a full import.
     ///
     /// # Errors
     /// When another writer holds the space for longer than the busy time.
-    pub async fn begin_full_import(&self) -> Result<FullImport, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+    pub async fn begin_full_import(&self) -> Result<FullImport, SpaceError> {
+        let mut transaction = self.database.write().await?;
         let number: i64 = sqlx::query_scalar("SELECT coalesce(max(import), 0) + 1 FROM object")
             .fetch_one(&mut *transaction)
             .await?;
@@ -71,11 +72,11 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When a row cannot be read back.
-    pub async fn objects(&self) -> Result<Vec<ForestObject>, StoreError> {
+    pub async fn objects(&self) -> Result<Vec<ForestObject>, SpaceError> {
         let rows = sqlx::query(
             "SELECT guid, kind, dn, parent, members, attributes FROM object ORDER BY rid",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter().map(forest_object).collect()
     }
@@ -84,8 +85,10 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When a row cannot be read back.
-    pub async fn anchors(&self) -> Result<BTreeMap<Guid, SourceAnchor>, StoreError> {
-        let rows = sqlx::query("SELECT guid, anchor FROM anchor").fetch_all(&self.pool).await?;
+    pub async fn anchors(&self) -> Result<BTreeMap<Guid, SourceAnchor>, SpaceError> {
+        let rows = sqlx::query("SELECT guid, anchor FROM anchor")
+            .fetch_all(&mut *self.database.read().await?)
+            .await?;
         rows.iter().map(|row| Ok((document::guid(row.try_get("guid")?)?, anchor(row)?))).collect()
     }
 
@@ -96,8 +99,8 @@ impl ConnectorSpace {
     pub async fn fix_anchors(
         &self,
         anchors: &BTreeMap<Guid, SourceAnchor>,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+    ) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
         for (guid, anchor) in anchors {
             sqlx::query(
                 "INSERT INTO anchor (guid, anchor) VALUES (?, ?) ON CONFLICT (guid) DO NOTHING",
@@ -114,9 +117,9 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When a row cannot be read back.
-    pub async fn exported(&self) -> Result<BTreeMap<SourceAnchor, TenantObject>, StoreError> {
+    pub async fn exported(&self) -> Result<BTreeMap<SourceAnchor, TenantObject>, SpaceError> {
         let rows = sqlx::query("SELECT anchor, kind, attributes, members FROM exported")
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *self.database.read().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -130,8 +133,8 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When the space cannot be written.
-    pub async fn acknowledge(&self, changes: &[&Change]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+    pub async fn acknowledge(&self, changes: &[&Change]) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
         for change in changes {
             match change {
                 Change::Add(object) | Change::Update(object) => {
@@ -147,10 +150,10 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When the space cannot be read.
-    pub async fn replication_cursor(&self) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn replication_cursor(&self) -> Result<Option<Vec<u8>>, SpaceError> {
         let value = sqlx::query_scalar("SELECT value FROM cursor WHERE name = ?")
             .bind(REPLICATION_CURSOR)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *self.database.read().await?)
             .await?;
         Ok(value)
     }
@@ -160,24 +163,27 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When the space cannot be written.
-    pub async fn commit_replication_cursor(&self, cursor: &[u8]) -> Result<(), StoreError> {
+    pub async fn commit_replication_cursor(&self, cursor: &[u8]) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
         sqlx::query(
             "INSERT INTO cursor (name, value) VALUES (?, ?)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         )
         .bind(REPLICATION_CURSOR)
         .bind(cursor)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// The objects whose credential the tenant has acknowledged.
     ///
     /// # Errors
     /// When a row cannot be read back.
-    pub async fn credentialed(&self) -> Result<BTreeSet<Guid>, StoreError> {
-        let rows = sqlx::query("SELECT guid FROM credential").fetch_all(&self.pool).await?;
+    pub async fn credentialed(&self) -> Result<BTreeSet<Guid>, SpaceError> {
+        let rows = sqlx::query("SELECT guid FROM credential")
+            .fetch_all(&mut *self.database.read().await?)
+            .await?;
         rows.iter().map(|row| document::guid(row.try_get("guid")?)).collect()
     }
 
@@ -185,8 +191,8 @@ impl ConnectorSpace {
     ///
     /// # Errors
     /// When the space cannot be written.
-    pub async fn acknowledge_credentials(&self, guids: &[Guid]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+    pub async fn acknowledge_credentials(&self, guids: &[Guid]) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
         for guid in guids {
             sqlx::query("INSERT INTO credential (guid) VALUES (?) ON CONFLICT DO NOTHING")
                 .bind(&guid.to_bytes_le()[..])
@@ -202,7 +208,7 @@ impl FullImport {
     ///
     /// # Errors
     /// When the space cannot be written.
-    pub async fn put(&mut self, object: &ForestObject) -> Result<(), StoreError> {
+    pub async fn put(&mut self, object: &ForestObject) -> Result<(), SpaceError> {
         sqlx::query(
             "INSERT INTO object (guid, kind, dn, parent, members, attributes, import)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -226,7 +232,7 @@ impl FullImport {
     ///
     /// # Errors
     /// When the space cannot be written.
-    pub async fn finish(mut self) -> Result<ImportCounts, StoreError> {
+    pub async fn finish(mut self) -> Result<ImportCounts, SpaceError> {
         let removed = sqlx::query("DELETE FROM object WHERE import <> ?")
             .bind(self.number)
             .execute(&mut *self.transaction)
@@ -243,7 +249,7 @@ impl FullImport {
 async fn put_exported(
     transaction: &mut Transaction<'static, Sqlite>,
     object: &TenantObject,
-) -> Result<(), StoreError> {
+) -> Result<(), SpaceError> {
     sqlx::query(
         "INSERT INTO exported (anchor, kind, attributes, members) VALUES (?, ?, ?, ?)
          ON CONFLICT (anchor) DO UPDATE SET kind = excluded.kind,
@@ -263,7 +269,7 @@ async fn put_exported(
 async fn forget(
     transaction: &mut Transaction<'static, Sqlite>,
     anchor: &SourceAnchor,
-) -> Result<(), StoreError> {
+) -> Result<(), SpaceError> {
     sqlx::query("DELETE FROM credential WHERE guid IN (SELECT guid FROM anchor WHERE anchor = ?)")
         .bind(anchor.as_str())
         .execute(&mut **transaction)
@@ -275,30 +281,30 @@ async fn forget(
     Ok(())
 }
 
-fn anchor(row: &SqliteRow) -> Result<SourceAnchor, StoreError> {
+fn anchor(row: &SqliteRow) -> Result<SourceAnchor, SpaceError> {
     let text: String = row.try_get("anchor")?;
-    text.parse().map_err(|_| StoreError::corrupt("anchor"))
+    text.parse().map_err(|_| SpaceError::corrupt("anchor"))
 }
 
-fn forest_object(row: &SqliteRow) -> Result<ForestObject, StoreError> {
+fn forest_object(row: &SqliteRow) -> Result<ForestObject, SpaceError> {
     let kind: &str = row.try_get("kind")?;
     let dn: &str = row.try_get("dn")?;
     let parent: Option<&[u8]> = row.try_get("parent")?;
     Ok(ForestObject::restore(
         document::guid(row.try_get("guid")?)?,
-        portolan_sync::ObjectKind::from_name(kind).ok_or(StoreError::corrupt("kind"))?,
-        dn.parse().map_err(|_| StoreError::corrupt("dn"))?,
+        portolan_sync::ObjectKind::from_name(kind).ok_or(SpaceError::corrupt("kind"))?,
+        dn.parse().map_err(|_| SpaceError::corrupt("dn"))?,
         parent.map(document::guid).transpose()?,
         document::guids_from_octets(row.try_get("members")?)?,
         document::forest_attributes_from_json(row.try_get("attributes")?)?,
     ))
 }
 
-fn tenant_object(row: &SqliteRow) -> Result<TenantObject, StoreError> {
+fn tenant_object(row: &SqliteRow) -> Result<TenantObject, SpaceError> {
     let kind: &str = row.try_get("kind")?;
     Ok(TenantObject {
         anchor: anchor(row)?,
-        kind: TenantKind::from_name(kind).ok_or(StoreError::corrupt("kind"))?,
+        kind: TenantKind::from_name(kind).ok_or(SpaceError::corrupt("kind"))?,
         attributes: document::tenant_attributes_from_json(row.try_get("attributes")?)?,
         members: document::anchors_from_json(row.try_get("members")?)?,
     })

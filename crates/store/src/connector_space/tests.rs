@@ -6,18 +6,9 @@ fn object(number: u8, members: &[u8]) -> ForestObject {
         ("objectGUID".to_owned(), vec![vec![number; 16]]),
         ("objectSid".to_owned(), vec![vec![1, 1, 0, 0, 0, 0, 0, 5, 0xff, 0xfe, 0, 0]]),
         ("displayName".to_owned(), vec!["Zoë".as_bytes().to_vec()]),
-        (
-            "member".to_owned(),
-            members
-                .iter()
-                .map(|member| {
-                    let guid = Guid::from_bytes_le([*member; 16]);
-                    format!("<GUID={guid}>;CN=m{member},DC=x").into_bytes()
-                })
-                .collect(),
-        ),
     ];
-    ForestObject::from_entry(&format!("CN=g{number},DC=x"), attributes).unwrap().unwrap()
+    let members = members.iter().map(|member| Guid::from_bytes_le([*member; 16])).collect();
+    ForestObject::from_entry(&format!("CN=g{number},DC=x"), members, attributes).unwrap().unwrap()
 }
 
 async fn space() -> (tempfile::TempDir, ConnectorSpace) {

@@ -2,6 +2,7 @@
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 
+use std::fmt;
 use std::ops::Range;
 
 use portolan_codec::{DecodeError, Fault};
@@ -12,8 +13,8 @@ use crate::Status;
 use crate::drsr::{AttributeType, ObjectName, PrefixTable, UpToDateVector, UsnVector};
 use crate::ndr::Reader;
 
-/// A page of changes. Names and values stay in the memory of the stub.
-#[derive(Debug, Clone)]
+/// A page of changes. Names and values stay in the memory of the stub; they are not printed.
+#[derive(Clone)]
 pub struct Reply<'a> {
     /// uuidInvocIdSrc: the invocationId that `to` is of.
     pub source_invocation: Guid,
@@ -34,10 +35,10 @@ pub struct Reply<'a> {
     values: Vec<&'a [u8]>,
 }
 
-/// A changed object ([MS-DRSR] 5.165, `REPLENTINFLIST`).
+/// A changed object ([MS-DRSR] 5.162, `REPLENTINFLIST`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Object<'r, 'a> {
     reply: &'r Reply<'a>,
     record: &'r Record<'a>,
@@ -46,7 +47,7 @@ pub struct Object<'r, 'a> {
 /// A changed attribute ([MS-DRSR] 5.9, `ATTR`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Attribute<'r, 'a> {
     /// Which one, in the reply's table.
     pub attribute_type: AttributeType,
@@ -54,7 +55,7 @@ pub struct Attribute<'r, 'a> {
     pub values: &'r [&'a [u8]],
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Record<'a> {
     name: Option<ObjectName<'a>>,
     parent: Option<Guid>,
@@ -214,6 +215,24 @@ impl<'a> Reply<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({} objects, more: {})", self.objects.len(), self.more_data)
+    }
+}
+
+impl fmt::Debug for Object<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({:?})", self.name().map(ObjectName::guid))
+    }
+}
+
+impl fmt::Debug for Attribute<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attribute({:#010x}, {} values)", self.attribute_type.0, self.values.len())
     }
 }
 

@@ -22,7 +22,7 @@ impl ReplicationFlags {
     pub const WRITABLE: Self = Self(0x0000_0010 | 0x0000_0020);
 }
 
-/// What the call is to do besides ([MS-DRSR] 4.1.10.2.18, `EXOP_REQ_CODES`).
+/// What the call is to do besides ([MS-DRSR] 4.1.10.2.22, EXOP_REQ codes).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl ExtendedOperation {
     }
 }
 
-/// The attributes to replicate ([MS-DRSR] 4.1.10.2.4, `PARTIAL_ATTR_VECTOR_V1_EXT`), with the table
+/// The attributes to replicate ([MS-DRSR] 5.146, `PARTIAL_ATTR_VECTOR_V1_EXT`), with the table
 /// that their numbers are of.
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr

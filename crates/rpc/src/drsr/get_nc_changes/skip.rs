@@ -5,7 +5,7 @@ use portolan_codec::DecodeError;
 use crate::drsr::ObjectName;
 use crate::ndr::Reader;
 
-/// Reads over when and where each attribute was changed ([MS-DRSR] 5.162,
+/// Reads over when and where each attribute was changed ([MS-DRSR] 5.156,
 /// `PROPERTY_META_DATA_EXT_VECTOR`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
@@ -17,7 +17,7 @@ pub(super) fn property_meta_data(input: &mut Reader<'_>) -> Result<(), DecodeErr
     input.octets(META_DATA_LENGTH * count, "rgMetaData").map(|_| ())
 }
 
-/// Reads over the values of linked attributes ([MS-DRSR] 5.166, `REPLVALINF_V1`).
+/// Reads over the values of linked attributes ([MS-DRSR] 5.167, `REPLVALINF_V1`).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 pub(super) fn linked_values(input: &mut Reader<'_>, count: usize) -> Result<(), DecodeError> {
@@ -47,7 +47,7 @@ pub(super) fn linked_values(input: &mut Reader<'_>, count: usize) -> Result<(), 
     Ok(())
 }
 
-/// [MS-DRSR] 5.161, `PROPERTY_META_DATA_EXT`.
+/// [MS-DRSR] 5.155, `PROPERTY_META_DATA_EXT`.
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 const META_DATA_LENGTH: usize = 4 /* dwVersion */ + 4 /* padding */ + 8 /* timeChanged */

@@ -1,15 +1,17 @@
-//! What storage says when it fails.
+//! What the connector space says when it fails.
 
-/// A failure of the store.
+use crate::sqlite::OpenError;
+
+/// A failure of the connector space.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StoreError {
+pub enum SpaceError {
     /// SQLite refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
-    /// The schema could not be brought up to date.
-    #[error("the schema of the database cannot be brought up to date")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// A column holds what this release never writes.
     #[error("column {column} holds a value that this release never writes")]
     Corrupt {
@@ -18,19 +20,17 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
+impl SpaceError {
     pub(crate) const fn corrupt(column: &'static str) -> Self {
         Self::Corrupt { column }
     }
 }
 
-impl portolan_model::Hint for StoreError {
+impl portolan_model::Hint for SpaceError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Database(_) => None,
-            Self::Migration(_) => {
-                Some("a newer release may have written it; run that release".to_owned())
-            }
+            Self::Open(error) => error.hint(),
             Self::Corrupt { .. } => {
                 Some("restore the last backup of the state directory".to_owned())
             }

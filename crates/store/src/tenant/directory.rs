@@ -1,0 +1,202 @@
+//! Objects, names, members.
+
+use std::collections::HashSet;
+
+use portolan_model::{Guid, SourceAnchor};
+use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::storage::StorageError;
+
+use super::SqliteTransaction;
+use super::rows::{self, nanos, object_columns};
+
+/// The name under which the index keeps user principal names.
+const NAME_INDEX: &str = "userPrincipalName";
+
+/// The name of a group's links.
+const MEMBER_LINK: &str = "members";
+
+impl SqliteTransaction {
+    pub(super) async fn object_where_id(
+        &mut self,
+        id: Guid,
+    ) -> Result<Option<Object>, StorageError> {
+        let row =
+            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.id = ?"))
+                .bind(id.to_string())
+                .fetch_optional(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        row.as_ref().map(rows::object).transpose()
+    }
+
+    pub(super) async fn object_where_anchor(
+        &mut self,
+        anchor: &SourceAnchor,
+    ) -> Result<Option<Object>, StorageError> {
+        let row =
+            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.anchor = ?"))
+                .bind(anchor.as_str())
+                .fetch_optional(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        row.as_ref().map(rows::object).transpose()
+    }
+
+    pub(super) async fn object_where_name(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Object>, StorageError> {
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            object_columns!(),
+            " FROM attr_index i JOIN object o ON o.rid = i.rid WHERE i.attr = ? AND i.value_norm = ?"
+        ))
+        .bind(NAME_INDEX)
+        .bind(name.to_lowercase())
+        .fetch_optional(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        row.as_ref().map(rows::object).transpose()
+    }
+
+    /// The next number of the change feed.
+    async fn next_seq(&mut self) -> Result<i64, StorageError> {
+        let (next,): (i64,) = sqlx::query_as(
+            "UPDATE seq_alloc SET next = next + 1 WHERE partition = 'directory' RETURNING next - 1",
+        )
+        .fetch_one(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        Ok(next)
+    }
+
+    pub(super) async fn write_object(&mut self, object: &Object) -> Result<(), StorageError> {
+        let seq = self.next_seq().await?;
+        let (rid,): (i64,) = sqlx::query_as(
+            "INSERT INTO object (id, kind, anchor, seq, created_at, synchronised_at, deleted_at, doc)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, anchor = excluded.anchor,
+             seq = excluded.seq, created_at = excluded.created_at,
+             synchronised_at = excluded.synchronised_at, deleted_at = excluded.deleted_at,
+             doc = excluded.doc RETURNING rid",
+        )
+        .bind(object.id.to_string())
+        .bind(object.kind.as_str())
+        .bind(object.anchor.as_ref().map(SourceAnchor::as_str))
+        .bind(seq)
+        .bind(nanos(object.created_at))
+        .bind(object.synchronised_at.map(nanos))
+        .bind(object.deleted_at.map(nanos))
+        .bind(rows::document(&object.attributes)?)
+        .fetch_one(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        sqlx::query("DELETE FROM attr_index WHERE rid = ?")
+            .bind(rid)
+            .execute(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)?;
+        let name = object.upn().filter(|_| object.deleted_at.is_none());
+        if let Some(name) = name {
+            sqlx::query("INSERT INTO attr_index (attr, value_norm, rid) VALUES (?, ?, ?)")
+                .bind(NAME_INDEX)
+                .bind(name.to_lowercase())
+                .bind(rid)
+                .execute(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn living(
+        &mut self,
+        kind: Kind,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            object_columns!(),
+            " FROM object o WHERE o.kind = ? AND o.deleted_at IS NULL AND o.id > ?
+             ORDER BY o.id LIMIT ?"
+        ))
+        .bind(kind.as_str())
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(count)
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        rows.iter().map(rows::object).collect()
+    }
+
+    /// Writes the difference between the members that are there and those that are to be, so that
+    /// the change feed has the changed ones only.
+    pub(super) async fn write_members(
+        &mut self,
+        group: Guid,
+        members: &[SourceAnchor],
+    ) -> Result<(), StorageError> {
+        let (rid,): (i64,) = sqlx::query_as("SELECT rid FROM object WHERE id = ?")
+            .bind(group.to_string())
+            .fetch_one(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)?;
+        let before: Vec<(String,)> = sqlx::query_as(
+            "SELECT dst_anchor FROM link WHERE src_rid = ? AND attr = ? AND deleted = 0",
+        )
+        .bind(rid)
+        .bind(MEMBER_LINK)
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        let before: HashSet<&str> = before.iter().map(|(anchor,)| anchor.as_str()).collect();
+        let after: HashSet<&str> = members.iter().map(SourceAnchor::as_str).collect();
+        let gone = before.difference(&after).map(|&anchor| (anchor, true));
+        let come = after.difference(&before).map(|&anchor| (anchor, false));
+        let changes: Vec<_> = gone.chain(come).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let seq = self.next_seq().await?;
+        for (anchor, deleted) in changes {
+            sqlx::query(
+                "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT (src_rid, attr, dst_anchor)
+                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted",
+            )
+            .bind(rid)
+            .bind(MEMBER_LINK)
+            .bind(anchor)
+            .bind(seq)
+            .bind(deleted)
+            .execute(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn living_members(
+        &mut self,
+        group: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            object_columns!(),
+            " FROM object g JOIN link l ON l.src_rid = g.rid AND l.attr = ? AND l.deleted = 0
+             JOIN object o ON o.anchor = l.dst_anchor AND o.deleted_at IS NULL
+             WHERE g.id = ? AND o.id > ? ORDER BY o.id LIMIT ?"
+        ))
+        .bind(MEMBER_LINK)
+        .bind(group.to_string())
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(count)
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        rows.iter().map(rows::object).collect()
+    }
+}

@@ -1,0 +1,288 @@
+//! The road: each method is what one person does at one host.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use portolan_lab::Lab;
+use serde_json::{Value, json};
+
+use crate::{Outcome, RoadError, Tools};
+
+/// The forest's domain.
+pub const FOREST_DOMAIN: &str = portolan_lab::plan::FOREST_DOMAIN;
+/// The tenant's initial domain.
+pub const TENANT_DOMAIN: &str = portolan_lab::plan::TENANT_DOMAIN;
+/// The service account with which connect reads the forest.
+pub const ACCOUNT: &str = "svc_connect";
+/// Its password: a lab's, known to everyone.
+pub const ACCOUNT_PASSWORD: &str = "Svc-C0nnect!";
+
+/// A lab with a tenant and a sync server on it. Their files are in a working folder.
+#[derive(Debug)]
+pub struct Road<'lab> {
+    lab: &'lab Lab,
+    tools: Tools,
+    work: PathBuf,
+    serving: Option<Child>,
+    application: Option<Application>,
+}
+
+/// The application at which the person signs in, as the tenant knows it.
+#[derive(Debug, Clone)]
+struct Application {
+    tenant: String,
+    client: String,
+}
+
+impl<'lab> Road<'lab> {
+    /// A road on a running lab, with its files in `work`, which it creates.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn begin(lab: &'lab Lab, tools: Tools, work: &Path) -> Result<Self, RoadError> {
+        std::fs::create_dir_all(work).map_err(|error| RoadError::Io {
+            what: format!("cannot make {}", work.display()),
+            error,
+        })?;
+        Ok(Self { lab, tools, work: work.to_owned(), serving: None, application: None })
+    }
+
+    /// The lab.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        self.lab
+    }
+
+    /// A path in the working folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.work.join(name)
+    }
+
+    /// Runs the binary under test on a host and waits for it.
+    ///
+    /// # Errors
+    /// When it cannot be run. How it ended is the caller's to judge.
+    pub fn portolan<A: AsRef<OsStr>>(
+        &self,
+        host: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command(host, &self.tools.portolan)?;
+        command.args(arguments);
+        finish(command, None)
+    }
+
+    /// Makes the tenant, registers the person's application, and serves until the road ends.
+    ///
+    /// # Errors
+    /// When a command fails or the tenant is not ready.
+    pub fn tenant_up(&mut self) -> Result<(), RoadError> {
+        let data = self.path("tenant");
+        let data = data.as_os_str();
+        let [init, domain, verified] = ["init", "--domain", "--verified-domain"].map(OsStr::new);
+        let arguments = [
+            OsStr::new("tenant"),
+            init,
+            OsStr::new("--data"),
+            data,
+            domain,
+            TENANT_DOMAIN.as_ref(),
+            verified,
+            FOREST_DOMAIN.as_ref(),
+            OsStr::new("--json"),
+        ];
+        let made = self.portolan("tenant", arguments)?.success()?.json()?;
+        let tenant = field(&made, "portolan tenant init", "tenant_id")?;
+        let arguments = [
+            OsStr::new("tenant"),
+            OsStr::new("app"),
+            OsStr::new("add"),
+            OsStr::new("--data"),
+            data,
+            OsStr::new("--name"),
+            OsStr::new("Timesheets"),
+            OsStr::new("--redirect-uri"),
+            OsStr::new("http://localhost"),
+            OsStr::new("--json"),
+        ];
+        let added = self.portolan("tenant", arguments)?.success()?.json()?;
+        let client = field(&added, "portolan tenant app add", "client_id")?;
+        self.application = Some(Application { tenant, client });
+        self.serve()
+    }
+
+    /// Serves the tenant that [`Road::tenant_up`] made.
+    ///
+    /// # Errors
+    /// When it is not ready.
+    pub fn serve(&mut self) -> Result<(), RoadError> {
+        let mut command = self.lab.command("tenant", &self.tools.portolan)?;
+        command.args(["tenant", "serve", "--data"]).arg(self.path("tenant"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(file(&self.path("tenant.log"))?);
+        let io =
+            |error| RoadError::Io { what: "cannot run portolan tenant serve".to_owned(), error };
+        let mut child = command.spawn().map_err(io)?;
+        let mut said = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).lines() {
+                let line = line.map_err(io)?;
+                said.push_str(&line);
+                said.push('\n');
+                if line.starts_with("ready") {
+                    self.serving = Some(child);
+                    return Ok(());
+                }
+            }
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        said.push_str(&std::fs::read_to_string(self.path("tenant.log")).unwrap_or_default());
+        Err(RoadError::NotReady { said })
+    }
+
+    /// Writes an enrolment file at the tenant and enrols connect with it, which writes connect's
+    /// configuration.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn connect_up(&self) -> Result<Outcome, RoadError> {
+        let enrolment = self.path("enrolment.json");
+        let mut command = self.lab.command("tenant", &self.tools.portolan)?;
+        command.args(["tenant", "enrol", "--data"]).arg(self.path("tenant"));
+        command.arg("--out").arg(&enrolment);
+        finish(command, None)?.success()?;
+        self.connect_init(&enrolment, ACCOUNT_PASSWORD)?.success()
+    }
+
+    /// Runs `connect init` with an enrolment file and the service account's password.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_init(&self, enrolment: &Path, password: &str) -> Result<Outcome, RoadError> {
+        let password_file = self.path("svc_connect.password");
+        private_file(&password_file, password)?;
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "init", "--state"]).arg(self.path("connect"));
+        command.arg("--enrol").arg(enrolment);
+        command.args(["--forest", FOREST_DOMAIN, "--account", ACCOUNT, "--password-file"]);
+        command.arg(password_file);
+        finish(command, None)
+    }
+
+    /// Runs one synchronisation.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_run(&self) -> Result<Outcome, RoadError> {
+        let state = self.path("connect");
+        let arguments = ["connect", "run", "--once", "--json", "--state"].map(OsStr::new);
+        self.portolan("connect", arguments.into_iter().chain([state.as_os_str()]))
+    }
+
+    /// A person at `ws1` signs in with MSAL and Chromium. The answer is that of `sign_in.py`;
+    /// screenshots go to a folder named after `occasion`.
+    ///
+    /// # Errors
+    /// When the clients cannot be run or break.
+    pub fn sign_in(&self, occasion: &str, user: &str, password: &str) -> Result<Value, RoadError> {
+        let application = self.application.as_ref();
+        let application = application
+            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
+        let question = json!({
+            "authority": format!("https://login.{TENANT_DOMAIN}/{}", application.tenant),
+            "client_id": application.client,
+            "graph": format!("https://graph.{TENANT_DOMAIN}"),
+            "user": user,
+            "password": password,
+            "ca": self.path("tenant").join("ca.pem"),
+            "domain": TENANT_DOMAIN,
+            "screenshots": self.path("screenshots").join(occasion),
+        });
+        let mut command = self.lab.command("ws1", &self.tools.python)?;
+        command.arg(self.tools.scripts.join("sign_in.py"));
+        finish(command, Some(&question.to_string()))?.success()?.json()
+    }
+
+    /// What the forest really holds: objectGUID and NT hash of all accounts, by Samba's own client.
+    ///
+    /// # Errors
+    /// When the client fails.
+    pub fn hashes_by_samba(&self) -> Result<Value, RoadError> {
+        // Debian's interpreter: Samba's bindings are built for it.
+        let mut command = self.lab.command("connect", "/usr/bin/python3")?;
+        command.arg(self.tools.scripts.join("forest_oracle.py"));
+        command.args([&format!("dc1.{FOREST_DOMAIN}"), FOREST_DOMAIN, ACCOUNT]);
+        finish(command, Some(ACCOUNT_PASSWORD))?.success()?.json()
+    }
+
+    /// What the forest really holds: LDIF of all entries that match, by `ldapsearch` over a sealed
+    /// connection as the service account.
+    ///
+    /// # Errors
+    /// When `kinit` or `ldapsearch` fail.
+    pub fn ldapsearch(&self, arguments: &[&str]) -> Result<String, RoadError> {
+        let cache = format!("FILE:{}", self.path("krb5cc").display());
+        let mut kinit = self.lab.command("connect", "kinit")?;
+        kinit.arg(ACCOUNT).env("KRB5CCNAME", &cache);
+        finish(kinit, Some(&format!("{ACCOUNT_PASSWORD}\n")))?.success()?;
+        let mut search = self.lab.command("connect", "ldapsearch")?;
+        search.args(["-LLL", "-Q", "-Y", "GSSAPI", "-O", "minssf=56", "-o", "ldif-wrap=no", "-H"]);
+        search.arg(format!("ldap://dc1.{FOREST_DOMAIN}")).args(arguments);
+        search.env("KRB5CCNAME", &cache).env("LDAPSASL_NOCANON", "on");
+        Ok(finish(search, None)?.success()?.stdout)
+    }
+}
+
+impl Drop for Road<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.serving.take() {
+            // The lab ends whatever outlives this.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn finish(mut command: Command, input: Option<&str>) -> Result<Outcome, RoadError> {
+    let what = describe(&command);
+    let io = |error| RoadError::Io { what: format!("cannot run {what}"), error };
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(io)?;
+    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        stdin.write_all(input.as_bytes()).map_err(io)?;
+    }
+    let output = child.wait_with_output().map_err(io)?;
+    Ok(Outcome::new(what.clone(), &output))
+}
+
+/// The program and its arguments, without how the host is entered.
+fn describe(command: &Command) -> String {
+    let mut words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    if let Some(at) = words.iter().position(|word| word.starts_with("--chdir=")) {
+        words.drain(..=at);
+    }
+    words.join(" ")
+}
+
+fn field(answer: &Value, what: &'static str, field: &'static str) -> Result<String, RoadError> {
+    let text = answer.get(field).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or(RoadError::NoField { what, field })
+}
+
+fn file(path: &Path) -> Result<std::fs::File, RoadError> {
+    std::fs::File::create(path)
+        .map_err(|error| RoadError::Io { what: format!("cannot write {}", path.display()), error })
+}
+
+fn private_file(path: &Path, text: &str) -> Result<(), RoadError> {
+    let io = |error| RoadError::Io { what: format!("cannot write {}", path.display()), error };
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(io)?;
+    file.write_all(text.as_bytes()).map_err(io)
+}

@@ -1,4 +1,4 @@
-//! Kerberos for the client: from a password to an established [`Rfc4121`] context.
+//! Kerberos for the client: from a password to an established [`portolan_gss::Rfc4121`] context.
 //!
 //! The handshake (AS, TGS and AP exchange, [RFC 4120]) is made by `sspi`, whose every message to the
 //! KDC passes through here: it is sent by the chart's row, and what the KDC refuses is read from its

@@ -103,8 +103,8 @@ pub enum Fault {
     ReplyTooLong,
     /// Anything else the system says.
     System {
-        /// The system's own kind of error.
-        kind: io::ErrorKind,
+        /// The system's own words.
+        text: String,
     },
 }
 
@@ -127,7 +127,7 @@ impl Fault {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof => Self::Reset,
-            kind => Self::System { kind },
+            _ => Self::System { text: error.to_string() },
         }
     }
 
@@ -161,7 +161,7 @@ impl fmt::Display for Fault {
             Self::PortNotNamed => f.write_str("is a range, and no port of it was named"),
             Self::OutsideTheRow { port } => write!(f, "does not contain port {port}"),
             Self::ReplyTooLong => f.write_str("sent a datagram above the limit"),
-            Self::System { kind } => write!(f, "fails: {kind}"),
+            Self::System { text } => write!(f, "fails: {text}"),
         }
     }
 }
@@ -191,5 +191,51 @@ impl Hint for DialError {
             ),
             Fault::PortNotNamed | Fault::ReplyTooLong | Fault::System { .. } => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(number: i32, elapsed_ms: u64, expected: &str) {
+        let error = io::Error::from_raw_os_error(number);
+        let fault = Fault::of(&error, Duration::from_millis(elapsed_ms));
+        assert_eq!(fault.to_string(), expected, "{error}");
+    }
+
+    /// Linux's numbers (errno.h), as `connect` gives them for what a firewall answers.
+    #[test]
+    fn what_a_firewall_answers_is_told_from_what_a_host_answers() {
+        check(111, 0, "is refused");
+        // An administrative prohibition by ICMPv4, ICMPv6, and of the host's own firewall.
+        check(113, 1, "is rejected by a firewall");
+        check(13, 1, "is rejected by a firewall");
+        check(1, 0, "is rejected by a firewall");
+        // No answer to address resolution, after seconds.
+        check(113, 3000, "finds its host down");
+        check(101, 0, "has no route");
+        check(110, 2500, "is filtered (no answer in 2.5 s)");
+        check(104, 5, "was broken off by the peer");
+        check(24, 0, "fails: Too many open files (os error 24)");
+    }
+
+    #[test]
+    fn each_fault_of_a_row_has_its_way_out() {
+        let hint = |fault| {
+            let link = Link {
+                from: Role::Connect,
+                peer: "dc1.corp.example".to_owned(),
+                row: "Table 1, LDAP".to_owned(),
+            };
+            DialError { link, fault }.hint().unwrap_or_default()
+        };
+        let open = "open Table 1, LDAP from connect to dc1.corp.example, or run \
+                    `portolan chart list --role connect`";
+        assert_eq!(hint(Fault::Rejected), open);
+        assert_eq!(hint(Fault::Filtered { after: Duration::ZERO }), open);
+        assert!(hint(Fault::Refused).ends_with(open));
+        assert!(hint(Fault::OutsideTheRow { port: 1 }).contains("range of Table 1, LDAP"));
+        assert_eq!(hint(Fault::System { text: String::new() }), "");
     }
 }

@@ -84,7 +84,7 @@ impl Revocation {
             .with_status_policy(UnknownStatusPolicy::Deny)
             .with_expiration_policy(ExpirationPolicy::Enforce)
             .build();
-        match chain.verify(trust, UnixTime::now(), Some(options)) {
+        match chain.verify(trust, now(), Some(options)) {
             Ok(()) => {
                 self.keep(lists);
                 Ok(())
@@ -170,6 +170,12 @@ impl fmt::Debug for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocation").field("flow", &self.flow).finish_non_exhaustive()
     }
+}
+
+/// The time of the one clock, as certificates have it.
+fn now() -> UnixTime {
+    let seconds = u64::try_from(clock::now().unix_timestamp()).unwrap_or_default();
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
 /// The URLs of a certificate's distribution points; `None` for a self-issued certificate.

@@ -5,6 +5,7 @@
 
 pub mod chart;
 pub mod connect;
+pub mod files;
 pub mod lab;
 pub mod log;
 pub mod report;

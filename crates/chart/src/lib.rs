@@ -1,1 +1,21 @@
-//! placeholder
+//! The chart of ports: each dated edition of "Hybrid Identity Required Ports and Protocols" as data.
+//!
+//! Code names a link by its [`Flow`] (`connect.ad.ldap`); a [`Chart`] gives the [`Row`] of the edition
+//! in force, and with it the port. No port number stands anywhere else in the workspace. From the same
+//! rows come the firewall of a host ([`firewall`]) and the reference pages ([`markdown`]).
+//! Nothing here opens a socket: `portolan_net` listens and dials by flow.
+
+mod chart;
+mod data;
+pub mod firewall;
+pub mod flow;
+pub mod markdown;
+mod port;
+mod role;
+mod row;
+
+pub use chart::{Chart, Edition, NoSuchRow, UnknownEdition};
+pub use flow::{Flow, UnknownFlow};
+pub use port::{InvalidPortRange, PortRange, Transport};
+pub use role::{Role, UnknownRole};
+pub use row::{PortsRelation, Printed, Requirement, Row, TableId};

@@ -82,6 +82,19 @@ impl Writer {
         self.output[position..position + octets.len()].copy_from_slice(octets);
     }
 
+    /// Moves what was written from `position` on to make room for octets there, such as a length
+    /// that is known only now.
+    ///
+    /// INVARIANT: the caller inserts within what it has written; past the end is appended, so that
+    /// this never panics.
+    pub fn insert(&mut self, position: usize, octets: &[u8]) {
+        let end = self.output.len();
+        let position = position.min(end);
+        self.output.resize(end + octets.len(), 0);
+        self.output.copy_within(position..end, position + octets.len());
+        self.output[position..position + octets.len()].copy_from_slice(octets);
+    }
+
     /// What was written.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
@@ -107,5 +120,14 @@ mod tests {
         writer.u32_le(0);
         writer.patch(4, &7u32.to_le_bytes());
         assert_eq!(writer.into_vec(), [1, 0, 0, 0, 7, 0, 0, 0]);
+    }
+
+    #[test]
+    fn inserting_moves_what_follows() {
+        let mut writer = Writer::new();
+        writer.put(&[1, 2, 5]);
+        writer.insert(2, &[3, 4]);
+        writer.insert(5, &[6]);
+        assert_eq!(writer.into_vec(), [1, 2, 3, 4, 5, 6]);
     }
 }

@@ -1,7 +1,8 @@
-//! The stores: the engines' storage traits over SQLite.
-//!
-//! One module an engine; [`sqlite`] opens a database in the one way that all of them share. No
-//! decision is made here: what a row means is the engine's business.
+//! Storage: the engines' spaces in SQLite.
 
-pub mod sqlite;
+pub mod connector_space;
+mod error;
+mod sqlite;
 pub mod tenant;
+
+pub use error::StoreError;

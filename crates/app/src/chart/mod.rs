@@ -1,15 +1,135 @@
-//! The subcommand `portolan chart`.
+//! The subcommand `portolan chart`: the ports page on the terminal.
+
+mod json;
+mod table;
+
+use std::io::{ErrorKind, Write as _};
+
+use portolan_chart::{Chart, Role, Row};
 
 use crate::report::Failure;
 
 /// What `portolan chart` can do.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Show the rows of an edition, and those that the page leaves out.
+    List(List),
+    /// Show the known editions.
+    Editions {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+/// What `portolan chart list` takes.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// The edition, by its date; without it, the one in force by default.
+    #[arg(long, value_name = "DATE")]
+    edition: Option<String>,
+    /// Only the rows at either end of which this role stands.
+    #[arg(long)]
+    role: Option<String>,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// An aligned table for people.
+    Text,
+    /// One JSON document for programs.
+    Json,
+}
 
 /// Runs a command to its end.
 ///
 /// # Errors
 /// A [`Failure`] to print.
 pub async fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    let text = render(&command)?;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // A reader such as `head` has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::because("cannot write to standard output", &error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// What a command prints.
+fn render(command: &Command) -> Result<String, Failure> {
+    match command {
+        Command::Editions { format: Format::Text } => Ok(table::editions(Chart::editions())),
+        Command::Editions { format: Format::Json } => Ok(json::editions(Chart::editions())),
+        Command::List(list) => {
+            let chart = match &list.edition {
+                Some(id) => Chart::edition(id)?,
+                None => Chart::default_edition(),
+            };
+            let role = list.role.as_deref().map(str::parse::<Role>).transpose()?;
+            let rows: Vec<&Row> = match role {
+                Some(role) => chart.rows_of(role).collect(),
+                None => chart.all().collect(),
+            };
+            Ok(match list.format {
+                Format::Text => table::rows(&rows),
+                Format::Json => json::rows(&chart.in_force().id, &rows),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct CommandLine {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    /// What `portolan chart ARGUMENTS` prints, on either stream.
+    fn printed(arguments: &str) -> String {
+        let words = std::iter::once("chart").chain(arguments.split_whitespace());
+        render(&CommandLine::parse_from(words).command).unwrap_or_else(|failure| failure.render())
+    }
+
+    #[test]
+    fn the_default_edition_lists_as_a_table() {
+        insta::assert_snapshot!(printed("list"));
+    }
+
+    #[test]
+    fn a_role_s_rows_are_listed_under_any_of_its_names() {
+        insta::assert_snapshot!(printed("list --edition 2025-04-09 --role proxy"));
+        assert_eq!(printed("list --role wap"), printed("list --role proxy"));
+    }
+
+    #[test]
+    fn rows_print_as_json_with_all_that_is_known() {
+        insta::assert_snapshot!(printed("list --edition 2016-05-19 --role forest --format json"));
+    }
+
+    #[test]
+    fn editions_list_with_the_one_in_force_marked() {
+        insta::assert_snapshot!(printed("editions"));
+        insta::assert_snapshot!(printed("editions --format json"));
+    }
+
+    #[test]
+    fn a_role_without_a_row_is_said_to_have_none() {
+        assert_eq!(printed("list --role router"), "no row\n");
+    }
+
+    #[test]
+    fn unknown_editions_and_roles_are_answered_with_the_known_ones() {
+        insta::assert_snapshot!(printed("list --edition 2018"));
+        insta::assert_snapshot!(printed("list --role clout"));
+    }
 }

@@ -1,5 +1,7 @@
 //! The subcommand `portolan tenant`.
 
+pub mod ca;
+
 use crate::report::Failure;
 
 /// What `portolan tenant` can do.

@@ -3,6 +3,7 @@
 //! The schema is in `migrations/tenant`. Passwords and the tenant's own keys are sealed
 //! ([`vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
+mod database;
 mod directory;
 mod rows;
 mod sessions;
@@ -18,7 +19,8 @@ use portolan_tenant::storage::{Access, StorageError, Store};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::sqlite::{Database, OpenError};
+use database::Database;
+pub use database::OpenError;
 use rows::nanos;
 pub use transaction::SqliteTransaction;
 use vault::MasterKeys;

@@ -1,0 +1,62 @@
+//! Files with secrets: written whole, readable by their owner alone, refused when they are not.
+
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Permission bits of a file that only its owner reads and writes.
+const OWNER_ONLY: u32 = 0o600;
+/// The bits that give anyone else a right.
+const OTHERS: u32 = 0o077;
+
+/// Writes a file whole or not at all, readable by its owner alone: beside its place first, synced,
+/// then moved there.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // A new file, so that it has these permissions and no others.
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&beside)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+/// Nothing, if only its owner may touch the file.
+///
+/// # Errors
+/// A clause that says what is wrong with it.
+pub fn refuse_if_shared(path: &Path) -> Result<(), String> {
+    let metadata = std::fs::metadata(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if metadata.mode() & OTHERS != 0 {
+        return Err(format!(
+            "{0} is open to others than its owner; run chmod 600 {0}",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_accepted_and_a_shared_one_is_not() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        write_private(&path, b"x").unwrap();
+        assert!(refuse_if_shared(&path).is_ok());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(refuse_if_shared(&path).unwrap_err().contains("chmod 600"));
+    }
+}

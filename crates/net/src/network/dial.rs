@@ -1,0 +1,131 @@
+//! TCP connections by flow.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use portolan_chart::{Flow, PortRange, Row, Transport};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::fault::{DialError, Fault, Link};
+use super::{Network, Peer};
+use crate::clock;
+
+/// An open TCP connection, and the row that it stands on.
+#[derive(Debug)]
+pub struct Connection {
+    /// The stream.
+    pub stream: TcpStream,
+    /// Who, to whom, by which row: later errors of this connection begin with it.
+    pub link: Link,
+}
+
+impl Network {
+    /// Connects to a peer on the flow's port. Of a row with several ports each is tried; of a peer
+    /// with several addresses each, IPv6 first.
+    ///
+    /// # Errors
+    /// [`DialError`] with the row and what happened on it. Nothing is tried twice.
+    pub async fn dial(&self, flow: Flow, peer: impl Into<Peer>) -> Result<Connection, DialError> {
+        let peer = peer.into();
+        let row = self.row(flow, &peer, Transport::Tcp)?;
+        let ports: Vec<_> = row.ports.iter().filter_map(|range| range.single()).collect();
+        let mut last = self.fail(&peer, row, row.first_port(), Fault::PortNotNamed);
+        for port in ports {
+            match self.dial_port(&peer, row, port).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects to a peer on a port that its endpoint mapper named, which must lie in the flow's
+    /// range (the effective one: where the page prints a misprint, the chart has what is meant).
+    ///
+    /// # Errors
+    /// [`DialError`] with the row and what happened on it; [`Fault::OutsideTheRow`] before anything
+    /// is sent.
+    pub async fn dial_dynamic(
+        &self,
+        flow: Flow,
+        peer: impl Into<Peer>,
+        port: u16,
+    ) -> Result<Connection, DialError> {
+        let peer = peer.into();
+        let row = self.row(flow, &peer, Transport::Tcp)?;
+        if !row.contains(port) {
+            let link = range_link(&self.link(&peer, row, port, Transport::Tcp), row);
+            return Err(DialError { link, fault: Fault::OutsideTheRow { port } });
+        }
+        self.dial_port(&peer, row, port).await
+    }
+
+    async fn dial_port(&self, peer: &Peer, row: &Row, port: u16) -> Result<Connection, DialError> {
+        let limits = self.inner.limits;
+        let end = Instant::now() + limits.total_time_max;
+        let mut worst: Option<Fault> = None;
+        for address in self.addresses(peer).await? {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            match connect(address, port, left.min(limits.address_time_max)).await {
+                Ok(stream) => {
+                    let link = self.link(peer, row, port, Transport::Tcp);
+                    return Ok(Connection { stream, link });
+                }
+                Err(fault) if worst.as_ref().is_none_or(|w| w.weight() <= fault.weight()) => {
+                    worst = Some(fault);
+                }
+                Err(_) => {}
+            }
+        }
+        let fault = worst.unwrap_or(Fault::Filtered { after: limits.total_time_max });
+        Err(self.fail(peer, row, port, fault))
+    }
+
+    /// The row of a flow, if the edition in force has one.
+    pub(super) fn row(
+        &self,
+        flow: Flow,
+        peer: &Peer,
+        transport: Transport,
+    ) -> Result<&Row, DialError> {
+        let missing = || Link {
+            from: self.inner.role,
+            peer: peer.to_string(),
+            row: format!("{flow} ({transport})"),
+        };
+        match self.inner.chart.row(flow) {
+            Ok(row) if row.uses(transport) => Ok(row),
+            _ => Err(DialError { link: missing(), fault: Fault::NotOnTheChart }),
+        }
+    }
+
+    pub(super) fn fail(&self, peer: &Peer, row: &Row, port: u16, fault: Fault) -> DialError {
+        DialError { link: self.link(peer, row, port, Transport::Tcp), fault }
+    }
+}
+
+async fn connect(address: IpAddr, port: u16, limit: Duration) -> Result<TcpStream, Fault> {
+    let begun = clock::monotonic();
+    let outcome = timeout(limit, TcpStream::connect(SocketAddr::new(address, port))).await;
+    match outcome {
+        Err(_) => Err(Fault::Filtered { after: limit }),
+        Ok(Err(error)) => Err(Fault::of(&error, begun.elapsed())),
+        Ok(Ok(stream)) => {
+            // Requests are written whole: waiting for more to send would only delay them.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "Cannot switch off Nagle's algorithm");
+            }
+            Ok(stream)
+        }
+    }
+}
+
+/// The link with its whole range in place of one port.
+fn range_link(link: &Link, row: &Row) -> Link {
+    let ranges = row.ports.iter().map(PortRange::to_string).collect::<Vec<_>>().join(", ");
+    Link { row: format!("{}, {} {ranges}/tcp", row.table, row.protocol), ..link.clone() }
+}

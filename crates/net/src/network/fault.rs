@@ -1,0 +1,195 @@
+//! Why a peer was not reached, by the chart row on which it was to be reached.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use portolan_chart::Role;
+use portolan_model::Hint;
+
+/// The end of a sentence about one connection: who, to whom, by which row. It prints as
+/// `connect -> dc1.corp.example: Table 1, LDAP 389/tcp`, and every driver's errors begin with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub(crate) from: Role,
+    pub(crate) peer: String,
+    pub(crate) row: String,
+}
+
+impl Link {
+    /// The role that opens the connection.
+    #[must_use]
+    pub const fn from(&self) -> Role {
+        self.from
+    }
+
+    /// The peer, as it was asked for.
+    #[must_use]
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// The row, as the chart describes it: `Table 1, LDAP 389/tcp`.
+    #[must_use]
+    pub fn row(&self) -> &str {
+        &self.row
+    }
+
+    /// What to do when this row is closed.
+    #[must_use]
+    pub fn open_it(&self) -> String {
+        let Self { from, peer, row } = self;
+        format!("open {row} from {from} to {peer}, or run `portolan chart list --role {from}`")
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}: {}", self.from, self.peer, self.row)
+    }
+}
+
+/// A connection or an exchange that did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{link} {fault}")]
+pub struct DialError {
+    /// Who, to whom, by which row.
+    pub link: Link,
+    /// What happened.
+    pub fault: Fault,
+}
+
+/// What happened to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The host, or a firewall in its name, answered that nothing listens there.
+    Refused,
+    /// A firewall on the way, or this host's own, answered that it does not let it pass.
+    Rejected,
+    /// Nobody answered.
+    Filtered {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The peer, or something in its name, broke the connection off.
+    Reset,
+    /// The host does not answer on its own network.
+    HostDown,
+    /// This host has no route there.
+    NoRoute,
+    /// The name does not exist, or has no address.
+    NoSuchName {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// No name server answered.
+    NameServerSilent {
+        /// The name that was asked for.
+        name: String,
+        /// What was heard instead of an answer.
+        heard: String,
+    },
+    /// The edition in force has no such flow.
+    NotOnTheChart,
+    /// The row names a range, and the port to use was not given.
+    PortNotNamed,
+    /// The port lies outside the row's range.
+    OutsideTheRow {
+        /// The port that was named.
+        port: u16,
+    },
+    /// The datagram that came back was longer than the limit.
+    ReplyTooLong,
+    /// Anything else the system says.
+    System {
+        /// The system's own kind of error.
+        kind: io::ErrorKind,
+    },
+}
+
+/// An unreachable host is believed to be down when the system took this long to say so: address
+/// resolution gives up after seconds, a firewall rejects at once.
+const HOST_DOWN_AFTER_MIN: Duration = Duration::from_millis(900);
+
+impl Fault {
+    /// What the system's error means, if it came `elapsed` after the beginning.
+    #[must_use]
+    pub fn of(error: &io::Error, elapsed: Duration) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::PermissionDenied => Self::Rejected,
+            io::ErrorKind::HostUnreachable if elapsed < HOST_DOWN_AFTER_MIN => Self::Rejected,
+            io::ErrorKind::HostUnreachable => Self::HostDown,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
+            io::ErrorKind::TimedOut => Self::Filtered { after: elapsed },
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Self::Reset,
+            kind => Self::System { kind },
+        }
+    }
+
+    /// How much this tells the operator, when several addresses failed in different ways.
+    pub(crate) const fn weight(&self) -> u8 {
+        match self {
+            Self::NoRoute | Self::System { .. } => 0,
+            Self::HostDown => 1,
+            Self::Filtered { .. } => 2,
+            _ => 3,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("is refused"),
+            Self::Rejected => f.write_str("is rejected by a firewall"),
+            Self::Filtered { after } => {
+                write!(f, "is filtered (no answer in {:.1} s)", after.as_secs_f32())
+            }
+            Self::Reset => f.write_str("was broken off by the peer"),
+            Self::HostDown => f.write_str("finds its host down"),
+            Self::NoRoute => f.write_str("has no route"),
+            Self::NoSuchName { name } => write!(f, "says that {name} has no such record"),
+            Self::NameServerSilent { name, heard } => {
+                write!(f, "gives no answer for {name} ({heard})")
+            }
+            Self::NotOnTheChart => f.write_str("is not in the edition in force"),
+            Self::PortNotNamed => f.write_str("is a range, and no port of it was named"),
+            Self::OutsideTheRow { port } => write!(f, "does not contain port {port}"),
+            Self::ReplyTooLong => f.write_str("sent a datagram above the limit"),
+            Self::System { kind } => write!(f, "fails: {kind}"),
+        }
+    }
+}
+
+impl Hint for DialError {
+    fn hint(&self) -> Option<String> {
+        let Link { from, peer, row } = &self.link;
+        Some(match &self.fault {
+            Fault::Refused => format!(
+                "look whether the service of {row} runs on {peer}, and {}",
+                self.link.open_it()
+            ),
+            Fault::Rejected
+            | Fault::Filtered { .. }
+            | Fault::Reset
+            | Fault::NameServerSilent { .. } => self.link.open_it(),
+            Fault::HostDown => format!("look whether {peer} is up and on this network"),
+            Fault::NoRoute => format!("give {from} an address and a route to {peer}"),
+            Fault::NoSuchName { name } => {
+                format!("look at the name {name}, and at the name servers in /etc/resolv.conf")
+            }
+            Fault::NotOnTheChart => {
+                "choose an edition that has the flow: `portolan chart list`".to_owned()
+            }
+            Fault::OutsideTheRow { .. } => format!(
+                "pin the peer's port into the range of {row}, or choose the edition whose range has it"
+            ),
+            Fault::PortNotNamed | Fault::ReplyTooLong | Fault::System { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The network of one role: it listens and dials by flow, and the chart in force gives the port.
+//!
+//! A [`Network`] is cheap to clone. Whatever fails here names the row that was to be used
+//! ([`DialError`], [`ListenError`]). No caller ever names a port, but for the one that an endpoint
+//! mapper gave for a row with a range ([`Network::dial_dynamic`]).
+
+mod datagram;
+mod dial;
+mod fault;
+mod listen;
+mod peer;
+mod resolver;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_chart::{Chart, Role, Row, Transport};
+use portolan_model::DnsName;
+
+pub use datagram::DatagramLimits;
+pub use dial::Connection;
+pub use fault::{DialError, Fault, Link};
+pub use listen::{ListenError, ListenFault, Listener};
+pub use peer::Peer;
+pub(crate) use resolver::Service;
+
+use resolver::Resolver;
+
+/// How long the network waits.
+#[derive(Debug, Clone, Copy)]
+pub struct DialLimits {
+    /// For one address to answer.
+    pub address_time_max: Duration,
+    /// For all addresses of a peer together, the name's resolution included.
+    pub total_time_max: Duration,
+}
+
+impl Default for DialLimits {
+    fn default() -> Self {
+        Self { address_time_max: Duration::from_secs(3), total_time_max: Duration::from_secs(10) }
+    }
+}
+
+/// What is needed to build a [`Network`].
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// The chart in force, with configured ports in place.
+    pub chart: Chart,
+    /// The role that this process plays.
+    pub role: Role,
+    /// Name servers; `None` takes those of `/etc/resolv.conf`.
+    pub name_servers: Option<Vec<IpAddr>>,
+    /// Names whose addresses are given and not asked for, as in `/etc/hosts`.
+    pub hosts: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// How long to wait.
+    pub limits: DialLimits,
+    /// The address to listen on; `None` is every address of this host, IPv4 and IPv6.
+    pub listen_address: Option<IpAddr>,
+    /// Listen on ports that the system chooses, and not on those of the chart: for tests, whose
+    /// peers get the port by [`Chart::with_port`].
+    pub ephemeral_ports: bool,
+}
+
+impl NetworkConfig {
+    /// The network of a role as its host is set up.
+    #[must_use]
+    pub fn new(chart: Chart, role: Role) -> Self {
+        Self {
+            chart,
+            role,
+            name_servers: None,
+            hosts: BTreeMap::new(),
+            limits: DialLimits::default(),
+            listen_address: None,
+            ephemeral_ports: false,
+        }
+    }
+}
+
+/// The network as one role sees it.
+#[derive(Clone)]
+pub struct Network {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    chart: Chart,
+    role: Role,
+    resolver: Resolver,
+    /// The row by which names are resolved, as errors name it.
+    dns_row: String,
+    limits: DialLimits,
+    listen_address: Option<IpAddr>,
+    ephemeral_ports: bool,
+}
+
+/// The network could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The resolver's own failure.
+    #[error("cannot set up the resolver: {0}")]
+    Resolver(#[source] hickory_resolver::net::NetError),
+}
+
+impl portolan_model::Hint for NetworkError {
+    fn hint(&self) -> Option<String> {
+        Some("look at /etc/resolv.conf".to_owned())
+    }
+}
+
+impl Network {
+    /// Reads the name servers and is ready. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the resolver cannot be set up.
+    pub fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
+        let NetworkConfig { chart, role, name_servers, hosts, limits, .. } = config;
+        let dns = chart.all().find(|row| row.from == role && row.speaks == DNS);
+        // A role without a DNS row asks no one: it reaches addresses and given names only.
+        let servers = if dns.is_some() { name_servers } else { Some(Vec::new()) };
+        let port = dns.map_or(0, Row::first_port);
+        let resolver = Resolver::new(servers, port, hosts).map_err(NetworkError::Resolver)?;
+        let dns_row = dns.map_or_else(
+            || "a DNS row".to_owned(),
+            |row| format!("{}, {} {}/udp+tcp", row.table, row.protocol, row.ports_text()),
+        );
+        Ok(Self {
+            inner: Arc::new(Inner {
+                chart,
+                role,
+                resolver,
+                dns_row,
+                limits,
+                listen_address: config.listen_address,
+                ephemeral_ports: config.ephemeral_ports,
+            }),
+        })
+    }
+
+    /// The chart in force.
+    #[must_use]
+    pub fn chart(&self) -> &Chart {
+        &self.inner.chart
+    }
+
+    /// The role of this process.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.inner.role
+    }
+
+    pub(crate) async fn services(&self, name: &DnsName) -> Result<Vec<Service>, DialError> {
+        let services = self.inner.resolver.services(name).await;
+        services.map_err(|fault| DialError { link: self.dns_link(), fault })
+    }
+
+    async fn addresses(&self, peer: &Peer) -> Result<Vec<IpAddr>, DialError> {
+        match peer {
+            Peer::Address(address) => Ok(vec![*address]),
+            Peer::Name(name) => {
+                let addresses = self.inner.resolver.addresses(name).await;
+                addresses.map_err(|fault| DialError { link: self.dns_link(), fault })
+            }
+        }
+    }
+
+    fn dns_link(&self) -> Link {
+        let servers = &self.inner.resolver.servers;
+        let peer = if servers.is_empty() { "no name server" } else { servers };
+        Link { from: self.inner.role, peer: peer.to_owned(), row: self.inner.dns_row.clone() }
+    }
+
+    fn link(&self, peer: &Peer, row: &Row, port: u16, transport: Transport) -> Link {
+        Link { from: self.inner.role, peer: peer.to_string(), row: row.describe(port, transport) }
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("edition", &self.inner.chart.in_force().id)
+            .field("role", &self.inner.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a row's `speaks` says of the DNS rows.
+const DNS: &str = "dns";

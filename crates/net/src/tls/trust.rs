@@ -1,0 +1,169 @@
+//! Whom a client believes: a set of roots, or one CA by its fingerprint.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+
+/// What a server's chain must lead to.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// One of these roots.
+    Roots(Roots),
+    /// The CA certificate with this fingerprint, which the server must present in its chain.
+    Pinned(Fingerprint),
+}
+
+/// A certificate's SHA-256, over its DER; it prints as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a certificate.
+    #[must_use]
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+        let mut octets = [0; 32];
+        octets.copy_from_slice(digest.as_ref());
+        Self(octets)
+    }
+
+    /// From its octets.
+    #[must_use]
+    pub const fn new(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// Its octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+/// A text that is no fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no SHA-256 fingerprint of 64 hexadecimal digits")]
+pub struct InvalidFingerprint(String);
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    /// 64 hexadecimal digits; colons between the octets are accepted.
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let refuse = || InvalidFingerprint(text.to_owned());
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|c| *c != ':')
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()
+            .ok_or_else(refuse)?;
+        let mut octets = [0; 32];
+        if digits.len() != octets.len() * 2 {
+            return Err(refuse());
+        }
+        for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
+            *octet = pair.iter().fold(0, |value, digit| value << 4 | digit);
+        }
+        Ok(Self(octets))
+    }
+}
+
+/// Roots that a client believes.
+#[derive(Debug, Clone)]
+pub struct Roots(Arc<Vec<TrustAnchor<'static>>>);
+
+/// Roots that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRoots {
+    /// The text is not PEM.
+    #[error("the roots are no PEM text")]
+    Pem,
+    /// There is none.
+    #[error("there is no certificate among the roots")]
+    Empty,
+    /// One of them is no certificate.
+    #[error("root {index} is no certificate: {error}")]
+    Certificate {
+        /// Which, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: webpki::Error,
+    },
+}
+
+impl Roots {
+    /// Takes the CERTIFICATE blocks of a PEM text in.
+    ///
+    /// # Errors
+    /// When there is none, or one is no certificate.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidRoots> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| InvalidRoots::Pem)?;
+        Self::from_der(&certificates)
+    }
+
+    /// Takes certificates in.
+    ///
+    /// # Errors
+    /// When there is none, or one is no certificate.
+    pub fn from_der(certificates: &[CertificateDer<'_>]) -> Result<Self, InvalidRoots> {
+        if certificates.is_empty() {
+            return Err(InvalidRoots::Empty);
+        }
+        let anchors = certificates.iter().enumerate().map(|(index, certificate)| {
+            webpki::anchor_from_trusted_cert(certificate)
+                .map(|anchor| anchor.to_owned())
+                .map_err(|error| InvalidRoots::Certificate { index, error })
+        });
+        Ok(Self(Arc::new(anchors.collect::<Result<_, _>>()?)))
+    }
+
+    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_parses_back_from_its_text() {
+        let fingerprint = Fingerprint::of(&CertificateDer::from(vec![1, 2, 3]));
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+        // FIPS 180-4's own example, of "abc".
+        assert_eq!(
+            Fingerprint::of(&CertificateDer::from(b"abc".to_vec())).to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_is_refused() {
+        for text in ["", "ba78", &"g".repeat(64), &"a".repeat(63), &"a".repeat(66)] {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn roots_without_a_certificate_are_refused() {
+        assert_eq!(Roots::from_pem(b"").unwrap_err(), InvalidRoots::Empty);
+    }
+}

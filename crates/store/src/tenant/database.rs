@@ -13,7 +13,7 @@ const READERS_MAX: u32 = 4;
 
 /// A database: one writing connection and some reading ones.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub(super) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -53,7 +53,11 @@ impl Database {
     ///
     /// # Errors
     /// When the file does not open or its schema is from a newer release.
-    pub async fn open(path: &Path, migrations: &Migrator, create: bool) -> Result<Self, OpenError> {
+    pub(super) async fn open(
+        path: &Path,
+        migrations: &Migrator,
+        create: bool,
+    ) -> Result<Self, OpenError> {
         let name = || path.display().to_string();
         let opened = |source| OpenError::Open { path: name(), source };
         let options = sqlite::options(path)
@@ -82,7 +86,7 @@ impl Database {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 
@@ -90,12 +94,12 @@ impl Database {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn read(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(super) async fn read(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.readers.begin().await
     }
 
     /// Closes all connections, after what they are doing.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }

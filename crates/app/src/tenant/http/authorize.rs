@@ -1,0 +1,172 @@
+//! The authorization endpoint: it asks the person, or answers the application.
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use portolan_net::entropy::SystemEntropy;
+use portolan_tenant::application::Application;
+use portolan_tenant::authorize::{self, Prompt, Refused, Request, ResponseMode, ReturnAddress};
+use portolan_tenant::sign_in::{self, End, Start};
+use portolan_tenant::storage::{Access, SignInRecord, StorageError, Store as _, Transaction as _};
+use portolan_tenant::{Opaque, Parameters, Rule, grant};
+
+use super::{Context, Service, answer, cookie, decode, login, pages};
+
+/// Characters of a name that the page begins with.
+const HINT_CHARS_MAX: usize = 128;
+
+pub(super) fn routes() -> Router<Service> {
+    Router::new().route("/{tenant}/oauth2/v2.0/authorize", get(get_authorize))
+}
+
+/// A request of an application that is known, as text and checked.
+pub(super) struct Checked {
+    pub(super) application: Application,
+    pub(super) request: Request,
+}
+
+async fn get_authorize(
+    State(service): State<Service>,
+    context: Context,
+    Path(tenant): Path<String>,
+    RawQuery(text): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let organisation = service.tenant().domain.as_str();
+    if !service.tenant().answers_to(&tenant) {
+        return pages::error(&context, organisation, Rule::UnknownTenant);
+    }
+    let text = text.unwrap_or_default();
+    let outcome = answer_request(&service, &context, &text, &headers).await;
+    outcome.unwrap_or_else(|error| {
+        pages::error(&context, organisation, answer::unavailable(&context, &error))
+    })
+}
+
+async fn answer_request(
+    service: &Service,
+    context: &Context,
+    text: &str,
+    headers: &HeaderMap,
+) -> Result<Response, StorageError> {
+    let organisation = service.tenant().domain.as_str();
+    let Checked { application, request } = match check(service, text).await? {
+        Ok(checked) => checked,
+        Err(Refused::OnPage(rule)) => return Ok(pages::error(context, organisation, rule)),
+        Err(Refused::Back(back, rule)) => return Ok(send_error(service, context, &back, rule)),
+    };
+    let presented = cookie(headers, login::SESSION_COOKIE);
+    // Only a session can end in a code, and only a code is written.
+    let access = if presented.is_some() { Access::Write } else { Access::Read };
+    let mut tx = service.store().begin(access).await?;
+    let session = match &presented {
+        Some(cookie) => tx.session(&cookie.digest()).await?,
+        None => None,
+    };
+    let start = Start {
+        prompt: request.prompt,
+        age_seconds_max: request.age_seconds_max,
+        session: session.clone(),
+        submission: None,
+    };
+    let (end, _) = sign_in::run(&mut tx, &start, context.now).await?;
+    match (end, session) {
+        (End::SignedIn { user, method, .. }, Some(session)) => {
+            let code =
+                grant::code(&mut tx, &request, &session, context.now, &mut SystemEntropy).await?;
+            let record = SignInRecord {
+                at: context.now,
+                correlation_id: context.correlation_id,
+                user: Some(user.id),
+                client_id: Some(application.client_id),
+                method: method.as_str(),
+                rule: None,
+            };
+            login::log(&record);
+            tx.record_sign_in(&record).await?;
+            tx.commit().await?;
+            Ok(send_code(service, &request.back, &code))
+        }
+        (End::Refuse(rule), _) => Ok(send_error(service, context, &request.back, rule)),
+        (End::Ask(rule), _) => {
+            Ok(login::page(service, context, headers, Some((&application, &request)), text, rule))
+        }
+        (End::SignedIn { .. }, None) => {
+            Ok(send_error(service, context, &request.back, Rule::LoginRequired))
+        }
+    }
+}
+
+/// Reads and checks a request as it came in the query string, or as the form brought it back.
+pub(super) async fn check(
+    service: &Service,
+    text: &str,
+) -> Result<Result<Checked, Refused>, StorageError> {
+    let parameters: Parameters = match decode(text) {
+        Ok(parameters) => parameters,
+        Err(rule) => return Ok(Err(Refused::OnPage(rule))),
+    };
+    let client_id = match authorize::client_id(&parameters) {
+        Ok(client_id) => client_id,
+        Err(rule) => return Ok(Err(Refused::OnPage(rule))),
+    };
+    let mut tx = service.store().begin(Access::Read).await?;
+    let Some(application) = tx.application(client_id).await? else {
+        return Ok(Err(Refused::OnPage(Rule::UnknownApplication)));
+    };
+    Ok(authorize::check(&parameters, &application, service.tenant())
+        .map(|request| Checked { application, request }))
+}
+
+/// The name that a page begins with.
+pub(super) fn hint(request: &Request) -> String {
+    request.login_hint.iter().flat_map(|hint| hint.chars()).take(HINT_CHARS_MAX).collect()
+}
+
+/// Whether a request lets a page be shown at all.
+pub(super) fn may_show_a_page(request: &Request) -> bool {
+    request.prompt != Prompt::None
+}
+
+/// Sends a code to the application.
+pub(super) fn send_code(service: &Service, back: &ReturnAddress, code: &Opaque) -> Response {
+    let fields = vec![("code", code.expose().to_owned())];
+    send(service, back, fields)
+}
+
+/// Sends an error to the application.
+pub(super) fn send_error(
+    service: &Service,
+    context: &Context,
+    back: &ReturnAddress,
+    rule: Rule,
+) -> Response {
+    let fields = vec![
+        ("error", rule.shown().oauth().to_owned()),
+        ("error_description", context.incident(rule).description()),
+    ];
+    send(service, back, fields)
+}
+
+fn send(
+    service: &Service,
+    back: &ReturnAddress,
+    mut fields: Vec<(&'static str, String)>,
+) -> Response {
+    fields.extend(back.state.clone().map(|state| ("state", state)));
+    // Who answered (RFC 9207): against mixing up two issuers.
+    fields.push(("iss", service.tenant().issuer()));
+    if back.mode == ResponseMode::FormPost {
+        return pages::post(service.tenant().domain.as_str(), back, &fields);
+    }
+    let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+    let uri = back.uri.as_str();
+    let separator = match back.mode {
+        ResponseMode::Fragment => '#',
+        _ if uri.contains('?') => '&',
+        _ => '?',
+    };
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("{uri}{separator}{text}"))]).into_response()
+}

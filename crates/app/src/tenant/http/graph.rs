@@ -1,0 +1,383 @@
+//! Graph's routes: users, groups, members, the organisation.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use portolan_model::Guid;
+use portolan_tenant::account::AccountState;
+use portolan_tenant::directory::{Attribute, Kind, Object, Shown, Value};
+use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, properties};
+use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
+use portolan_token::claims::AccessToken;
+use serde_json::{Map, Value as JsonValue, json};
+use time::format_description::well_known::Rfc3339;
+
+use super::bearer::bearer;
+use super::{Context, Service, answer, discovery, query};
+
+pub(super) fn router() -> Router<Service> {
+    Router::new()
+        .route("/v1.0/me", get(me))
+        .route("/v1.0/users", get(users))
+        .route("/v1.0/users/{id}", get(user))
+        .route("/v1.0/groups", get(groups))
+        .route("/v1.0/groups/{id}", get(group))
+        .route("/v1.0/groups/{id}/members", get(members))
+        .route("/v1.0/organization", get(organization))
+        .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
+        .fallback(nothing)
+        .method_not_allowed_fallback(read_only)
+}
+
+/// What a request cannot have.
+enum Refused {
+    /// No good token, or the person's account does not sign in any more.
+    Token,
+    /// The token does not permit it.
+    Permission,
+    /// The query is not understood.
+    Query(InvalidQuery),
+    /// There is no such object.
+    NotFound,
+    /// The store failed.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+/// What all routes share of a request.
+struct Call {
+    service: Service,
+    token: AccessToken,
+    query: Query,
+}
+
+impl Call {
+    /// Checks the token, its person, its permission, and the query.
+    async fn begin(
+        service: &Service,
+        context: Context,
+        headers: &HeaderMap,
+        uri: &Uri,
+        resource: Resource,
+        kind: Kind,
+    ) -> Result<Self, Refused> {
+        let host = service.tenant().graph_host();
+        let token = bearer(service, &context, headers, &host).ok_or(Refused::Token)?;
+        if token.idtyp == "user" {
+            let id = token.oid.parse().map_err(|_| Refused::Token)?;
+            let mut tx = service.store().begin(Access::Read).await?;
+            // A disabled or deleted person's token ends with them, not with its hour.
+            let person = tx.object(id).await?.ok_or(Refused::Token)?;
+            if AccountState::of(&person, true, context.now).refusal().is_some() {
+                return Err(Refused::Token);
+            }
+        }
+        if !resource.is_permitted_by(&token) {
+            return Err(Refused::Permission);
+        }
+        let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
+        let parameters = query(uri).map_err(unclear)?;
+        let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
+        let beyond_basic = |name: &&str| {
+            *name != "id" && Attribute::named(name).is_none_or(|row| row.shown != Shown::ByDefault)
+        };
+        if resource.is_basic_only(&token)
+            && query.select.iter().flatten().any(|name| beyond_basic(&name))
+        {
+            return Err(Refused::Permission);
+        }
+        Ok(Self { service: service.clone(), token, query })
+    }
+
+    fn context_uri(&self, what: &str) -> String {
+        format!("https://{}/v1.0/$metadata#{what}", self.service.tenant().graph_host())
+    }
+
+    fn one(&self, object: &Object, set: &str) -> JsonValue {
+        let mut map = Map::new();
+        let context = self.context_uri(&format!("{set}/$entity"));
+        map.insert("@odata.context".to_owned(), json!(context));
+        map.extend(entity(object, self.query.select.as_deref()));
+        JsonValue::Object(map)
+    }
+
+    /// A page of objects, and where the next one is.
+    fn page(&self, objects: &[Object], set: &str, path: &str) -> JsonValue {
+        let top = usize::try_from(self.query.top).unwrap_or(usize::MAX);
+        let shown = objects.get(..top).unwrap_or(objects);
+        let value: Vec<_> = shown
+            .iter()
+            .map(|object| JsonValue::Object(entity(object, self.query.select.as_deref())))
+            .collect();
+        let mut body = json!({"@odata.context": self.context_uri(set)});
+        if objects.len() > top
+            && let Some(last) = shown.last()
+        {
+            let mut next = form_urlencoded::Serializer::new(String::new());
+            if let Some(select) = &self.query.select {
+                next.append_pair("$select", &select.join(","));
+            }
+            next.append_pair("$top", &self.query.top.to_string());
+            next.append_pair("$skiptoken", &last.id.to_string());
+            let host = self.service.tenant().graph_host();
+            let next = next.finish();
+            body["@odata.nextLink"] = json!(format!("https://{host}/v1.0/{path}?{next}"));
+        }
+        body["value"] = JsonValue::from(value);
+        body
+    }
+
+    /// One more object than the page shows, to know whether there is a next one.
+    fn count(&self) -> u32 {
+        self.query.top.saturating_add(1)
+    }
+}
+
+/// An object as Graph shows it.
+fn entity(object: &Object, select: Option<&[&'static str]>) -> Map<String, JsonValue> {
+    let value = |value: Option<Value>| match value {
+        None => JsonValue::Null,
+        Some(Value::Text(text)) => json!(text),
+        Some(Value::Flag(flag)) => json!(flag),
+        Some(Value::Texts(texts)) => json!(texts),
+        Some(Value::Time(at)) => json!(at.format(&Rfc3339).ok()),
+    };
+    properties(object, select)
+        .into_iter()
+        .map(|(name, property)| match property {
+            Property::Value(single) => (name.to_owned(), value(single)),
+            Property::Within(values) => {
+                let values: Map<_, _> = values
+                    .into_iter()
+                    .map(|(name, single)| (name.to_owned(), value(single)))
+                    .collect();
+                (name.to_owned(), JsonValue::Object(values))
+            }
+        })
+        .collect()
+}
+
+fn respond(service: &Service, context: &Context, outcome: Result<JsonValue, Refused>) -> Response {
+    let error = |status, code, message: &str| answer::graph(context, status, code, message);
+    let mut answer = match outcome {
+        Ok(body) => Json(body).into_response(),
+        Err(Refused::Token) => {
+            let challenge = format!(
+                "Bearer realm=\"\", authorization_uri=\"{}/oauth2/v2.0/authorize\"",
+                service.tenant().authority()
+            );
+            let mut answer = error(
+                StatusCode::UNAUTHORIZED,
+                "InvalidAuthenticationToken",
+                "The access token is missing, expired, or not for this resource.",
+            );
+            if let Ok(challenge) = HeaderValue::try_from(challenge) {
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            answer
+        }
+        Err(Refused::Permission) => error(
+            StatusCode::FORBIDDEN,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+        ),
+        Err(Refused::Query(query)) => {
+            error(StatusCode::BAD_REQUEST, "Request_BadRequest", &query.to_string())
+        }
+        Err(Refused::NotFound) => error(
+            StatusCode::NOT_FOUND,
+            "Request_ResourceNotFound",
+            "The resource does not exist, or one of its references does not.",
+        ),
+        Err(Refused::Storage(failed)) => {
+            answer::unavailable(context, &failed);
+            error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceNotAvailable",
+                "The service is not available for the moment. Try again.",
+            )
+        }
+    };
+    let names = [("request-id", context.trace_id), ("client-request-id", context.correlation_id)];
+    for (name, id) in names {
+        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
+}
+
+async fn nothing(State(service): State<Service>, context: Context) -> Response {
+    respond(&service, &context, Err(Refused::NotFound))
+}
+
+async fn read_only(context: Context) -> Response {
+    answer::graph(
+        &context,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Request_BadRequest",
+        "This resource is read-only: it is mastered in the synchronised directory.",
+    )
+}
+
+async fn me(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = async {
+        let call = Call::begin(&service, context, &headers, &uri, Resource::Me, Kind::User).await?;
+        // An application's own token is nobody's.
+        let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
+        let mut tx = service.store().begin(Access::Read).await?;
+        let user = living(tx.object(id).await?, Kind::User)?;
+        Ok(call.one(&user, "users"))
+    };
+    let outcome = outcome.await;
+    respond(&service, &context, outcome)
+}
+
+async fn users(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = list(&service, context, &headers, &uri, Resource::Users, Kind::User).await;
+    respond(&service, &context, outcome)
+}
+
+async fn groups(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = list(&service, context, &headers, &uri, Resource::Groups, Kind::Group).await;
+    respond(&service, &context, outcome)
+}
+
+async fn list(
+    service: &Service,
+    context: Context,
+    headers: &HeaderMap,
+    uri: &Uri,
+    resource: Resource,
+    kind: Kind,
+) -> Result<JsonValue, Refused> {
+    let call = Call::begin(service, context, headers, uri, resource, kind).await?;
+    let set = if kind == Kind::User { "users" } else { "groups" };
+    let mut tx = service.store().begin(Access::Read).await?;
+    let objects = tx.objects(kind, call.query.after, call.count()).await?;
+    Ok(call.page(&objects, set, set))
+}
+
+async fn user(
+    State(service): State<Service>,
+    context: Context,
+    Path(named): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = async {
+        let call =
+            Call::begin(&service, context, &headers, &uri, Resource::Users, Kind::User).await?;
+        let mut tx = service.store().begin(Access::Read).await?;
+        let found = match named.parse::<Guid>() {
+            Ok(id) => tx.object(id).await?,
+            Err(_) => tx.user_by_name(&named).await?,
+        };
+        Ok(call.one(&living(found, Kind::User)?, "users"))
+    };
+    let outcome = outcome.await;
+    respond(&service, &context, outcome)
+}
+
+async fn group(
+    State(service): State<Service>,
+    context: Context,
+    Path(named): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = async {
+        let call =
+            Call::begin(&service, context, &headers, &uri, Resource::Groups, Kind::Group).await?;
+        let id = named.parse().map_err(|_| Refused::NotFound)?;
+        let mut tx = service.store().begin(Access::Read).await?;
+        Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
+    };
+    let outcome = outcome.await;
+    respond(&service, &context, outcome)
+}
+
+async fn members(
+    State(service): State<Service>,
+    context: Context,
+    Path(named): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let outcome = async {
+        let call =
+            Call::begin(&service, context, &headers, &uri, Resource::Members, Kind::User).await?;
+        let id = named.parse().map_err(|_| Refused::NotFound)?;
+        let mut tx = service.store().begin(Access::Read).await?;
+        let group = living(tx.object(id).await?, Kind::Group)?;
+        let objects = tx.members(group.id, call.query.after, call.count()).await?;
+        let mut body =
+            call.page(&objects, "directoryObjects", &format!("groups/{}/members", group.id));
+        // Members are of several kinds: each says which.
+        let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+        for (value, object) in values.iter_mut().zip(&objects) {
+            value["@odata.type"] = json!(format!("#microsoft.graph.{}", object.kind.as_str()));
+        }
+        Ok(body)
+    };
+    let outcome = outcome.await;
+    respond(&service, &context, outcome)
+}
+
+async fn organization(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let plain = Uri::from_static("/");
+    let outcome = async {
+        if uri.query().is_some_and(|text| !text.is_empty()) {
+            let refused = InvalidQuery::UnknownOption("of /organization".to_owned());
+            return Err(Refused::Query(refused));
+        }
+        let resource = Resource::Organization;
+        let call = Call::begin(&service, context, &headers, &plain, resource, Kind::Group).await?;
+        let tenant = service.tenant();
+        let domain = |name: &str, initial: bool| {
+            json!({"name": name, "isInitial": initial, "isDefault": initial, "type": "Managed",
+                "capabilities": "Email"})
+        };
+        let verified = tenant.verified_domains.iter().map(|name| domain(name.as_str(), false));
+        let domains: Vec<_> =
+            std::iter::once(domain(tenant.domain.as_str(), true)).chain(verified).collect();
+        let value = json!([{"id": tenant.id.to_string(), "displayName": tenant.domain.as_str(),
+            "tenantType": "AAD", "onPremisesSyncEnabled": true, "verifiedDomains": domains}]);
+        Ok(json!({"@odata.context": call.context_uri("organization"), "value": value}))
+    };
+    let outcome = outcome.await;
+    respond(&service, &context, outcome)
+}
+
+fn living(object: Option<Object>, kind: Kind) -> Result<Object, Refused> {
+    object
+        .filter(|object| object.deleted_at.is_none() && object.kind == kind)
+        .ok_or(Refused::NotFound)
+}

@@ -1,0 +1,255 @@
+//! The tenant's routes: one router a host, and what all of them share.
+//!
+//! A request is told apart by its host first. Its body is bounded in size and time; its answer
+//! carries the headers that keep a browser from guessing. Nothing here decides: a handler turns a
+//! request into the engine's terms, runs it in one transaction, and turns the outcome back.
+
+mod answer;
+mod authorize;
+mod bearer;
+mod crl;
+mod discovery;
+mod graph;
+mod login;
+mod pages;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use portolan_model::{Entropy, Guid};
+use portolan_net::entropy::SystemEntropy;
+use portolan_store::tenant::SqliteStore;
+use portolan_tenant::rule::Incident;
+use portolan_tenant::{Opaque, Parameters, Rule, Tenant};
+use portolan_token::{Jwks, SigningKey, VerifyingKey};
+use time::OffsetDateTime;
+use tower::ServiceExt as _;
+
+pub(super) use crl::crl_router;
+
+use crate::report::Failure;
+
+/// How long a request may take, its body included.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Octets that a form may have.
+const FORM_OCTETS_MAX: usize = 64 * 1024;
+
+/// The header by which a caller names its request.
+const CORRELATION_HEADER: &str = "client-request-id";
+
+/// What the handlers work with. A copy costs nothing.
+#[derive(Clone)]
+pub(super) struct Service(Arc<Inner>);
+
+struct Inner {
+    store: SqliteStore,
+    tenant: Tenant,
+    key: SigningKey,
+    jwks: Jwks,
+    verifying: Vec<(String, VerifyingKey)>,
+    pairwise_salt: [u8; 32],
+    password_grant: bool,
+    clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
+}
+
+impl Service {
+    /// The service of a tenant, by the system's clock.
+    pub(super) fn new(
+        store: SqliteStore,
+        tenant: Tenant,
+        key: SigningKey,
+        jwks: Jwks,
+        pairwise_salt: [u8; 32],
+        password_grant: bool,
+    ) -> Result<Self, Failure> {
+        let verifying = jwks
+            .keys
+            .iter()
+            .map(|jwk| Ok((jwk.kid.clone().unwrap_or_default(), VerifyingKey::from_jwk(jwk)?)))
+            .collect::<Result<_, portolan_token::InvalidJwk>>()
+            .map_err(|error| Failure::because("a key of the tenant does not read", &error))?;
+        let clock = Arc::new(portolan_net::clock::now);
+        Ok(Self(Arc::new(Inner {
+            store,
+            tenant,
+            key,
+            jwks,
+            verifying,
+            pairwise_salt,
+            password_grant,
+            clock,
+        })))
+    }
+
+    /// The tenant.
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.0.tenant
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &SqliteStore {
+        &self.0.store
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.0.clock)()
+    }
+
+    fn issuer(&self) -> portolan_tenant::issue::Issuer<'_> {
+        portolan_tenant::issue::Issuer {
+            tenant: &self.0.tenant,
+            key: &self.0.key,
+            pairwise_salt: &self.0.pairwise_salt,
+        }
+    }
+}
+
+/// One request: its names and its time.
+#[derive(Debug, Clone, Copy)]
+struct Context {
+    trace_id: Guid,
+    correlation_id: Guid,
+    now: OffsetDateTime,
+}
+
+impl Context {
+    fn incident(&self, rule: Rule) -> Incident {
+        let Self { trace_id, correlation_id, now: at } = *self;
+        Incident { rule, trace_id, correlation_id, at }
+    }
+}
+
+impl FromRequestParts<Service> for Context {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
+        let trace_id = Guid::from_random(SystemEntropy.array());
+        let header = parts.headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok());
+        let named = || {
+            let parameters = query(&parts.uri).ok()?;
+            parameters.optional(CORRELATION_HEADER)?.parse().ok()
+        };
+        let correlation_id = header.and_then(|text| text.parse().ok()).or_else(named);
+        Ok(Self {
+            trace_id,
+            correlation_id: correlation_id.unwrap_or(trace_id),
+            now: service.now(),
+        })
+    }
+}
+
+/// All hosts of the tenant.
+pub(super) fn router(service: Service) -> Router {
+    let tenant = service.tenant();
+    let hosts = Arc::new([
+        (tenant.login_host(), login_router().with_state(service.clone())),
+        (tenant.graph_host(), graph::router().with_state(service.clone())),
+        (tenant.sync_host(), sync::router().with_state(service.clone())),
+    ]);
+    Router::new().fallback(move |request: Request| {
+        let hosts = Arc::clone(&hosts);
+        async move {
+            let Some(host) = host_of(&request) else {
+                return plain(StatusCode::BAD_REQUEST, "no host is named\n");
+            };
+            let router = hosts.iter().find(|(name, _)| *name == host).map(|(_, router)| router);
+            let Some(router) = router else {
+                return plain(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
+            };
+            let answer = tokio::time::timeout(REQUEST_TIME_MAX, router.clone().oneshot(request));
+            match answer.await {
+                Ok(Ok(answer)) => with_headers(answer),
+                Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
+            }
+        }
+    })
+}
+
+fn login_router() -> Router<Service> {
+    discovery::routes()
+        .merge(authorize::routes())
+        .merge(login::routes())
+        .merge(token::routes())
+        .fallback(|| async { plain(StatusCode::NOT_FOUND, "there is nothing here\n") })
+}
+
+/// The host that a request is for, without its port.
+fn host_of(request: &Request) -> Option<String> {
+    let host = match request.uri().host() {
+        Some(host) => host,
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    Some(host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// The headers of every answer, unless the handler chose others.
+fn with_headers(mut answer: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 6] = [
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // Not `no-referrer`: with that a browser hides the origin of the sign-in form, too.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in HEADERS {
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    answer
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    with_headers((status, text).into_response())
+}
+
+/// The parameters of a query string.
+fn query(uri: &Uri) -> Result<Parameters, Rule> {
+    decode(uri.query().unwrap_or_default())
+}
+
+/// The parameters in the encoding of forms and query strings.
+fn decode(text: &str) -> Result<Parameters, Rule> {
+    Parameters::from_pairs(form_urlencoded::parse(text.as_bytes()).into_owned())
+}
+
+/// The parameters of a form that was posted.
+async fn form(request: Request) -> Result<Parameters, Rule> {
+    let sent = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = sent.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Rule::InvalidRequest);
+    }
+    let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Rule::InvalidRequest)?;
+    decode(std::str::from_utf8(&octets).map_err(|_| Rule::InvalidRequest)?)
+}
+
+/// A body of at most so many octets; `None` when it is longer or breaks off.
+async fn body(body: Body, octets_max: usize) -> Option<axum::body::Bytes> {
+    axum::body::to_bytes(body, octets_max).await.ok()
+}
+
+/// The value of a cookie.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<Opaque> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .and_then(|(_, value)| Opaque::from_caller(value))
+}

@@ -1,0 +1,283 @@
+//! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
+//! `portolan_tenant::wire`.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use portolan_model::{Entropy, Guid};
+use portolan_net::entropy::SystemEntropy;
+use portolan_tenant::application::{Application, ROLE_INGEST};
+use portolan_tenant::ingest;
+use portolan_tenant::storage::{
+    Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
+};
+use portolan_tenant::wire::{
+    BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
+    IngestResponse, OPERATIONS_MAX, Operation, OperationResult, TenantResponse,
+};
+use portolan_tenant::{Digest, Opaque};
+
+use super::bearer::bearer;
+use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
+
+pub(super) fn router() -> Router<Service> {
+    Router::new()
+        .route("/enrol", post(post_enrol))
+        .route("/v1.0/tenant", get(get_tenant))
+        .route("/v1.0/ingest", post(post_ingest))
+        .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
+}
+
+/// Why a request is refused.
+enum Refused {
+    NotFound,
+    Malformed(&'static str),
+    TooLarge,
+    Secret,
+    Key(portolan_token::InvalidJwk),
+    Token,
+    Conflict,
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+fn refuse(context: &Context, refused: Refused) -> Response {
+    let (status, code, message) = match refused {
+        Refused::NotFound => {
+            (StatusCode::NOT_FOUND, "notFound", "There is nothing here.".to_owned())
+        }
+        Refused::Malformed(what) => (StatusCode::BAD_REQUEST, "malformed", what.to_owned()),
+        Refused::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "tooLarge",
+            format!(
+                "A batch has at most {OPERATIONS_MAX} operations and {BODY_OCTETS_MAX} octets."
+            ),
+        ),
+        Refused::Secret => (
+            StatusCode::FORBIDDEN,
+            "invalidSecret",
+            "The enrolment secret is unknown, used, or older than an hour.".to_owned(),
+        ),
+        Refused::Key(rule) => (StatusCode::BAD_REQUEST, "invalidKey", format!("The key: {rule}.")),
+        Refused::Token => (
+            StatusCode::UNAUTHORIZED,
+            "invalidToken",
+            "An access token with the role Sync.Ingest is needed.".to_owned(),
+        ),
+        Refused::Conflict => (
+            StatusCode::CONFLICT,
+            "batchConflict",
+            "This batch id was used for another content.".to_owned(),
+        ),
+        Refused::Storage(error) => {
+            answer::unavailable(context, &error);
+            let message = "The service is not available for the moment. Try again.";
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message.to_owned())
+        }
+    };
+    let correlation_id = context.correlation_id.to_string();
+    let error = ErrorBody { code: code.to_owned(), message, correlation_id };
+    (status, Json(ErrorResponse { error })).into_response()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn post_enrol(
+    State(service): State<Service>,
+    context: Context,
+    request: Request,
+) -> Response {
+    match enrol(&service, &context, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn enrol(
+    service: &Service,
+    context: &Context,
+    request: Request,
+) -> Result<EnrolResponse, Refused> {
+    if !is_json(request.headers()) {
+        return Err(Refused::Malformed("The body is not application/json."));
+    }
+    let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
+    let request: EnrolRequest = serde_json::from_slice(&octets)
+        .map_err(|_| Refused::Malformed("The body is no enrolment request."))?;
+    // The key first: a request that cannot succeed does not use the secret up.
+    let kid = request.key.thumbprint().map_err(Refused::Key)?;
+    let secret = Opaque::from_caller(request.secret.0.expose()).ok_or(Refused::Secret)?;
+    let mut tx = service.store().begin(Access::Write).await?;
+    if !tx.take_enrolment(&secret.digest(), context.now).await? {
+        return Err(Refused::Secret);
+    }
+    let mut key = request.key;
+    key.kid = Some(kid);
+    let application = Application {
+        client_id: Guid::from_random(SystemEntropy.array()),
+        name: "Portolan connect".to_owned(),
+        redirect_uris: Vec::new(),
+        permissions: Vec::new(),
+        roles: vec![ROLE_INGEST.to_owned()],
+        keys: vec![key],
+    };
+    tx.put_application(&application).await?;
+    let client_id = application.client_id.to_string();
+    tracing::info!(target: "portolan::audit", actor = client_id, action = "application.enrol", "Audit");
+    tx.record_audit(&AuditRecord {
+        at: context.now,
+        actor: client_id.clone(),
+        action: "application.enrol",
+        target: client_id.clone(),
+    })
+    .await?;
+    tx.commit().await?;
+    let tenant = service.tenant();
+    let sync = tenant.sync_host();
+    Ok(EnrolResponse {
+        client_id,
+        token_endpoint: tenant.token_endpoint(),
+        scope: format!("https://{sync}/.default"),
+        ingest_endpoint: format!("https://{sync}/v1.0/ingest"),
+        tenant: describe(service),
+    })
+}
+
+fn describe(service: &Service) -> TenantResponse {
+    let tenant = service.tenant();
+    TenantResponse {
+        tenant_id: tenant.id.to_string(),
+        initial_domain: tenant.domain.to_string(),
+        verified_domains: tenant.verified_domains.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The enrolled application behind a request.
+async fn sender(
+    service: &Service,
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<Guid, Refused> {
+    let token = bearer(service, context, headers, &service.tenant().sync_host())
+        .filter(|token| token.idtyp == "app" && token.has_role(ROLE_INGEST))
+        .ok_or(Refused::Token)?;
+    let client_id = token.azp.parse().map_err(|_| Refused::Token)?;
+    let mut tx = service.store().begin(Access::Read).await?;
+    // A role that was taken away ends at once, not with the token.
+    let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
+    if application.roles.iter().any(|role| role == ROLE_INGEST) {
+        Ok(client_id)
+    } else {
+        Err(Refused::Token)
+    }
+}
+
+async fn get_tenant(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+) -> Response {
+    match sender(&service, &context, &headers).await {
+        Ok(_) => Json(describe(&service)).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn post_ingest(
+    State(service): State<Service>,
+    context: Context,
+    request: Request,
+) -> Response {
+    match ingest_batch(&service, &context, request).await {
+        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn ingest_batch(
+    service: &Service,
+    context: &Context,
+    request: Request,
+) -> Result<String, Refused> {
+    let client_id = sender(service, context, request.headers()).await?;
+    if !is_json(request.headers()) {
+        return Err(Refused::Malformed("The body is not application/json."));
+    }
+    let octets = body(request.into_body(), BODY_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
+    let digest = Digest::of(&octets);
+    let sent: IngestRequest = serde_json::from_slice(&octets)
+        .map_err(|_| Refused::Malformed("The body is no ingest request."))?;
+    if sent.operations.len() > OPERATIONS_MAX {
+        return Err(Refused::TooLarge);
+    }
+    let id: Guid =
+        sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
+    let mut tx = service.store().begin(Access::Write).await?;
+    if let Some(known) = tx.batch(id).await? {
+        return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
+    }
+    let mut results = Vec::with_capacity(sent.operations.len());
+    for operation in &sent.operations {
+        let outcome = match operation.check() {
+            Err(fault) => Err(fault),
+            Ok(checked) => {
+                let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
+                ingest::apply(&mut tx, tenant, &checked, context.now, rng).await?
+            }
+        };
+        if outcome.is_ok() {
+            let (actor, action) = (client_id.to_string(), action_of(operation));
+            let target = operation.anchor().to_owned();
+            tx.record_audit(&AuditRecord { at: context.now, actor, action, target }).await?;
+        }
+        results.push(result(operation, outcome));
+    }
+    let refused = results.iter().filter(|result| result.status != "ok").count();
+    tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
+        operations = results.len(), refused, "Audit");
+    let answer = serde_json::to_string(&IngestResponse { batch: sent.batch, results })
+        .map_err(StorageError::new)?;
+    tx.put_batch(&IngestedBatch { id, digest, answer: answer.clone(), at: context.now }).await?;
+    tx.commit().await?;
+    Ok(answer)
+}
+
+const fn action_of(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Upsert { .. } => "object.upsert",
+        Operation::Delete { .. } => "object.delete",
+        Operation::Credential { .. } => "credential.set",
+    }
+}
+
+fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -> OperationResult {
+    let anchor = operation.anchor().to_owned();
+    match outcome {
+        Ok(id) => OperationResult {
+            anchor,
+            status: "ok".to_owned(),
+            code: None,
+            message: None,
+            id: id.map(|id| id.to_string()),
+        },
+        Err(fault) => OperationResult {
+            anchor,
+            status: "error".to_owned(),
+            code: Some(fault.code().to_owned()),
+            message: Some(fault.to_string()),
+            id: None,
+        },
+    }
+}

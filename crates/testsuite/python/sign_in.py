@@ -31,6 +31,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expect
 from selenium.webdriver.support.ui import WebDriverWait
 
+SCOPES = ["User.Read", "User.Read.All", "Group.Read.All"]
 PAGE_TIME_SECONDS = 20
 SIGN_IN_TIME_SECONDS = 60
 
@@ -158,7 +159,7 @@ def main():
             verify=question["ca"],
         )
         result = application.acquire_token_interactive(
-            ["User.Read"], timeout=SIGN_IN_TIME_SECONDS
+            SCOPES, timeout=SIGN_IN_TIME_SECONDS
         )
         person.at_work.join()
         answer = dict(person.seen)
@@ -169,8 +170,9 @@ def main():
             answer["account"] = account["username"]
             answer["me"] = graph(question, token, "/v1.0/me")
             answer["users"] = graph(question, token, "/v1.0/users?$top=999")
+            answer["groups"] = graph(question, token, "/v1.0/groups?$top=999")
             silent = application.acquire_token_silent_with_error(
-                ["User.Read"], account=account, force_refresh=True
+                SCOPES, account=account, force_refresh=True
             )
             answer["refreshed"] = bool(silent and silent.get("access_token"))
             answer["refresh_error"] = (silent or {}).get("error_description")

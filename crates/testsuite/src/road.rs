@@ -82,35 +82,32 @@ impl<'lab> Road<'lab> {
     /// When a command fails or the tenant is not ready.
     pub fn tenant_up(&mut self) -> Result<(), RoadError> {
         let data = self.path("tenant");
-        let data = data.as_os_str();
-        let [init, domain, verified] = ["init", "--domain", "--verified-domain"].map(OsStr::new);
-        let arguments = [
-            OsStr::new("tenant"),
-            init,
-            OsStr::new("--data"),
-            data,
-            domain,
-            TENANT_DOMAIN.as_ref(),
-            verified,
-            FOREST_DOMAIN.as_ref(),
-            OsStr::new("--json"),
-        ];
-        let made = self.portolan("tenant", arguments)?.success()?.json()?;
-        let tenant = field(&made, "portolan tenant init", "tenant_id")?;
-        let arguments = [
-            OsStr::new("tenant"),
-            OsStr::new("app"),
-            OsStr::new("add"),
-            OsStr::new("--data"),
-            data,
-            OsStr::new("--name"),
-            OsStr::new("Timesheets"),
-            OsStr::new("--redirect-uri"),
-            OsStr::new("http://localhost"),
-            OsStr::new("--json"),
-        ];
-        let added = self.portolan("tenant", arguments)?.success()?.json()?;
-        let client = field(&added, "portolan tenant app add", "client_id")?;
+        let tenant = |words: &[&str]| {
+            let (verb, rest) =
+                words.split_at(words.iter().take_while(|w| !w.starts_with('-')).count());
+            let words = ["tenant"].iter().chain(verb).map(OsStr::new);
+            let words = words.chain([OsStr::new("--data"), data.as_os_str()]);
+            self.portolan("tenant", words.chain(rest.iter().map(OsStr::new)))?.success()
+        };
+        tenant(&["init", "--domain", TENANT_DOMAIN, "--verified-domain", FOREST_DOMAIN])?;
+        let status = tenant(&["status", "--json"])?.json()?;
+        let added = tenant(&[
+            "app",
+            "add",
+            "--name",
+            "Timesheets",
+            "--redirect-uri",
+            "http://localhost",
+            "--scope",
+            "User.Read",
+            "--scope",
+            "User.Read.All",
+            "--scope",
+            "Group.Read.All",
+            "--json",
+        ])?;
+        let tenant = field(&status, "portolan tenant status", "tenant_id")?;
+        let client = field(&added.json()?, "portolan tenant app add", "client_id")?;
         self.application = Some(Application { tenant, client });
         self.serve()
     }

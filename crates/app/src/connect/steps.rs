@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use portolan_chart::{Chart, Flow, Transport};
+use portolan_chart::{Chart, Flow};
 
 /// The running account of a command, on standard error.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ impl Steps {
 
     /// Says what was done over a flow's row, as the edition in force names it.
     pub fn over(&self, chart: &Chart, flow: Flow, done: &str) {
-        let row = chart
-            .row(flow)
-            .map(|row| match row.uses(Transport::Tcp) {
-                _ if row.is_dynamic() => {
-                    format!("{}, {} {}/tcp", row.table, row.protocol, row.ports_text())
-                }
-                true => row.describe(row.first_port(), Transport::Tcp),
-                false => row.describe(row.first_port(), Transport::Udp),
-            })
-            .ok();
+        let row = chart.row(flow).ok();
+        let row = row.map(|row| {
+            format!(
+                "{}, {} {}/{}",
+                row.table,
+                row.protocol,
+                row.ports_text(),
+                row.transports_text()
+            )
+        });
         self.say(row.as_deref(), done);
     }
 }

@@ -148,6 +148,11 @@ def graph(question, token, path):
 def main():
     question = json.load(sys.stdin)
     os.makedirs(question["screenshots"], exist_ok=True)
+    # The environment's bundle and proxies are the machine's, and would win over what is passed.
+    os.environ["REQUESTS_CA_BUNDLE"] = question["ca"]
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        os.environ.pop(name, None)
+        os.environ.pop(name.lower(), None)
     with tempfile.TemporaryDirectory(prefix="ws1-", ignore_cleanup_errors=True) as home:
         trust(home, question["ca"])
         person = Person(question, home)

@@ -85,11 +85,11 @@ impl Call {
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
         let parameters = query(uri).map_err(unclear)?;
         let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
-        let beyond_basic = |name: &&str| {
+        let beyond_basic = |name: &&'static str| {
             *name != "id" && Attribute::named(name).is_none_or(|row| row.shown != Shown::ByDefault)
         };
         if resource.is_basic_only(&token)
-            && query.select.iter().flatten().any(|name| beyond_basic(&name))
+            && query.select.iter().flatten().any(|name| beyond_basic(name))
         {
             return Err(Refused::Permission);
         }

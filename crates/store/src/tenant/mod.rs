@@ -7,6 +7,8 @@ mod database;
 mod directory;
 mod rows;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod transaction;
 pub mod vault;
 

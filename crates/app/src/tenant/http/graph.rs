@@ -88,9 +88,7 @@ impl Call {
         let beyond_basic = |name: &&'static str| {
             *name != "id" && Attribute::named(name).is_none_or(|row| row.shown != Shown::ByDefault)
         };
-        if resource.is_basic_only(&token)
-            && query.select.iter().flatten().any(|name| beyond_basic(name))
-        {
+        if resource.is_basic_only(&token) && query.select.iter().flatten().any(beyond_basic) {
             return Err(Refused::Permission);
         }
         Ok(Self { service: service.clone(), token, query })

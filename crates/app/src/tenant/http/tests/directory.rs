@@ -169,7 +169,7 @@ async fn graph_shows_users_in_pages_and_members_that_came_later() {
     let mut path = "/v1.0/users?$top=2&$select=userPrincipalName".to_owned();
     loop {
         let page = world.get_as(&wide, &path).await.json();
-        names.extend(page["value"].as_array().unwrap().iter().map(|user| user.clone()));
+        names.extend(page["value"].as_array().unwrap().iter().cloned());
         let Some(next) = page["@odata.nextLink"].as_str() else { break };
         path = next.strip_prefix("https://graph.cloud.example").unwrap().to_owned();
     }

@@ -1,11 +1,11 @@
 //! The conformance suite of `portolan_tenant::storage`: what every store of a tenant does. Each
 //! implementation runs all of it.
 
+use super::SqliteStore;
+use super::vault::MasterKeys;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
-use portolan_store::tenant::SqliteStore;
-use portolan_store::tenant::vault::MasterKeys;
 use portolan_tenant::authorize::Challenge;
 use portolan_tenant::directory::{Attributes, Kind, Object, Value};
 use portolan_tenant::storage::{

@@ -67,6 +67,8 @@ impl Place {
         let digits = Zeroizing::new(hex::encode(key.expose()));
         let text = Zeroizing::new(format!("{KEY_FILE_HEAD}{name} {}\n", digits.as_str()));
         files::write_private(&key_file, text.as_bytes()).map_err(|error| {
+            // Made a moment ago and empty: without its key it is of no use.
+            let _ = std::fs::remove_dir(&self.data);
             Failure::because(&format!("cannot write {}", key_file.display()), &error)
         })?;
         let keys = MasterKeys::new([(name, key)])?;

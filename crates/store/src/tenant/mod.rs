@@ -6,6 +6,8 @@
 mod directory;
 mod rows;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod transaction;
 pub mod vault;
 

@@ -85,12 +85,10 @@ impl Call {
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
         let parameters = query(uri).map_err(unclear)?;
         let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
-        let beyond_basic = |name: &&str| {
+        let beyond_basic = |name: &&'static str| {
             *name != "id" && Attribute::named(name).is_none_or(|row| row.shown != Shown::ByDefault)
         };
-        if resource.is_basic_only(&token)
-            && query.select.iter().flatten().any(|name| beyond_basic(&name))
-        {
+        if resource.is_basic_only(&token) && query.select.iter().flatten().any(beyond_basic) {
             return Err(Refused::Permission);
         }
         Ok(Self { service: service.clone(), token, query })

@@ -1,0 +1,252 @@
+//! The conformance suite of `portolan_tenant::storage`: what every store of a tenant does. Each
+//! implementation runs all of it.
+
+use super::SqliteStore;
+use super::vault::MasterKeys;
+use portolan_legacy_crypto::NtHash;
+use portolan_legacy_crypto::pph1::CredentialData;
+use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
+use portolan_tenant::authorize::Challenge;
+use portolan_tenant::directory::{Attributes, Kind, Object, Value};
+use portolan_tenant::storage::{
+    Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, Store, Transaction,
+};
+use portolan_tenant::throttle::Throttle;
+use portolan_tenant::{Digest, Tenant};
+use time::{Duration, OffsetDateTime};
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(1_795_000_000_123_456_700).unwrap()
+}
+
+fn guid(number: u8) -> Guid {
+    Guid::from_random([number; 16])
+}
+
+fn anchor(number: u8) -> SourceAnchor {
+    format!("anchor-{number}").parse().unwrap()
+}
+
+fn object(number: u8, kind: Kind) -> Object {
+    let mut attributes = Attributes::default();
+    attributes.set("displayName", Value::Text(format!("Objekt {number} Ü"))).unwrap();
+    if kind == Kind::User {
+        let upn = format!("User{number}@corp.example");
+        attributes.set("userPrincipalName", Value::Text(upn)).unwrap();
+        attributes.set("accountEnabled", Value::Flag(true)).unwrap();
+        attributes.set("businessPhones", Value::Texts(vec!["1".into(), "2".into()])).unwrap();
+        attributes.set("onPremisesAccountExpiresDateTime", Value::Time(now())).unwrap();
+    }
+    Object {
+        id: guid(number),
+        kind,
+        anchor: Some(anchor(number)),
+        attributes,
+        created_at: now(),
+        synchronised_at: Some(now()),
+        deleted_at: None,
+    }
+}
+
+fn grant(user: Guid) -> Grant {
+    Grant {
+        client_id: guid(90),
+        user,
+        session: guid(91),
+        scopes: "openid User.Read".to_owned(),
+        authenticated_at: now(),
+        family: guid(92),
+    }
+}
+
+async fn objects_are_found_by_id_anchor_and_name<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let mut user = object(1, Kind::User);
+    tx.put_object(&user).await.unwrap();
+    assert_eq!(tx.object(user.id).await.unwrap(), Some(user.clone()));
+    assert_eq!(tx.object_by_anchor(&anchor(1)).await.unwrap(), Some(user.clone()));
+    assert_eq!(tx.user_by_name("uSER1@CORP.example").await.unwrap(), Some(user.clone()));
+    user.attributes
+        .set("userPrincipalName", Value::Text("renamed@corp.example".to_owned()))
+        .unwrap();
+    tx.put_object(&user).await.unwrap();
+    assert_eq!(tx.user_by_name("user1@corp.example").await.unwrap(), None);
+    user.deleted_at = Some(now());
+    tx.put_object(&user).await.unwrap();
+    assert_eq!(tx.user_by_name("renamed@corp.example").await.unwrap(), None);
+    assert_eq!(tx.object_by_anchor(&anchor(1)).await.unwrap(), Some(user));
+    assert_eq!(tx.objects(Kind::User, None, 10).await.unwrap(), []);
+}
+
+async fn what_is_not_committed_was_never_there<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    tx.put_object(&object(2, Kind::User)).await.unwrap();
+    drop(tx);
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    assert_eq!(tx.object(guid(2)).await.unwrap(), None);
+    tx.put_object(&object(2, Kind::User)).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = store.begin(Access::Read).await.unwrap();
+    assert!(tx.object(guid(2)).await.unwrap().is_some());
+}
+
+async fn pages_go_through_every_living_object_once<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    for number in 10..15 {
+        tx.put_object(&object(number, Kind::Group)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    loop {
+        let page = tx.objects(Kind::Group, seen.last().copied(), 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page.iter().map(|object| object.id));
+    }
+    seen.sort_unstable();
+    let mut expected: Vec<_> = (10..15).map(guid).collect();
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+}
+
+async fn members_count_from_when_they_arrive<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    tx.put_object(&object(20, Kind::Group)).await.unwrap();
+    tx.put_object(&object(21, Kind::User)).await.unwrap();
+    tx.put_members(guid(20), &[anchor(21), anchor(22), anchor(21)]).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), [object(21, Kind::User)]);
+    tx.put_object(&object(22, Kind::User)).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap().len(), 2);
+    tx.put_members(guid(20), &[anchor(22)]).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), [object(22, Kind::User)]);
+    let gone = Object { deleted_at: Some(now()), ..object(22, Kind::User) };
+    tx.put_object(&gone).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), []);
+}
+
+async fn a_password_is_kept_until_it_is_erased<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let data = CredentialData::derive(&NtHash::from_password("Al1ce-Pass!"), [5; 10]);
+    let credential = Credential { credential: data, changed_at: now() };
+    tx.put_credential(guid(30), &credential).await.unwrap();
+    let kept = tx.credential(guid(30)).await.unwrap().unwrap();
+    assert!(kept.credential.verify(&SecretString::new("Al1ce-Pass!".to_owned())));
+    assert_eq!(kept.changed_at, now());
+    tx.erase_credential(guid(30)).await.unwrap();
+    assert!(tx.credential(guid(30)).await.unwrap().is_none());
+}
+
+async fn ending_a_persons_sessions_ends_everything_of_theirs<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let (digest, other) = (Digest::of(b"hers"), Digest::of(b"his"));
+    for (digest, user) in [(digest, guid(40)), (other, guid(41))] {
+        let (id, expires_at) = (guid(91), now() + Duration::HOUR);
+        let session = Session { digest, id, user, authenticated_at: now(), expires_at };
+        tx.put_session(&session).await.unwrap();
+        assert_eq!(tx.session(&digest).await.unwrap(), Some(session));
+        let code = Code {
+            digest,
+            grant: grant(user),
+            redirect_uri: "https://shop.example/cb".to_owned(),
+            challenge: Challenge::from_text("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap(),
+            nonce: Some("n".to_owned()),
+            expires_at,
+            redeemed: false,
+        };
+        tx.put_code(&code).await.unwrap();
+        let redeemed = Code { redeemed: true, ..code };
+        tx.put_code(&redeemed).await.unwrap();
+        assert_eq!(tx.code(&digest).await.unwrap(), Some(redeemed));
+        let token = RefreshToken { digest, grant: grant(user), expires_at, used: false };
+        tx.put_refresh_token(&token).await.unwrap();
+        assert_eq!(tx.refresh_token(&digest).await.unwrap(), Some(token));
+    }
+    tx.end_sessions_of(guid(40)).await.unwrap();
+    assert_eq!(tx.session(&digest).await.unwrap(), None);
+    assert_eq!(tx.code(&digest).await.unwrap(), None);
+    assert_eq!(tx.refresh_token(&digest).await.unwrap(), None);
+    assert!(tx.session(&other).await.unwrap().is_some());
+    tx.end_family(guid(92)).await.unwrap();
+    assert_eq!(tx.refresh_token(&other).await.unwrap(), None);
+}
+
+async fn one_time_things_work_one_time<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let name = Digest::of(b"once");
+    assert!(tx.use_once(&name, now()).await.unwrap());
+    assert!(!tx.use_once(&name, now()).await.unwrap());
+    tx.put_enrolment(&name, now() + Duration::SECOND).await.unwrap();
+    assert!(!tx.take_enrolment(&Digest::of(b"other"), now()).await.unwrap());
+    assert!(!tx.take_enrolment(&name, now() + Duration::SECOND).await.unwrap());
+    assert!(tx.take_enrolment(&name, now()).await.unwrap());
+    assert!(!tx.take_enrolment(&name, now()).await.unwrap());
+    let batch = IngestedBatch { id: guid(50), digest: name, answer: "{}".to_owned(), at: now() };
+    tx.put_batch(&batch).await.unwrap();
+    assert_eq!(tx.batch(guid(50)).await.unwrap(), Some(batch));
+    assert_eq!(tx.batch(guid(51)).await.unwrap(), None);
+}
+
+async fn what_is_over_is_forgotten<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let name = Digest::of(b"over");
+    let throttle = Throttle { failures: 11, failed_at: now(), locked_until: Some(now()) };
+    tx.put_throttle(&name, Some(&throttle)).await.unwrap();
+    assert_eq!(tx.throttle(&name).await.unwrap(), Some(throttle));
+    tx.prune(now()).await.unwrap();
+    assert!(tx.throttle(&name).await.unwrap().is_some());
+    tx.prune(now() + Duration::DAY).await.unwrap();
+    assert_eq!(tx.throttle(&name).await.unwrap(), None);
+}
+
+async fn conformance<S: Store>(store: &S) {
+    objects_are_found_by_id_anchor_and_name(store).await;
+    what_is_not_committed_was_never_there(store).await;
+    pages_go_through_every_living_object_once(store).await;
+    members_count_from_when_they_arrive(store).await;
+    a_password_is_kept_until_it_is_erased(store).await;
+    ending_a_persons_sessions_ends_everything_of_theirs(store).await;
+    one_time_things_work_one_time(store).await;
+    what_is_over_is_forgotten(store).await;
+}
+
+fn keys(octet: u8) -> MasterKeys {
+    MasterKeys::new([("k1".to_owned(), Secret::new([octet; 32]))]).unwrap()
+}
+
+#[tokio::test]
+async fn sqlite_conforms() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenant.sqlite");
+    conformance(&SqliteStore::create(&path, keys(1)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_store_comes_back_after_closing_and_needs_its_master_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenant.sqlite");
+    assert!(SqliteStore::open(&path, keys(1)).await.is_err(), "there is none yet");
+    let store = SqliteStore::create(&path, keys(1)).await.unwrap();
+    let tenant = Tenant {
+        id: guid(7),
+        domain: "cloud.example".parse().unwrap(),
+        verified_domains: vec!["corp.example".parse().unwrap()],
+    };
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    tx.put_tenant(&tenant, now()).await.unwrap();
+    tx.put_secret("signing-key/a", b"geheim", now()).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    let octets = std::fs::read(&path).unwrap();
+    assert!(!octets.windows(6).any(|window| window == b"geheim"));
+
+    let store = SqliteStore::open(&path, keys(1)).await.unwrap();
+    let mut tx = store.begin(Access::Read).await.unwrap();
+    assert_eq!(tx.tenant().await.unwrap(), tenant);
+    assert_eq!(tx.secret("signing-key/a").await.unwrap().unwrap().as_slice(), b"geheim");
+    assert_eq!(tx.secret_names("signing-key/").await.unwrap(), ["signing-key/a"]);
+    drop(tx);
+    store.close().await;
+    let store = SqliteStore::open(&path, keys(2)).await.unwrap();
+    let mut tx = store.begin(Access::Read).await.unwrap();
+    assert!(tx.secret("signing-key/a").await.is_err());
+}

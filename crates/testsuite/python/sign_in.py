@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from urllib.parse import parse_qs, urlparse
 
 import msal
 import requests
@@ -113,7 +114,7 @@ class Person(webbrowser.BaseBrowser):
             if alerts and browser.current_url.split("/")[2] == host:
                 self.seen["alert"] = alerts[0].text
                 self.picture(browser, "2-refused")
-                browser.get(self.abort_uri(url))
+                self.give_up(url)
                 return
             self.seen["returned_to"] = browser.current_url.split("?")[0]
             browser.get(f"https://{host}/")
@@ -128,11 +129,11 @@ class Person(webbrowser.BaseBrowser):
         self.seen["screenshots"].append(path)
 
     @staticmethod
-    def abort_uri(url):
-        """Where MSAL's own listener takes a person's change of mind."""
-        query = requests.utils.urlparse(url).query
-        pairs = dict(pair.split("=", 1) for pair in query.split("&"))
-        return requests.utils.unquote(pairs["redirect_uri"]) + "?error=abort"
+    def give_up(url):
+        """Ends MSAL's waiting: a person who was refused closes the window."""
+        query = parse_qs(urlparse(url).query)
+        closed = {"error": "access_denied", "error_description": "closed", "state": query["state"][0]}
+        requests.post(query["redirect_uri"][0], data=closed, timeout=PAGE_TIME_SECONDS)
 
 
 def graph(question, token, path):

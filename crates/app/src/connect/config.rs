@@ -17,54 +17,54 @@ const FILE: &str = "connect.toml";
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
     /// The edition of the chart in force.
-    pub edition: String,
-    pub forest: RawForest,
-    pub tenant: RawTenant,
+    pub(super) edition: String,
+    pub(super) forest: RawForest,
+    pub(super) tenant: RawTenant,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawForest {
     /// The forest root domain.
-    pub domain: String,
+    pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
-    pub account: String,
+    pub(super) account: String,
     /// The file with the account's password, readable by its owner alone.
-    pub password_file: PathBuf,
+    pub(super) password_file: PathBuf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTenant {
     /// The tenant's id.
-    pub id: String,
+    pub(super) id: String,
     /// The tenant's initial domain: its hosts are login, graph and sync below it.
-    pub domain: String,
+    pub(super) domain: String,
     /// SHA-256 of the tenant's CA certificate, in hexadecimal.
     pub ca_sha256: String,
     /// This server's application id in the tenant.
-    pub client_id: String,
+    pub(super) client_id: String,
     /// The file with this server's private key.
-    pub key_file: PathBuf,
+    pub(super) key_file: PathBuf,
 }
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
-    pub edition: String,
-    pub forest_domain: DnsName,
-    pub account: String,
-    pub password: SecretString,
-    pub tenant_id: Guid,
-    pub tenant_domain: DnsName,
+    pub(super) edition: String,
+    pub(super) forest_domain: DnsName,
+    pub(super) account: String,
+    pub(super) password: SecretString,
+    pub(super) tenant_id: Guid,
+    pub(super) tenant_domain: DnsName,
     pub ca_sha256: [u8; 32],
-    pub client_id: Guid,
-    pub key_file: PathBuf,
+    pub(super) client_id: Guid,
+    pub(super) key_file: PathBuf,
 }
 
 impl RawConfig {
     /// Writes the file anew, whole or not at all.
-    pub fn write(&self, state: &Path) -> Result<(), Failure> {
+    pub(super) fn write(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)
             .map_err(|error| Failure::because("cannot write the configuration", &error))?;
         let path = state.join(FILE);
@@ -75,7 +75,7 @@ impl RawConfig {
 
 impl Config {
     /// Reads and checks the configuration of a state directory. All that is wrong is said at once.
-    pub fn read(state: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(state: &Path) -> Result<Self, Failure> {
         let path = state.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Failure::because(&format!("cannot read {}", path.display()), &error)
@@ -90,7 +90,7 @@ impl Config {
         })
     }
 
-    pub fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
+    pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());

@@ -40,15 +40,15 @@ const PAGE_OCTETS: u32 = 8 * 1024 * 1024;
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Replicated {
     /// Objects that the controller sent.
-    pub objects: usize,
+    pub(super) objects: usize,
     /// In-scope users whose password hash was among them, opened and derived.
-    pub hashes: usize,
+    pub(super) hashes: usize,
     /// Objects with a password hash that is none of ours: left unopened.
-    pub unopened: usize,
+    pub(super) unopened: usize,
     /// Credentials that the tenant took.
-    pub sent: usize,
+    pub(super) sent: usize,
     /// Credentials that the tenant refused.
-    pub refused: Vec<Refused>,
+    pub(super) refused: Vec<Refused>,
 }
 
 /// A derived credential, on its way to the tenant.

@@ -11,9 +11,9 @@ use crate::report::Failure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// The invocationId of the controller that `from` is of.
-    pub invocation: Guid,
-    pub from: UsnVector,
-    pub up_to_date: Option<UpToDateVector>,
+    pub(super) invocation: Guid,
+    pub(super) from: UsnVector,
+    pub(super) up_to_date: Option<UpToDateVector>,
 }
 
 /// The cursor as it is written.
@@ -27,13 +27,13 @@ struct Written {
 
 impl Cursor {
     /// Before the first cycle.
-    pub const fn start() -> Self {
+    pub(super) const fn start() -> Self {
         let from = UsnVector { object_update: 0, reserved: 0, property_update: 0 };
         Self { invocation: Guid::NIL, from, up_to_date: None }
     }
 
     /// From what [`Cursor::write`] wrote.
-    pub fn read(octets: &[u8]) -> Result<Self, Failure> {
+    pub(super) fn read(octets: &[u8]) -> Result<Self, Failure> {
         let corrupt = |error: &(dyn std::error::Error + 'static)| {
             Failure::because("the replication cursor is not what this release writes", error)
                 .with_hint("restore the last backup of the state directory")
@@ -55,7 +55,7 @@ impl Cursor {
     }
 
     /// For the connector space.
-    pub fn write(&self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn write(&self) -> Result<Vec<u8>, Failure> {
         let cursors = self.up_to_date.as_ref().map(|vector| {
             vector.0.iter().map(|cursor| (cursor.invocation.to_string(), cursor.usn)).collect()
         });

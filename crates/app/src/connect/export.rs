@@ -22,9 +22,9 @@ const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Refused {
     /// Its anchor.
-    pub anchor: String,
+    pub(super) anchor: String,
     /// What the tenant says.
-    pub why: String,
+    pub(super) why: String,
 }
 
 /// Sends changes in their order, and records what the tenant acknowledged after each batch, so that

@@ -27,7 +27,7 @@ pub(super) fn network(edition: &str) -> Result<Network, Failure> {
 
 impl Forest {
     /// Finds the controllers of a domain.
-    pub async fn find(
+    pub(super) async fn find(
         network: &Network,
         domain: &DnsName,
         account: &str,
@@ -45,7 +45,7 @@ impl Forest {
 
     /// A sealed connection to the first controller that is reached. What is tried next is only
     /// another host: an account that was refused once is not tried again.
-    pub async fn ldap(&self, steps: &Steps) -> Result<LdapConnection, Failure> {
+    pub(super) async fn ldap(&self, steps: &Steps) -> Result<LdapConnection, Failure> {
         let limits = LdapLimits::default();
         let mut last = None;
         for controller in &self.controllers {
@@ -66,7 +66,7 @@ impl Forest {
     }
 
     /// A replication connection to the first controller that is reached.
-    pub async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
+    pub(super) async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
         let limits = DrsLimits::default();
         let mut last = None;
         for controller in &self.controllers {

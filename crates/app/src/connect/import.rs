@@ -20,15 +20,15 @@ const FILTER: &str = "(|(&(objectCategory=person)(objectClass=user))(objectCateg
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Imported {
     /// Users, inetOrgPersons among them.
-    pub users: u64,
+    pub(super) users: u64,
     /// Groups.
-    pub groups: u64,
+    pub(super) groups: u64,
     /// Organizational units.
-    pub organizational_units: u64,
+    pub(super) organizational_units: u64,
     /// Member values of all groups.
-    pub members: u64,
+    pub(super) members: u64,
     /// Objects of an earlier import that are gone.
-    pub removed: u64,
+    pub(super) removed: u64,
 }
 
 /// Reads a domain in full. Nothing of the space changes unless all of it was read.

@@ -13,12 +13,12 @@ pub(super) struct Steps {
 
 impl Steps {
     /// Begins an account.
-    pub fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self { started: portolan_net::clock::monotonic() }
     }
 
     /// Says what was done, and over which row if it crossed the network.
-    pub fn say(&self, row: Option<&str>, done: &str) {
+    pub(super) fn say(&self, row: Option<&str>, done: &str) {
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
         // An operator who closed the terminal does not stop a run.
@@ -26,7 +26,7 @@ impl Steps {
     }
 
     /// Says what was done over a flow's row, as the edition in force names it.
-    pub fn over(&self, chart: &Chart, flow: Flow, done: &str) {
+    pub(super) fn over(&self, chart: &Chart, flow: Flow, done: &str) {
         let row = chart.row(flow).ok();
         let row = row.map(|row| {
             format!(

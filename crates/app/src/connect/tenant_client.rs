@@ -68,7 +68,7 @@ struct TokenResponse {
 
 impl Tenant {
     /// A client of the tenant as a configured server.
-    pub fn new(
+    pub(super) fn new(
         client: net_http::Client,
         config: &super::config::Config,
         key: SigningKey,
@@ -89,7 +89,7 @@ impl Tenant {
     }
 
     /// The tenant's domains.
-    pub async fn domains(&mut self) -> Result<TenantResponse, Failure> {
+    pub(super) async fn domains(&mut self) -> Result<TenantResponse, Failure> {
         let bearer = self.bearer().await?;
         let request = Request::builder()
             .uri("/v1.0/tenant")
@@ -102,7 +102,10 @@ impl Tenant {
     }
 
     /// Sends one batch. The same batch may be sent again: the tenant applies it once.
-    pub async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
+    pub(super) async fn ingest(
+        &mut self,
+        batch: &IngestRequest,
+    ) -> Result<IngestResponse, Failure> {
         let bearer = self.bearer().await?;
         let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
         let response =

@@ -60,6 +60,11 @@ fn a_wrong_service_password_is_said_once_and_not_tried_again() {
     let error = error.unwrap_or_else(|| panic!("{}", outcome.stderr));
     assert!(error.contains("KDC_ERR_PREAUTH_FAILED"), "{error}");
     assert!(hint.unwrap_or_default().contains("password"), "{hint:?}");
-    let counted = road.ldapsearch(&["-b", "DC=corp,DC=example", "(sAMAccountName=svc_connect)", "badPwdCount"]);
+    let counted = road.ldapsearch(&[
+        "-b",
+        "DC=corp,DC=example",
+        "(sAMAccountName=svc_connect)",
+        "badPwdCount",
+    ]);
     assert!(counted.unwrap().contains("badPwdCount: "), "the account is not locked");
 }

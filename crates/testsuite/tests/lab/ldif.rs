@@ -35,7 +35,8 @@ pub(crate) fn text(entry: &Entry, name: &str) -> Option<String> {
 
 #[test]
 fn plain_and_encoded_values_are_read() {
-    let entries = parse("# c\ndn: CN=a,DC=x\ncn: a\ncn:: Wm/Dqw==\n\nref: ldap://x\n\ndn: CN=b,DC=x\n");
+    let entries =
+        parse("# c\ndn: CN=a,DC=x\ncn: a\ncn:: Wm/Dqw==\n\nref: ldap://x\n\ndn: CN=b,DC=x\n");
     assert_eq!(entries.len(), 2);
     assert_eq!(entries[0]["cn"], [b"a".to_vec(), "Zoë".as_bytes().to_vec()]);
     assert_eq!(text(&entries[1], "dn").as_deref(), Some("CN=b,DC=x"));

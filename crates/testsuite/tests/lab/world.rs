@@ -1,7 +1,5 @@
 //! A lab with a road on it, for one test.
 
-use std::path::Path;
-
 use portolan_lab::{Guard, Lab, Options};
 use portolan_testsuite::{Road, Tools};
 
@@ -25,10 +23,5 @@ impl World {
     /// A road on it, not yet gone.
     pub(crate) fn road(&self) -> Road<'_> {
         Road::begin(&self.lab, self.tools.clone(), self.work.path()).unwrap()
-    }
-
-    /// The folder of its files.
-    pub(crate) fn work(&self) -> &Path {
-        self.work.path()
     }
 }

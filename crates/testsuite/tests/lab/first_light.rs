@@ -1,0 +1,147 @@
+//! The whole road, once, with every witness: from the forest to a person's browser.
+
+use portolan_chart::flow;
+use portolan_testsuite::{ACCOUNT_PASSWORD, Road};
+use serde_json::Value;
+
+use crate::holdings::{Forest, Tenant, connector_space_equals};
+use crate::ldif::text;
+use crate::world::World;
+
+/// Rows that a synchronisation and a sign-in must have used.
+const USED: [portolan_chart::Flow; 8] = [
+    flow::CONNECT_AD_DNS,
+    flow::CONNECT_AD_KERBEROS,
+    flow::CONNECT_AD_EPM,
+    flow::CONNECT_AD_RPC,
+    flow::CONNECT_AD_LDAP,
+    flow::CONNECT_TENANT_CRL,
+    flow::CONNECT_TENANT_SYNC,
+    flow::WORKSTATION_TENANT_HTTPS,
+];
+
+/// Accounts of the lab's forest, with the passwords they have there.
+const ALICE: (&str, &str) = ("alice@corp.example", "Al1ce-Pass!");
+const CAROL_WHO_IS_DISABLED: (&str, &str) = ("carol@corp.example", "Car0l-Pass!");
+
+#[test]
+fn a_forest_reaches_the_tenant_whole_and_its_people_sign_in_over_the_chart_alone() {
+    let world = World::up("light");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["refused"], serde_json::json!([]));
+
+    alice_signs_in(&road);
+    a_wrong_password_is_refused(&road);
+    a_disabled_person_is_refused(&road);
+
+    let forest = Forest::read(&road);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(connector_space_equals(&road, &forest));
+    let tenant = runtime.block_on(Tenant::read(&road));
+    tenant.equals(&forest);
+    let hashes = tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
+
+    a_second_run_changes_nothing(&road);
+    nothing_was_off_the_chart_or_in_clear(&world, &forest, &hashes);
+    no_secret_lies_in_a_file(&road, &hashes);
+}
+
+fn alice_signs_in(road: &Road<'_>) {
+    let answer = road.sign_in("alice", ALICE.0, ALICE.1).unwrap();
+    assert_eq!(answer["account"], ALICE.0, "{answer:#}");
+    assert_eq!(answer["id_token_claims"]["preferred_username"], ALICE.0);
+    assert_eq!(answer["me"]["status"], 200);
+    assert_eq!(answer["me"]["body"]["userPrincipalName"], ALICE.0);
+    assert_eq!(answer["me"]["body"]["id"], answer["id_token_claims"]["oid"]);
+    assert_eq!(answer["me"]["body"]["displayName"], "Alice Ångström");
+    assert_eq!(answer["refreshed"], true, "{}", answer["refresh_error"]);
+    assert!(answer["account_page"].as_str().unwrap().contains("Alice Ångström"));
+    let users = answer["users"]["body"]["value"].as_array().unwrap();
+    assert!(users.iter().any(|user| user["userPrincipalName"] == "frank@corp.example"));
+    for path in answer["screenshots"].as_array().unwrap() {
+        let png = std::fs::read(path.as_str().unwrap()).unwrap();
+        assert!(png.starts_with(b"\x89PNG"), "{path} is a picture");
+    }
+}
+
+/// What a person is told when they are not let in.
+fn refusal(answer: &Value) -> String {
+    assert_eq!(answer["account"], Value::Null, "{answer:#}");
+    answer["alert"].as_str().unwrap_or_else(|| panic!("no alert in {answer:#}")).to_owned()
+}
+
+fn a_wrong_password_is_refused(road: &Road<'_>) {
+    let wrong = refusal(&road.sign_in("wrong", ALICE.0, "not her password").unwrap());
+    let unknown = refusal(&road.sign_in("unknown", "nobody@corp.example", "x").unwrap());
+    let sentence = |alert: &str| alert.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(sentence(&wrong), sentence(&unknown), "nobody learns which names exist");
+    assert!(sentence(&wrong).contains("password"), "{wrong}");
+}
+
+fn a_disabled_person_is_refused(road: &Road<'_>) {
+    let (user, password) = CAROL_WHO_IS_DISABLED;
+    let right = refusal(&road.sign_in("disabled", user, password).unwrap());
+    assert!(right.to_lowercase().contains("disabled"), "{right}");
+    let wrong = refusal(&road.sign_in("disabled-wrong", user, "not her password").unwrap());
+    assert!(!wrong.to_lowercase().contains("disabled"), "only who knows the password learns it");
+}
+
+fn a_second_run_changes_nothing(road: &Road<'_>) {
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    for count in ["added", "updated", "deleted"] {
+        assert_eq!(summary[count], 0, "{count}: {summary:#}");
+    }
+    assert_eq!(summary["credentials"]["sent"], 0, "{summary:#}");
+}
+
+fn nothing_was_off_the_chart_or_in_clear(world: &World, forest: &Forest, hashes: &[Vec<u8>]) {
+    let capture = world.lab.capture().unwrap();
+    assert!(capture.off_chart.is_empty(), "{:#?}", capture.off_chart);
+    for flow in USED {
+        assert!(capture.packets(flow) > 0, "{flow} was not used");
+    }
+    let mut needles: Vec<Vec<u8>> = hashes.to_vec();
+    needles.extend(hashes.iter().flat_map(|hash| {
+        let digits = hex::encode(hash);
+        [digits.to_uppercase().into_bytes(), digits.into_bytes()]
+    }));
+    for entry in forest.entries.values() {
+        // The account that asks is named to the KDC in clear; that is Kerberos.
+        if text(entry, "samaccountname").as_deref() == Some(portolan_testsuite::ACCOUNT) {
+            continue;
+        }
+        for name in ["dn", "displayname", "mail", "userprincipalname", "description", "objectsid"] {
+            needles.extend(entry.get(name).into_iter().flatten().cloned());
+        }
+    }
+    for (_, password) in [ALICE, CAROL_WHO_IS_DISABLED, ("", ACCOUNT_PASSWORD)] {
+        needles.push(password.as_bytes().to_vec());
+        needles.push(password.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    }
+    let hits = capture.search(&needles, &[]);
+    let shown: Vec<_> =
+        hits.iter().map(|hit| (String::from_utf8_lossy(&needles[hit.needle]), hit)).collect();
+    assert!(shown.is_empty(), "in clear on the wire: {shown:#?}");
+    // The search finds what is there: the realm is in every Kerberos message.
+    assert!(!capture.search(&[b"CORP.EXAMPLE".to_vec()], &[flow::CONNECT_AD_KERBEROS]).is_empty());
+}
+
+/// Neither an NT hash nor the service account's password is in what connect and the tenant keep.
+fn no_secret_lies_in_a_file(road: &Road<'_>, hashes: &[Vec<u8>]) {
+    let mut files = 0;
+    for folder in ["connect", "tenant"] {
+        for entry in std::fs::read_dir(road.path(folder)).unwrap() {
+            let octets = std::fs::read(entry.unwrap().path()).unwrap();
+            let holds = |needle: &[u8]| octets.windows(needle.len()).any(|window| window == needle);
+            for hash in hashes {
+                assert!(!holds(hash) && !holds(hex::encode(hash).as_bytes()), "{folder}");
+            }
+            assert!(!holds(ACCOUNT_PASSWORD.as_bytes()), "{folder}");
+            files += 1;
+        }
+    }
+    assert!(files >= 4, "the state of both was looked at");
+}

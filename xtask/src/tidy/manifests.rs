@@ -43,7 +43,7 @@ const HOUSE: [Place; 17] = [
     impure("app", 31),
     impure("portolan", 40),
     impure("testsuite", 50),
-    impure("xtask", 50),
+    impure("xtask", 60),
 ];
 
 /// What a pure crate does not depend on: runtimes, sockets, databases, TLS.

@@ -1,3 +1,5 @@
+//! The connector space against what it promises: whole imports, lasting anchors, forgetting.
+
 use super::*;
 
 fn object(number: u8, members: &[u8]) -> ForestObject {

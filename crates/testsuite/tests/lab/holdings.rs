@@ -90,7 +90,8 @@ pub(crate) async fn connector_space_equals(road: &Road<'_>, forest: &Forest) {
         for (name, values) in entry.iter().filter(|(name, _)| !beside.contains(&name.as_str())) {
             let mut expected = values.clone();
             let mut found = object.values(name).to_vec();
-            (expected.sort(), found.sort());
+            expected.sort();
+            found.sort();
             assert_eq!(found, expected, "{name} of {}", object.dn);
         }
     }

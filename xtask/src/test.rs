@@ -1,5 +1,10 @@
 //! `test`: what CI runs, and what must be green before a commit is handed on.
 
+use std::fs;
+use std::path::Path;
+
+use portolan_lab::{Lab, LabName};
+
 use crate::run::{Failed, cargo, program, run};
 use crate::steps::Steps;
 use crate::workspace::target;
@@ -22,11 +27,25 @@ pub(crate) fn all(steps: &mut Steps, install: bool) -> Result<(), Failed> {
     steps.step("tests in documentation", || run(&mut cargo(&doc)))?;
     let build = ["build", "--locked", "--package", "portolan"];
     steps.step("the binary", || run(&mut cargo(&build)))?;
-    steps.step("tests", || {
-        let target = target()?;
+    let target = target()?;
+    let tests = steps.step("tests", || {
         let nextest = python::tool("cargo-nextest")?;
         run(program(nextest, &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .env(BINARY, target.join("debug/portolan"))
             .env(PEERS, target.join("peers/bin/python3")))
-    })
+    });
+    // Whatever became of the tests: a lab of one that was killed does not outlive this verb.
+    let removed = remove_labs(&target.join("tmp/labs"));
+    tests.and(removed)
+}
+
+/// Takes away the labs that killed tests left in their folder.
+fn remove_labs(state: &Path) -> Result<(), Failed> {
+    let Ok(entries) = fs::read_dir(state) else { return Ok(()) };
+    for entry in entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
+        let Ok(name) = entry.file_name().to_string_lossy().parse::<LabName>() else { continue };
+        println!("taking away the lab {name}, which a test left behind");
+        Lab::remove(&name, state, None).map_err(|error| Failed::new(error.to_string()))?;
+    }
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! A lab with a road on it, for one test.
 
-use portolan_lab::{Guard, Lab, Options};
+use std::path::Path;
+
+use portolan_lab::{Guard, Lab, LabError, LabName, Options};
 use portolan_testsuite::{Road, Tools};
 
 /// A lab of its own for a test, and a folder for its files; both go when it does.
@@ -11,11 +13,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Brings a lab up under a name that no other test and no other run uses.
+    /// Brings a lab up, in this build's own folder of labs, so that another checkout's tests do not
+    /// meet it. What an earlier, killed run left of it is taken away first.
     pub(crate) fn up(test: &str) -> Self {
         let tools = Tools::from_environment().unwrap();
-        let name = format!("{test}-{}", std::process::id());
-        let options = Options { name: name.parse().unwrap(), ..Options::default() };
+        let name: LabName = test.parse().unwrap();
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("labs");
+        match Lab::remove(&name, &state, None) {
+            Ok(()) | Err(LabError::NotRunning { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        let options = Options { name, state, ..Options::default() };
         let (lab, _) = Lab::up(&options, &mut |_| {}).unwrap();
         Self { lab: lab.guard(), tools, work: tempfile::tempdir().unwrap() }
     }

@@ -18,6 +18,8 @@ pub const FOREST_DOMAIN: &str = "corp.example";
 pub const FOREST_REALM: &str = "CORP.EXAMPLE";
 /// The NetBIOS name of the forest's domain.
 pub const FOREST_NETBIOS: &str = "CORP";
+/// The forest's Samba configuration, as `dc1` sees it: what `samba-tool -s` takes there.
+pub const FOREST_CONFIG: &str = "/run/samba/forest/etc/smb.conf";
 /// The domain that the tenant is born with.
 pub const TENANT_DOMAIN: &str = "cloud.example";
 /// The tenant's host names below [`TENANT_DOMAIN`].

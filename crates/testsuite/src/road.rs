@@ -205,6 +205,16 @@ impl<'lab> Road<'lab> {
         finish(command, Some(&question.to_string()))?.success()?.json()
     }
 
+    /// An administrator at the domain controller runs `samba-tool`.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn samba_tool(&self, arguments: &[&str]) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("dc1", "samba-tool")?;
+        command.args(arguments).args(["-s", portolan_lab::plan::FOREST_CONFIG]);
+        finish(command, None)
+    }
+
     /// What the forest really holds: objectGUID and NT hash of all accounts, by Samba's own client.
     ///
     /// # Errors

@@ -1,13 +1,15 @@
 //! `portolan connect run`, `plan` and `status`: one synchronisation after the other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portolan_chart::flow;
-use portolan_model::{DnsName, SecretString};
+use portolan_model::{DnsName, SecretString, SourceAnchor};
 use portolan_net::Network;
 use portolan_net::tls::Fingerprint;
 use portolan_store::connector_space::ConnectorSpace;
+use portolan_sync::flow::{TenantObject, Value};
 use portolan_sync::plan::{Change, Input, Plan};
 use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
@@ -177,11 +179,13 @@ impl Server {
     }
 }
 
+/// What the tenant acknowledged, by anchor.
+type Exported = BTreeMap<SourceAnchor, TenantObject>;
+
 /// A plan, and what it was held against.
 struct Planned {
     plan: Plan,
-    exported:
-        std::collections::BTreeMap<portolan_model::SourceAnchor, portolan_sync::flow::TenantObject>,
+    exported: Exported,
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {
@@ -251,8 +255,8 @@ struct Shown {
 pub(super) async fn plan(look: Look) -> Result<(), Failure> {
     let mut server = Server::open(&look.state).await?;
     let steps = Steps::begin();
-    let (_, _, Planned { plan, .. }) = server.prepare(&steps).await?;
-    let shown: Vec<_> = plan.changes.iter().map(show).collect();
+    let (_, _, Planned { plan, exported }) = server.prepare(&steps).await?;
+    let shown: Vec<_> = plan.changes.iter().map(|change| show(change, &exported)).collect();
     if look.json {
         return print_json(&shown);
     }
@@ -273,23 +277,17 @@ pub(super) async fn plan(look: Look) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(change: &Change) -> Shown {
-    let object = |change, object: &portolan_sync::flow::TenantObject| Shown {
-        change,
-        kind: object.kind.as_str(),
-        anchor: object.anchor.to_string(),
-        name: match object.attributes.get("displayName") {
-            Some(portolan_sync::flow::Value::Text(name)) => Some(name.clone()),
-            _ => None,
-        },
+fn show(change: &Change, exported: &Exported) -> Shown {
+    let (word, anchor, kind, object) = match change {
+        Change::Add(object) => ("add", &object.anchor, object.kind, Some(object)),
+        Change::Update(object) => ("change", &object.anchor, object.kind, Some(object)),
+        Change::Delete { anchor, kind } => ("delete", anchor, *kind, exported.get(anchor)),
     };
-    match change {
-        Change::Add(added) => object("add", added),
-        Change::Update(updated) => object("change", updated),
-        Change::Delete { anchor, kind } => {
-            Shown { change: "delete", kind: kind.as_str(), anchor: anchor.to_string(), name: None }
-        }
-    }
+    let name = match object.and_then(|object| object.attributes.get("displayName")) {
+        Some(Value::Text(name)) => Some(name.clone()),
+        _ => None,
+    };
+    Shown { change: word, kind: kind.as_str(), anchor: anchor.to_string(), name }
 }
 
 /// The state of this server.
@@ -335,7 +333,7 @@ pub(super) async fn status(look: Look) -> Result<(), Failure> {
     println!("forest       {} as {}", status.forest, status.account);
     println!("tenant       {} as application {}", status.tenant, status.client_id);
     println!("objects      {} imported, {} exported", status.objects, status.exported);
-    println!("credentials  {} known to the tenant", status.credentials);
+    println!("credentials  {} up to date in the tenant", status.credentials);
     println!("edition      {}", status.edition);
     for row in &status.rows {
         println!("  {row}");

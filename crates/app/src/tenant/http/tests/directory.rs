@@ -193,6 +193,32 @@ async fn graph_shows_users_in_pages_and_members_that_came_later() {
 }
 
 #[tokio::test]
+async fn who_may_list_members_or_basic_properties_reads_no_more_of_people() {
+    let mut world = World::new().await;
+    let group = json!({"op": "upsert", "anchor": "staff", "kind": "group",
+        "attributes": {"displayName": "Staff"}, "members": ["alice"]});
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000002", "operations": [group]});
+    let staff = world.ingest(&batch).await.json()["results"][0]["id"].as_str().unwrap().to_owned();
+    let lister = world.token_with_role("GroupMember.Read.All").await;
+    let basic = world.token_with_role("User.ReadBasic.All").await;
+    let path = format!("/v1.0/groups/{staff}/members");
+    for query in ["", "?$select=userPrincipalName,accountEnabled"] {
+        let page = world.get_as(&lister, &format!("{path}{query}")).await.json();
+        let member = page["value"][0].as_object().unwrap();
+        assert_eq!(member.keys().collect::<Vec<_>>(), ["@odata.type", "id"], "{query}");
+    }
+    let user = world.get_as(&basic, &format!("/v1.0/users/{ALICE}")).await.json();
+    assert_eq!(user["displayName"], "Alice Ng");
+    assert!(user.get("mobilePhone").is_none(), "{user}");
+    for select in ["mobilePhone", "accountEnabled", "onPremisesExtensionAttributes"] {
+        let path = format!("/v1.0/users?$select={select}");
+        assert_eq!(world.get_as(&basic, &path).await.status, 403, "{select}");
+    }
+    assert_eq!(world.get_as(&basic, &path).await.status, 403);
+    assert_eq!(world.get_as(&basic, "/v1.0/me").await.status, 403);
+}
+
+#[tokio::test]
 async fn discovery_names_one_issuer_under_every_name_of_the_tenant() {
     let mut world = World::empty().await;
     let issuer = format!("https://login.cloud.example/{}/v2.0", world.tenant_id);

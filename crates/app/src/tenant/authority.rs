@@ -1,10 +1,13 @@
 //! The tenant's certificate authority: its root, the server's certificate, the revocation list.
 //!
-//! The root may sign for the tenant's domain only. The server's key lives in memory: each start, and
+//! The root may sign for names below the tenant's domain only, and for no address: a constraint on
+//! names alone would leave addresses free (RFC 5280 section 4.2.1.10). The server's key lives in memory: each start, and
 //! each renewal, makes a new one. The revocation list is signed anew every day, long before it ends
 //! ([RFC 5280] section 5).
 //!
 //! [RFC 5280]: https://www.rfc-editor.org/rfc/rfc5280#section-5
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_lc_rs::digest;
 use portolan_model::Entropy;
@@ -12,9 +15,9 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::Identity;
 use portolan_tenant::Tenant;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
+    CrlDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
@@ -57,7 +60,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName(tenant.domain.to_string())],
-            excluded_subtrees: Vec::new(),
+            excluded_subtrees: vec![
+                every_address(Ipv4Addr::UNSPECIFIED),
+                every_address(Ipv6Addr::UNSPECIFIED),
+            ],
         });
         params.serial_number = Some(serial());
         (params.not_before, params.not_after) = (now - BACKDATED, now + ROOT_LIFETIME);
@@ -133,6 +139,11 @@ impl Authority {
     }
 }
 
+/// Every address of a family.
+fn every_address(any: impl Into<IpAddr>) -> GeneralSubtree {
+    GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(any.into(), 0))
+}
+
 /// Where the revocation list is.
 fn crl_address(tenant: &Tenant) -> String {
     format!("http://{}{CRL_PATH}", tenant.crl_host())
@@ -179,6 +190,14 @@ mod tests {
         assert_eq!(opened.fingerprint(), made.fingerprint());
         let (_, root) = X509Certificate::from_der(opened.certificate()).unwrap();
         assert!(root.is_ca() && root.verify_signature(None).is_ok());
+        let limits = root.name_constraints().unwrap().unwrap();
+        assert!(limits.critical);
+        let permitted: Vec<_> =
+            limits.value.permitted_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+        assert_eq!(permitted, [&GeneralName::DNSName("cloud.example")]);
+        let excluded: Vec<_> =
+            limits.value.excluded_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+        assert_eq!(excluded, [&GeneralName::IPAddress(&[0; 8]), &GeneralName::IPAddress(&[0; 32])]);
         let list = opened.revocation_list(now).unwrap();
         let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
         list.verify_signature(root.public_key()).unwrap();

@@ -127,7 +127,8 @@ pub struct SignInRecord {
     pub user: Option<Guid>,
     /// The application.
     pub client_id: Option<Guid>,
-    /// How: `password`, `session`, `refresh`, `code`.
+    /// How: `password`, `session`, `code`, `refresh`, `assertion`, `password grant`; `unknown` for a
+    /// grant that is not offered.
     pub method: &'static str,
     /// Why it failed; `None` when it did not.
     pub rule: Option<Rule>,

@@ -107,7 +107,7 @@ pub struct RefreshToken {
 pub struct IngestedBatch {
     /// The sync server's name for it.
     pub id: Guid,
-    /// The digest of what was sent.
+    /// The digest of who sent it and what was sent.
     pub digest: Digest,
     /// What was answered.
     pub answer: String,

@@ -75,6 +75,7 @@ async fn only_the_sync_servers_token_ingests() {
             (answer.status, answer.json()["error"]["code"].as_str()),
             (401, Some("invalidToken"))
         );
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
     let token = world.application_token("connect").await;
     world.pass(3600);
@@ -101,6 +102,16 @@ async fn the_same_batch_gets_the_same_answer_and_another_content_is_refused() {
     assert_eq!(results[2]["code"], "unknownAnchor");
     assert_eq!(world.ingest(&user("bob@corp.example")).await.text, first.text);
     assert_eq!(world.ingest(&user("bert@corp.example")).await.status, 409);
+    let batch = user("bob@corp.example");
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    let mut other = world.application("connect").await;
+    other.client_id = Guid::from_random([8; 16]);
+    "connect 2".clone_into(&mut other.name);
+    tx.put_application(&other).await.unwrap();
+    tx.commit().await.unwrap();
+    let token = world.application_token("connect 2").await;
+    let answer = world.post_json(&token, "/v1.0/ingest", batch.to_string()).await;
+    assert_eq!(answer.status, 409, "the answer is not another sender's to read");
 }
 
 #[tokio::test]

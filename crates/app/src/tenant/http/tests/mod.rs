@@ -219,7 +219,7 @@ impl World {
         self.own_token(&self.application("Shop & <Co>").await, GRAPH, &[role])
     }
 
-    async fn application(&self, name: &str) -> Application {
+    pub(super) async fn application(&self, name: &str) -> Application {
         let mut tx = self.service.store().begin(Access::Read).await.unwrap();
         let applications = tx.applications().await.unwrap();
         applications.into_iter().find(|app| app.name == name).unwrap()

@@ -9,7 +9,9 @@ async fn a_person_signs_in_with_code_and_proof_key() {
     assert_eq!(answer.status, 303);
     assert!(answer.header("location").starts_with("https://shop.example/cb?code="));
     assert_eq!(answer.sent("state").as_deref(), Some("st&te"));
-    let tokens = world.redeem(&answer.sent("code").unwrap()).await.json();
+    let tokens = world.redeem(&answer.sent("code").unwrap()).await;
+    assert_eq!((tokens.header("cache-control"), tokens.header("pragma")), ("no-store", "no-cache"));
+    let tokens = tokens.json();
     let id = claims(&tokens["id_token"]);
     assert_eq!(id["aud"], world.client_id);
     assert_eq!(id["iss"], format!("https://login.cloud.example/{}/v2.0", world.tenant_id));

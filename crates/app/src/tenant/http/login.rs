@@ -158,6 +158,7 @@ async fn sign_in_with(
     let start = Start {
         prompt: Prompt::Always,
         age_seconds_max: None,
+        person: asked.as_ref().and_then(|checked| checked.person),
         session: None,
         submission: Some(submission),
     };
@@ -239,8 +240,13 @@ async fn signed_in(
     let Some(presented) = cookie(headers, SESSION_COOKIE) else { return Ok(None) };
     let mut tx = service.store().begin(Access::Read).await?;
     let session = tx.session(&presented.digest()).await?;
-    let start =
-        Start { prompt: Prompt::IfNeeded, age_seconds_max: None, session, submission: None };
+    let start = Start {
+        prompt: Prompt::IfNeeded,
+        age_seconds_max: None,
+        person: None,
+        session,
+        submission: None,
+    };
     let (end, _) = sign_in::run(&mut tx, &start, context.now).await?;
     let End::SignedIn { user, .. } = end else { return Ok(None) };
     let upn = user.upn().unwrap_or_default().to_owned();

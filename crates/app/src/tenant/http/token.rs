@@ -129,6 +129,7 @@ async fn password(
     let start = Start {
         prompt: Prompt::None,
         age_seconds_max: None,
+        person: None,
         session: None,
         submission: Some(Submission {
             name: parameters.required("username")?.trim().to_owned(),

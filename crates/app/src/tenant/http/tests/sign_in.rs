@@ -152,6 +152,53 @@ async fn a_refresh_token_that_comes_twice_ends_its_family() {
 }
 
 #[tokio::test]
+async fn an_id_token_in_the_request_names_the_one_person_who_will_do() {
+    let mut world = World::new().await;
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000002", "operations": [
+        {"op": "upsert", "anchor": "bob", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@corp.example", "accountEnabled": true}},
+        {"op": "credential", "anchor": "bob", "credential": credential(PASSWORD),
+            "changed_at": "2026-11-01T00:00:00Z"}]});
+    world.ingest(&batch).await;
+    let tokens = world.signed_in().await;
+    let (id_token, access_token) = (
+        tokens["id_token"].as_str().unwrap().to_owned(),
+        tokens["access_token"].as_str().unwrap().to_owned(),
+    );
+    world.pass(7200);
+    let silent = world.authorize_path(&[("prompt", "none"), ("id_token_hint", &id_token)]);
+    assert!(world.get(LOGIN, &silent).await.sent("code").is_some(), "the token may have expired");
+    let wrong = world.authorize_path(&[("id_token_hint", &access_token)]);
+    let refused = world.get(LOGIN, &wrong).await;
+    assert_eq!(refused.sent("error").as_deref(), Some("invalid_request"));
+
+    let page = {
+        let path = world.authorize_path(&[("prompt", "login")]);
+        world.get(LOGIN, &path).await
+    };
+    assert!(world.submit(&page, "bob@corp.example", PASSWORD).await.sent("code").is_some());
+    let refused = world.get(LOGIN, &silent).await;
+    assert_eq!(refused.sent("error").as_deref(), Some("login_required"), "it is Bob's session");
+    let path = world.authorize_path(&[("id_token_hint", &id_token)]);
+    let page = world.get(LOGIN, &path).await;
+    let other = world.submit(&page, "bob@corp.example", PASSWORD).await;
+    assert!(other.text.contains("AADSTS50058") && other.sent("code").is_none(), "{}", other.text);
+    assert!(world.submit(&page, ALICE, PASSWORD).await.sent("code").is_some());
+}
+
+#[tokio::test]
+async fn a_request_may_be_posted() {
+    let mut world = World::new().await;
+    let path = world.authorize_path(&[]);
+    let (path, query) = path.split_once('?').unwrap();
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let page = world.send(Method::POST, LOGIN, path, &kind, query.to_owned()).await;
+    assert!(world.submit(&page, ALICE, PASSWORD).await.sent("code").is_some());
+    let plain = world.send(Method::POST, LOGIN, path, &[], query.to_owned()).await;
+    assert_eq!(plain.status, 400);
+}
+
+#[tokio::test]
 async fn a_form_counts_only_from_the_browser_that_was_given_it() {
     let mut world = World::new().await;
     let path = world.authorize_path(&[]);

@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod directory;
+mod race;
 mod sign_in;
 
 use std::collections::BTreeMap;

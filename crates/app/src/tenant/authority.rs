@@ -107,8 +107,18 @@ impl Authority {
         tenant: &Tenant,
         now: OffsetDateTime,
     ) -> Result<Identity, Failure> {
+        let (chain, key) = self.issue(tenant, &tenant.hosts(), now)?;
+        Ok(Identity::from_der(chain, key)?)
+    }
+
+    fn issue(
+        &self,
+        tenant: &Tenant,
+        hosts: &[String],
+        now: OffsetDateTime,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
         let key = KeyPair::generate().map_err(refused)?;
-        let mut params = CertificateParams::new(tenant.hosts().to_vec()).map_err(refused)?;
+        let mut params = CertificateParams::new(hosts).map_err(refused)?;
         params.distinguished_name = name(&tenant.login_host());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -120,7 +130,7 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).map_err(refused)?;
         let chain = vec![certificate.der().clone(), self.certificate.clone()];
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Identity::from_der(chain, private)?)
+        Ok((chain, private))
     }
 
     /// A revocation list of now. Nothing has been revoked: a server certificate lives in one
@@ -170,6 +180,11 @@ fn refused(error: rcgen::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls_pki_types::{ServerName, UnixTime};
     use x509_parser::prelude::*;
 
     use super::*;
@@ -204,5 +219,28 @@ mod tests {
         let ends = list.next_update().unwrap().timestamp();
         assert_eq!(ends, (now + CRL_LIFETIME).unix_timestamp());
         assert!(opened.server_identity(&tenant(), now).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_trusts_the_root_believes_it_below_the_domain_only() {
+        let now = portolan_net::clock::now();
+        let (authority, _) = Authority::create(&tenant(), now).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.certificate.clone()).unwrap();
+        let list = authority.revocation_list(now).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .with_crls([list.into()])
+            .build()
+            .unwrap();
+        let believes = |host: &str| {
+            let (chain, _) = authority.issue(&tenant(), &[host.to_owned()], now).unwrap();
+            let name = ServerName::try_from(host.to_owned()).unwrap();
+            verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::now()).is_ok()
+        };
+        assert!(believes("login.cloud.example"));
+        for host in ["login.corp.example", "evilcloud.example", "192.0.2.1", "2001:db8::1"] {
+            assert!(!believes(host), "{host}");
+        }
     }
 }

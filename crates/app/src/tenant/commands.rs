@@ -57,9 +57,7 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     let authority = match made {
         Ok(authority) => authority,
         Err(failure) => {
-            // What was made a moment ago and is incomplete is taken away again.
-            let _ = std::fs::remove_dir_all(&place.data);
-            let _ = std::fs::remove_file(place.master_key_file());
+            place.discard();
             return Err(failure);
         }
     };
@@ -308,6 +306,11 @@ mod tests {
         let out = directory.path().join("enrolment.json");
         enrol(Enrol { place: place.clone(), out: out.clone() }).await.unwrap();
         assert_eq!(mode(&out), 0o600);
-        assert!(enrol(Enrol { place, out }).await.is_err(), "it is not written over");
+        let again = Enrol { place: place.clone(), out };
+        assert!(enrol(again).await.is_err(), "it is not written over");
+        let domain = "other.example".parse().unwrap();
+        let again = Init { place: place.clone(), domain, verified_domain: vec![] };
+        assert!(init(again).await.is_err(), "a tenant is made once");
+        assert!(place.open().await.is_ok(), "and what was there stays");
     }
 }

@@ -120,7 +120,8 @@ async fn answer_request(
         }
         (End::Refuse(rule), _) => Ok(send_error(service, context, &request.back, rule)),
         (End::Ask(rule), _) => {
-            Ok(login::page(service, context, headers, Some((&application, &request)), text, rule))
+            let asked = Some((&application, &request));
+            Ok(login::page(service, context, headers, asked, text, rule, None))
         }
         (End::SignedIn { .. }, None) => {
             Ok(send_error(service, context, &request.back, Rule::LoginRequired))

@@ -115,6 +115,27 @@ async fn the_same_batch_gets_the_same_answer_and_another_content_is_refused() {
 }
 
 #[tokio::test]
+async fn nobody_comes_in_under_a_name_that_is_anothers_or_of_another_domain() {
+    let mut world = World::new().await;
+    for (number, (upn, code)) in [
+        ("ALICE@Corp.Example", "userPrincipalNameTaken"),
+        ("alice@corp.example.", "invalidUserPrincipalName"),
+        (" alice@corp.example", "invalidUserPrincipalName"),
+        ("alice@evil.example", "unverifiedDomain"),
+        ("alice@corp.example@evil.example", "invalidUserPrincipalName"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let batch = json!({"batch": format!("00000000-0000-4000-8000-{:012}", number + 2),
+            "operations": [{"op": "upsert", "anchor": "mallory", "kind": "user", "attributes": {
+                "userPrincipalName": upn, "accountEnabled": true}}]});
+        let answer = world.ingest(&batch).await.json();
+        assert_eq!(answer["results"][0]["code"], code, "{upn}");
+    }
+}
+
+#[tokio::test]
 async fn batches_that_are_too_large_or_malformed_are_refused() {
     let mut world = World::empty().await;
     let token = world.application_token("connect").await;

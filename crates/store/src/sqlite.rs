@@ -1,8 +1,10 @@
 //! Opening a SQLite database: write-ahead log, every commit on disk before it counts, one writer.
 //!
-//! A database is a file in a directory that its owner alone may enter. Readers have connections of
+//! A database is a file that its owner alone may read, wherever it is copied to; SQLite gives the
+//! files beside it (`-wal`, `-shm`) the same permissions. Readers have connections of
 //! their own and never wait for the writer.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ const READERS_MAX: u32 = 4;
 
 /// How long a writer waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The permissions of the file: its owner reads and writes, nobody else does.
+const OWNER_ONLY: u32 = 0o600;
 
 /// A database: one writing connection and some reading ones.
 #[derive(Debug, Clone)]
@@ -61,9 +66,18 @@ impl Database {
     pub async fn open(path: &Path, migrations: &Migrator, create: bool) -> Result<Self, OpenError> {
         let name = || path.display().to_string();
         let opened = |source| OpenError::Open { path: name(), source };
+        if create {
+            // SQLite itself would make it readable by everyone. An existing file stays as it is.
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(OWNER_ONLY)
+                .open(path)
+                .map_err(|error| opened(sqlx::Error::Io(error)))?;
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(create)
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -108,5 +122,30 @@ impl Database {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_but_the_owner_reads_a_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let migrations = sqlx::migrate!("migrations/tenant");
+        let path = directory.path().join("x.sqlite");
+        assert!(Database::open(&path, &migrations, false).await.is_err(), "it is not there");
+        let database = Database::open(&path, &migrations, true).await.unwrap();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        assert_eq!(names, ["x.sqlite", "x.sqlite-shm", "x.sqlite-wal"]);
+        database.close().await;
     }
 }

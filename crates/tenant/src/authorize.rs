@@ -76,6 +76,8 @@ pub struct Request {
     pub login_hint: Option<String>,
     /// How long ago the person may have proved who they are, in seconds.
     pub age_seconds_max: Option<u64>,
+    /// An ID token of the one person who will do (OpenID Connect Core section 3.1.2.2), unchecked.
+    pub id_token_hint: Option<String>,
 }
 
 /// Why a request is refused, and who is told.
@@ -167,6 +169,7 @@ pub fn check(
             prompt: prompt(parameters)?,
             login_hint: parameters.optional("login_hint").map(str::to_owned),
             age_seconds_max,
+            id_token_hint: parameters.optional("id_token_hint").map(str::to_owned),
         })
     };
     rest().map_err(|rule| Refused::Back(back.clone(), rule))

@@ -27,6 +27,11 @@ const COMPUTED: [&str; 7] = [
     "onPremisesExtensionAttributes",
 ];
 
+/// The properties of a user that `User.ReadBasic.All` shows ([permissions]).
+///
+/// [permissions]: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
+const BASIC: [&str; 6] = ["id", "displayName", "givenName", "surname", "mail", "userPrincipalName"];
+
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
@@ -58,19 +63,54 @@ impl Resource {
     /// Whether a token permits to read this.
     #[must_use]
     pub fn is_permitted_by(self, token: &AccessToken) -> bool {
-        self.permissions().iter().any(|permission| {
-            token.has_scope(permission.as_str()) || token.has_role(permission.as_str())
-        })
+        any_of(self.permissions(), token)
+    }
+}
+
+/// How much of an object a token shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Everything that Graph shows.
+    Whole,
+    /// What `User.ReadBasic.All` is for.
+    Basic,
+    /// That it is there: a group's members are listed to who may not read them.
+    IdOnly,
+}
+
+impl View {
+    /// What a token shows of objects of a kind other than the person's own.
+    #[must_use]
+    pub fn of(kind: Kind, token: &AccessToken) -> Self {
+        use Permission as P;
+        let (whole, basic): (&[_], &[_]) = match kind {
+            Kind::User => (&[P::UserReadAll, P::DirectoryReadAll], &[P::UserReadBasicAll]),
+            Kind::Group => (&[P::GroupReadAll, P::DirectoryReadAll], &[]),
+        };
+        if any_of(whole, token) {
+            Self::Whole
+        } else if any_of(basic, token) {
+            Self::Basic
+        } else {
+            Self::IdOnly
+        }
     }
 
-    /// Whether a token permits only the basic properties of users (`User.ReadBasic.All`).
+    /// Whether it shows a property.
     #[must_use]
-    pub fn is_basic_only(self, token: &AccessToken) -> bool {
-        self == Self::Users
-            && ![Permission::UserReadAll, Permission::DirectoryReadAll].iter().any(|permission| {
-                token.has_scope(permission.as_str()) || token.has_role(permission.as_str())
-            })
+    pub fn shows(self, name: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Basic => BASIC.contains(&name),
+            Self::IdOnly => name == "id",
+        }
     }
+}
+
+fn any_of(permissions: &[Permission], token: &AccessToken) -> bool {
+    permissions.iter().any(|permission| {
+        token.has_scope(permission.as_str()) || token.has_role(permission.as_str())
+    })
 }
 
 /// Why a query is refused.
@@ -160,11 +200,12 @@ fn parse_select(text: &str, kind: Kind) -> Result<Vec<&'static str>, InvalidQuer
     Ok(names)
 }
 
-/// The properties of an object, in order.
+/// The properties of an object that a view shows, in order.
 #[must_use]
 pub fn properties(
     object: &Object,
     select: Option<&[&'static str]>,
+    view: View,
 ) -> Vec<(&'static str, Property)> {
     let usual = || {
         let rows = ATTRIBUTES
@@ -173,7 +214,8 @@ pub fn properties(
         std::iter::once("id").chain(rows.map(|row| row.name)).collect::<Vec<_>>()
     };
     let names = select.map_or_else(usual, <[_]>::to_vec);
-    names.into_iter().map(|name| (name, property(object, name))).collect()
+    let shown = names.into_iter().filter(|name| view.shows(name));
+    shown.map(|name| (name, property(object, name))).collect()
 }
 
 fn property(object: &Object, name: &'static str) -> Property {
@@ -232,10 +274,26 @@ mod tests {
     #[test]
     fn an_object_shows_the_usual_properties_or_those_selected() {
         let alice = user("alice@corp.example");
-        let names: Vec<_> = properties(&alice, None).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> =
+            properties(&alice, None, View::Whole).into_iter().map(|(name, _)| name).collect();
         assert!(names.contains(&"userPrincipalName") && !names.contains(&"accountEnabled"));
-        let selected = properties(&alice, Some(&["id", "onPremisesSyncEnabled", "proxyAddresses"]));
+        let select = ["id", "onPremisesSyncEnabled", "proxyAddresses"];
+        let selected = properties(&alice, Some(&select), View::Whole);
         assert_eq!(selected[1].1, Property::Value(Some(Value::Flag(true))));
         assert_eq!(selected[2].1, Property::Value(Some(Value::Texts(vec![]))));
+    }
+    #[test]
+    fn a_view_shows_what_its_permission_is_for() {
+        let alice = user("alice@corp.example");
+        let names = |view, select: Option<&[&'static str]>| {
+            properties(&alice, select, view).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(View::Basic, None),
+            ["id", "displayName", "mail", "userPrincipalName", "givenName", "surname"]
+        );
+        assert_eq!(names(View::IdOnly, None), ["id"]);
+        let select: &[_] = &["id", "mobilePhone", "onPremisesExtensionAttributes"];
+        assert_eq!(names(View::Basic, Some(select)), ["id"]);
     }
 }

@@ -189,7 +189,9 @@ async fn check_upsert<T: Transaction>(
     let Some(name) = attributes.text("userPrincipalName") else {
         return Ok(Err(Fault::MissingAttribute("userPrincipalName")));
     };
-    let Ok(upn) = name.parse::<Upn>() else {
+    // With the root's dot behind it the name would be another one to look up by, and the same one to
+    // everybody who reads it.
+    let Some(upn) = name.parse::<Upn>().ok().filter(|_| !name.ends_with('.')) else {
         return Ok(Err(Fault::InvalidName));
     };
     if !tenant.owns(upn.domain()) {

@@ -38,8 +38,7 @@ pub struct Granted<'a> {
     pub nonce: Option<&'a str>,
 }
 
-/// What the token endpoint hands out.
-#[derive(Debug)]
+/// What the token endpoint hands out. It has no `Debug`: who holds an access token may use it.
 pub struct Tokens {
     /// For the resource.
     pub access_token: String,

@@ -1,6 +1,9 @@
 //! The parameters of a request, each at most once (RFC 6749 sections 3.1 and 3.2).
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use portolan_model::SecretString;
 
 use crate::Rule;
 
@@ -10,9 +13,10 @@ const PARAMETERS_MAX: usize = 64;
 /// Octets that a value may have.
 const VALUE_OCTETS_MAX: usize = 16 * 1024;
 
-/// The parameters of a query string or a form.
-#[derive(Debug, Clone, Default)]
-pub struct Parameters(BTreeMap<String, String>);
+/// The parameters of a query string or a form. Passwords, codes and tokens are among them: `Debug`
+/// shows the names only, and the values are wiped.
+#[derive(Clone, Default)]
+pub struct Parameters(BTreeMap<String, SecretString>);
 
 impl Parameters {
     /// From the decoded pairs.
@@ -23,7 +27,7 @@ impl Parameters {
         let mut map = BTreeMap::new();
         for (name, value) in pairs {
             let fits = map.len() < PARAMETERS_MAX && value.len() <= VALUE_OCTETS_MAX;
-            if !fits || map.insert(name, value).is_some() {
+            if !fits || map.insert(name, SecretString::new(value)).is_some() {
                 return Err(Rule::InvalidRequest);
             }
         }
@@ -33,7 +37,7 @@ impl Parameters {
     /// A value; an empty one counts as absent.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(SecretString::expose).filter(|value| !value.is_empty())
     }
 
     /// A value that has to be there.
@@ -50,6 +54,12 @@ impl Parameters {
     }
 }
 
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +72,13 @@ mod tests {
         };
         assert_eq!(pairs(&["a", "b"]), Ok(()));
         assert_eq!(pairs(&["a", "b", "a"]), Err(Rule::InvalidRequest));
+    }
+
+    #[test]
+    fn parameters_print_their_names_only() {
+        let pairs = [("passwd".to_owned(), "Al1ce-Pass!".to_owned())];
+        let parameters = Parameters::from_pairs(pairs).unwrap();
+        assert_eq!(format!("{parameters:?}"), r#"{"passwd"}"#);
+        assert_eq!(parameters.required("passwd"), Ok("Al1ce-Pass!"));
     }
 }

@@ -77,6 +77,9 @@ rules! {
     /// Nobody is signed in, and no page may be shown.
     LoginRequired, 50058, "login_required",
         "Nobody is signed in, and the application asked not to show a sign-in page.";
+    /// The application named somebody else by an ID token.
+    OtherPerson, 50058, "login_required",
+        "The application asked for another person than the one who signed in.";
     /// The application has not been given this permission.
     ConsentRequired, 65001, "consent_required",
         "The administrator has not given this application the permission that it asks for.";

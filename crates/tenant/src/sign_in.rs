@@ -37,6 +37,8 @@ pub struct Start {
     pub prompt: Prompt,
     /// How long ago the person may have proved who they are, in seconds.
     pub age_seconds_max: Option<u64>,
+    /// The one person who will do, if the application named one.
+    pub person: Option<Guid>,
     /// The session of the browser, if it has one.
     pub session: Option<Session>,
     /// What the person typed, if they did.
@@ -125,7 +127,7 @@ fn next_step(start: &Start, known: &Known, now: OffsetDateTime) -> Step {
             }
             (_, _, None) => Step::CheckPassword,
             (Some(user), _, Some(checked)) => {
-                Step::Finish(judge_password(user.as_ref(), checked, now))
+                Step::Finish(judge_password(user.as_ref(), checked, start.person, now))
             }
         };
     }
@@ -144,12 +146,20 @@ fn next_step(start: &Start, known: &Known, now: OffsetDateTime) -> Step {
 }
 
 /// The state of an account is told only to who has its password.
-fn judge_password(user: Option<&Object>, checked: Checked, now: OffsetDateTime) -> Verdict {
+fn judge_password(
+    user: Option<&Object>,
+    checked: Checked,
+    person: Option<Guid>,
+    now: OffsetDateTime,
+) -> Verdict {
     match user {
         None => Verdict::Refused(Rule::UnknownUser),
         Some(_) if !checked.exists => Verdict::Refused(Rule::NoCredential),
         Some(_) if !checked.right => Verdict::Refused(Rule::WrongPassword),
         Some(user) => match AccountState::of(user, true, now).refusal() {
+            None if person.is_some_and(|person| person != user.id) => {
+                Verdict::Refused(Rule::OtherPerson)
+            }
             None => Verdict::SignedIn(Method::Password),
             Some(rule) => Verdict::Refused(rule),
         },
@@ -161,7 +171,8 @@ fn session_suffices(start: &Start, session: &Session, now: OffsetDateTime) -> bo
     let young = start
         .age_seconds_max
         .is_none_or(|seconds| age <= Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
-    start.prompt != Prompt::Always && now < session.expires_at && young
+    let fits = start.person.is_none_or(|person| person == session.user);
+    start.prompt != Prompt::Always && now < session.expires_at && young && fits
 }
 
 /// Signs a person in, or says what is missing. The caller writes the log, keeps the session and
@@ -280,7 +291,13 @@ mod tests {
     use crate::directory::tests::{now, user};
 
     fn start() -> Start {
-        Start { prompt: Prompt::IfNeeded, age_seconds_max: None, session: None, submission: None }
+        Start {
+            prompt: Prompt::IfNeeded,
+            age_seconds_max: None,
+            person: None,
+            session: None,
+            submission: None,
+        }
     }
 
     fn session() -> Session {
@@ -342,6 +359,9 @@ mod tests {
         let signed_in = Step::Finish(Verdict::SignedIn(Method::Password));
         check(&submitted(), known(alice(), RIGHT), signed_in);
         check(&submitted(), known(alice(), WRONG), REFUSED(Rule::WrongPassword));
+        let other = Start { person: Some(Guid::NIL), ..submitted() };
+        check(&other, known(alice(), RIGHT), REFUSED(Rule::OtherPerson));
+        check(&other, known(alice(), WRONG), REFUSED(Rule::WrongPassword));
         check(&submitted(), known(disabled(), RIGHT), REFUSED(Rule::Disabled));
         check(&submitted(), known(disabled(), WRONG), REFUSED(Rule::WrongPassword));
         check(&submitted(), known(disabled(), NONE), REFUSED(Rule::NoCredential));
@@ -364,6 +384,7 @@ mod tests {
         check(&with(|_| ()), known(Some(None)), asked());
         check(&with(|start| start.prompt = Prompt::Always), known(None), asked());
         check(&with(|start| start.age_seconds_max = Some(60)), known(None), asked());
+        check(&with(|start| start.person = Some(Guid::NIL)), known(None), asked());
         let ended = |start: &mut Start| {
             start.session.iter_mut().for_each(|session| session.expires_at = now());
         };

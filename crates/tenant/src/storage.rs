@@ -107,7 +107,7 @@ pub struct RefreshToken {
 pub struct IngestedBatch {
     /// The sync server's name for it.
     pub id: Guid,
-    /// The digest of what was sent.
+    /// The digest of who sent it and what was sent.
     pub digest: Digest,
     /// What was answered.
     pub answer: String,
@@ -127,7 +127,8 @@ pub struct SignInRecord {
     pub user: Option<Guid>,
     /// The application.
     pub client_id: Option<Guid>,
-    /// How: `password`, `session`, `refresh`, `code`.
+    /// How: `password`, `session`, `code`, `refresh`, `assertion`, `password grant`; `unknown` for a
+    /// grant that is not offered.
     pub method: &'static str,
     /// Why it failed; `None` when it did not.
     pub rule: Option<Rule>,

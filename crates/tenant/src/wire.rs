@@ -14,8 +14,8 @@
 //!
 //! **Batches.** At most [`OPERATIONS_MAX`] operations and [`BODY_OCTETS_MAX`] octets. A batch is
 //! applied whole, in order; an operation that is refused changes nothing and the others hold. The
-//! same batch id with the same content gets the same answer again, and changes nothing again; with
-//! other content it is refused (409).
+//! same batch id with the same content from the same sender gets the same answer again, and changes
+//! nothing again; with other content, or from another sender, it is refused (409).
 //!
 //! **Upserts** carry the whole object: an attribute that is absent or null is unset. Names are
 //! those of Microsoft Graph; texts, booleans, lists of texts, and times as RFC 3339. A user needs

@@ -1,10 +1,13 @@
 //! The tenant's certificate authority: its root, the server's certificate, the revocation list.
 //!
-//! The root may sign for the tenant's domain only. The server's key lives in memory: each start, and
+//! The root may sign for names below the tenant's domain only, and for no address: a constraint on
+//! names alone would leave addresses free (RFC 5280 section 4.2.1.10). The server's key lives in memory: each start, and
 //! each renewal, makes a new one. The revocation list is signed anew every day, long before it ends
 //! ([RFC 5280] section 5).
 //!
 //! [RFC 5280]: https://www.rfc-editor.org/rfc/rfc5280#section-5
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_lc_rs::digest;
 use portolan_model::Entropy;
@@ -12,9 +15,9 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::Identity;
 use portolan_tenant::Tenant;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
+    CrlDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
@@ -57,7 +60,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName(tenant.domain.to_string())],
-            excluded_subtrees: Vec::new(),
+            excluded_subtrees: vec![
+                every_address(Ipv4Addr::UNSPECIFIED),
+                every_address(Ipv6Addr::UNSPECIFIED),
+            ],
         });
         params.serial_number = Some(serial());
         (params.not_before, params.not_after) = (now - BACKDATED, now + ROOT_LIFETIME);
@@ -101,8 +107,18 @@ impl Authority {
         tenant: &Tenant,
         now: OffsetDateTime,
     ) -> Result<Identity, Failure> {
+        let (chain, key) = self.issue(tenant, &tenant.hosts(), now)?;
+        Ok(Identity::from_der(chain, key)?)
+    }
+
+    fn issue(
+        &self,
+        tenant: &Tenant,
+        hosts: &[String],
+        now: OffsetDateTime,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
         let key = KeyPair::generate().map_err(refused)?;
-        let mut params = CertificateParams::new(tenant.hosts().to_vec()).map_err(refused)?;
+        let mut params = CertificateParams::new(hosts).map_err(refused)?;
         params.distinguished_name = name(&tenant.login_host());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -114,7 +130,7 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).map_err(refused)?;
         let chain = vec![certificate.der().clone(), self.certificate.clone()];
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Identity::from_der(chain, private)?)
+        Ok((chain, private))
     }
 
     /// A revocation list of now. Nothing has been revoked: a server certificate lives in one
@@ -131,6 +147,11 @@ impl Authority {
         };
         Ok(params.signed_by(&self.issuer).map_err(refused)?.der().to_vec())
     }
+}
+
+/// Every address of a family.
+fn every_address(any: impl Into<IpAddr>) -> GeneralSubtree {
+    GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(any.into(), 0))
 }
 
 /// Where the revocation list is.
@@ -159,6 +180,11 @@ fn refused(error: rcgen::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls_pki_types::{ServerName, UnixTime};
     use x509_parser::prelude::*;
 
     use super::*;
@@ -179,11 +205,42 @@ mod tests {
         assert_eq!(opened.fingerprint(), made.fingerprint());
         let (_, root) = X509Certificate::from_der(opened.certificate()).unwrap();
         assert!(root.is_ca() && root.verify_signature(None).is_ok());
+        let limits = root.name_constraints().unwrap().unwrap();
+        assert!(limits.critical);
+        let permitted: Vec<_> =
+            limits.value.permitted_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+        assert_eq!(permitted, [&GeneralName::DNSName("cloud.example")]);
+        let excluded: Vec<_> =
+            limits.value.excluded_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+        assert_eq!(excluded, [&GeneralName::IPAddress(&[0; 8]), &GeneralName::IPAddress(&[0; 32])]);
         let list = opened.revocation_list(now).unwrap();
         let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
         list.verify_signature(root.public_key()).unwrap();
         let ends = list.next_update().unwrap().timestamp();
         assert_eq!(ends, (now + CRL_LIFETIME).unix_timestamp());
         assert!(opened.server_identity(&tenant(), now).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_trusts_the_root_believes_it_below_the_domain_only() {
+        let now = portolan_net::clock::now();
+        let (authority, _) = Authority::create(&tenant(), now).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.certificate.clone()).unwrap();
+        let list = authority.revocation_list(now).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .with_crls([list.into()])
+            .build()
+            .unwrap();
+        let believes = |host: &str| {
+            let (chain, _) = authority.issue(&tenant(), &[host.to_owned()], now).unwrap();
+            let name = ServerName::try_from(host.to_owned()).unwrap();
+            verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::now()).is_ok()
+        };
+        assert!(believes("login.cloud.example"));
+        for host in ["login.corp.example", "evilcloud.example", "192.0.2.1", "2001:db8::1"] {
+            assert!(!believes(host), "{host}");
+        }
     }
 }

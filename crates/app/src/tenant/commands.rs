@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -17,6 +18,7 @@ use portolan_tenant::{Opaque, Tenant};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
 
 use super::authority::Authority;
 use super::{AppAdd, Enrol, Init, Listing, Place};
@@ -55,9 +57,7 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     let authority = match made {
         Ok(authority) => authority,
         Err(failure) => {
-            // What was made a moment ago and is incomplete is taken away again.
-            let _ = std::fs::remove_dir_all(&place.data);
-            let _ = std::fs::remove_file(place.master_key_file());
+            place.discard();
             return Err(failure);
         }
     };
@@ -83,15 +83,25 @@ async fn fill(store: &SqliteStore, place: &Place, tenant: &Tenant) -> Result<Aut
     tx.put_tenant(tenant, now).await.map_err(broken)?;
     tx.put_document(CA_CERTIFICATE, authority.certificate()).await.map_err(broken)?;
     tx.put_secret(CA_KEY, &ca_key, now).await.map_err(broken)?;
-    let salt = SystemEntropy.array::<32>();
-    tx.put_secret(PAIRWISE_SALT, &salt, now).await.map_err(broken)?;
+    let salt = Zeroizing::new(SystemEntropy.array::<32>());
+    tx.put_secret(PAIRWISE_SALT, salt.as_slice(), now).await.map_err(broken)?;
     put_signing_key(&mut tx, now).await?;
     audit(&mut tx, "tenant.init", tenant.id.to_string(), now).await?;
     tx.commit().await.map_err(broken)?;
-    std::fs::write(place.ca_file(), authority.certificate_pem()).map_err(|error| {
-        Failure::because(&format!("cannot write {}", place.ca_file().display()), &error)
-    })?;
+    // Everyone may read it, and whoever it is copied to trusts it: only its owner writes it.
+    write_new(&place.ca_file(), 0o644, authority.certificate_pem().as_bytes())?;
     Ok(authority)
+}
+
+/// Writes a file that must not exist, with these permissions.
+fn write_new(path: &Path, mode: u32, octets: &[u8]) -> Result<(), Failure> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut out| out.write_all(octets).and_then(|()| out.sync_all()))
+        .map_err(|error| Failure::because(&format!("cannot write {}", path.display()), &error))
 }
 
 /// Makes a key that signs tokens.
@@ -146,15 +156,9 @@ pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
             .map_err(|error| Failure::because("cannot write the time", &error))?,
     };
     let json = serde_json::to_vec_pretty(&file)
+        .map(Zeroizing::new)
         .map_err(|error| Failure::because("cannot write JSON", &error))?;
-    let doing = format!("cannot write {}", arguments.out.display());
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&arguments.out)
-        .and_then(|mut out| out.write_all(&json).and_then(|()| out.sync_all()))
-        .map_err(|error| Failure::because(&doing, &error))?;
+    write_new(&arguments.out, 0o600, &json)?;
     files::refuse_if_shared(&arguments.out).map_err(Failure::new)?;
     tx.put_enrolment(&secret.digest(), until).await.map_err(broken)?;
     audit(&mut tx, "enrolment.create", tenant.sync_host(), now).await?;
@@ -279,5 +283,34 @@ async fn all(tx: &mut SqliteTransaction, kind: Kind) -> Result<Vec<Object>, Fail
             return Ok(objects);
         }
         objects.extend(page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_tenants_files_are_its_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place { data: directory.path().join("tenant"), master_key: None };
+        let domain = "cloud.example".parse().unwrap();
+        init(Init { place: place.clone(), domain, verified_domain: vec![] }).await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&place.data), 0o700);
+        assert_eq!(mode(&place.master_key_file()), 0o600);
+        assert_eq!(mode(&place.data.join("tenant.sqlite")), 0o600);
+        assert_eq!(mode(&place.ca_file()) & 0o022, 0);
+        let out = directory.path().join("enrolment.json");
+        enrol(Enrol { place: place.clone(), out: out.clone() }).await.unwrap();
+        assert_eq!(mode(&out), 0o600);
+        let again = Enrol { place: place.clone(), out };
+        assert!(enrol(again).await.is_err(), "it is not written over");
+        let domain = "other.example".parse().unwrap();
+        let again = Init { place: place.clone(), domain, verified_domain: vec![] };
+        assert!(init(again).await.is_err(), "a tenant is made once");
+        assert!(place.open().await.is_ok(), "and what was there stays");
     }
 }

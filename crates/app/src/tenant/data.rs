@@ -67,12 +67,22 @@ impl Place {
         let digits = Zeroizing::new(hex::encode(key.expose()));
         let text = Zeroizing::new(format!("{KEY_FILE_HEAD}{name} {}\n", digits.as_str()));
         files::write_private(&key_file, text.as_bytes()).map_err(|error| {
-            // Made a moment ago and empty: without its key it is of no use.
-            let _ = std::fs::remove_dir(&self.data);
+            self.discard();
             Failure::because(&format!("cannot write {}", key_file.display()), &error)
         })?;
         let keys = MasterKeys::new([(name, key)])?;
-        Ok(SqliteStore::create(&self.data.join(STORE_FILE), keys).await?)
+        let made = SqliteStore::create(&self.data.join(STORE_FILE), keys).await;
+        if made.is_err() {
+            self.discard();
+        }
+        Ok(made?)
+    }
+
+    /// Takes away what [`Self::create`] made a moment ago: in part it is of no use, and it would be
+    /// in the way of the next attempt.
+    pub(super) fn discard(&self) {
+        let _ = std::fs::remove_dir_all(&self.data);
+        let _ = std::fs::remove_file(self.master_key_file());
     }
 }
 

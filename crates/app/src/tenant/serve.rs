@@ -11,7 +11,6 @@ use portolan_tenant::Tenant;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_token::{Jwks, SigningKey};
 use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -83,7 +82,7 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
         crl_since: now,
     };
     tasks.spawn(renew(renewal, stopped));
-    wait_for_the_end().await?;
+    crate::signal::stop().await?;
     println!("ending");
     // Nobody listening means that every task has ended.
     let _ = stop.send(true);
@@ -127,18 +126,6 @@ fn print_listener(listener: &Listener) {
 async fn told(mut stopped: watch::Receiver<bool>) {
     // The sender gone means the end as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-async fn wait_for_the_end() -> Result<(), Failure> {
-    let listen =
-        |kind| signal(kind).map_err(|error| Failure::because("cannot wait for signals", &error));
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// Renews the server's certificate and the revocation list, and forgets what is over.

@@ -1,7 +1,8 @@
 //! The accept loop: connections of one listener, with TLS or without, to one service.
 //!
-//! It limits what a peer can hold: the number of connections, the time for the TLS handshake and for
-//! a request's head. Limits on bodies are the service's. On shutdown it stops accepting, lets each
+//! It limits what a peer can hold: the number of connections, the time for the TLS handshake, for a
+//! request's head, and for the connection as a whole, which bounds slow bodies and slow readers as
+//! well. The size of a body is the service's to limit, as is a shorter time. On shutdown it stops accepting, lets each
 //! connection end its request, and closes what is left after a while.
 
 use std::convert::Infallible;
@@ -35,9 +36,11 @@ pub struct ServerLimits {
     pub handshake_time_max: Duration,
     /// For a request's head to arrive, and for an idle connection to send one.
     pub head_time_max: Duration,
+    /// For a connection, however busy: then it ends its request and is closed.
+    pub connection_time_max: Duration,
     /// Octets of a request's head.
     pub head_octets_max: usize,
-    /// For open requests to end after the shutdown began.
+    /// For open requests to end after the shutdown or the end of their connection's time.
     pub drain_time_max: Duration,
 }
 
@@ -47,6 +50,7 @@ impl Default for ServerLimits {
             connections_max: 1024,
             handshake_time_max: Duration::from_secs(10),
             head_time_max: Duration::from_secs(15),
+            connection_time_max: Duration::from_secs(300),
             head_octets_max: 64 * 1024,
             drain_time_max: Duration::from_secs(10),
         }
@@ -167,13 +171,15 @@ async fn serve_http<S, B>(
     tokio::pin!(connection);
     let stopping = async { drop(stopped.wait_for(|stopped| *stopped).await) };
     let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stopping => {
+        ended = &mut connection => Ok(ended),
+        () = async { drop(timeout(limits.connection_time_max, stopping).await) } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            timeout(limits.drain_time_max, connection).await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "Connection ended early");
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "Connection ended early"),
+        Err(_) => tracing::debug!(%peer, "Connection took too long"),
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use portolan_chart::{Role, flow};
 use portolan_net::http::{Client, ClientAddress, ClientLimits, HttpError, ServerLimits, serve};
@@ -39,6 +39,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         "/who" => address.to_string(),
         "/host" => request.headers()[header::HOST].to_str().unwrap().to_owned(),
         "/long" => "x".repeat(1000),
+        "/huge" => "x".repeat(64 << 20),
+        "/echo" => {
+            let octets = request.into_body().collect().await.map(|body| body.to_bytes());
+            return Ok(Response::new(Full::from(octets.unwrap_or_default())));
+        }
         _ => {
             let mut response = Response::new(Full::default());
             *response.status_mut() = StatusCode::FOUND;
@@ -94,6 +99,25 @@ async fn a_peer_that_sends_no_head_is_closed() {
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).await.unwrap();
     assert!(!heard.starts_with(b"HTTP/1.1 200"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_its_body_or_reads_its_answer_slowly_is_closed_in_time() {
+    let served = start(ServerLimits {
+        connections_max: 1,
+        connection_time_max: Duration::from_millis(100),
+        drain_time_max: Duration::from_millis(100),
+        ..Default::default()
+    });
+    let slow_body = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nx";
+    for head in [slow_body, "GET /huge HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut holder = TcpStream::connect((LOOPBACK, served.port)).await.unwrap();
+        holder.write_all(head.as_bytes()).await.unwrap();
+        // The one place is free again although the holder neither goes on nor goes away.
+        let answer = get(&client(served.port), "/who").await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{head}");
+        drop(holder);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
 use portolan_tenant::directory::{Attributes, Kind, Object, Value};
 use portolan_tenant::storage::{
-    Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, Store, Transaction,
+    Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, SignInRecord, Store,
+    Transaction,
 };
 use portolan_tenant::throttle::Throttle;
 use portolan_tenant::{Digest, Tenant};
@@ -249,4 +250,30 @@ async fn a_store_comes_back_after_closing_and_needs_its_master_key() {
     let store = SqliteStore::open(&path, keys(2)).await.unwrap();
     let mut tx = store.begin(Access::Read).await.unwrap();
     assert!(tx.secret("signing-key/a").await.is_err());
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_long_loses_its_oldest_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = MasterKeys::new([("k1".to_owned(), Secret::new([7; 32]))]).unwrap();
+    let store = SqliteStore::create(&directory.path().join("x.sqlite"), keys).await.unwrap();
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    for number in 1..=5 {
+        let record = SignInRecord {
+            at: now(),
+            correlation_id: guid(number),
+            user: None,
+            client_id: None,
+            method: "password",
+            rule: None,
+        };
+        tx.record_sign_in(&record).await.unwrap();
+    }
+    tx.cut_sign_in_log(2).await.unwrap();
+    let left: Vec<(String,)> =
+        sqlx::query_as("SELECT correlation_id FROM sign_in_log ORDER BY rid")
+            .fetch_all(&mut *tx.inner)
+            .await
+            .unwrap();
+    assert_eq!(left, [(guid(4).to_string(),), (guid(5).to_string(),)]);
 }

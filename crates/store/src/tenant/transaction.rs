@@ -24,6 +24,10 @@ const BATCH_KEPT: Duration = Duration::days(7);
 /// How long the logs are kept.
 const LOG_KEPT: Duration = Duration::days(90);
 
+/// Lines of the sign-in log that are kept, some 200 octets each: anyone who reaches the sign-in page
+/// can write them. The older ones go first.
+const SIGN_INS_MAX: i64 = 2_000_000;
+
 /// A transaction of [`super::SqliteStore`].
 #[derive(Debug)]
 pub struct SqliteTransaction {
@@ -366,7 +370,19 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         }
-        Ok(())
+        self.cut_sign_in_log(SIGN_INS_MAX).await
+    }
+}
+
+impl SqliteTransaction {
+    /// Forgets the lines of the sign-in log in front of the last `count`.
+    pub(super) async fn cut_sign_in_log(&mut self, count: i64) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM sign_in_log WHERE rid <= (SELECT max(rid) FROM sign_in_log) - ?")
+            .bind(count)
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
     }
 }
 

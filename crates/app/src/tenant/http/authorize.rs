@@ -1,10 +1,11 @@
 //! The authorization endpoint: it asks the person, or answers the application.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use portolan_model::Guid;
 use portolan_net::entropy::SystemEntropy;
 use portolan_tenant::application::Application;
 use portolan_tenant::authorize::{self, Prompt, Refused, Request, ResponseMode, ReturnAddress};
@@ -12,19 +13,23 @@ use portolan_tenant::sign_in::{self, End, Start};
 use portolan_tenant::storage::{Access, SignInRecord, StorageError, Store as _, Transaction as _};
 use portolan_tenant::{Opaque, Parameters, Rule, grant};
 
-use super::{Context, Service, answer, cookie, decode, login, pages};
+use super::bearer::person_of;
+use super::{Context, Service, answer, cookie, decode, form_text, login, pages};
 
 /// Characters of a name that the page begins with.
 const HINT_CHARS_MAX: usize = 128;
 
 pub(super) fn routes() -> Router<Service> {
-    Router::new().route("/{tenant}/oauth2/v2.0/authorize", get(get_authorize))
+    // Both ways are due (OpenID Connect Core section 3.1.2.1).
+    Router::new().route("/{tenant}/oauth2/v2.0/authorize", get(get_authorize).post(post_authorize))
 }
 
 /// A request of an application that is known, as text and checked.
 pub(super) struct Checked {
     pub(super) application: Application,
     pub(super) request: Request,
+    /// The one person who will do, if the request names one.
+    pub(super) person: Option<Guid>,
 }
 
 async fn get_authorize(
@@ -34,14 +39,37 @@ async fn get_authorize(
     RawQuery(text): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    respond(&service, &context, &tenant, &headers, Ok(text.unwrap_or_default())).await
+}
+
+async fn post_authorize(
+    State(service): State<Service>,
+    context: Context,
+    Path(tenant): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let headers = request.headers().clone();
+    let text = form_text(request).await;
+    respond(&service, &context, &tenant, &headers, text).await
+}
+
+async fn respond(
+    service: &Service,
+    context: &Context,
+    tenant: &str,
+    headers: &HeaderMap,
+    text: Result<String, Rule>,
+) -> Response {
     let organisation = service.tenant().domain.as_str();
-    if !service.tenant().answers_to(&tenant) {
-        return pages::error(&context, organisation, Rule::UnknownTenant);
+    if !service.tenant().answers_to(tenant) {
+        return pages::error(context, organisation, Rule::UnknownTenant);
     }
-    let text = text.unwrap_or_default();
-    let outcome = answer_request(&service, &context, &text, &headers).await;
-    outcome.unwrap_or_else(|error| {
-        pages::error(&context, organisation, answer::unavailable(&context, &error))
+    let text = match text {
+        Ok(text) => text,
+        Err(rule) => return pages::error(context, organisation, rule),
+    };
+    answer_request(service, context, &text, headers).await.unwrap_or_else(|error| {
+        pages::error(context, organisation, answer::unavailable(context, &error))
     })
 }
 
@@ -52,7 +80,7 @@ async fn answer_request(
     headers: &HeaderMap,
 ) -> Result<Response, StorageError> {
     let organisation = service.tenant().domain.as_str();
-    let Checked { application, request } = match check(service, text).await? {
+    let Checked { application, request, person } = match check(service, text).await? {
         Ok(checked) => checked,
         Err(Refused::OnPage(rule)) => return Ok(pages::error(context, organisation, rule)),
         Err(Refused::Back(back, rule)) => return Ok(send_error(service, context, &back, rule)),
@@ -68,6 +96,7 @@ async fn answer_request(
     let start = Start {
         prompt: request.prompt,
         age_seconds_max: request.age_seconds_max,
+        person,
         session: session.clone(),
         submission: None,
     };
@@ -91,7 +120,8 @@ async fn answer_request(
         }
         (End::Refuse(rule), _) => Ok(send_error(service, context, &request.back, rule)),
         (End::Ask(rule), _) => {
-            Ok(login::page(service, context, headers, Some((&application, &request)), text, rule))
+            let asked = Some((&application, &request));
+            Ok(login::page(service, context, headers, asked, text, rule, None))
         }
         (End::SignedIn { .. }, None) => {
             Ok(send_error(service, context, &request.back, Rule::LoginRequired))
@@ -116,8 +146,16 @@ pub(super) async fn check(
     let Some(application) = tx.application(client_id).await? else {
         return Ok(Err(Refused::OnPage(Rule::UnknownApplication)));
     };
-    Ok(authorize::check(&parameters, &application, service.tenant())
-        .map(|request| Checked { application, request }))
+    Ok(authorize::check(&parameters, &application, service.tenant()).and_then(|request| {
+        let person = match &request.id_token_hint {
+            None => None,
+            Some(hint) => match person_of(service, hint, application.client_id) {
+                None => return Err(Refused::Back(request.back, Rule::InvalidRequest)),
+                person => person,
+            },
+        };
+        Ok(Checked { application, request, person })
+    }))
 }
 
 /// The name that a page begins with.

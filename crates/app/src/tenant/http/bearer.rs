@@ -1,8 +1,10 @@
-//! Who presents an access token.
+//! Tokens of the tenant's own that come back: who presents an access token, whom an ID token names.
 
 use axum::http::{HeaderMap, header};
-use portolan_token::claims::AccessToken;
+use portolan_model::Guid;
+use portolan_token::claims::{AccessToken, IdToken};
 use portolan_token::key_id_of;
+use serde::de::DeserializeOwned;
 
 use super::{Context, Service};
 
@@ -18,13 +20,25 @@ pub(super) fn bearer(
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    let token = token.trim();
-    let kid = key_id_of(token)?;
-    let (_, key) = service.0.verifying.iter().find(|(name, _)| *name == kid)?;
-    let claims: AccessToken = key.verify(token).ok()?;
+    let claims: AccessToken = verified(service, token.trim())?;
     let tenant = service.tenant();
     claims
         .check(&tenant.issuer(), &format!("https://{host}"), &tenant.id.to_string(), context.now)
         .ok()?;
     Some(claims)
+}
+
+/// The person whom an ID token of this application names. It may have expired long ago: it says whom
+/// the application means, and lets nobody in.
+pub(super) fn person_of(service: &Service, id_token: &str, client_id: Guid) -> Option<Guid> {
+    let claims: IdToken = verified(service, id_token)?;
+    let ours = claims.iss == service.tenant().issuer() && claims.aud == client_id.to_string();
+    if ours { claims.oid.parse().ok() } else { None }
+}
+
+/// The claims of a token that one of the tenant's keys signed.
+fn verified<T: DeserializeOwned>(service: &Service, token: &str) -> Option<T> {
+    let kid = key_id_of(token)?;
+    let (_, key) = service.0.verifying.iter().find(|(name, _)| *name == kid)?;
+    key.verify(token).ok()
 }

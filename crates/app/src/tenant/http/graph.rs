@@ -7,8 +7,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use portolan_model::Guid;
 use portolan_tenant::account::AccountState;
-use portolan_tenant::directory::{Attribute, Kind, Object, Shown, Value};
-use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, properties};
+use portolan_tenant::directory::{Kind, Object, Value};
+use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, View, properties};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
@@ -56,6 +56,7 @@ struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
+    resource: Resource,
 }
 
 impl Call {
@@ -85,24 +86,32 @@ impl Call {
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
         let parameters = query(uri).map_err(unclear)?;
         let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
-        let beyond_basic = |name: &&'static str| {
-            *name != "id" && Attribute::named(name).is_none_or(|row| row.shown != Shown::ByDefault)
-        };
-        if resource.is_basic_only(&token) && query.select.iter().flatten().any(beyond_basic) {
+        let view = View::of(kind, &token);
+        let mut selected = query.select.iter().flatten();
+        if resource == Resource::Users && selected.any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        Ok(Self { service: service.clone(), token, query })
+        Ok(Self { service: service.clone(), token, query, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
         format!("https://{}/v1.0/$metadata#{what}", self.service.tenant().graph_host())
     }
 
+    /// An object as the token shows it.
+    fn entity(&self, object: &Object) -> Map<String, JsonValue> {
+        let view = match self.resource {
+            Resource::Me => View::Whole,
+            _ => View::of(object.kind, &self.token),
+        };
+        entity(object, self.query.select.as_deref(), view)
+    }
+
     fn one(&self, object: &Object, set: &str) -> JsonValue {
         let mut map = Map::new();
         let context = self.context_uri(&format!("{set}/$entity"));
         map.insert("@odata.context".to_owned(), json!(context));
-        map.extend(entity(object, self.query.select.as_deref()));
+        map.extend(self.entity(object));
         JsonValue::Object(map)
     }
 
@@ -110,10 +119,8 @@ impl Call {
     fn page(&self, objects: &[Object], set: &str, path: &str) -> JsonValue {
         let top = usize::try_from(self.query.top).unwrap_or(usize::MAX);
         let shown = objects.get(..top).unwrap_or(objects);
-        let value: Vec<_> = shown
-            .iter()
-            .map(|object| JsonValue::Object(entity(object, self.query.select.as_deref())))
-            .collect();
+        let value: Vec<_> =
+            shown.iter().map(|object| JsonValue::Object(self.entity(object))).collect();
         let mut body = json!({"@odata.context": self.context_uri(set)});
         if objects.len() > top
             && let Some(last) = shown.last()
@@ -139,7 +146,7 @@ impl Call {
 }
 
 /// An object as Graph shows it.
-fn entity(object: &Object, select: Option<&[&'static str]>) -> Map<String, JsonValue> {
+fn entity(object: &Object, select: Option<&[&'static str]>, view: View) -> Map<String, JsonValue> {
     let value = |value: Option<Value>| match value {
         None => JsonValue::Null,
         Some(Value::Text(text)) => json!(text),
@@ -147,7 +154,7 @@ fn entity(object: &Object, select: Option<&[&'static str]>) -> Map<String, JsonV
         Some(Value::Texts(texts)) => json!(texts),
         Some(Value::Time(at)) => json!(at.format(&Rfc3339).ok()),
     };
-    properties(object, select)
+    properties(object, select, view)
         .into_iter()
         .map(|(name, property)| match property {
             Property::Value(single) => (name.to_owned(), value(single)),

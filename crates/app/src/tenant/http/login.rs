@@ -42,7 +42,8 @@ async fn get_style() -> Response {
     (headers, pages::STYLE).into_response()
 }
 
-/// The sign-in page, for a request of an application or for the account page.
+/// The sign-in page, for a request of an application or for the account page, with the name that
+/// was typed before or that the application gave.
 pub(super) fn page(
     service: &Service,
     context: &Context,
@@ -50,20 +51,10 @@ pub(super) fn page(
     asked: Option<(&Application, &Request)>,
     text: &str,
     complaint: Option<Rule>,
+    typed: Option<&str>,
 ) -> Response {
-    let name = asked.map(|(_, request)| hint(request)).unwrap_or_default();
-    page_with_name(service, context, headers, asked, text, complaint, &name)
-}
-
-fn page_with_name(
-    service: &Service,
-    context: &Context,
-    headers: &HeaderMap,
-    asked: Option<(&Application, &Request)>,
-    text: &str,
-    complaint: Option<Rule>,
-    name: &str,
-) -> Response {
+    let hinted = || asked.map(|(_, request)| hint(request)).unwrap_or_default();
+    let name = typed.map_or_else(hinted, str::to_owned);
     let known = cookie(headers, FORM_COOKIE);
     let fresh = known.is_none();
     let canary = known.unwrap_or_else(|| Opaque::draw(&mut SystemEntropy));
@@ -73,7 +64,7 @@ fn page_with_name(
         action: &format!("/{}/login", service.tenant().id),
         canary: canary.expose(),
         request: text,
-        name,
+        name: &name,
         complaint,
         back: asked.map(|(_, request)| &request.back),
     };
@@ -158,6 +149,7 @@ async fn sign_in_with(
     let start = Start {
         prompt: Prompt::Always,
         age_seconds_max: None,
+        person: asked.as_ref().and_then(|checked| checked.person),
         session: None,
         submission: Some(submission),
     };
@@ -181,7 +173,7 @@ async fn sign_in_with(
         tx.commit().await?;
         let asked = asked.as_ref().map(|checked| (&checked.application, &checked.request));
         let rule = record.rule;
-        return Ok(page_with_name(service, context, headers, asked, text, rule, &name));
+        return Ok(page(service, context, headers, asked, text, rule, Some(&name)));
     };
     // A new session in any case: one that was planted before is worth nothing afterwards.
     if let Some(old) = cookie(headers, SESSION_COOKIE) {
@@ -225,7 +217,7 @@ async fn get_account(
             let sign_out = format!("/{}/oauth2/v2.0/logout", service.tenant().id);
             pages::account(organisation, &name, &upn, &sign_out)
         }
-        Ok(None) => page(&service, &context, &headers, None, "", None),
+        Ok(None) => page(&service, &context, &headers, None, "", None, None),
         Err(error) => pages::error(&context, organisation, answer::unavailable(&context, &error)),
     }
 }
@@ -239,8 +231,13 @@ async fn signed_in(
     let Some(presented) = cookie(headers, SESSION_COOKIE) else { return Ok(None) };
     let mut tx = service.store().begin(Access::Read).await?;
     let session = tx.session(&presented.digest()).await?;
-    let start =
-        Start { prompt: Prompt::IfNeeded, age_seconds_max: None, session, submission: None };
+    let start = Start {
+        prompt: Prompt::IfNeeded,
+        age_seconds_max: None,
+        person: None,
+        session,
+        submission: None,
+    };
     let (end, _) = sign_in::run(&mut tx, &start, context.now).await?;
     let End::SignedIn { user, .. } = end else { return Ok(None) };
     let upn = user.upn().unwrap_or_default().to_owned();

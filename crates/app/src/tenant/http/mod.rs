@@ -35,6 +35,7 @@ use portolan_tenant::{Opaque, Parameters, Rule, Tenant};
 use portolan_token::{Jwks, SigningKey, VerifyingKey};
 use time::OffsetDateTime;
 use tower::ServiceExt as _;
+use zeroize::Zeroizing;
 
 pub(super) use crl::crl_router;
 
@@ -228,13 +229,18 @@ fn decode(text: &str) -> Result<Parameters, Rule> {
 
 /// The parameters of a form that was posted.
 async fn form(request: Request) -> Result<Parameters, Rule> {
+    decode(&Zeroizing::new(form_text(request).await?))
+}
+
+/// A form that was posted, as it came.
+async fn form_text(request: Request) -> Result<String, Rule> {
     let sent = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = sent.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Rule::InvalidRequest);
     }
     let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Rule::InvalidRequest)?;
-    decode(std::str::from_utf8(&octets).map_err(|_| Rule::InvalidRequest)?)
+    String::from_utf8(octets.into()).map_err(|_| Rule::InvalidRequest)
 }
 
 /// A body of at most so many octets; `None` when it is longer or breaks off.

@@ -2,7 +2,7 @@
 //! `portolan_tenant::wire`.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -85,7 +85,13 @@ fn refuse(context: &Context, refused: Refused) -> Response {
     };
     let correlation_id = context.correlation_id.to_string();
     let error = ErrorBody { code: code.to_owned(), message, correlation_id };
-    (status, Json(ErrorResponse { error })).into_response()
+    let mut answer = (status, Json(ErrorResponse { error })).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 6750 section 3 wants it.
+        let challenge = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    answer
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -216,7 +222,8 @@ async fn ingest_batch(
         return Err(Refused::Malformed("The body is not application/json."));
     }
     let octets = body(request.into_body(), BODY_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
-    let digest = Digest::of(&octets);
+    // The sender is part of the content: nobody reads the answer to another's batch.
+    let digest = Digest::of(&[client_id.to_string().as_bytes(), &octets].concat());
     let sent: IngestRequest = serde_json::from_slice(&octets)
         .map_err(|_| Refused::Malformed("The body is no ingest request."))?;
     if sent.operations.len() > OPERATIONS_MAX {

@@ -1,6 +1,7 @@
 //! The token endpoint: grants in, tokens out.
 
 use axum::extract::{Path, Request, State};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -43,8 +44,8 @@ async fn post_token(
     }
 }
 
-/// Exchanges a grant in one transaction. It is committed also when a rule is broken: wrong
-/// passwords are counted, and a code that comes twice ends what came from it.
+/// Exchanges a grant in one transaction. It is committed also when an application breaks a rule:
+/// wrong passwords are counted, and a code that comes twice ends what came from it.
 async fn exchange(
     service: &Service,
     context: &Context,
@@ -73,6 +74,10 @@ async fn exchange(
         rule: outcome.as_ref().err().copied(),
     };
     login::log(&record);
+    // Requests of no application cost anybody nothing to send: the log on disk is not theirs to fill.
+    if client_id.is_none() {
+        return Ok(outcome);
+    }
     tx.record_sign_in(&record).await?;
     tx.commit().await?;
     Ok(outcome)
@@ -124,6 +129,7 @@ async fn password(
     let start = Start {
         prompt: Prompt::None,
         age_seconds_max: None,
+        person: None,
         session: None,
         submission: Some(Submission {
             name: parameters.required("username")?.trim().to_owned(),
@@ -158,5 +164,6 @@ fn show(parameters: &Parameters, tokens: &Tokens) -> Response {
     if let (Some("1"), Some(info)) = (parameters.optional("client_info"), &tokens.client_info) {
         body["client_info"] = json!(info);
     }
-    Json(body).into_response()
+    // Next to `no-store`, which every answer has (RFC 6749 section 5.1).
+    ([(header::PRAGMA, "no-cache")], Json(body)).into_response()
 }

@@ -75,6 +75,7 @@ async fn only_the_sync_servers_token_ingests() {
             (answer.status, answer.json()["error"]["code"].as_str()),
             (401, Some("invalidToken"))
         );
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
     let token = world.application_token("connect").await;
     world.pass(3600);
@@ -101,6 +102,37 @@ async fn the_same_batch_gets_the_same_answer_and_another_content_is_refused() {
     assert_eq!(results[2]["code"], "unknownAnchor");
     assert_eq!(world.ingest(&user("bob@corp.example")).await.text, first.text);
     assert_eq!(world.ingest(&user("bert@corp.example")).await.status, 409);
+    let batch = user("bob@corp.example");
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    let mut other = world.application("connect").await;
+    other.client_id = Guid::from_random([8; 16]);
+    "connect 2".clone_into(&mut other.name);
+    tx.put_application(&other).await.unwrap();
+    tx.commit().await.unwrap();
+    let token = world.application_token("connect 2").await;
+    let answer = world.post_json(&token, "/v1.0/ingest", batch.to_string()).await;
+    assert_eq!(answer.status, 409, "the answer is not another sender's to read");
+}
+
+#[tokio::test]
+async fn nobody_comes_in_under_a_name_that_is_anothers_or_of_another_domain() {
+    let mut world = World::new().await;
+    for (number, (upn, code)) in [
+        ("ALICE@Corp.Example", "userPrincipalNameTaken"),
+        ("alice@corp.example.", "invalidUserPrincipalName"),
+        (" alice@corp.example", "invalidUserPrincipalName"),
+        ("alice@evil.example", "unverifiedDomain"),
+        ("alice@corp.example@evil.example", "invalidUserPrincipalName"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let batch = json!({"batch": format!("00000000-0000-4000-8000-{:012}", number + 2),
+            "operations": [{"op": "upsert", "anchor": "mallory", "kind": "user", "attributes": {
+                "userPrincipalName": upn, "accountEnabled": true}}]});
+        let answer = world.ingest(&batch).await.json();
+        assert_eq!(answer["results"][0]["code"], code, "{upn}");
+    }
 }
 
 #[tokio::test]
@@ -190,6 +222,32 @@ async fn graph_shows_users_in_pages_and_members_that_came_later() {
     let mut tx = world.service.store().begin(Access::Read).await.unwrap();
     let members = tx.members(staff.parse().unwrap(), None, 10).await.unwrap();
     assert_eq!(members.len(), 3);
+}
+
+#[tokio::test]
+async fn who_may_list_members_or_basic_properties_reads_no_more_of_people() {
+    let mut world = World::new().await;
+    let group = json!({"op": "upsert", "anchor": "staff", "kind": "group",
+        "attributes": {"displayName": "Staff"}, "members": ["alice"]});
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000002", "operations": [group]});
+    let staff = world.ingest(&batch).await.json()["results"][0]["id"].as_str().unwrap().to_owned();
+    let lister = world.token_with_role("GroupMember.Read.All").await;
+    let basic = world.token_with_role("User.ReadBasic.All").await;
+    let path = format!("/v1.0/groups/{staff}/members");
+    for query in ["", "?$select=userPrincipalName,accountEnabled"] {
+        let page = world.get_as(&lister, &format!("{path}{query}")).await.json();
+        let member = page["value"][0].as_object().unwrap();
+        assert_eq!(member.keys().collect::<Vec<_>>(), ["@odata.type", "id"], "{query}");
+    }
+    let user = world.get_as(&basic, &format!("/v1.0/users/{ALICE}")).await.json();
+    assert_eq!(user["displayName"], "Alice Ng");
+    assert!(user.get("mobilePhone").is_none(), "{user}");
+    for select in ["mobilePhone", "accountEnabled", "onPremisesExtensionAttributes"] {
+        let path = format!("/v1.0/users?$select={select}");
+        assert_eq!(world.get_as(&basic, &path).await.status, 403, "{select}");
+    }
+    assert_eq!(world.get_as(&basic, &path).await.status, 403);
+    assert_eq!(world.get_as(&basic, "/v1.0/me").await.status, 403);
 }
 
 #[tokio::test]

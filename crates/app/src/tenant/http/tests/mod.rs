@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod directory;
+mod race;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -209,13 +210,26 @@ impl World {
 
     /// An application's own token for the sync host.
     pub(super) async fn application_token(&self, name: &str) -> String {
+        let application = self.application(name).await;
+        let roles: Vec<_> = application.roles.iter().map(String::as_str).collect();
+        self.own_token(&application, SYNC, &roles)
+    }
+
+    /// A token of the shop itself with a role at Graph.
+    pub(super) async fn token_with_role(&self, role: &str) -> String {
+        self.own_token(&self.application("Shop & <Co>").await, GRAPH, &[role])
+    }
+
+    pub(super) async fn application(&self, name: &str) -> Application {
         let mut tx = self.service.store().begin(Access::Read).await.unwrap();
         let applications = tx.applications().await.unwrap();
-        let application = applications.iter().find(|app| app.name == name).unwrap();
-        let (roles, now) = (application.roles.clone(), self.service.now());
-        let issuer = self.service.issuer();
-        let resource = format!("https://{SYNC}");
-        let rng = &mut SystemEntropy;
+        applications.into_iter().find(|app| app.name == name).unwrap()
+    }
+
+    fn own_token(&self, application: &Application, host: &str, roles: &[&str]) -> String {
+        let roles = roles.iter().map(|&role| role.to_owned()).collect();
+        let (now, rng) = (self.service.now(), &mut SystemEntropy);
+        let (issuer, resource) = (self.service.issuer(), format!("https://{host}"));
         issuer.for_application(application, &resource, roles, now, rng).unwrap().access_token
     }
 

@@ -9,7 +9,9 @@ async fn a_person_signs_in_with_code_and_proof_key() {
     assert_eq!(answer.status, 303);
     assert!(answer.header("location").starts_with("https://shop.example/cb?code="));
     assert_eq!(answer.sent("state").as_deref(), Some("st&te"));
-    let tokens = world.redeem(&answer.sent("code").unwrap()).await.json();
+    let tokens = world.redeem(&answer.sent("code").unwrap()).await;
+    assert_eq!((tokens.header("cache-control"), tokens.header("pragma")), ("no-store", "no-cache"));
+    let tokens = tokens.json();
     let id = claims(&tokens["id_token"]);
     assert_eq!(id["aud"], world.client_id);
     assert_eq!(id["iss"], format!("https://login.cloud.example/{}/v2.0", world.tenant_id));
@@ -147,6 +149,125 @@ async fn a_refresh_token_that_comes_twice_ends_its_family() {
     let fields = refresh(&second);
     let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
     assert_eq!(refusal(&world.token(&fields).await), (400, 70000));
+}
+
+#[tokio::test]
+async fn an_id_token_in_the_request_names_the_one_person_who_will_do() {
+    let mut world = World::new().await;
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000002", "operations": [
+        {"op": "upsert", "anchor": "bob", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@corp.example", "accountEnabled": true}},
+        {"op": "credential", "anchor": "bob", "credential": credential(PASSWORD),
+            "changed_at": "2026-11-01T00:00:00Z"}]});
+    world.ingest(&batch).await;
+    let tokens = world.signed_in().await;
+    let (id_token, access_token) = (
+        tokens["id_token"].as_str().unwrap().to_owned(),
+        tokens["access_token"].as_str().unwrap().to_owned(),
+    );
+    world.pass(7200);
+    let silent = world.authorize_path(&[("prompt", "none"), ("id_token_hint", &id_token)]);
+    assert!(world.get(LOGIN, &silent).await.sent("code").is_some(), "the token may have expired");
+    let wrong = world.authorize_path(&[("id_token_hint", &access_token)]);
+    let refused = world.get(LOGIN, &wrong).await;
+    assert_eq!(refused.sent("error").as_deref(), Some("invalid_request"));
+
+    let page = {
+        let path = world.authorize_path(&[("prompt", "login")]);
+        world.get(LOGIN, &path).await
+    };
+    assert!(world.submit(&page, "bob@corp.example", PASSWORD).await.sent("code").is_some());
+    let refused = world.get(LOGIN, &silent).await;
+    assert_eq!(refused.sent("error").as_deref(), Some("login_required"), "it is Bob's session");
+    let path = world.authorize_path(&[("id_token_hint", &id_token)]);
+    let page = world.get(LOGIN, &path).await;
+    let other = world.submit(&page, "bob@corp.example", PASSWORD).await;
+    assert!(other.text.contains("AADSTS50058") && other.sent("code").is_none(), "{}", other.text);
+    assert!(world.submit(&page, ALICE, PASSWORD).await.sent("code").is_some());
+}
+
+#[tokio::test]
+async fn a_request_may_be_posted() {
+    let mut world = World::new().await;
+    let path = world.authorize_path(&[]);
+    let (path, query) = path.split_once('?').unwrap();
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let page = world.send(Method::POST, LOGIN, path, &kind, query.to_owned()).await;
+    assert!(world.submit(&page, ALICE, PASSWORD).await.sent("code").is_some());
+    let plain = world.send(Method::POST, LOGIN, path, &[], query.to_owned()).await;
+    assert_eq!(plain.status, 400);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_lets_nobody_in() {
+    let mut world = World::new().await;
+    let tokens = world.signed_in().await;
+    let path = world.authorize_path(&[("prompt", "login")]);
+    let page = world.get(LOGIN, &path).await;
+    let sync = world.application_token("connect").await;
+    world.service.store().close().await;
+    let submitted = world.submit(&page, ALICE, PASSWORD).await;
+    assert_eq!((submitted.status, submitted.header("location")), (503, ""));
+    assert!(submitted.header("set-cookie").is_empty() && submitted.text.contains("AADSTS90033"));
+    let silent = world.authorize_path(&[("prompt", "none")]);
+    let silent = world.get(LOGIN, &silent).await;
+    assert_eq!((silent.status, silent.header("location")), (503, ""));
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    assert_eq!(refusal(&world.token(&fields).await), (503, 90033));
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(world.get_as(access, "/v1.0/me").await.status, 503);
+    assert_eq!(world.get_as(access, "/oidc/userinfo").await.status, 503);
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000009", "operations": []});
+    assert_eq!(world.post_json(&sync, "/v1.0/ingest", batch.to_string()).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_what_it_was_made_for_only() {
+    let mut world = World::new().await;
+    let tokens = world.signed_in().await;
+    let id_token = tokens["id_token"].as_str().unwrap().to_owned();
+    let sync = world.application_token("connect").await;
+    let graph = world.token_with_role("Sync.Ingest").await;
+    for token in [id_token.as_str(), sync.as_str(), tokens["refresh_token"].as_str().unwrap()] {
+        assert_eq!(world.get_as(token, "/v1.0/users").await.status, 401, "{token}");
+        assert_eq!(world.get_as(token, "/oidc/userinfo").await.status, 401, "{token}");
+    }
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000009", "operations": []});
+    for token in [id_token.as_str(), graph.as_str()] {
+        let answer = world.post_json(token, "/v1.0/ingest", batch.to_string()).await;
+        assert_eq!(answer.status, 401, "{token}");
+    }
+    // A key that an application enrolled signs nothing in the tenant's name, whatever it is called.
+    let (forger, ours) = (signing_key(), claims(&json!(sync)));
+    let forged = forger.sign(&ours).unwrap();
+    let answer = world.post_json(&forged, "/v1.0/ingest", batch.to_string()).await;
+    assert_eq!(answer.status, 401);
+    let (_, rest) = forged.split_once('.').unwrap();
+    let renamed = format!("{}.{rest}", sync.split('.').next().unwrap());
+    assert_eq!(world.post_json(&renamed, "/v1.0/ingest", batch.to_string()).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_sign_out_sends_on_to_registered_addresses_only() {
+    let mut world = World::new().await;
+    let path = format!("/{}/oauth2/v2.0/logout", world.tenant_id);
+    let check = async |world: &mut World, client: &str, uri: &str, expected: &str| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", client)
+            .append_pair("post_logout_redirect_uri", uri)
+            .append_pair("state", "a&b")
+            .finish();
+        let answer = world.get(LOGIN, &format!("{path}?{query}")).await;
+        assert_eq!(answer.header("location"), expected, "{uri}");
+    };
+    let client = world.client_id.clone();
+    check(&mut world, &client, REDIRECT, "https://shop.example/cb?state=a%26b").await;
+    for uri in ["https://evil.example/", "//evil.example", "https://shop.example/cb/../x"] {
+        check(&mut world, &client, uri, "").await;
+    }
+    check(&mut world, "00000000-0000-4000-8000-000000000000", REDIRECT, "").await;
+    check(&mut world, "", REDIRECT, "").await;
 }
 
 #[tokio::test]

@@ -26,7 +26,10 @@ pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
         std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&beside)?;
     file.write_all(octets)?;
     file.sync_all()?;
-    std::fs::rename(&beside, path)
+    std::fs::rename(&beside, path)?;
+    // The new name is on disk only when its directory is.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Nothing, if only its owner may touch the file.

@@ -74,7 +74,7 @@ pub(super) async fn full(
                 None => take(&object, &mut import, &mut imported).await?,
             }
         }
-        page = next_page(&wanted, stream.end().map(|end| end.controls.as_slice()))?;
+        page = next_page(&wanted, entries, stream.end().map(|end| end.controls.as_slice()))?;
         for (mut object, range) in unfinished {
             remaining_members(connection, &mut object, range).await?;
             take(&object, &mut import, &mut imported).await?;
@@ -194,9 +194,11 @@ fn range_of(
     Ok(Some((guids(attribute)?, range.next())))
 }
 
-/// The page after one that was asked for and ended with these controls.
+/// The page after one that was asked for, had so many entries, and ended with these controls. A
+/// cookie may come again (Samba's names the search, not the page), but not without an entry.
 fn next_page(
     asked: &PagedResults,
+    entries: u32,
     controls: Option<&[portolan_ldap::Control]>,
 ) -> Result<Option<PagedResults>, Failure> {
     let reply: Option<PagedResults> = control::find(controls.unwrap_or_default())
@@ -204,8 +206,8 @@ fn next_page(
     let cookie = reply
         .ok_or_else(|| Failure::new("the directory does not say whether a page is the last"))?
         .cookie;
-    if !cookie.is_empty() && cookie == asked.cookie {
-        return Err(Failure::new("the directory names the same page again and again"));
+    if entries == 0 && !cookie.is_empty() && cookie == asked.cookie {
+        return Err(Failure::new("the directory names the same empty page again and again"));
     }
     Ok((!cookie.is_empty()).then_some(PagedResults { size: PAGE_ENTRIES, cookie }))
 }
@@ -227,23 +229,25 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_has_an_empty_cookie_and_no_page_comes_twice() {
+    fn the_last_page_has_an_empty_cookie_and_no_empty_one_comes_twice() {
         let asked = |cookie: &[u8]| PagedResults { size: 0, cookie: cookie.to_vec() };
-        let check = |asked_for: &[u8], replied: &[u8]| {
+        let check = |asked_for: &[u8], entries, replied: &[u8]| {
             let controls = [asked(replied).control()];
-            next_page(&asked(asked_for), Some(&controls)).map(|page| page.map(|page| page.cookie))
+            let page = next_page(&asked(asked_for), entries, Some(&controls));
+            page.map(|page| page.map(|page| page.cookie))
         };
-        assert_eq!(check(b"", b"more").unwrap().as_deref(), Some(&b"more"[..]));
-        assert_eq!(check(b"more", b"").unwrap(), None);
-        assert_eq!(check(b"", b"").unwrap(), None);
-        assert!(check(b"more", b"more").is_err());
+        assert_eq!(check(b"", 0, b"more").unwrap().as_deref(), Some(&b"more"[..]));
+        assert_eq!(check(b"more", 1, b"").unwrap(), None);
+        assert_eq!(check(b"", 1, b"").unwrap(), None);
+        assert_eq!(check(b"more", 1, b"more").unwrap().as_deref(), Some(&b"more"[..]));
+        assert!(check(b"more", 0, b"more").is_err());
     }
 
     #[test]
     fn a_page_that_does_not_say_whether_it_is_the_last_is_not_taken_for_it() {
         let first = PagedResults::first(1);
-        assert!(next_page(&first, None).is_err());
-        assert!(next_page(&first, Some(&[])).is_err());
+        assert!(next_page(&first, 1, None).is_err());
+        assert!(next_page(&first, 1, Some(&[])).is_err());
     }
 
     fn group(members: &[&[u8]]) -> SearchResultEntry {

@@ -1,11 +1,9 @@
-//! The SASL security layer over a context ([RFC 4752]): its negotiation, and the frames after it.
+//! The negotiation of the SASL security layer over a context ([RFC 4752]).
 //!
-//! Only confidentiality is ever chosen; a server that does not offer it is refused. No sockets here:
-//! octets go in and out.
+//! Only confidentiality is ever chosen; a server that does not offer it is refused. The frames of
+//! the layer are the protocol's that uses it.
 //!
 //! [RFC 4752]: https://www.rfc-editor.org/rfc/rfc4752
-
-use std::fmt;
 
 use portolan_model::{Entropy, Hint};
 
@@ -35,17 +33,6 @@ pub enum SaslError {
         /// The server's limit.
         usize,
     ),
-    /// A frame is longer than what this side offered to receive.
-    #[error("a frame of {found} octets is above the negotiated limit of {limit}")]
-    FrameAboveLimit {
-        /// The length that the frame declares.
-        found: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A frame is signed only.
-    #[error("a frame is not sealed")]
-    FrameNotSealed,
     /// The peer's token was refused.
     #[error("the peer's token was refused: {0}")]
     Refused(
@@ -70,6 +57,15 @@ impl Hint for SaslError {
     }
 }
 
+/// The layer that was agreed on, in octets of a token; it is in force once the server has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// The longest token that the peer takes. It has room for at least one octet of a message.
+    pub send_octets_max: usize,
+    /// The longest token that was said to be taken here.
+    pub receive_octets_max: usize,
+}
+
 /// Answers the server's offer of security layers, the last step of the mechanism
 /// ([RFC 4752 section 3.1]): chooses confidentiality and tokens of at most `receive_max` octets.
 /// Gives the token to send and the layer that is in force after the server accepted it.
@@ -92,107 +88,18 @@ pub fn negotiate(
         return Err(SaslError::ConfidentialityNotOffered(layers));
     }
     let send_max = u32::from_be_bytes([0, s0, s1, s2]);
-    let send_max = usize::try_from(send_max).unwrap_or(RECEIVE_OCTETS_MAX);
-    let message_max = send_max
-        .checked_sub(context.overhead(Protection::Confidentiality))
-        .filter(|octets| *octets > 0)
-        .ok_or(SaslError::SendMaximum(send_max))?;
-    let receive_max = receive_max.min(RECEIVE_OCTETS_MAX);
-    let [.., r0, r1, r2] = receive_max.to_be_bytes();
+    let send_octets_max = usize::try_from(send_max).unwrap_or(RECEIVE_OCTETS_MAX);
+    if send_octets_max <= context.overhead(Protection::Confidentiality) {
+        return Err(SaslError::SendMaximum(send_octets_max));
+    }
+    let receive_octets_max = receive_max.min(RECEIVE_OCTETS_MAX);
+    let [.., r0, r1, r2] = receive_octets_max.to_be_bytes();
     let mut token = Vec::new();
     // The choice itself is only signed, as the section demands.
     context.wrap(Protection::Integrity, &[CONFIDENTIALITY, r0, r1, r2], rng, &mut token)?;
-    Ok((token, Layer { message_max, receive_max, received: Vec::new(), consumed: 0 }))
+    Ok((token, Layer { send_octets_max, receive_octets_max }))
 }
 
-/// The layer in force: puts messages into frames and takes them out ([RFC 4752 section 3.3]; a frame
-/// is a length of four octets and a token). Frames and messages of the protocol above do not
-/// coincide.
-///
-/// [RFC 4752 section 3.3]: https://www.rfc-editor.org/rfc/rfc4752#section-3.3
-pub struct Layer {
-    message_max: usize,
-    receive_max: usize,
-    received: Vec<u8>,
-    consumed: usize,
-}
-
-impl fmt::Debug for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Layer({} octets received and not used)", self.received.len() - self.consumed)
-    }
-}
-
-impl Layer {
-    /// The longest token that the peer takes, in octets.
-    #[must_use]
-    pub fn send_octets_max(&self, context: &dyn SecurityContext) -> usize {
-        self.message_max.saturating_add(context.overhead(Protection::Confidentiality))
-    }
-
-    /// The longest token that was said to be taken here, in octets.
-    #[must_use]
-    pub const fn receive_octets_max(&self) -> usize {
-        self.receive_max
-    }
-
-    /// Seals `octets` into as many frames as they need, appended to `output`.
-    ///
-    /// # Errors
-    /// [`SaslError::NotWrapped`].
-    pub fn seal(
-        &self,
-        context: &mut dyn SecurityContext,
-        octets: &[u8],
-        rng: &mut dyn Entropy,
-        output: &mut Vec<u8>,
-    ) -> Result<(), SaslError> {
-        for message in octets.chunks(self.message_max) {
-            let start = output.len();
-            output.extend([0; LENGTH_LENGTH]);
-            context.wrap(Protection::Confidentiality, message, rng, output)?;
-            // INVARIANT: message_max keeps a token below the 2^24 octets that the peer can name.
-            let length = u32::try_from(output.len() - start - LENGTH_LENGTH).unwrap_or(u32::MAX);
-            output[start..start + LENGTH_LENGTH].copy_from_slice(&length.to_be_bytes());
-        }
-        Ok(())
-    }
-
-    /// Takes octets in as they came from the peer.
-    pub fn receive(&mut self, octets: &[u8]) {
-        self.received.drain(..self.consumed);
-        self.consumed = 0;
-        self.received.extend_from_slice(octets);
-    }
-
-    /// Opens the next frame that is there in full; `None` when more octets are needed.
-    ///
-    /// # Errors
-    /// [`SaslError`] when the frame is too long, not sealed or not authentic; the connection is then
-    /// to be closed.
-    pub fn open(&mut self, context: &mut dyn SecurityContext) -> Result<Option<&[u8]>, SaslError> {
-        let waiting = &mut self.received[self.consumed..];
-        let Some((length, rest)) = waiting.split_first_chunk_mut::<LENGTH_LENGTH>() else {
-            return Ok(None);
-        };
-        let limit = self.receive_max;
-        let found = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        if found > limit {
-            return Err(SaslError::FrameAboveLimit { found, limit });
-        }
-        let Some(token) = rest.get_mut(..found) else {
-            return Ok(None);
-        };
-        self.consumed += LENGTH_LENGTH + found;
-        let opened = context.unwrap(token)?;
-        if opened.protection != Protection::Confidentiality {
-            return Err(SaslError::FrameNotSealed);
-        }
-        Ok(Some(opened.message))
-    }
-}
-
-const LENGTH_LENGTH: usize = 4;
 /// The bit of the layer ([RFC 4752 section 3.3]).
 ///
 /// [RFC 4752 section 3.3]: https://www.rfc-editor.org/rfc/rfc4752#section-3.3

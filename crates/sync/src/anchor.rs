@@ -4,6 +4,30 @@ use portolan_model::{Guid, SourceAnchor};
 
 use crate::forest::ForestObject;
 
+/// An object without an anchor of its own. It is left as it is in the tenant, or out of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorError {
+    /// It was synchronised under another one.
+    #[error(transparent)]
+    Changed(#[from] AnchorChanged),
+    /// It would have the anchor of another object.
+    #[error(transparent)]
+    Shared(#[from] AnchorShared),
+}
+
+/// An object has the anchor of another one. An anchor that was set belongs to its object, also after
+/// that is gone; of objects that are new, nobody knows whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{dn} has the anchor {anchor} of another object; clear or correct its mS-DS-ConsistencyGuid"
+)]
+pub struct AnchorShared {
+    /// The object's name.
+    pub dn: String,
+    /// The anchor that its attributes give.
+    pub anchor: SourceAnchor,
+}
+
 /// The directory's value of `mS-DS-ConsistencyGuid` no longer agrees with the anchor that was set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

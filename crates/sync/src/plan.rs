@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{DnsName, Guid, SourceAnchor};
 
-use crate::anchor::{self, AnchorChanged};
+use crate::anchor::{self, AnchorError, AnchorShared};
 use crate::flow::{self, Surroundings, TenantKind, TenantObject, Warning};
 use crate::forest::{ForestObject, ObjectKind};
 use crate::guard::{self, TooManyDeletions};
@@ -56,8 +56,9 @@ pub struct Plan {
     pub left_out: BTreeMap<OutOfScope, usize>,
     /// Warnings by the object's name.
     pub warnings: Vec<(String, Warning)>,
-    /// Objects that keep their last exported state because their anchor was tampered with.
-    pub errors: Vec<AnchorChanged>,
+    /// Objects whose anchor was tampered with: they keep their last exported state, or, when they
+    /// have none, are left out.
+    pub errors: Vec<AnchorError>,
 }
 
 impl Plan {
@@ -93,28 +94,35 @@ impl Plan {
 
     /// Fills in the anchors and the counts, and returns the objects that are synchronised.
     fn select<'a>(&mut self, input: &Input<'a>) -> Vec<(&'a ForestObject, SourceAnchor)> {
-        let mut in_scope = Vec::new();
+        let mut candidates = Vec::new();
         for object in input.objects {
             if let Err(rule) = scope::check(object) {
                 *self.left_out.entry(rule).or_default() += 1;
                 continue;
             }
-            let fixed = input.fixed_anchors.get(&object.guid);
-            match anchor::of(object, fixed) {
-                Ok(anchor) => {
-                    self.anchors.insert(object.guid, anchor.clone());
-                    if object.kind == ObjectKind::User {
-                        self.with_password_hash.insert(object.guid);
-                    }
-                    in_scope.push((object, anchor));
-                }
+            match anchor::of(object, input.fixed_anchors.get(&object.guid)) {
+                Ok(anchor) => candidates.push((object, anchor)),
                 Err(error) => {
                     self.anchors.insert(object.guid, error.fixed.clone());
-                    self.errors.push(error);
+                    self.errors.push(error.into());
                 }
             }
         }
-        in_scope
+        let shared = shared_anchors(input, &candidates);
+        candidates.retain(|(object, anchor)| {
+            let owned = input.fixed_anchors.contains_key(&object.guid);
+            if !owned && shared.contains(anchor) {
+                let (dn, anchor) = (object.dn.to_string(), anchor.clone());
+                self.errors.push(AnchorShared { dn, anchor }.into());
+                return false;
+            }
+            self.anchors.insert(object.guid, anchor.clone());
+            if object.kind == ObjectKind::User {
+                self.with_password_hash.insert(object.guid);
+            }
+            true
+        });
+        candidates
     }
 
     fn deletions(&self, input: &Input<'_>) -> Vec<Change> {
@@ -162,6 +170,18 @@ impl Plan {
     }
 }
 
+/// Anchors that an object which has none yet cannot have: those set for others, and those that
+/// several new ones would have.
+fn shared_anchors(
+    input: &Input<'_>,
+    candidates: &[(&ForestObject, SourceAnchor)],
+) -> BTreeSet<SourceAnchor> {
+    let mut seen: BTreeSet<_> = input.fixed_anchors.values().collect();
+    let new =
+        candidates.iter().filter(|(object, _)| !input.fixed_anchors.contains_key(&object.guid));
+    new.filter(|(_, anchor)| !seen.insert(anchor)).map(|(_, anchor)| anchor.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,11 +193,19 @@ mod tests {
     }
 
     fn compute(objects: &[ForestObject], exported: &BTreeMap<SourceAnchor, TenantObject>) -> Plan {
+        compute_with(objects, &BTreeMap::new(), exported)
+    }
+
+    fn compute_with(
+        objects: &[ForestObject],
+        fixed_anchors: &BTreeMap<Guid, SourceAnchor>,
+        exported: &BTreeMap<SourceAnchor, TenantObject>,
+    ) -> Plan {
         let [corp, cloud]: [DnsName; 2] =
             ["corp.example", "cloud.example"].map(|n| n.parse().unwrap());
         Plan::compute(&Input {
             objects,
-            fixed_anchors: &BTreeMap::new(),
+            fixed_anchors,
             exported,
             forest_domain: &corp,
             initial_domain: &cloud,
@@ -238,5 +266,66 @@ mod tests {
         let error = plan.check_deletions(&exported, 0).unwrap_err();
         assert_eq!((error.deletions, error.limit), (40, 10));
         assert!(plan.check_deletions(&exported, 40).is_ok());
+    }
+
+    fn marked(name: &str, guid: &str) -> ForestObject {
+        let dn = format!("CN={name},DC=corp,DC=example");
+        let kind = ("sAMAccountType", "805306368");
+        object("user", &dn, &[("sAMAccountName", name), kind, ("mS-DS-ConsistencyGuid", guid)])
+    }
+
+    #[test]
+    fn new_objects_with_the_same_anchor_are_left_out_and_named_and_stop_nobody_else() {
+        let objects = [marked("a", "0123456789abcdef"), user("b"), marked("c", "0123456789abcdef")];
+        let plan = compute(&objects, &BTreeMap::new());
+        assert_eq!(plan.counts(), (1, 0, 0));
+        assert_eq!(plan.anchors.keys().collect::<Vec<_>>(), [&objects[1].guid]);
+        assert_eq!(plan.with_password_hash, [objects[1].guid].into());
+        let errors: Vec<_> = plan.errors.iter().map(ToString::to_string).collect();
+        let error = |name| {
+            format!(
+                "CN={name},DC=corp,DC=example has the anchor MDEyMzQ1Njc4OWFiY2RlZg== of another object; clear or correct its mS-DS-ConsistencyGuid"
+            )
+        };
+        assert_eq!(errors, [error("a"), error("c")]);
+    }
+
+    #[test]
+    fn an_anchor_that_was_set_is_its_objects_also_when_that_is_gone() {
+        let (owner, thief) = (marked("a", "0123456789abcdef"), marked("b", "0123456789abcdef"));
+        let anchor: SourceAnchor = "MDEyMzQ1Njc4OWFiY2RlZg==".parse().unwrap();
+        let fixed = [(owner.guid, anchor.clone())].into();
+        let mut exported = BTreeMap::new();
+        apply(&compute_with(std::slice::from_ref(&owner), &fixed, &exported), &mut exported);
+        let plan = compute_with(&[thief.clone(), owner.clone()], &fixed, &exported);
+        assert_eq!((plan.counts(), plan.errors.len()), ((0, 0, 0), 1));
+        assert_eq!(plan.anchors, [(owner.guid, anchor)].into());
+        let plan = compute_with(&[thief], &fixed, &exported);
+        assert_eq!((plan.counts(), plan.errors.len()), ((0, 0, 1), 1));
+    }
+
+    #[test]
+    fn an_object_whose_anchor_was_changed_keeps_its_state_and_sends_no_password() {
+        let before = user("a");
+        let fixed = [(before.guid, SourceAnchor::from(before.guid))].into();
+        let mut exported = BTreeMap::new();
+        apply(&compute_with(&[before], &fixed, &exported), &mut exported);
+        let plan = compute_with(&[marked("a", "0123456789abcdef")], &fixed, &exported);
+        assert_eq!((plan.counts(), plan.errors.len()), ((0, 0, 0), 1));
+        assert!(plan.with_password_hash.is_empty());
+    }
+
+    #[test]
+    fn krbtgt_is_neither_exported_nor_its_password_read() {
+        // Its sAMAccountType is that of a normal user.
+        let kind = ("sAMAccountType", "805306368");
+        let name = ("sAMAccountName", "krbtgt");
+        let critical = ("isCriticalSystemObject", "TRUE");
+        for attributes in [&[name, kind, critical][..], &[name, kind]] {
+            let krbtgt = object("user", "CN=krbtgt,CN=Users,DC=corp,DC=example", attributes);
+            let plan = compute(&[krbtgt], &BTreeMap::new());
+            assert!(plan.changes.is_empty() && plan.anchors.is_empty());
+            assert!(plan.with_password_hash.is_empty());
+        }
     }
 }

@@ -18,6 +18,14 @@ const EXCHANGE_SYSTEM_MAILBOXES: i64 = 0x21C0_7000;
 /// Account names that mark the service accounts of synchronisation itself.
 const SERVICE_ACCOUNT_PREFIXES: [&str; 2] = ["AAD_", "MSOL_"];
 
+/// The relative identifier of the account whose keys are the domain's ([MS-DTYP] 2.4.2.4, KRBTGT).
+///
+/// [MS-DTYP]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dtyp
+const KRBTGT_RID: u32 = 502;
+/// Its name, and what the names of those of read-only controllers begin with.
+const KRBTGT: &str = "krbtgt";
+const KRBTGT_READ_ONLY_PREFIX: &str = "krbtgt_";
+
 /// Why an object is not synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OutOfScope {
@@ -25,6 +33,9 @@ pub enum OutOfScope {
     OrganizationalUnit,
     /// `isCriticalSystemObject` is TRUE: the directory's own.
     CriticalSystemObject,
+    /// `krbtgt`, or that of a read-only controller: their keys are the domain's. They are critical
+    /// system objects as well, but an account that may not read that attribute does not see it.
+    KeyDistributionCentre,
     /// A user or group without `sAMAccountName`.
     NoAccountName,
     /// An account of a synchronisation service (`AAD_`, `MSOL_`).
@@ -46,6 +57,7 @@ impl fmt::Display for OutOfScope {
         f.write_str(match self {
             Self::OrganizationalUnit => "organizational units are places, not exported",
             Self::CriticalSystemObject => "isCriticalSystemObject is TRUE",
+            Self::KeyDistributionCentre => "krbtgt, whose keys are the domain's",
             Self::NoAccountName => "no sAMAccountName",
             Self::SynchronisationAccount => "an account of a synchronisation service",
             Self::ExchangeSystemMailbox => "a mailbox of Exchange itself",
@@ -84,6 +96,9 @@ pub fn check(object: &ForestObject) -> Result<(), OutOfScope> {
 }
 
 fn check_person(object: &ForestObject, account: &str) -> Result<(), OutOfScope> {
+    if is_krbtgt(object, account) {
+        return Err(OutOfScope::KeyDistributionCentre);
+    }
     if SERVICE_ACCOUNT_PREFIXES.iter().any(|prefix| account.starts_with(prefix)) {
         return Err(OutOfScope::SynchronisationAccount);
     }
@@ -98,6 +113,13 @@ fn check_person(object: &ForestObject, account: &str) -> Result<(), OutOfScope> 
         return Err(OutOfScope::NoNormalUser);
     }
     Ok(())
+}
+
+fn is_krbtgt(object: &ForestObject, account: &str) -> bool {
+    let account = account.to_ascii_lowercase();
+    account == KRBTGT
+        || account.starts_with(KRBTGT_READ_ONLY_PREFIX)
+        || object.sid().is_some_and(|sid| sid.rid() == KRBTGT_RID)
 }
 
 #[cfg(test)]
@@ -124,7 +146,7 @@ pub(crate) mod tests {
     #[test]
     fn each_rule_leaves_its_object_out() {
         let user = ("sAMAccountType", "805306368");
-        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 9] = [
+        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 11] = [
             ("user", "CN=a,DC=x", &[("sAMAccountName", "a"), user], Ok(())),
             ("group", "CN=g,DC=x", &[("sAMAccountName", "g")], Ok(())),
             ("organizationalUnit", "OU=o,DC=x", &[], Err(OutOfScope::OrganizationalUnit)),
@@ -133,6 +155,18 @@ pub(crate) mod tests {
                 "CN=k,DC=x",
                 &[("sAMAccountName", "krbtgt"), user, ("isCriticalSystemObject", "TRUE")],
                 Err(OutOfScope::CriticalSystemObject),
+            ),
+            (
+                "user",
+                "CN=hidden,DC=x",
+                &[("sAMAccountName", "KRBTGT"), user],
+                Err(OutOfScope::KeyDistributionCentre),
+            ),
+            (
+                "user",
+                "CN=read-only,DC=x",
+                &[("sAMAccountName", "krbtgt_4711"), user],
+                Err(OutOfScope::KeyDistributionCentre),
             ),
             ("user", "CN=n,DC=x", &[user], Err(OutOfScope::NoAccountName)),
             (
@@ -163,5 +197,24 @@ pub(crate) mod tests {
         for (kind, dn, attributes, expected) in cases {
             assert_eq!(check(&object(kind, dn, attributes)), expected, "{dn}");
         }
+    }
+
+    #[test]
+    fn krbtgt_is_told_by_its_identifier_whatever_it_is_called() {
+        let sid = [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+        let verdict = |rid: u32, expected| {
+            let text = |name: &str, value: &str| (name.to_owned(), vec![value.as_bytes().to_vec()]);
+            let attributes = [
+                text("objectClass", "user"),
+                text("sAMAccountName", "renamed"),
+                text("sAMAccountType", "805306368"),
+                ("objectGUID".to_owned(), vec![vec![7; 16]]),
+                ("objectSid".to_owned(), vec![[&sid[..], &rid.to_le_bytes()].concat()]),
+            ];
+            let object = ForestObject::from_entry("CN=r,DC=x", Vec::new(), attributes);
+            assert_eq!(check(&object.unwrap().unwrap()), expected, "{rid}");
+        };
+        verdict(KRBTGT_RID, Err(OutOfScope::KeyDistributionCentre));
+        verdict(1_103, Ok(()));
     }
 }

@@ -35,6 +35,8 @@ const DESTINATION: Guid =
 const PAGE_OBJECTS: u32 = 1_000;
 /// Octets that a page should have at most.
 const PAGE_OCTETS: u32 = 8 * 1024 * 1024;
+/// Pages of one cycle: ten million objects, at the size that is asked for.
+const PAGES_MAX: usize = 10_000;
 
 /// What a cycle did.
 #[derive(Debug, Default, Serialize)]
@@ -63,10 +65,13 @@ struct Page {
     credentials: Vec<Credential>,
     /// In-scope users whose password hash was not sent: unchanged in a cycle, none when read alone.
     without_password: Vec<Guid>,
+    /// Objects whose password hash was sent and not opened.
+    unopened: Vec<Guid>,
 }
 
-/// Runs one incremental cycle, then reads alone whoever came into scope since. The cursor moves only
-/// when the tenant took everything that it passes.
+/// Runs one incremental cycle, then reads alone whoever's credential the cycles have passed by. The
+/// cursor moves when the tenant has answered for everything that it passes; what the tenant refused
+/// is owed from then on, and read alone by the next run.
 pub(super) async fn replicate(
     mut replica: DrsConnection,
     domain: &DnsName,
@@ -77,11 +82,32 @@ pub(super) async fn replicate(
     let mut done = Replicated::default();
     let start = space.replication_cursor().await?;
     let mut cursor = start.as_deref().map_or_else(|| Ok(Cursor::start()), Cursor::read)?;
+    let passed_by =
+        cycle(&mut replica, domain, plan, space, tenant, &mut cursor, &mut done).await?;
+    space.commit_replication_cursor(&cursor.write()?, &passed_by).await?;
+    passed_by_before(&mut replica, plan, space, tenant, &mut done).await?;
+    // The cycle is complete: how the controller takes the goodbye changes nothing.
+    let _ = replica.close().await;
+    Ok(done)
+}
+
+/// Runs a cycle to its end, and gives the objects whose credential it passes although the tenant does
+/// not have it: those that the tenant refused, and those out of scope, which may come into it.
+async fn cycle(
+    replica: &mut DrsConnection,
+    domain: &DnsName,
+    plan: &Plan,
+    space: &ConnectorSpace,
+    tenant: &mut Tenant,
+    cursor: &mut Cursor,
+    done: &mut Replicated,
+) -> Result<BTreeSet<Guid>, Failure> {
     let name = DistinguishedName::of_domain(domain).to_string();
     let context = DsName { guid: Guid::NIL, name };
+    let mut passed_by = BTreeSet::new();
     let mut restarted = false;
-    loop {
-        let answer = ask(&mut replica, &context, &cursor, ExtendedOperation::None).await?;
+    for _ in 0..PAGES_MAX {
+        let answer = ask(replica, &context, cursor, ExtendedOperation::None).await?;
         let reply = answer.reply()?;
         // A mark of another controller means nothing to this one: the vector alone says what is known.
         if reply.source_invocation != cursor.invocation && cursor.from != UsnVector::default() {
@@ -94,30 +120,26 @@ pub(super) async fn replicate(
             cursor.from = UsnVector::default();
             continue;
         }
-        let page = open(&reply, replica.session_key(), plan, &mut done)?;
-        (cursor.invocation, cursor.from) = (reply.source_invocation, reply.to);
+        complete(&reply)?;
+        let page = open(&reply, replica.session_key(), plan, done)?;
         let (more, vector) = (reply.more_data, reply.up_to_date.clone());
+        cursor.advance(reply.source_invocation, reply.to, more)?;
         drop(reply);
-        send(page.credentials, space, tenant, &mut done).await?;
+        passed_by.extend(page.unopened);
+        passed_by.extend(send(page.credentials, space, tenant, done).await?);
         if !more {
-            cursor.up_to_date = vector.or(cursor.up_to_date);
-            break;
+            cursor.up_to_date = vector.or(cursor.up_to_date.take());
+            return Ok(passed_by);
         }
     }
-    if done.refused.is_empty() {
-        space.commit_replication_cursor(&cursor.write()?).await?;
-    }
-    newly_in_scope(&mut replica, plan, space, tenant, &mut done).await?;
-    // The cycle is complete: how the controller takes the goodbye changes nothing.
-    let _ = replica.close().await;
-    Ok(done)
+    Err(Failure::new(format!("the domain controller sends more than {PAGES_MAX} pages of changes")))
 }
 
-/// Reads the objects in scope whose credential the cycles have passed by: each alone
+/// Reads the objects in scope whose credential the cycles have passed by, each alone
 /// ([MS-DRSR] 4.1.10.4.1, EXOP_REPL_OBJ).
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
-async fn newly_in_scope(
+async fn passed_by_before(
     replica: &mut DrsConnection,
     plan: &Plan,
     space: &ConnectorSpace,
@@ -135,6 +157,7 @@ async fn newly_in_scope(
         let alone = ExtendedOperation::ReplicateObject;
         let answer = ask(replica, &name, &Cursor::start(), alone).await?;
         let reply = answer.reply()?;
+        complete(&reply)?;
         let page = open(&reply, replica.session_key(), plan, done)?;
         drop(reply);
         send(page.credentials, space, tenant, done).await?;
@@ -166,6 +189,13 @@ async fn ask(
         attributes: Some(&attributes),
     };
     Ok(replica.get_nc_changes(&request).await?)
+}
+
+/// Refuses a page in which the controller says that something is missing (dwDRSError).
+fn complete(reply: &Reply<'_>) -> Result<(), Failure> {
+    reply.error.success().map_err(|status| {
+        Failure::new(format!("the domain controller's changes are incomplete: {status}"))
+    })
 }
 
 /// Opens the hashes of in-scope users in a reply, and derives their credentials.
@@ -209,7 +239,10 @@ fn open(
                 };
                 page.credentials.push(Credential { guid: name.guid(), operation });
             }
-            (Some(_), _) => done.unopened += 1,
+            (Some(_), _) => {
+                done.unopened += 1;
+                page.unopened.push(name.guid());
+            }
             (None, _) if in_scope => page.without_password.push(name.guid()),
             (None, _) => {}
         }
@@ -232,12 +265,14 @@ fn changed_at(
         .map_err(|error| Failure::because("a password was set at an impossible time", &error))
 }
 
+/// Sends credentials, and gives the objects whose credential the tenant refused.
 async fn send(
     mut credentials: Vec<Credential>,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
     done: &mut Replicated,
-) -> Result<(), Failure> {
+) -> Result<Vec<Guid>, Failure> {
+    let mut refused_guids = Vec::new();
     while !credentials.is_empty() {
         let rest = credentials.split_off(credentials.len().min(OPERATIONS_MAX));
         let (guids, operations): (Vec<_>, Vec<_>) = credentials
@@ -249,12 +284,15 @@ async fn send(
         for (guid, result) in guids.iter().zip(&answer.results) {
             match export::refusal(result) {
                 None => taken.push(*guid),
-                Some(refused) => done.refused.push(refused),
+                Some(refused) => {
+                    done.refused.push(refused);
+                    refused_guids.push(*guid);
+                }
             }
         }
         done.sent += taken.len();
         space.acknowledge_credentials(&taken).await?;
         credentials = rest;
     }
-    Ok(())
+    Ok(refused_guids)
 }

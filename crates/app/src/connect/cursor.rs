@@ -54,6 +54,25 @@ impl Cursor {
         })
     }
 
+    /// Goes on to where a page ended. A page behind which there is more has to go on: a controller
+    /// that stands still would be asked for ever.
+    pub(super) fn advance(
+        &mut self,
+        invocation: Guid,
+        to: UsnVector,
+        more: bool,
+    ) -> Result<(), Failure> {
+        let key =
+            |vector: UsnVector| (vector.object_update, vector.property_update, vector.reserved);
+        if more && invocation == self.invocation && key(to) <= key(self.from) {
+            return Err(Failure::new(
+                "the domain controller has more changes, but does not go on to them",
+            ));
+        }
+        (self.invocation, self.from) = (invocation, to);
+        Ok(())
+    }
+
     /// For the connector space.
     pub(super) fn write(&self) -> Result<Vec<u8>, Failure> {
         let cursors = self.up_to_date.as_ref().map(|vector| {
@@ -83,6 +102,19 @@ mod tests {
         for cursor in [cursor, Cursor::start()] {
             assert_eq!(Cursor::read(&cursor.write().unwrap()).unwrap(), cursor);
         }
+    }
+
+    #[test]
+    fn a_page_with_more_behind_it_goes_on() {
+        let invocation = Guid::from_bytes_le([7; 16]);
+        let mark = |object_update| UsnVector { object_update, ..UsnVector::default() };
+        let mut cursor = Cursor::start();
+        cursor.advance(invocation, mark(5), true).unwrap();
+        assert!(cursor.advance(invocation, mark(5), true).is_err());
+        assert!(cursor.advance(invocation, mark(4), true).is_err());
+        assert_eq!(cursor.from, mark(5));
+        cursor.advance(invocation, mark(5), false).unwrap();
+        cursor.advance(invocation, mark(6), true).unwrap();
     }
 
     #[test]

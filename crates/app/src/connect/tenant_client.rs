@@ -1,7 +1,7 @@
 //! The tenant as connect reaches it: enrolment, tokens, domains, ingest; all over one row.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
 use portolan_chart::flow;
 use portolan_model::DnsName;
@@ -22,6 +22,9 @@ use crate::report::Failure;
 
 /// A token is asked for anew when less than this is left of it.
 const TOKEN_RESERVE: time::Duration = time::Duration::minutes(2);
+
+/// A token is asked for anew after this long, whatever the tenant says.
+const TOKEN_LIFE_MAX: time::Duration = time::Duration::days(1);
 
 /// A client that trusts one tenant's CA and no other, with revocation lists looked at.
 pub(super) fn client(network: &Network, ca: Fingerprint) -> net_http::Client {
@@ -93,7 +96,7 @@ impl Tenant {
         let bearer = self.bearer().await?;
         let request = Request::builder()
             .uri("/v1.0/tenant")
-            .header(AUTHORIZATION, bearer.as_str())
+            .header(AUTHORIZATION, authorization(&bearer)?)
             .body(Bytes::new())
             .map_err(|error| Failure::because("cannot ask the tenant for its domains", &error))?;
         let response =
@@ -139,16 +142,21 @@ impl Tenant {
             .method(Method::POST)
             .uri(format!("/{path}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Bytes::from(form.as_bytes().to_vec()))
+            .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
         let response =
             self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?;
         let answer: TokenResponse = accepted(&response, "sign in to the tenant")?;
         let bearer = Zeroizing::new(format!("Bearer {}", answer.access_token.0.expose()));
-        let until = now + time::Duration::seconds(answer.expires_in) - TOKEN_RESERVE;
+        let until = now + usable_for(answer.expires_in);
         self.token = Some(Token { bearer: bearer.clone(), until });
         Ok(bearer)
     }
+}
+
+/// How long a token is used that the tenant says lives for so many seconds.
+fn usable_for(expires_in: i64) -> time::Duration {
+    time::Duration::seconds(expires_in).clamp(time::Duration::ZERO, TOKEN_LIFE_MAX) - TOKEN_RESERVE
 }
 
 fn host(name: &str) -> Result<DnsName, Failure> {
@@ -161,15 +169,24 @@ fn json_request(
     bearer: Option<&str>,
 ) -> Result<Request<Bytes>, Failure> {
     let body = serde_json::to_vec(body)
+        .map(Zeroizing::new)
         .map_err(|error| Failure::because("cannot write the request", &error))?;
     let mut request =
         Request::builder().method(Method::POST).uri(path).header(CONTENT_TYPE, "application/json");
     if let Some(bearer) = bearer {
-        request = request.header(AUTHORIZATION, bearer);
+        request = request.header(AUTHORIZATION, authorization(bearer)?);
     }
     request
-        .body(Bytes::from(body))
+        .body(Bytes::from_owner(body))
         .map_err(|error| Failure::because("cannot write the request", &error))
+}
+
+/// A token as a header that does not print.
+fn authorization(bearer: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(bearer)
+        .map_err(|error| Failure::because("the tenant's token cannot be sent", &error))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The answer, if the tenant accepted.
@@ -227,6 +244,28 @@ mod tests {
     #[test]
     fn form_values_are_percent_encoded() {
         assert_eq!(form_value("urn:a/b c"), "urn%3Aa%2Fb%20c");
+    }
+
+    #[test]
+    fn a_token_is_asked_for_anew_whatever_its_life_is_said_to_be() {
+        let check = |expires_in, expected: i64| {
+            assert_eq!(usable_for(expires_in).whole_seconds(), expected, "{expires_in}");
+        };
+        check(3_600, 3_480);
+        check(0, -120);
+        check(-1, -120);
+        check(i64::MIN, -120);
+        check(i64::MAX, 86_280);
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        let value = authorization("Bearer eyJ0").unwrap();
+        assert_eq!(
+            (value.as_bytes(), format!("{value:?}").as_str()),
+            (&b"Bearer eyJ0"[..], "Sensitive")
+        );
+        assert!(authorization("Bearer a\r\nb: c").is_err());
     }
 
     #[test]

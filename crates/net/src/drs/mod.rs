@@ -30,13 +30,19 @@ use rpc::{Association, Wire};
 pub struct DrsLimits {
     /// For the next octet of a reply. A domain controller may work long on a page.
     pub silence_time_max: Duration,
+    /// For a whole reply, however steadily octets come.
+    pub reply_time_max: Duration,
     /// For a request to be taken by the peer.
     pub send_time_max: Duration,
 }
 
 impl Default for DrsLimits {
     fn default() -> Self {
-        Self { silence_time_max: Duration::from_secs(120), send_time_max: Duration::from_secs(30) }
+        Self {
+            silence_time_max: Duration::from_secs(120),
+            reply_time_max: Duration::from_secs(600),
+            send_time_max: Duration::from_secs(30),
+        }
     }
 }
 

@@ -146,6 +146,15 @@ impl Association {
         let called = self.binding.call(opnum, stub, &mut SystemEntropy);
         let octets = called.map_err(|error| self.wire.refuse(error))?;
         self.wire.send(&octets).await?;
+        let limit = self.wire.limits.reply_time_max;
+        match timeout(limit, self.reply()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.wire.broken(Fault::Filtered { after: limit })),
+        }
+    }
+
+    /// The reply to the call under way, fragment by fragment.
+    async fn reply(&mut self) -> Result<Zeroizing<Vec<u8>>, DrsError> {
         loop {
             let mut fragment = self.wire.fragment().await?;
             let received = self.binding.receive(&mut fragment);

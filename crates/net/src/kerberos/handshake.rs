@@ -126,10 +126,15 @@ impl Handshake {
                 .initialize_security_context_impl(&mut builder)
                 .map_err(|error| failed(kdc, &error))?;
             let mut state = guarded(kdc, || generator.start())?;
+            let mut questions = 0;
             loop {
                 match state {
                     GeneratorState::Completed(outcome) => break outcome,
+                    GeneratorState::Suspended(_) if questions == QUESTIONS_MAX => {
+                        return Err(fails(kdc, "asking the KDC", "there is no end to its answers"));
+                    }
                     GeneratorState::Suspended(request) => {
+                        questions += 1;
                         let reply = answer(kdc, account, service, &request).await?;
                         state = guarded(kdc, || generator.resume(Ok(reply)))?;
                     }
@@ -212,6 +217,9 @@ fn requirements(style: Style) -> ClientRequestFlags {
     }
 }
 
+/// Questions to the KDC in one step of a handshake; three are usual (AS without and with the proof
+/// of the password, TGS).
+const QUESTIONS_MAX: u32 = 8;
 /// Octets of the length that the library puts before what it sends, and wants before a reply.
 const LENGTH_OCTETS: usize = 4;
 /// The tags of AS-REP and TGS-REP.

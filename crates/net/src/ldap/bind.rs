@@ -46,7 +46,7 @@ pub(super) async fn sealed(
     let (choice, layer) =
         sasl::negotiate(&mut context, &mut offer, RECEIVE_OCTETS_MAX, &mut SystemEntropy)
             .map_err(unsealed)?;
-    let (receive, send) = (layer.receive_octets_max(), layer.send_octets_max(&context));
+    let (receive, send) = (layer.receive_octets_max, layer.send_octets_max);
 
     let last = connection.bind(BindRequest::sasl(MECHANISM, Some(choice))).await?;
     let result = last.result.success();
@@ -103,5 +103,31 @@ impl SecurityLayer for Sealed {
             return Err(Box::new(OnlySigned));
         }
         Ok(unwrapped.message.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_gss::{EncryptionType, Established, ProtocolKey, Role};
+
+    use super::*;
+
+    fn context(role: Role) -> Rfc4121 {
+        let key = ProtocolKey::new(EncryptionType::Aes256CtsHmacSha1_96, &[3; 32]).unwrap();
+        let (first_send, first_receive) = (7, Some(7));
+        Rfc4121::new(Established { key, role, acceptor_subkey: true, first_send, first_receive })
+    }
+
+    #[test]
+    fn a_frame_that_is_signed_and_not_sealed_is_refused() {
+        let (mut client, mut server) = (Sealed(context(Role::Initiator)), context(Role::Acceptor));
+        let mut opened = |protection| {
+            let mut token = Vec::new();
+            server.wrap(protection, b"legible", &mut SystemEntropy, &mut token).unwrap();
+            client.unwrap(&token).map_err(|fault| fault.to_string())
+        };
+        assert_eq!(opened(Protection::Confidentiality), Ok(b"legible".to_vec()));
+        let signed = opened(Protection::Integrity);
+        assert_eq!(signed, Err("the token is signed, but not sealed".to_owned()));
     }
 }

@@ -33,13 +33,20 @@ use crate::network::{Fault, Link, Network};
 pub struct LdapLimits {
     /// For the next octet of an answer. A server may work long on a search before its first entry.
     pub silence_time_max: Duration,
+    /// For the next whole answer, however steadily octets come: what carries no answer (a drip of
+    /// octets, results of a search that was given up) comes to an end.
+    pub answer_time_max: Duration,
     /// For a request to be taken by the peer.
     pub send_time_max: Duration,
 }
 
 impl Default for LdapLimits {
     fn default() -> Self {
-        Self { silence_time_max: Duration::from_secs(120), send_time_max: Duration::from_secs(30) }
+        Self {
+            silence_time_max: Duration::from_secs(120),
+            answer_time_max: Duration::from_secs(600),
+            send_time_max: Duration::from_secs(30),
+        }
     }
 }
 
@@ -115,6 +122,14 @@ impl LdapConnection {
 
     /// The next thing the server says; waits for it.
     async fn event(&mut self) -> Result<Event, LdapError> {
+        let limit = self.limits.answer_time_max;
+        match timeout(limit, self.received_event()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.broken(Fault::Filtered { after: limit })),
+        }
+    }
+
+    async fn received_event(&mut self) -> Result<Event, LdapError> {
         loop {
             if let Some(event) = self.session.next().map_err(|e| self.session_error(e))? {
                 return Ok(event);

@@ -6,6 +6,9 @@ use portolan_ldap::{
 
 use super::{LdapConnection, LdapError};
 
+/// References that one search may bring: a forest has one for each naming context below the base.
+const REFERENCES_MAX: u64 = 10_000;
+
 /// The entries of a running search.
 ///
 /// [`Self::next`] gives them one by one, and nothing at the end; [`Self::end`] then says how it
@@ -63,8 +66,12 @@ impl LdapConnection {
         let request = SearchRequest::new("", Scope::Base, any_object());
         let request = request.select(attributes.iter().copied());
         let mut stream = self.search(request, Vec::new()).await?;
-        let entry = stream.next().await?.ok_or(LdapError::OutOfTurn { link })?;
-        while stream.next().await?.is_some() {}
+        let out_of_turn = || LdapError::OutOfTurn { link: link.clone() };
+        let entry = stream.next().await?.ok_or_else(out_of_turn)?;
+        // A search of one object has one entry.
+        if stream.next().await?.is_some() {
+            return Err(out_of_turn());
+        }
         Ok(entry)
     }
 }
@@ -85,7 +92,11 @@ impl SearchStream<'_> {
         while self.ended.is_none() {
             match self.connection.event().await? {
                 Event::Entry { id, entry, .. } if id == self.id => return Ok(Some(entry)),
-                Event::Reference { id, .. } if id == self.id => self.references += 1,
+                Event::Reference { id, .. }
+                    if id == self.id && self.references < REFERENCES_MAX =>
+                {
+                    self.references += 1;
+                }
                 Event::Done { id, result, controls } if id == self.id => {
                     self.connection.unread = None;
                     let link = || self.connection.link.clone();

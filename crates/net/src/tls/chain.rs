@@ -24,18 +24,15 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// All of them, leaf first.
-    pub(super) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        std::iter::once(&self.leaf).chain(&self.rest)
-    }
-
-    /// Proves that the leaf leads to what is trusted and is a TLS server's, at `now`.
+    /// Proves that the leaf leads to what is trusted and is a TLS server's, at `now`. Gives the
+    /// certificates on the way, leaf first and without the anchor: whatever else was presented proves
+    /// nothing and is not acted on.
     pub(super) fn verify(
         &self,
         trust: &Trust,
         now: UnixTime,
         revocation: Option<RevocationOptions<'_>>,
-    ) -> Result<(), ChainFault> {
+    ) -> Result<Vec<CertificateDer<'static>>, ChainFault> {
         let pinned;
         let anchors = match trust {
             Trust::Roots(roots) => roots.anchors(),
@@ -47,9 +44,11 @@ impl Chain {
         let leaf = EndEntityCert::try_from(&self.leaf).map_err(ChainFault::Chain)?;
         let algorithms = provider().signature_verification_algorithms.all;
         let usage = KeyUsage::server_auth();
-        leaf.verify_for_usage(algorithms, anchors, &self.rest, now, usage, revocation, None)
-            .map(|_| ())
-            .map_err(ChainFault::Chain)
+        let path = leaf
+            .verify_for_usage(algorithms, anchors, &self.rest, now, usage, revocation, None)
+            .map_err(ChainFault::Chain)?;
+        let between = path.intermediate_certificates().map(|found| found.der().into_owned());
+        Ok(std::iter::once(self.leaf.clone()).chain(between).collect())
     }
 
     /// Proves that the leaf is for a name.

@@ -69,8 +69,9 @@ impl Revocation {
     pub(super) async fn check(&self, chain: &Chain, trust: &Trust) -> Result<(), RevocationFault> {
         let mut lists = Vec::new();
         let mut missing = None;
-        for certificate in chain.certificates() {
-            match self.list_of(certificate).await {
+        let path = chain.verify(trust, now(), None).map_err(|fault| judge(fault, None))?;
+        for certificate in path {
+            match self.list_of(&certificate).await {
                 Ok(found) => lists.extend(found),
                 Err(fault) => missing = missing.or(Some(fault)),
             }
@@ -85,7 +86,7 @@ impl Revocation {
             .with_expiration_policy(ExpirationPolicy::Enforce)
             .build();
         match chain.verify(trust, now(), Some(options)) {
-            Ok(()) => {
+            Ok(_) => {
                 self.keep(lists);
                 Ok(())
             }

@@ -143,6 +143,17 @@ async fn a_list_is_fetched_once_until_it_is_due() {
 }
 
 #[tokio::test]
+async fn a_certificate_beside_the_chain_has_nothing_fetched() {
+    let authority = authority("CA");
+    let site = site(&authority, list(&authority, &[], tomorrow()));
+    let (leaf, key) = certificate(&authority, &["http://crl.cloud.example/ca.crl"]);
+    let (stray, _) = certificate(&authority, &["http://other.cloud.example/steered"]);
+    site.server.replace(identity(vec![leaf, stray, authority.der().clone()], &key));
+    get(&client(&site, pinned(&authority)), NAME).await.unwrap();
+    assert_eq!(site.fetches.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let authority = authority("CA");
     let site = site(&authority, list(&authority, &[], tomorrow()));

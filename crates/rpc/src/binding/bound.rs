@@ -147,8 +147,12 @@ impl Binding {
             Reply::Begun(reply) if !header.flags.contains(Flags::FIRST) => reply,
             Reply::Awaited | Reply::Begun(_) => return Err(BindingError::FragmentOrder),
         };
+        let last = header.flags.contains(Flags::LAST);
+        if stub.is_empty() && !last {
+            return Err(BindingError::EmptyFragment);
+        }
         append(&mut reply, stub)?;
-        if header.flags.contains(Flags::LAST) {
+        if last {
             return Ok(Some(reply));
         }
         self.reply = Reply::Begun(reply);

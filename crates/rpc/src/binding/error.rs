@@ -41,6 +41,9 @@ pub enum BindingError {
     /// First and last fragments do not come in their order.
     #[error("the fragments of a reply are out of order")]
     FragmentOrder,
+    /// A fragment that is not the last carries nothing: a reply of such fragments never ends.
+    #[error("a fragment of a reply carries nothing and is not the last")]
+    EmptyFragment,
     /// A reply came although no call is under way.
     #[error("a reply came to no call")]
     NoCall,

@@ -295,6 +295,15 @@ fn fragments_of_another_call_context_or_order_are_refused() {
 }
 
 #[test]
+fn a_reply_of_empty_fragments_does_not_go_on_for_ever() {
+    check_refused(|server| seal(server, 2, 1, 2, b""), BindingError::EmptyFragment);
+    let mut binding = plain();
+    binding.call(3, b"a stub", &mut Counter(0)).unwrap();
+    let mut empty = fragment(2, 1, 0, 2, &[0; 8]);
+    assert_eq!(binding.receive(&mut empty), Err(BindingError::EmptyFragment));
+}
+
+#[test]
 fn a_fault_ends_the_binding_and_says_whether_it_was_sealed() {
     let status = Status::ACCESS_DENIED;
     check_refused(

@@ -158,13 +158,24 @@ impl ConnectorSpace {
         Ok(value)
     }
 
-    /// Commits a replication cursor. Only called once the tenant has acknowledged every credential
-    /// that the cursor passes.
+    /// Commits a replication cursor, together with the objects whose credential it passes although
+    /// the tenant does not have it: they are no longer among [`Self::credentialed`], so that they are
+    /// read alone until it does.
     ///
     /// # Errors
-    /// When the space cannot be written.
-    pub async fn commit_replication_cursor(&self, cursor: &[u8]) -> Result<(), SpaceError> {
+    /// When the space cannot be written; neither is recorded then.
+    pub async fn commit_replication_cursor(
+        &self,
+        cursor: &[u8],
+        passed_by: &BTreeSet<Guid>,
+    ) -> Result<(), SpaceError> {
         let mut transaction = self.database.write().await?;
+        for guid in passed_by {
+            sqlx::query("DELETE FROM credential WHERE guid = ?")
+                .bind(&guid.to_bytes_le()[..])
+                .execute(&mut *transaction)
+                .await?;
+        }
         sqlx::query(
             "INSERT INTO cursor (name, value) VALUES (?, ?)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -77,7 +77,7 @@ async fn what_was_acknowledged_survives_reopening_and_a_deletion_forgets_the_cre
     space.fix_anchors(&[(guid, anchor.clone())].into()).await.unwrap();
     space.acknowledge(&[&Change::Add(held.clone())]).await.unwrap();
     space.acknowledge_credentials(&[guid]).await.unwrap();
-    space.commit_replication_cursor(b"cursor").await.unwrap();
+    space.commit_replication_cursor(b"cursor", &BTreeSet::new()).await.unwrap();
     drop(space);
 
     let space = ConnectorSpace::open(&directory.path().join("space.db")).await.unwrap();
@@ -87,4 +87,14 @@ async fn what_was_acknowledged_survives_reopening_and_a_deletion_forgets_the_cre
     space.acknowledge(&[&Change::Delete { anchor, kind: TenantKind::User }]).await.unwrap();
     assert!(space.exported().await.unwrap().is_empty());
     assert!(space.credentialed().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_cursor_that_passes_a_credential_by_owes_it() {
+    let (_directory, space) = space().await;
+    let [taken, refused] = [1, 2].map(|number| Guid::from_bytes_le([number; 16]));
+    space.acknowledge_credentials(&[taken, refused]).await.unwrap();
+    space.commit_replication_cursor(b"second", &[refused].into()).await.unwrap();
+    assert_eq!(space.credentialed().await.unwrap(), [taken].into());
+    assert_eq!(space.replication_cursor().await.unwrap().as_deref(), Some(&b"second"[..]));
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::python;
@@ -11,7 +12,7 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 
 /// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 24] = [
+const PACKAGES: [&str; 25] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -31,6 +32,7 @@ const PACKAGES: [&str; 24] = [
     "libnss3-tools",
     "chromium",
     "chromium-driver",
+    "fonts-dejavu-core",
     "iproute2",
     "util-linux",
     "procps",
@@ -115,7 +117,9 @@ fn install(packages: &[&str]) -> Result<(), Failed> {
 
 fn apt_get(arguments: &[&str]) -> Result<(), Failed> {
     let mut command = program("apt-get", &["--option=DPkg::Lock::Timeout=300", "--quiet=2"]);
-    run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    // What dpkg does is said line by line on its standard output; what goes wrong is on the other.
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    run(&mut command)
 }
 
 /// While it lives, no package starts a service: the lab runs its own, in its own namespaces.

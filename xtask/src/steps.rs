@@ -43,7 +43,7 @@ impl Steps {
         }
         let mut line = |name: &str, took: Duration, verdict: &str| {
             // Writing to a String does not fail.
-            let _ = writeln!(text, "{name:<32} {:>8.1} s  {verdict}", took.as_secs_f64());
+            let _ = writeln!(text, "{name:<46} {:>8.1} s  {verdict}", took.as_secs_f64());
         };
         for step in &self.done {
             line(&step.name, step.took, if step.passed { "ok" } else { "FAILED" });

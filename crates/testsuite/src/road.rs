@@ -153,20 +153,24 @@ impl<'lab> Road<'lab> {
         command.args(["tenant", "enrol", "--data"]).arg(self.path("tenant"));
         command.arg("--out").arg(&enrolment);
         finish(command, None)?.success()?;
-        self.connect_init(&enrolment, ACCOUNT_PASSWORD)?.success()
+        self.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD))?.success()
     }
 
-    /// Runs `connect init` with an enrolment file and the service account's password.
+    /// Runs `connect init` with an enrolment file, an account and its password.
     ///
     /// # Errors
     /// When it cannot be run.
-    pub fn connect_init(&self, enrolment: &Path, password: &str) -> Result<Outcome, RoadError> {
-        let password_file = self.path("svc_connect.password");
+    pub fn connect_init(
+        &self,
+        enrolment: &Path,
+        (account, password): (&str, &str),
+    ) -> Result<Outcome, RoadError> {
+        let password_file = self.path("account.password");
         private_file(&password_file, password)?;
         let mut command = self.lab.command("connect", &self.tools.portolan)?;
         command.args(["connect", "init", "--state"]).arg(self.path("connect"));
         command.arg("--enrol").arg(enrolment);
-        command.args(["--forest", FOREST_DOMAIN, "--account", ACCOUNT, "--password-file"]);
+        command.args(["--forest", FOREST_DOMAIN, "--account", account, "--password-file"]);
         command.arg(password_file);
         finish(command, None)
     }

@@ -102,8 +102,7 @@ async fn cycle(
     cursor: &mut Cursor,
     done: &mut Replicated,
 ) -> Result<BTreeSet<Guid>, Failure> {
-    let name = DistinguishedName::of_domain(domain).to_string();
-    let context = DsName { guid: Guid::NIL, name };
+    let context = naming_context(domain);
     let mut passed_by = BTreeSet::new();
     let mut restarted = false;
     for _ in 0..PAGES_MAX {
@@ -165,6 +164,25 @@ async fn passed_by_before(
         space.acknowledge_credentials(&page.without_password).await?;
     }
     Ok(())
+}
+
+/// Proves that the account may replicate the domain with its secrets (DS-Replication-Get-Changes and
+/// DS-Replication-Get-Changes-All, [MS-ADTS] 5.1.3.2.1): asks for a page as a cycle would, and opens
+/// nothing of it.
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+pub(super) async fn prove_rights(
+    replica: &mut DrsConnection,
+    domain: &DnsName,
+) -> Result<(), Failure> {
+    let context = naming_context(domain);
+    let answer = ask(replica, &context, &Cursor::start(), ExtendedOperation::None).await?;
+    complete(&answer.reply()?)
+}
+
+/// The domain's own naming context.
+fn naming_context(domain: &DnsName) -> DsName {
+    DsName { guid: Guid::NIL, name: DistinguishedName::of_domain(domain).to_string() }
 }
 
 /// Asks for a page of changes, or for one object.

@@ -10,7 +10,7 @@ use portolan_tenant::wire::EnrolmentFile;
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
 use super::forest::{self, Forest};
 use super::steps::Steps;
-use super::{key, tenant_client};
+use super::{credentials, key, tenant_client};
 use crate::report::Failure;
 
 /// What `connect init` is told.
@@ -46,7 +46,10 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
 
     let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
     found.ldap(&steps).await?.close().await?;
-    found.replica(&steps).await?.close().await?;
+    let mut replica = found.replica(&steps).await?;
+    credentials::prove_rights(&mut replica, &init.forest).await?;
+    steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
+    replica.close().await?;
 
     std::fs::create_dir_all(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)

@@ -3,6 +3,8 @@
 use portolan_chart::{Flow, flow};
 use portolan_lab::How;
 
+use portolan_testsuite::ACCOUNT;
+
 use crate::world::World;
 
 /// The rows, and how an error names each.
@@ -46,25 +48,32 @@ fn kerberos_is_named(world: &World) {
 }
 
 #[test]
-fn a_wrong_service_password_is_said_once_and_not_tried_again() {
+fn a_wrong_password_and_a_missing_right_are_each_named_with_what_mends_them() {
     let world = World::up("password");
     let road = world.road();
+    // Without a threshold the directory does not count.
+    let count = ["domain", "passwordsettings", "set", "--account-lockout-threshold=10"];
+    road.samba_tool(&count).unwrap().success().unwrap();
     let enrolment = road.path("none.json");
     let text = serde_json::json!({
         "tenant_id": "12345678-9abc-def0-1122-334455667788", "host": "sync.cloud.example",
         "ca_sha256": "0".repeat(64), "secret": "x", "expires": "2026-01-01T00:00:00Z"
     });
     std::fs::write(&enrolment, text.to_string()).unwrap();
-    let outcome = road.connect_init(&enrolment, "not-the-password").unwrap();
+    let outcome = road.connect_init(&enrolment, (ACCOUNT, "not-the-password")).unwrap();
     let (error, hint) = outcome.failure();
     let error = error.unwrap_or_else(|| panic!("{}", outcome.stderr));
     assert!(error.contains("KDC_ERR_PREAUTH_FAILED"), "{error}");
     assert!(hint.unwrap_or_default().contains("password"), "{hint:?}");
-    let counted = road.ldapsearch(&[
-        "-b",
-        "DC=corp,DC=example",
-        "(sAMAccountName=svc_connect)",
-        "badPwdCount",
-    ]);
-    assert!(counted.unwrap().contains("badPwdCount: "), "the account is not locked");
+    assert!(!road.path("connect").join("connect.toml").exists(), "nothing is configured");
+    let shown = ["user", "show", ACCOUNT, "--attributes=badPwdCount"];
+    let shown = road.samba_tool(&shown).unwrap().success().unwrap().stdout;
+    assert!(shown.contains("badPwdCount: 1\n"), "one attempt and no other: {shown}");
+
+    // An account that may sign in but not replicate is refused before anything is enrolled.
+    let outcome = road.connect_init(&enrolment, ("bob", "B0b-Pass!word")).unwrap();
+    let (error, hint) = outcome.failure();
+    let error = error.unwrap_or_else(|| panic!("{}", outcome.stderr));
+    assert!(error.contains("ERROR_DS_DRA_ACCESS_DENIED"), "{error}");
+    assert!(hint.unwrap_or_default().contains("Replicating Directory Changes All"), "{hint:?}");
 }

@@ -57,12 +57,28 @@ pub(super) struct Config {
     pub(super) password: SecretString,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
-    pub ca_sha256: [u8; 32],
+    pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
     pub(super) key_file: PathBuf,
 }
 
 impl RawConfig {
+    /// What an earlier `init` wrote; `None` in a new state directory.
+    pub(super) fn existing(state: &Path) -> Result<Option<Self>, Failure> {
+        let path = state.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| {
+                Failure::because(&format!("cannot read {}", path.display()), &error)
+            })?,
+        };
+        let parsed = toml::from_str(&text);
+        parsed.map(Some).map_err(|error| {
+            Failure::because(&format!("{} is not right", path.display()), &error)
+                .with_hint("correct the file, or name a new --state directory")
+        })
+    }
+
     /// Writes the file anew, whole or not at all.
     pub(super) fn write(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)

@@ -1,5 +1,6 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
@@ -41,6 +42,10 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let enrolment = read_enrolment(&init.enrol)?;
     let password = read_password(&init.password_file).map_err(Failure::new)?;
+    let earlier = RawConfig::existing(&init.state)?;
+    if let Some(earlier) = &earlier {
+        check_same(earlier, &init, &enrolment)?;
+    }
     let network = forest::network(&init.edition)?;
     let chart = network.chart().clone();
 
@@ -51,11 +56,11 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
     replica.close().await?;
 
-    std::fs::create_dir_all(&init.state).map_err(|error| {
+    let directory = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.state);
+    directory.map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
-    let key_file = absolute(&init.state)?.join("client-key.pem");
-    let key = key::create(&key_file)?;
+    let (key, key_file) = key::create(&absolute(&init.state)?)?;
     let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
     let client = tenant_client::client(&network, Fingerprint::new(ca));
     let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
@@ -82,10 +87,32 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         },
     };
     config.write(&init.state)?;
+    if let Some(earlier) = earlier {
+        // The tenant forgets the earlier application when its administrator removes it; its key has
+        // no use here any more.
+        let _ = std::fs::remove_file(earlier.tenant.key_file);
+    }
     let written = format!("the configuration is in {}", init.state.display());
     steps.say(None, &written);
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
     Ok(())
+}
+
+/// A connector space belongs to one forest and one tenant: with another it would take for done what
+/// never was.
+fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Result<(), Failure> {
+    let forest = init.forest.to_string();
+    if earlier.tenant.id == enrolment.tenant_id && earlier.forest.domain == forest {
+        return Ok(());
+    }
+    let text = format!(
+        "{} synchronises {} to tenant {}, and not {forest} to tenant {}",
+        init.state.display(),
+        earlier.forest.domain,
+        earlier.tenant.id,
+        enrolment.tenant_id
+    );
+    Err(Failure::new(text).with_hint("name a new --state directory"))
 }
 
 fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
@@ -100,4 +127,50 @@ fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|error| Failure::because(&format!("cannot use {}", path.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_is_not_turned_to_another_tenant_or_forest() {
+        let earlier: RawConfig = toml::from_str(
+            r#"
+            edition = "2017-02-15"
+            [forest]
+            domain = "corp.example"
+            account = "svc"
+            password_file = "p"
+            [tenant]
+            id = "one"
+            domain = "cloud.example"
+            ca_sha256 = "00"
+            client_id = "c"
+            key_file = "k"
+            "#,
+        )
+        .unwrap();
+        let check = |forest: &str, tenant: &str| {
+            let init = Init {
+                state: "s".into(),
+                enrol: "e".into(),
+                forest: forest.parse().unwrap(),
+                account: "svc".to_owned(),
+                password_file: "p".into(),
+                edition: "2017-02-15".to_owned(),
+            };
+            let enrolment = format!(
+                r#"{{"tenant_id":"{tenant}","host":"h","ca_sha256":"00","secret":"x","expires":"x"}}"#
+            );
+            check_same(&earlier, &init, &serde_json::from_str(&enrolment).unwrap())
+        };
+        assert!(check("corp.example", "one").is_ok());
+        let error = check("corp.example", "two").unwrap_err();
+        assert_eq!(
+            error.text(),
+            "s synchronises corp.example to tenant one, and not corp.example to tenant two"
+        );
+        assert!(check("other.example", "one").is_err());
+    }
 }

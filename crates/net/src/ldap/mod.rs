@@ -23,10 +23,9 @@ use tokio::time::timeout;
 pub use error::LdapError;
 pub use search::{SearchEnd, SearchStream};
 
-use crate::clock;
 use crate::dc::DomainController;
 use crate::kerberos::Credential;
-use crate::network::{Fault, Link, Network};
+use crate::network::{Fault, Link, Network, within};
 
 /// How long a connection waits.
 #[derive(Debug, Clone, Copy)]
@@ -135,12 +134,10 @@ impl LdapConnection {
                 return Ok(event);
             }
             let limit = self.limits.silence_time_max;
-            let begun = clock::monotonic();
-            let count = match timeout(limit, self.stream.read(&mut self.arrived)).await {
-                Ok(Ok(0)) => return Err(self.broken(Fault::Reset)),
-                Ok(Ok(count)) => count,
-                Ok(Err(error)) => return Err(self.broken(Fault::of(&error, begun.elapsed()))),
-                Err(_) => return Err(self.broken(Fault::Filtered { after: limit })),
+            let count = match within(limit, self.stream.read(&mut self.arrived)).await {
+                Ok(0) => return Err(self.broken(Fault::Reset)),
+                Ok(count) => count,
+                Err(fault) => return Err(self.broken(fault)),
             };
             let octets = self.arrived.get(..count).unwrap_or_default();
             self.session.receive(octets).map_err(|error| LdapError::Session {
@@ -151,13 +148,8 @@ impl LdapConnection {
     }
 
     async fn send(&mut self, octets: &[u8]) -> Result<(), LdapError> {
-        let limit = self.limits.send_time_max;
-        let begun = clock::monotonic();
-        match timeout(limit, self.stream.write_all(octets)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.broken(Fault::of(&error, begun.elapsed()))),
-            Err(_) => Err(self.broken(Fault::Filtered { after: limit })),
-        }
+        let sent = within(self.limits.send_time_max, self.stream.write_all(octets)).await;
+        sent.map_err(|fault| self.broken(fault))
     }
 
     fn broken(&self, fault: Fault) -> LdapError {

@@ -44,6 +44,11 @@ impl Link {
         let Self { from, peer, row } = self;
         format!("open {row} from {from} to {peer}, or run `portolan chart list --role {from}`")
     }
+
+    /// What to do when the peer broke off.
+    pub(crate) fn look_at_peer(&self) -> String {
+        format!("look whether {} is up, then try again", self.peer)
+    }
 }
 
 impl fmt::Display for Link {

@@ -140,10 +140,7 @@ impl LdapConnection {
                 Err(fault) => return Err(self.broken(fault)),
             };
             let octets = self.arrived.get(..count).unwrap_or_default();
-            self.session.receive(octets).map_err(|error| LdapError::Session {
-                link: self.link.clone(),
-                error: Box::new(error),
-            })?;
+            self.session.receive(octets).map_err(|e| self.session_error(e))?;
         }
     }
 

@@ -112,14 +112,11 @@ impl LdapConnection {
         self.send(&octets).await?;
         match self.event().await? {
             Event::Bound { id: answered, response } if answered == id => Ok(response),
-            Event::Disconnected(result) => {
-                Err(LdapError::Disconnected { link: self.link.clone(), result: Box::new(result) })
-            }
             _ => Err(LdapError::OutOfTurn { link: self.link.clone() }),
         }
     }
 
-    /// The next thing the server says; waits for it.
+    /// The next thing the server says, unless it says that it hangs up; waits for it.
     async fn event(&mut self) -> Result<Event, LdapError> {
         let limit = self.limits.answer_time_max;
         match timeout(limit, self.received_event()).await {
@@ -130,8 +127,13 @@ impl LdapConnection {
 
     async fn received_event(&mut self) -> Result<Event, LdapError> {
         loop {
-            if let Some(event) = self.session.next().map_err(|e| self.session_error(e))? {
-                return Ok(event);
+            match self.session.next().map_err(|e| self.session_error(e))? {
+                Some(Event::Disconnected(result)) => {
+                    let link = self.link.clone();
+                    return Err(LdapError::Disconnected { link, result: Box::new(result) });
+                }
+                Some(event) => return Ok(event),
+                None => {}
             }
             let limit = self.limits.silence_time_max;
             let count = match within(limit, self.stream.read(&mut self.arrived)).await {

@@ -90,9 +90,7 @@ impl Hint for DrsError {
                 "look whether {} is a domain controller whose directory service runs",
                 link.peer()
             )),
-            Self::Broken { link, .. } => {
-                Some(format!("look whether {} is up, then try again", link.peer()))
-            }
+            Self::Broken { link, .. } => Some(link.look_at_peer()),
             Self::OutOfTurn { .. } | Self::TooOld { .. } | Self::Malformed { .. } => None,
         }
     }

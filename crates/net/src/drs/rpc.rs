@@ -13,9 +13,8 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{DrsError, DrsLimits};
-use crate::clock;
 use crate::entropy::SystemEntropy;
-use crate::network::{Connection, Fault, Link};
+use crate::network::{Connection, Fault, Link, within};
 
 /// Octets that are read at once.
 const READ_OCTETS: usize = 32 * 1024;
@@ -103,28 +102,21 @@ impl Wire {
 
     async fn read(&mut self) -> Result<(), DrsError> {
         let limit = self.limits.silence_time_max;
-        let begun = clock::monotonic();
         let start = self.arrived.len();
         self.arrived.resize(start + READ_OCTETS, 0);
         let Some(room) = self.arrived.get_mut(start..) else { return Ok(()) };
-        let count = match timeout(limit, self.stream.read(room)).await {
-            Ok(Ok(0)) => return Err(self.broken(Fault::Reset)),
-            Ok(Ok(count)) => count,
-            Ok(Err(error)) => return Err(self.broken(Fault::of(&error, begun.elapsed()))),
-            Err(_) => return Err(self.broken(Fault::Filtered { after: limit })),
+        let count = match within(limit, self.stream.read(room)).await {
+            Ok(0) => return Err(self.broken(Fault::Reset)),
+            Ok(count) => count,
+            Err(fault) => return Err(self.broken(fault)),
         };
         self.arrived.truncate(start + count);
         Ok(())
     }
 
     async fn send(&mut self, octets: &[u8]) -> Result<(), DrsError> {
-        let limit = self.limits.send_time_max;
-        let begun = clock::monotonic();
-        match timeout(limit, self.stream.write_all(octets)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.broken(Fault::of(&error, begun.elapsed()))),
-            Err(_) => Err(self.broken(Fault::Filtered { after: limit })),
-        }
+        let sent = within(self.limits.send_time_max, self.stream.write_all(octets)).await;
+        sent.map_err(|fault| self.broken(fault))
     }
 
     fn broken(&self, fault: Fault) -> DrsError {

@@ -9,12 +9,10 @@ use std::time::Duration;
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
 
 use super::error::KerberosError;
 use super::krb_error::{ErrorCode, KrbError, is_error};
-use crate::clock;
-use crate::network::{Connection, DatagramLimits, DialError, Fault, Network};
+use crate::network::{Connection, DatagramLimits, DialError, Fault, Network, within};
 
 /// Requests above this go by TCP at once: a longer datagram would be fragmented on most networks.
 const DATAGRAM_OCTETS_MAX: usize = 1400;
@@ -74,12 +72,10 @@ impl Kdc {
     async fn by_stream(&self, request: &[u8]) -> Result<Vec<u8>, KerberosError> {
         let connection = self.network.dial(flow::CONNECT_AD_KERBEROS, &self.host).await?;
         let link = connection.link.clone();
-        let begun = clock::monotonic();
-        let fault = match timeout(REPLY_TIME_MAX, converse(connection, request)).await {
-            Ok(Ok(Some(reply))) => return Ok(reply),
-            Ok(Ok(None)) => Fault::ReplyTooLong,
-            Ok(Err(error)) => Fault::of(&error, begun.elapsed()),
-            Err(_) => Fault::Filtered { after: REPLY_TIME_MAX },
+        let fault = match within(REPLY_TIME_MAX, converse(connection, request)).await {
+            Ok(Some(reply)) => return Ok(reply),
+            Ok(None) => Fault::ReplyTooLong,
+            Err(fault) => fault,
         };
         Err(DialError { link, fault }.into())
     }

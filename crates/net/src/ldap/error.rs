@@ -88,7 +88,7 @@ impl Hint for LdapError {
             Self::Refused { refusal, .. } => refusal.hint(),
             Self::Session { error, .. } => error.hint(),
             Self::Broken { link, .. } | Self::Disconnected { link, .. } => {
-                Some(format!("look whether {} is up, then try again", link.peer()))
+                Some(link.look_at_peer())
             }
             Self::NoToken { .. } | Self::OutOfTurn { .. } => None,
         }

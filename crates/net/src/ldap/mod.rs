@@ -23,10 +23,9 @@ use tokio::time::timeout;
 pub use error::LdapError;
 pub use search::{SearchEnd, SearchStream};
 
-use crate::clock;
 use crate::dc::DomainController;
 use crate::kerberos::Credential;
-use crate::network::{Fault, Link, Network};
+use crate::network::{Fault, Link, Network, within};
 
 /// How long a connection waits.
 #[derive(Debug, Clone, Copy)]
@@ -113,14 +112,11 @@ impl LdapConnection {
         self.send(&octets).await?;
         match self.event().await? {
             Event::Bound { id: answered, response } if answered == id => Ok(response),
-            Event::Disconnected(result) => {
-                Err(LdapError::Disconnected { link: self.link.clone(), result: Box::new(result) })
-            }
             _ => Err(LdapError::OutOfTurn { link: self.link.clone() }),
         }
     }
 
-    /// The next thing the server says; waits for it.
+    /// The next thing the server says, unless it says that it hangs up; waits for it.
     async fn event(&mut self) -> Result<Event, LdapError> {
         let limit = self.limits.answer_time_max;
         match timeout(limit, self.received_event()).await {
@@ -131,33 +127,28 @@ impl LdapConnection {
 
     async fn received_event(&mut self) -> Result<Event, LdapError> {
         loop {
-            if let Some(event) = self.session.next().map_err(|e| self.session_error(e))? {
-                return Ok(event);
+            match self.session.next().map_err(|e| self.session_error(e))? {
+                Some(Event::Disconnected(result)) => {
+                    let link = self.link.clone();
+                    return Err(LdapError::Disconnected { link, result: Box::new(result) });
+                }
+                Some(event) => return Ok(event),
+                None => {}
             }
             let limit = self.limits.silence_time_max;
-            let begun = clock::monotonic();
-            let count = match timeout(limit, self.stream.read(&mut self.arrived)).await {
-                Ok(Ok(0)) => return Err(self.broken(Fault::Reset)),
-                Ok(Ok(count)) => count,
-                Ok(Err(error)) => return Err(self.broken(Fault::of(&error, begun.elapsed()))),
-                Err(_) => return Err(self.broken(Fault::Filtered { after: limit })),
+            let count = match within(limit, self.stream.read(&mut self.arrived)).await {
+                Ok(0) => return Err(self.broken(Fault::Reset)),
+                Ok(count) => count,
+                Err(fault) => return Err(self.broken(fault)),
             };
             let octets = self.arrived.get(..count).unwrap_or_default();
-            self.session.receive(octets).map_err(|error| LdapError::Session {
-                link: self.link.clone(),
-                error: Box::new(error),
-            })?;
+            self.session.receive(octets).map_err(|e| self.session_error(e))?;
         }
     }
 
     async fn send(&mut self, octets: &[u8]) -> Result<(), LdapError> {
-        let limit = self.limits.send_time_max;
-        let begun = clock::monotonic();
-        match timeout(limit, self.stream.write_all(octets)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.broken(Fault::of(&error, begun.elapsed()))),
-            Err(_) => Err(self.broken(Fault::Filtered { after: limit })),
-        }
+        let sent = within(self.limits.send_time_max, self.stream.write_all(octets)).await;
+        sent.map_err(|fault| self.broken(fault))
     }
 
     fn broken(&self, fault: Fault) -> LdapError {

@@ -108,10 +108,6 @@ impl SearchStream<'_> {
                     let references = self.references;
                     self.ended = Some(SearchEnd { result, controls, references });
                 }
-                Event::Disconnected(result) => {
-                    let link = self.connection.link.clone();
-                    return Err(LdapError::Disconnected { link, result: Box::new(result) });
-                }
                 _ => {
                     let link = self.connection.link.clone();
                     return Err(LdapError::OutOfTurn { link });

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use portolan_chart::{Flow, PortRange, Row, Transport};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::fault::{DialError, Fault, Link};
+use super::fault::{DialError, Fault, Link, within};
 use super::{Network, Peer};
-use crate::clock;
 
 /// An open TCP connection, and the row that it stands on.
 #[derive(Debug)]
@@ -113,19 +112,12 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
 ) -> Result<TcpStream, Fault> {
-    let begun = clock::monotonic();
-    let outcome = timeout(limit, TcpStream::connect(SocketAddr::new(address, port))).await;
-    match outcome {
-        Err(_) => Err(Fault::Filtered { after: limit }),
-        Ok(Err(error)) => Err(Fault::of(&error, begun.elapsed())),
-        Ok(Ok(stream)) => {
-            // Requests are written whole: waiting for more to send would only delay them.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "Cannot switch off Nagle's algorithm");
-            }
-            Ok(stream)
-        }
+    let stream = within(limit, TcpStream::connect(SocketAddr::new(address, port))).await?;
+    // Requests are written whole: waiting for more to send would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "Cannot switch off Nagle's algorithm");
     }
+    Ok(stream)
 }
 
 /// The link with its whole range in place of one port.

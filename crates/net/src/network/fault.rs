@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use portolan_chart::Role;
 use portolan_model::Hint;
+use tokio::time::timeout;
+
+use crate::clock;
 
 /// The end of a sentence about one connection: who, to whom, by which row. It prints as
 /// `connect -> dc1.corp.example: Table 1, LDAP 389/tcp`, and every driver's errors begin with it.
@@ -40,6 +43,11 @@ impl Link {
     pub fn open_it(&self) -> String {
         let Self { from, peer, row } = self;
         format!("open {row} from {from} to {peer}, or run `portolan chart list --role {from}`")
+    }
+
+    /// What to do when the peer broke off.
+    pub(crate) fn look_at_peer(&self) -> String {
+        format!("look whether {} is up, then try again", self.peer)
     }
 }
 
@@ -106,6 +114,18 @@ pub enum Fault {
         /// The system's own words.
         text: String,
     },
+}
+
+/// What the system gives within the limit. Beyond it the peer counts as silent.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = io::Result<T>>,
+) -> Result<T, Fault> {
+    let begun = clock::monotonic();
+    match timeout(limit, work).await {
+        Ok(outcome) => outcome.map_err(|error| Fault::of(&error, begun.elapsed())),
+        Err(_) => Err(Fault::Filtered { after: limit }),
+    }
 }
 
 /// An unreachable host is believed to be down when the system took this long to say so: address

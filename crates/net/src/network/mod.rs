@@ -21,6 +21,7 @@ use portolan_model::DnsName;
 
 pub use datagram::DatagramLimits;
 pub use dial::Connection;
+pub(crate) use fault::within;
 pub use fault::{DialError, Fault, Link};
 pub use listen::{ListenError, ListenFault, Listener};
 pub use peer::Peer;

@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::storage::StorageError;
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteTransaction;
 use super::rows::{self, nanos, object_columns};
@@ -15,48 +18,51 @@ const NAME_INDEX: &str = "userPrincipalName";
 /// The name of a group's links.
 const MEMBER_LINK: &str = "members";
 
+/// A query whose rows have the columns of [`object_columns`].
+type ObjectQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
 impl SqliteTransaction {
     pub(super) async fn object_where_id(
         &mut self,
         id: Guid,
     ) -> Result<Option<Object>, StorageError> {
-        let row =
-            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.id = ?"))
-                .bind(id.to_string())
-                .fetch_optional(&mut *self.inner)
-                .await
-                .map_err(StorageError::new)?;
-        row.as_ref().map(rows::object).transpose()
+        let query =
+            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.id = ?"));
+        self.read_object(query.bind(id.to_string())).await
     }
 
     pub(super) async fn object_where_anchor(
         &mut self,
         anchor: &SourceAnchor,
     ) -> Result<Option<Object>, StorageError> {
-        let row =
-            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.anchor = ?"))
-                .bind(anchor.as_str())
-                .fetch_optional(&mut *self.inner)
-                .await
-                .map_err(StorageError::new)?;
-        row.as_ref().map(rows::object).transpose()
+        let query =
+            sqlx::query(concat!("SELECT ", object_columns!(), " FROM object o WHERE o.anchor = ?"));
+        self.read_object(query.bind(anchor.as_str())).await
     }
 
     pub(super) async fn object_where_name(
         &mut self,
         name: &str,
     ) -> Result<Option<Object>, StorageError> {
-        let row = sqlx::query(concat!(
+        let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
             " FROM attr_index i JOIN object o ON o.rid = i.rid WHERE i.attr = ? AND i.value_norm = ?"
-        ))
-        .bind(NAME_INDEX)
-        .bind(name.to_lowercase())
-        .fetch_optional(&mut *self.inner)
-        .await
-        .map_err(StorageError::new)?;
+        ));
+        self.read_object(query.bind(NAME_INDEX).bind(name.to_lowercase())).await
+    }
+
+    async fn read_object(
+        &mut self,
+        query: ObjectQuery<'_>,
+    ) -> Result<Option<Object>, StorageError> {
+        let row = query.fetch_optional(&mut *self.inner).await.map_err(StorageError::new)?;
         row.as_ref().map(rows::object).transpose()
+    }
+
+    async fn read_objects(&mut self, query: ObjectQuery<'_>) -> Result<Vec<Object>, StorageError> {
+        let rows = query.fetch_all(&mut *self.inner).await.map_err(StorageError::new)?;
+        rows.iter().map(rows::object).collect()
     }
 
     /// The next number of the change feed.
@@ -115,7 +121,7 @@ impl SqliteTransaction {
         after: Option<Guid>,
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
-        let rows = sqlx::query(concat!(
+        let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
             " FROM object o WHERE o.kind = ? AND o.deleted_at IS NULL AND o.id > ?
@@ -123,11 +129,8 @@ impl SqliteTransaction {
         ))
         .bind(kind.as_str())
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
-        .bind(count)
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(StorageError::new)?;
-        rows.iter().map(rows::object).collect()
+        .bind(count);
+        self.read_objects(query).await
     }
 
     /// Writes the difference between the members that are there and those that are to be, so that
@@ -183,7 +186,7 @@ impl SqliteTransaction {
         after: Option<Guid>,
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
-        let rows = sqlx::query(concat!(
+        let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
             " FROM object g JOIN link l ON l.src_rid = g.rid AND l.attr = ? AND l.deleted = 0
@@ -193,10 +196,7 @@ impl SqliteTransaction {
         .bind(MEMBER_LINK)
         .bind(group.to_string())
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
-        .bind(count)
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(StorageError::new)?;
-        rows.iter().map(rows::object).collect()
+        .bind(count);
+        self.read_objects(query).await
     }
 }

@@ -79,11 +79,9 @@ async fn answer_request(
     text: &str,
     headers: &HeaderMap,
 ) -> Result<Response, StorageError> {
-    let organisation = service.tenant().domain.as_str();
     let Checked { application, request, person } = match check(service, text).await? {
         Ok(checked) => checked,
-        Err(Refused::OnPage(rule)) => return Ok(pages::error(context, organisation, rule)),
-        Err(Refused::Back(back, rule)) => return Ok(send_error(service, context, &back, rule)),
+        Err(refused) => return Ok(refuse(service, context, refused)),
     };
     let presented = cookie(headers, login::SESSION_COOKIE);
     // Only a session can end in a code, and only a code is written.
@@ -158,6 +156,14 @@ pub(super) async fn check(
     }))
 }
 
+/// Says that a request is refused, to whom it may be said.
+pub(super) fn refuse(service: &Service, context: &Context, refused: Refused) -> Response {
+    match refused {
+        Refused::OnPage(rule) => pages::error(context, service.tenant().domain.as_str(), rule),
+        Refused::Back(back, rule) => send_error(service, context, &back, rule),
+    }
+}
+
 /// The name that a page begins with.
 pub(super) fn hint(request: &Request) -> String {
     request.login_hint.iter().flat_map(|hint| hint.chars()).take(HINT_CHARS_MAX).collect()
@@ -175,12 +181,7 @@ pub(super) fn send_code(service: &Service, back: &ReturnAddress, code: &Opaque) 
 }
 
 /// Sends an error to the application.
-pub(super) fn send_error(
-    service: &Service,
-    context: &Context,
-    back: &ReturnAddress,
-    rule: Rule,
-) -> Response {
+fn send_error(service: &Service, context: &Context, back: &ReturnAddress, rule: Rule) -> Response {
     let fields = vec![
         ("error", rule.shown().oauth().to_owned()),
         ("error_description", context.incident(rule).description()),

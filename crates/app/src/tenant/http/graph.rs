@@ -1,6 +1,9 @@
 //! Graph's routes: users, groups, members, the organisation.
 
-use axum::extract::{Path, State};
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -51,6 +54,33 @@ impl From<StorageError> for Refused {
     }
 }
 
+/// A request as every route takes it.
+struct Asked {
+    service: Service,
+    context: Context,
+    headers: HeaderMap,
+    uri: Uri,
+}
+
+impl FromRequestParts<Service> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
+        Ok(Self {
+            service: service.clone(),
+            context: Context::from_request_parts(parts, service).await?,
+            headers: parts.headers.clone(),
+            uri: parts.uri.clone(),
+        })
+    }
+}
+
+impl Asked {
+    fn respond(&self, outcome: Result<JsonValue, Refused>) -> Response {
+        respond(&self.service, &self.context, outcome)
+    }
+}
+
 /// What all routes share of a request.
 struct Call {
     service: Service,
@@ -61,16 +91,10 @@ struct Call {
 
 impl Call {
     /// Checks the token, its person, its permission, and the query.
-    async fn begin(
-        service: &Service,
-        context: Context,
-        headers: &HeaderMap,
-        uri: &Uri,
-        resource: Resource,
-        kind: Kind,
-    ) -> Result<Self, Refused> {
+    async fn begin(asked: &Asked, resource: Resource, kind: Kind) -> Result<Self, Refused> {
+        let Asked { service, context, headers, uri } = asked;
         let host = service.tenant().graph_host();
-        let token = bearer(service, &context, headers, &host).ok_or(Refused::Token)?;
+        let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
         if token.idtyp == "user" {
             let id = token.oid.parse().map_err(|_| Refused::Token)?;
             let mut tx = service.store().begin(Access::Read).await?;
@@ -219,8 +243,8 @@ fn respond(service: &Service, context: &Context, outcome: Result<JsonValue, Refu
     answer
 }
 
-async fn nothing(State(service): State<Service>, context: Context) -> Response {
-    respond(&service, &context, Err(Refused::NotFound))
+async fn nothing(asked: Asked) -> Response {
+    asked.respond(Err(Refused::NotFound))
 }
 
 async fn read_only(context: Context) -> Response {
@@ -232,110 +256,64 @@ async fn read_only(context: Context) -> Response {
     )
 }
 
-async fn me(
-    State(service): State<Service>,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
+async fn me(asked: Asked) -> Response {
     let outcome = async {
-        let call = Call::begin(&service, context, &headers, &uri, Resource::Me, Kind::User).await?;
+        let call = Call::begin(&asked, Resource::Me, Kind::User).await?;
         // An application's own token is nobody's.
         let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
-        let mut tx = service.store().begin(Access::Read).await?;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
         let user = living(tx.object(id).await?, Kind::User)?;
         Ok(call.one(&user, "users"))
     };
-    let outcome = outcome.await;
-    respond(&service, &context, outcome)
+    asked.respond(outcome.await)
 }
 
-async fn users(
-    State(service): State<Service>,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let outcome = list(&service, context, &headers, &uri, Resource::Users, Kind::User).await;
-    respond(&service, &context, outcome)
+async fn users(asked: Asked) -> Response {
+    let outcome = list(&asked, Resource::Users, Kind::User).await;
+    asked.respond(outcome)
 }
 
-async fn groups(
-    State(service): State<Service>,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let outcome = list(&service, context, &headers, &uri, Resource::Groups, Kind::Group).await;
-    respond(&service, &context, outcome)
+async fn groups(asked: Asked) -> Response {
+    let outcome = list(&asked, Resource::Groups, Kind::Group).await;
+    asked.respond(outcome)
 }
 
-async fn list(
-    service: &Service,
-    context: Context,
-    headers: &HeaderMap,
-    uri: &Uri,
-    resource: Resource,
-    kind: Kind,
-) -> Result<JsonValue, Refused> {
-    let call = Call::begin(service, context, headers, uri, resource, kind).await?;
+async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue, Refused> {
+    let call = Call::begin(asked, resource, kind).await?;
     let set = if kind == Kind::User { "users" } else { "groups" };
-    let mut tx = service.store().begin(Access::Read).await?;
+    let mut tx = asked.service.store().begin(Access::Read).await?;
     let objects = tx.objects(kind, call.query.after, call.count()).await?;
     Ok(call.page(&objects, set, set))
 }
 
-async fn user(
-    State(service): State<Service>,
-    context: Context,
-    Path(named): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
+async fn user(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
-        let call =
-            Call::begin(&service, context, &headers, &uri, Resource::Users, Kind::User).await?;
-        let mut tx = service.store().begin(Access::Read).await?;
+        let call = Call::begin(&asked, Resource::Users, Kind::User).await?;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
         let found = match named.parse::<Guid>() {
             Ok(id) => tx.object(id).await?,
             Err(_) => tx.user_by_name(&named).await?,
         };
         Ok(call.one(&living(found, Kind::User)?, "users"))
     };
-    let outcome = outcome.await;
-    respond(&service, &context, outcome)
+    asked.respond(outcome.await)
 }
 
-async fn group(
-    State(service): State<Service>,
-    context: Context,
-    Path(named): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
+async fn group(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
-        let call =
-            Call::begin(&service, context, &headers, &uri, Resource::Groups, Kind::Group).await?;
+        let call = Call::begin(&asked, Resource::Groups, Kind::Group).await?;
         let id = named.parse().map_err(|_| Refused::NotFound)?;
-        let mut tx = service.store().begin(Access::Read).await?;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
         Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
     };
-    let outcome = outcome.await;
-    respond(&service, &context, outcome)
+    asked.respond(outcome.await)
 }
 
-async fn members(
-    State(service): State<Service>,
-    context: Context,
-    Path(named): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
+async fn members(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
-        let call =
-            Call::begin(&service, context, &headers, &uri, Resource::Members, Kind::User).await?;
+        let call = Call::begin(&asked, Resource::Members, Kind::User).await?;
         let id = named.parse().map_err(|_| Refused::NotFound)?;
-        let mut tx = service.store().begin(Access::Read).await?;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
         let group = living(tx.object(id).await?, Kind::Group)?;
         let objects = tx.members(group.id, call.query.after, call.count()).await?;
         let mut body =
@@ -347,25 +325,18 @@ async fn members(
         }
         Ok(body)
     };
-    let outcome = outcome.await;
-    respond(&service, &context, outcome)
+    asked.respond(outcome.await)
 }
 
-async fn organization(
-    State(service): State<Service>,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let plain = Uri::from_static("/");
+async fn organization(asked: Asked) -> Response {
     let outcome = async {
-        if uri.query().is_some_and(|text| !text.is_empty()) {
+        if asked.uri.query().is_some_and(|text| !text.is_empty()) {
             let refused = InvalidQuery::UnknownOption("of /organization".to_owned());
             return Err(Refused::Query(refused));
         }
         let resource = Resource::Organization;
-        let call = Call::begin(&service, context, &headers, &plain, resource, Kind::Group).await?;
-        let tenant = service.tenant();
+        let call = Call::begin(&asked, resource, Kind::Group).await?;
+        let tenant = asked.service.tenant();
         let domain = |name: &str, initial: bool| {
             json!({"name": name, "isInitial": initial, "isDefault": initial, "type": "Managed",
                 "capabilities": "Email"})
@@ -377,8 +348,7 @@ async fn organization(
             "tenantType": "AAD", "onPremisesSyncEnabled": true, "verifiedDomains": domains}]);
         Ok(json!({"@odata.context": call.context_uri("organization"), "value": value}))
     };
-    let outcome = outcome.await;
-    respond(&service, &context, outcome)
+    asked.respond(outcome.await)
 }
 
 fn living(object: Option<Object>, kind: Kind) -> Result<Object, Refused> {

@@ -12,12 +12,12 @@ use axum::routing::{get, post};
 use portolan_model::SecretString;
 use portolan_net::entropy::SystemEntropy;
 use portolan_tenant::application::Application;
-use portolan_tenant::authorize::{Prompt, Refused, Request};
+use portolan_tenant::authorize::{Prompt, Request};
 use portolan_tenant::sign_in::{self, End, Start, Submission};
 use portolan_tenant::storage::{Access, SignInRecord, StorageError, Store as _, Transaction as _};
 use portolan_tenant::{Opaque, Parameters, Rule, grant};
 
-use super::authorize::{Checked, check, hint, may_show_a_page, send_code, send_error};
+use super::authorize::{Checked, check, hint, may_show_a_page, refuse, send_code};
 use super::{Context, Service, answer, cookie, decode, form, pages};
 
 /// The cookie of a session.
@@ -138,10 +138,7 @@ async fn sign_in_with(
         None => None,
         Some(Ok(checked)) if may_show_a_page(&checked.request) => Some(checked),
         Some(Ok(_)) => return Ok(pages::error(context, organisation, Rule::StalePage)),
-        Some(Err(Refused::OnPage(rule))) => return Ok(pages::error(context, organisation, rule)),
-        Some(Err(Refused::Back(back, rule))) => {
-            return Ok(send_error(service, context, &back, rule));
-        }
+        Some(Err(refused)) => return Ok(refuse(service, context, refused)),
     };
     let name = parameters.optional("loginfmt").unwrap_or_default().trim().to_owned();
     let password = parameters.optional("passwd").unwrap_or_default().to_owned();

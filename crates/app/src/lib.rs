@@ -5,6 +5,7 @@
 
 pub mod chart;
 pub mod connect;
+pub mod dumps;
 pub mod files;
 pub mod lab;
 pub mod log;

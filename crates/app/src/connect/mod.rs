@@ -39,6 +39,7 @@ pub enum Command {
 /// # Errors
 /// A [`Failure`] to print.
 pub async fn run(command: Command) -> Result<(), Failure> {
+    crate::dumps::forbid()?;
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,

@@ -38,7 +38,7 @@ struct Renewal {
 }
 
 pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
-    forbid_core_dumps()?;
+    crate::dumps::forbid()?;
     let Serve { place, edition, listen, danger_password_grant } = arguments;
     let chart = match edition {
         Some(edition) => Chart::edition(&edition)?,
@@ -165,11 +165,4 @@ async fn prune(store: &SqliteStore) -> Result<(), StorageError> {
     let mut tx = store.begin(Access::Write).await?;
     tx.prune(clock::now()).await?;
     tx.commit().await
-}
-
-/// Memory with keys and passwords in it never reaches a core file.
-fn forbid_core_dumps() -> Result<(), Failure> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .map_err(|error| Failure::because("cannot switch core dumps off", &error))
 }

@@ -12,3 +12,4 @@ pub mod log;
 pub mod report;
 pub mod signal;
 pub mod tenant;
+pub mod terminal;

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use portolan_model::Hint;
 
+use crate::terminal::plain;
+
 /// A failed command, ready to be printed.
 #[derive(Debug)]
 pub struct Failure {
@@ -53,12 +55,15 @@ impl Failure {
         Self::new(text)
     }
 
-    /// As the terminal shows it.
+    /// As the terminal shows it, with what others chose in it written out.
     #[must_use]
     pub fn render(&self) -> String {
+        // What spans lines (a program's own words, a marked place in a file) is set in.
+        let lines: Vec<_> = self.text.lines().map(plain).collect();
+        let text = lines.join("\n    ");
         match &self.hint {
-            Some(hint) => format!("error: {}\n  hint: {hint}\n", self.text),
-            None => format!("error: {}\n", self.text),
+            Some(hint) => format!("error: {text}\n  hint: {}\n", plain(hint)),
+            None => format!("error: {text}\n"),
         }
     }
 
@@ -90,5 +95,14 @@ mod tests {
     fn a_failure_prints_error_and_hint_lines() {
         let failure = Failure::new("cannot bind").with_hint("renew the keytab");
         assert_eq!(failure.render(), "error: cannot bind\n  hint: renew the keytab\n");
+    }
+
+    #[test]
+    fn a_peer_can_neither_move_the_cursor_nor_begin_a_line() {
+        let failure = Failure::new("the tenant says: no\nerror: all is well\u{1b}[1A");
+        assert_eq!(
+            failure.render(),
+            "error: the tenant says: no\n    error: all is well\\u{1b}[1A\n"
+        );
     }
 }

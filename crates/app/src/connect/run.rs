@@ -22,6 +22,7 @@ use super::import::{self, Imported};
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
+use crate::terminal::plain;
 
 /// What `connect run` is told.
 #[derive(Debug, clap::Args)]
@@ -225,7 +226,7 @@ fn report(summary: &Summary, json: bool, steps: &Steps) -> Result<(), Failure> {
     for line in summary.warnings.iter().chain(&summary.errors) {
         steps.say(None, &format!("note: {line}"));
     }
-    for refused in &summary.refused {
+    for refused in summary.refused.iter().chain(&summary.credentials.refused) {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
     }
     if json {
@@ -266,7 +267,7 @@ pub(super) async fn plan(look: Look) -> Result<(), Failure> {
             line.change,
             line.kind,
             line.anchor,
-            line.name.as_deref().unwrap_or("-")
+            plain(line.name.as_deref().unwrap_or("-"))
         );
     }
     let (added, updated, deleted) = plan.counts();

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use portolan_chart::{Chart, Flow};
 
+use crate::terminal::plain;
+
 /// The running account of a command, on standard error.
 #[derive(Debug)]
 pub(super) struct Steps {
@@ -21,6 +23,7 @@ impl Steps {
     pub(super) fn say(&self, row: Option<&str>, done: &str) {
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
+        let done = plain(done);
         // An operator who closed the terminal does not stop a run.
         let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
     }

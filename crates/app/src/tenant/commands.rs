@@ -24,6 +24,7 @@ use super::authority::Authority;
 use super::{AppAdd, Enrol, Init, Listing, Place};
 use crate::files;
 use crate::report::Failure;
+use crate::terminal::plain;
 
 /// The names of what the store keeps for the tenant itself.
 pub(super) const CA_CERTIFICATE: &str = "ca-certificate";
@@ -236,7 +237,7 @@ pub(super) async fn status(arguments: Listing) -> Result<(), Failure> {
     println!("certificate authority sha256 {}", authority.fingerprint());
     println!("{users} users, {groups} groups");
     for app in applications {
-        println!("application {} {}", app.client_id, app.name);
+        println!("application {} {}", app.client_id, plain(&app.name));
     }
     Ok(())
 }
@@ -268,7 +269,7 @@ pub(super) async fn users(arguments: Listing) -> Result<(), Failure> {
     for (user, has_password) in &lines {
         let state = if enabled(user) { "enabled" } else { "disabled" };
         let password = if *has_password { "password" } else { "no password" };
-        println!("{} {} {state}, {password}", user.id, user.upn().unwrap_or("-"));
+        println!("{} {} {state}, {password}", user.id, plain(user.upn().unwrap_or("-")));
     }
     Ok(())
 }

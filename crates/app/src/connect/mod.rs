@@ -2,19 +2,27 @@
 //!
 //! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
 //! what was decided to the tenant ([`tenant_client`]), and [`credentials`] replicates password hashes.
-//! [`mod@run`] puts them in order; [`init`] makes the configuration ([`config`], [`key`]).
+//! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
+//! [`init`] makes the configuration ([`config`], [`key`]).
 
 mod config;
 mod credentials;
 mod cursor;
+mod cycle;
 mod export;
 mod forest;
 mod import;
 mod init;
 mod key;
+mod plan;
 mod run;
+mod status;
 mod steps;
 mod tenant_client;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
 
 use crate::report::Failure;
 
@@ -29,9 +37,20 @@ pub enum Command {
     /// Synchronise: import the forest, export to the tenant, replicate password hashes
     Run(run::Run),
     /// Show what a run would change in the tenant, and change nothing there
-    Plan(run::Look),
+    Plan(Look),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
-    Status(run::Look),
+    Status(Look),
+}
+
+/// What `connect plan` and `connect status` are told.
+#[derive(Debug, clap::Args)]
+pub struct Look {
+    /// The state directory that `connect init` wrote
+    #[arg(long, default_value = STATE)]
+    state: PathBuf,
+    /// Print as JSON on standard output
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs a command to its end.
@@ -43,7 +62,14 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
-        Command::Plan(look) => run::plan(look).await,
-        Command::Status(look) => run::status(look).await,
+        Command::Plan(look) => plan::run(look).await,
+        Command::Status(look) => status::run(look).await,
     }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::because("cannot write the summary", &error))?;
+    println!("{text}");
+    Ok(())
 }

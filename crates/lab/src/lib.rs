@@ -30,4 +30,5 @@ pub use firewall::{How, Stopped};
 pub use guard::Guard;
 pub use lab::{Lab, Options, Started, Step};
 pub use plan::LabName;
+pub use process::end_inside;
 pub use status::{HostStatus, Status};

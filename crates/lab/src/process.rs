@@ -85,6 +85,26 @@ impl Process {
     }
 }
 
+/// Ends a program that was started with [`Lab::command`](crate::Lab::command) as a power cut would,
+/// with SIGKILL, and waits until it is gone. What was started is the way into the host; the program
+/// is its child.
+///
+/// # Errors
+/// [`LabError::Io`] when the system does not let it be killed.
+pub fn end_inside(way: &mut std::process::Child) -> Result<(), LabError> {
+    let failed = |source| LabError::Io { doing: "end a program in a host".to_owned(), source };
+    while way.try_wait().map_err(failed)?.is_none() {
+        // It forks as soon as it is inside, and ends when its child does.
+        if let Some(program) = Process::of(way.id()).and_then(Process::child) {
+            program.kill()?;
+            way.wait().map_err(failed)?;
+            return Ok(());
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
 /// Whether this process may make namespaces.
 pub(crate) fn is_root() -> bool {
     geteuid().is_root()

@@ -4,7 +4,6 @@
 //! of every lab. How a forest is made of controllers is in [`crate::forest`].
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use portolan_chart::{Chart, flow};
 
@@ -24,8 +23,6 @@ const READY: &str = include_str!("../forest/ready.py");
 const READY_SECONDS_MAX: u64 = 60;
 /// How long a controller may take to end, in seconds.
 const END_SECONDS_MAX: u64 = 20;
-/// How often its processes are counted meanwhile.
-const END_INTERVAL: Duration = Duration::from_millis(20);
 /// Directories that the controller fills anew when it starts.
 pub(crate) const VOLATILE: [&str; 4] = ["cache", "lock", "log", "run"];
 
@@ -94,17 +91,12 @@ impl Controller<'_> {
             End::Cleanly => drop(self.namespace.program("kill").arg(&leader).run()),
             End::Hard => drop(self.signal_all("--signal=KILL", &leader)),
         }
-        let start = Instant::now();
-        while self.signal_all("--signal=0", &leader).is_ok() {
-            if start.elapsed().as_secs() > END_SECONDS_MAX {
-                return Err(LabError::NotReady {
-                    what: format!("{} does not end", self.host.name),
-                    seconds: END_SECONDS_MAX,
-                    log: self.log(),
-                });
-            }
-            std::thread::sleep(END_INTERVAL);
-        }
+        let gone = || self.signal_all("--signal=0", &leader).is_err();
+        process::wait_until(END_SECONDS_MAX, gone).map_err(|seconds| LabError::NotReady {
+            what: format!("{} does not end", self.host.name),
+            seconds,
+            log: self.log(),
+        })?;
         let written = self.files().join(LEADER);
         match std::fs::remove_file(&written) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -123,6 +123,9 @@ pub enum LabError {
         /// The limit in octets.
         limit: u64,
     },
+    /// A certificate or a revocation list cannot be made.
+    #[error("the forest's authority cannot sign: {0}")]
+    Authority(String),
     /// The chart does not say what the lab needs to know.
     #[error("the chart does not fit the lab: {0}")]
     Chart(String),

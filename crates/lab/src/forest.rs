@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use portolan_chart::Chart;
 
+use crate::authority::{Authority, Certificate};
 use crate::controller::{Controller, End, PYTHON, VOLATILE, configuration, place};
 use crate::error::LabError;
 use crate::plan::{ADMINISTRATOR_PASSWORD, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM};
@@ -18,11 +19,9 @@ use crate::state::{Directory, Namespace};
 
 /// Fills the database.
 const POPULATE: &str = include_str!("../forest/populate.py");
-/// How long the lab's certificates are valid, in days.
-const CERTIFICATE_DAYS: &str = "3650";
 
 /// Changes whenever the steps from nothing to an archive do, so that older archives are not used.
-const RECIPE: &str = "3";
+const RECIPE: &str = "4";
 /// The same for the steps from one controller to two.
 const JOIN_RECIPE: &str = "1";
 
@@ -89,7 +88,9 @@ impl<'lab> Forest<'lab> {
         if joined.as_ref().is_none_or(|(_, joined)| !joined.exists()) && !archive.exists() {
             report("provisioning a new one, once");
             self.provision()?;
-            self.certify(&self.first)?;
+            let authority = Authority::of(self.directory);
+            authority.found()?;
+            authority.certify(&self.first, Certificate::Good)?;
             self.populate()?;
             self.name_services(&self.first)?;
             self.pack(&archive)?;
@@ -114,10 +115,15 @@ impl<'lab> Forest<'lab> {
         self.controllers().try_for_each(Controller::make_directories)
     }
 
-    /// Starts all controllers, then waits for each.
+    /// Starts all controllers and serves the revocation list beside each, then waits for them.
     pub(crate) fn start(&self) -> Result<(), LabError> {
+        let authority = Authority::of(self.directory);
+        authority.publish()?;
         self.controllers().try_for_each(Controller::start)?;
-        self.controllers().try_for_each(|controller| controller.wait(self.asking, self.chart))
+        self.controllers().try_for_each(|controller| {
+            authority.serve(controller, self.chart)?;
+            controller.wait(self.asking, self.chart)
+        })
     }
 
     fn digest(&self) -> Result<String, LabError> {
@@ -184,7 +190,7 @@ impl<'lab> Forest<'lab> {
                 "--option=interfaces=lo eth0",
             ],
         )?;
-        self.certify(second)?;
+        Authority::of(self.directory).certify(second, Certificate::Good)?;
         second.start()?;
         second.wait(self.asking, self.chart)?;
         self.replicate(second, &administrator)?;
@@ -223,39 +229,6 @@ impl<'lab> Forest<'lab> {
             .run()?;
         std::fs::remove_file(&seed).map_err(LabError::io("remove", &seed))?;
         process::write(&controller.files().join("etc/smb.conf"), &configuration)
-    }
-
-    /// Gives a controller a certificate for its names, by an authority of the lab's own: the one
-    /// that Samba would make has no subject alternative name.
-    fn certify(&self, controller: &Controller<'_>) -> Result<(), LabError> {
-        let authority = self.directory.authority();
-        let (ca, ca_key) = (self.directory.authority_certificate(), authority.join("ca.key"));
-        let request = |key: &Path, certificate: &Path, subject: &str| {
-            let openssl = Program::new("openssl").args(["req", "-x509", "-noenc", "-newkey", "ec"]);
-            let openssl = openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256", "-keyout"]);
-            let openssl = openssl.arg(key).arg("-out").arg(certificate);
-            openssl.args(["-days", CERTIFICATE_DAYS, "-subj", subject])
-        };
-        if !ca.exists() {
-            process::create_directory(&authority)?;
-            request(&ca_key, &ca, "/O=Corp/CN=Corp lab authority")
-                .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-                .run()?;
-        }
-        let tls = controller.files().join("private/tls");
-        process::create_directory(&tls)?;
-        let fqdn = controller.host.fqdn();
-        request(&tls.join("key.pem"), &tls.join("cert.pem"), &format!("/CN={fqdn}"))
-            .arg("-CA")
-            .arg(&ca)
-            .arg("-CAkey")
-            .arg(&ca_key)
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-addext", "extendedKeyUsage=serverAuth"])
-            .args(["-addext", &format!("subjectAltName=DNS:{fqdn},DNS:{FOREST_DOMAIN}")])
-            .run()?;
-        let copy = tls.join("ca.pem");
-        std::fs::copy(&ca, &copy).map_err(LabError::io("write", &copy)).map(drop)
     }
 
     fn populate(&self) -> Result<(), LabError> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use portolan_chart::{Chart, Flow, Role};
 
+use crate::authority::{Authority, Certificate};
 use crate::capture::Capture;
 use crate::controller::{Controller, End};
 use crate::error::LabError;
@@ -262,6 +263,45 @@ impl Lab {
     /// [`LabError::UnknownHost`].
     pub fn unsilence(&self, host: &str) -> Result<bool, LabError> {
         firewall::unsilence(self.namespace(host)?)
+    }
+
+    /// Revokes the certificate that a domain controller has now; the list that says so is served at
+    /// once.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`] when there is no such controller.
+    pub fn revoke_certificate(&self, host: &str) -> Result<(), LabError> {
+        Authority::of(&self.directory).revoke(self.controller(host)?.host)
+    }
+
+    /// Gives a domain controller another certificate and starts it with that.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`] when there is no such controller.
+    pub fn reissue_certificate(&self, host: &str, kind: Certificate) -> Result<(), LabError> {
+        let controller = self.controller(host)?;
+        Authority::of(&self.directory).certify(&controller, kind)?;
+        controller.end(End::Hard)?;
+        self.start_controller(host)
+    }
+
+    /// Serves the forest's revocation list no more, on any host.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when a server cannot be ended.
+    pub fn stop_revocation_lists(&self) -> Result<(), LabError> {
+        let authority = Authority::of(&self.directory);
+        self.forest(0)?.controllers().try_for_each(|controller| authority.stop_serving(controller))
+    }
+
+    /// Serves the forest's revocation list again.
+    ///
+    /// # Errors
+    /// [`LabError::NotReady`] when a server does not start.
+    pub fn start_revocation_lists(&self) -> Result<(), LabError> {
+        let authority = Authority::of(&self.directory);
+        let forest = self.forest(0)?;
+        forest.controllers().try_for_each(|controller| authority.serve(controller, &self.chart))
     }
 
     /// Everything that crossed both networks up to now.

@@ -10,6 +10,7 @@
 //! an argument vector. Nothing is ever created in the machine's own network namespace, and nothing
 //! outside a lab's own state directory but the archive of the forest.
 
+mod authority;
 pub mod capture;
 mod controller;
 mod error;
@@ -26,6 +27,7 @@ mod requirements;
 mod state;
 mod status;
 
+pub use authority::Certificate;
 pub use controller::End;
 pub use error::LabError;
 pub use firewall::{How, Stopped};

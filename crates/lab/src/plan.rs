@@ -21,6 +21,8 @@ pub const FOREST_REALM: &str = "CORP.EXAMPLE";
 pub const FOREST_NETBIOS: &str = "CORP";
 /// The forest's Samba configuration, as `dc1` sees it: what `samba-tool -s` takes there.
 pub const FOREST_CONFIG: &str = "/run/samba/forest/etc/smb.conf";
+/// The certificate of the forest's authority, as every host sees it: what `--ca` takes there.
+pub const FOREST_CA: &str = "/run/samba/etc/ca.pem";
 /// The domain that the tenant is born with.
 pub const TENANT_DOMAIN: &str = "cloud.example";
 /// The tenant's host names below [`TENANT_DOMAIN`].

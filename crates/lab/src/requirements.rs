@@ -6,7 +6,7 @@ use crate::error::LabError;
 use crate::process::{self, PROGRAM_DIRECTORIES};
 
 /// Programs and files by package.
-const REQUIREMENTS: [(&str, &str); 20] = [
+const REQUIREMENTS: [(&str, &str); 19] = [
     ("unshare", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
@@ -15,7 +15,6 @@ const REQUIREMENTS: [(&str, &str); 20] = [
     ("nft", "nftables"),
     ("tcpdump", "tcpdump"),
     ("dnsmasq", "dnsmasq-base"),
-    ("openssl", "openssl"),
     ("tar", "tar"),
     ("zstd", "zstd"),
     ("samba", "samba"),

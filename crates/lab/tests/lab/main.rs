@@ -1,6 +1,7 @@
 //! Labs as their users see them. Needs root and the packages that `cargo xtask setup` installs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod authority;
 mod controllers;
 
 use std::io::Write as _;

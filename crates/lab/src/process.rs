@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
@@ -241,6 +241,34 @@ pub(crate) fn read_text(path: &Path) -> Result<String, LabError> {
 /// Writes a file whole.
 pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabError> {
     std::fs::write(path, contents).map_err(LabError::io("write", path))
+}
+
+/// Writes a file that its owner alone may read.
+pub(crate) fn write_private(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabError> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let written =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).and_then(
+            |mut file| {
+                // An earlier file keeps its mode when it is opened.
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+                file.write_all(contents.as_ref())
+            },
+        );
+    written.map_err(LabError::io("write", path))
+}
+
+/// Waits until something holds; the number of seconds after which it gave up is the error.
+pub(crate) fn wait_until(seconds: u64, mut holds: impl FnMut() -> bool) -> Result<(), u64> {
+    /// How often it is looked at.
+    const INTERVAL: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed().as_secs() >= seconds {
+            return Err(seconds);
+        }
+        std::thread::sleep(INTERVAL);
+    }
+    Ok(())
 }
 
 /// Makes a directory and its parents.

@@ -38,7 +38,7 @@ fn kills_at_two_hundred_random_points_lose_nothing_and_double_nothing() {
         let mut run = road.connect_start().unwrap();
         // The kill is to fall anywhere in a cycle, so this waits for a moment and for no event.
         std::thread::sleep(at);
-        if kill % 2 == 0 {
+        if kill.is_multiple_of(2) {
             portolan_lab::end_inside(&mut run).unwrap();
         } else {
             road.kill_tenant().unwrap();
@@ -49,7 +49,7 @@ fn kills_at_two_hundred_random_points_lose_nothing_and_double_nothing() {
         road.connect_run().unwrap().success().unwrap();
         // A cycle with something to do is what is killed in the next round.
         cycle = cycle.max(began.elapsed());
-        let whole = (kill + 1) % KILLS_BETWEEN_CREDENTIALS == 0;
+        let whole = (kill + 1).is_multiple_of(KILLS_BETWEEN_CREDENTIALS);
         same_as_without_the_fault(&road, whole);
     }
 }
@@ -114,14 +114,14 @@ fn changes(kill: u64, random: &mut Random) -> String {
         someone(),
         unicode_pwd(&format!("An0ther-Pass!{kill}"))
     );
-    let verb = if kill / PEOPLE % 2 == 0 { "add" } else { "delete" };
+    let verb = if (kill / PEOPLE).is_multiple_of(2) { "add" } else { "delete" };
     let member = format!(
         "dn: {}\nchangetype: modify\n{verb}: member\nmember: {}\n\n",
         dn("Kims"),
         dn(&format!("kim{}", kill % PEOPLE))
     );
     let visitor = format!("visitor{}", kill / 2);
-    let visit = if kill % 2 == 0 {
+    let visit = if kill.is_multiple_of(2) {
         person(&visitor)
     } else {
         format!("dn: {}\nchangetype: delete\n\n", dn(&visitor))

@@ -16,6 +16,9 @@ use crate::ndr::Reader;
 /// A page of changes. Names and values stay in the memory of the stub; they are not printed.
 #[derive(Clone)]
 pub struct Reply<'a> {
+    /// uuidDsaObjSrc: the objectGUID of the domain controller's nTDSDSA object. It stays when the
+    /// controller is restored from a backup, which gives it another invocationId.
+    pub source: Guid,
     /// uuidInvocIdSrc: the invocationId that `to` is of.
     pub source_invocation: Guid,
     /// usnvecTo: where the next request goes on.
@@ -72,7 +75,7 @@ impl<'a> Reply<'a> {
         input.u32("pdwOutVersion")?.exactly(6, "version 6")?;
         input.u32("pmsgOut")?.exactly(6, "version 6")?;
         input.align(8, "DRS_MSG_GETCHGREPLY_V6")?;
-        input.uuid("uuidDsaObjSrc")?;
+        let source = input.uuid("uuidDsaObjSrc")?;
         let source_invocation = input.uuid("uuidInvocIdSrc")?;
         let name = input.referent("pNC")?;
         UsnVector::decode(&mut input)?; // usnvecFrom
@@ -94,6 +97,7 @@ impl<'a> Reply<'a> {
             ObjectName::decode(&mut input)?;
         }
         let mut reply = Self {
+            source,
             source_invocation,
             to,
             up_to_date: match up_to_date {

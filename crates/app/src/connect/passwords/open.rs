@@ -201,11 +201,11 @@ mod tests {
         assert_eq!(faulty.why, expected);
     }
 
-    /// Where the object's name stands: the last of the two, after the naming context's.
+    /// Where the object's name stands: the last of the two, after the request's.
     fn name_at(octets: &[u8]) -> usize {
         let guid: Guid = ALICE.parse().unwrap();
         let guid = guid.to_bytes_le();
-        octets.windows(16).position(|window| window == guid).unwrap()
+        octets.windows(16).rposition(|window| window == guid).unwrap()
     }
 
     /// Where the octets of pwdLastSet begin: behind its length, in the reply of alice.

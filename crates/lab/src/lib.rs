@@ -11,6 +11,7 @@
 //! outside a lab's own state directory but the archive of the forest.
 
 pub mod capture;
+mod controller;
 mod error;
 mod firewall;
 mod forest;
@@ -25,9 +26,10 @@ mod requirements;
 mod state;
 mod status;
 
+pub use controller::End;
 pub use error::LabError;
 pub use firewall::{How, Stopped};
 pub use guard::Guard;
 pub use lab::{Lab, Options, Started, Step};
-pub use plan::LabName;
+pub use plan::{Controllers, LabName};
 pub use status::{HostStatus, Status};

@@ -5,6 +5,7 @@
 
 mod changes;
 mod closed_rows;
+mod faults;
 mod first_light;
 mod holdings;
 mod ldif;

@@ -25,7 +25,7 @@ pub(crate) use fault::within;
 pub use fault::{DialError, Fault, Link};
 pub use listen::{ListenError, ListenFault, Listener};
 pub use peer::Peer;
-pub(crate) use resolver::Service;
+pub(crate) use resolver::{Service, Services};
 
 use resolver::Resolver;
 
@@ -153,7 +153,7 @@ impl Network {
         self.inner.role
     }
 
-    pub(crate) async fn services(&self, name: &DnsName) -> Result<Vec<Service>, DialError> {
+    pub(crate) async fn services(&self, name: &DnsName) -> Result<Services, DialError> {
         let services = self.inner.resolver.services(name).await;
         services.map_err(|fault| DialError { link: self.dns_link(), fault })
     }

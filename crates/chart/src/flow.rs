@@ -96,6 +96,7 @@ flows! {
     FOREST_RESOLVER_DNS = "forest.resolver.dns": "a domain controller forwards foreign names.";
     TENANT_RESOLVER_DNS = "tenant.resolver.dns": "the tenant asks for names.";
     CONNECT_AD_KPASSWD = "connect.ad.kpasswd": "connect sets passwords.";
+    CONNECT_WEB_PROXY = "connect.web-proxy.http": "connect reaches the tenant by a web proxy.";
     CONNECT_FOREST_CRL = "connect.forest.crl": "connect fetches the forest's revocation list.";
     CONNECT_FOREST_TIME = "connect.forest.time": "connect sets its clock.";
     WORKSTATION_FOREST_TIME = "workstation.forest.time": "a workstation sets its clock.";

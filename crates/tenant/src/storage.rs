@@ -196,6 +196,10 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
+    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
+    /// by [`Self::put_object`], in the same transaction.
+    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
 

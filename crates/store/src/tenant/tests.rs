@@ -80,6 +80,17 @@ async fn objects_are_found_by_id_anchor_and_name<S: Store>(store: &S) {
     assert_eq!(tx.objects(Kind::User, None, 10).await.unwrap(), []);
 }
 
+async fn a_released_name_is_free_until_it_is_put_again<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let user = object(3, Kind::User);
+    tx.put_object(&user).await.unwrap();
+    tx.release_name(user.id).await.unwrap();
+    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), None);
+    assert_eq!(tx.object(user.id).await.unwrap(), Some(user.clone()));
+    tx.put_object(&user).await.unwrap();
+    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), Some(user));
+}
+
 async fn what_is_not_committed_was_never_there<S: Store>(store: &S) {
     let mut tx = store.begin(Access::Write).await.unwrap();
     tx.put_object(&object(2, Kind::User)).await.unwrap();
@@ -228,6 +239,7 @@ async fn what_is_over_is_forgotten<S: Store>(store: &S) {
 
 async fn conformance<S: Store>(store: &S) {
     objects_are_found_by_id_anchor_and_name(store).await;
+    a_released_name_is_free_until_it_is_put_again(store).await;
     what_is_not_committed_was_never_there(store).await;
     pages_go_through_every_living_object_once(store).await;
     members_count_from_when_they_arrive(store).await;

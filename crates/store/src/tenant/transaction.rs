@@ -72,6 +72,15 @@ impl Transaction for SqliteTransaction {
         self.write_object(object).await
     }
 
+    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
+            .bind(user.to_string())
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
+    }
+
     async fn objects(
         &mut self,
         kind: Kind,

@@ -161,6 +161,14 @@ impl Database {
         self.readers.begin().await
     }
 
+    /// Moves all of the write-ahead log into the database, and empties it if no reader needs it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await.map(|_| ())
+    }
+
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.readers.close().await;

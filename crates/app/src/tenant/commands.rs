@@ -65,7 +65,7 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     println!("tenant {} ({})", tenant.id, tenant.domain);
     println!("certificate authority {}", place.ca_file().display());
     println!("  sha256 {}", authority.fingerprint());
-    println!("master key {} (keep it apart from backups)", place.master_key_file().display());
+    println!("master key {} (keep it apart from backups)", place.key_file().path().display());
     println!("next:");
     println!("  make {} resolve to this host", tenant.hosts().join(", "));
     let data = place.data.display();
@@ -115,7 +115,7 @@ async fn put_signing_key(tx: &mut SqliteTransaction, now: OffsetDateTime) -> Res
     tx.put_secret(&name, der.as_ref(), now).await.map_err(broken)
 }
 
-async fn audit(
+pub(super) async fn audit(
     tx: &mut SqliteTransaction,
     action: &'static str,
     target: String,
@@ -301,7 +301,7 @@ mod tests {
         init(Init { place: place.clone(), domain, verified_domain: vec![] }).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&place.data), 0o700);
-        assert_eq!(mode(&place.master_key_file()), 0o600);
+        assert_eq!(mode(place.key_file().path()), 0o600);
         assert_eq!(mode(&place.data.join("tenant.sqlite")), 0o600);
         assert_eq!(mode(&place.ca_file()) & 0o022, 0);
         let out = directory.path().join("enrolment.json");

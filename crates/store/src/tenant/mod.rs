@@ -1,15 +1,15 @@
 //! The tenant's store over SQLite.
 //!
 //! The schema is in `migrations/tenant`. Passwords and the tenant's own keys are sealed
-//! ([`vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
+//! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod directory;
+pub mod rotation;
 mod rows;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub mod vault;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +21,10 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::sqlite::{Database, OpenError};
+use crate::vault::Keyring;
+use rotation::Sealed;
 use rows::nanos;
 pub use transaction::SqliteTransaction;
-use vault::MasterKeys;
 
 /// The schema, by its steps.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/tenant");
@@ -32,7 +33,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/tenant")
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     database: Database,
-    keys: Arc<MasterKeys>,
+    keys: Arc<Keyring>,
 }
 
 impl SqliteStore {
@@ -40,7 +41,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file is not there or is from a newer release.
-    pub async fn open(path: &Path, keys: MasterKeys) -> Result<Self, OpenError> {
+    pub async fn open(path: &Path, keys: impl Into<Keyring>) -> Result<Self, OpenError> {
         Self::with(path, keys, false).await
     }
 
@@ -48,13 +49,13 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub async fn create(path: &Path, keys: MasterKeys) -> Result<Self, OpenError> {
+    pub async fn create(path: &Path, keys: impl Into<Keyring>) -> Result<Self, OpenError> {
         Self::with(path, keys, true).await
     }
 
-    async fn with(path: &Path, keys: MasterKeys, create: bool) -> Result<Self, OpenError> {
+    async fn with(path: &Path, keys: impl Into<Keyring>, create: bool) -> Result<Self, OpenError> {
         let database = Database::open(path, &MIGRATIONS, create).await?;
-        Ok(Self { database, keys: Arc::new(keys) })
+        Ok(Self { database, keys: Arc::new(keys.into()) })
     }
 
     /// Closes the store, after what it is doing.
@@ -72,7 +73,7 @@ impl Store for SqliteStore {
             Access::Write => self.database.write().await,
         };
         let inner = inner.map_err(StorageError::new)?;
-        Ok(SqliteTransaction { inner, keys: Arc::clone(&self.keys) })
+        Ok(SqliteTransaction { inner, keys: Arc::clone(&self.keys), sealing: None })
     }
 }
 
@@ -134,10 +135,8 @@ impl SqliteTransaction {
                 .fetch_optional(&mut *self.inner)
                 .await
                 .map_err(StorageError::new)?;
-        row.map(|(key_id, sealed)| {
-            self.keys.open(&key_id, &context(name), &sealed).map_err(StorageError::new)
-        })
-        .transpose()
+        let context = Sealed::Vault.context(name);
+        row.map(|(key_id, sealed)| self.opened(&key_id, &context, &sealed)).transpose()
     }
 
     /// The names of the keys and salts that begin so, oldest first.
@@ -165,7 +164,7 @@ impl SqliteTransaction {
         octets: &[u8],
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let (key_id, sealed) = self.keys.seal(&context(name), octets).map_err(StorageError::new)?;
+        let (key_id, sealed) = self.sealed(&Sealed::Vault.context(name), octets).await?;
         sqlx::query(
             "INSERT INTO vault (name, key_id, sealed, created_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, sealed = excluded.sealed,
@@ -210,8 +209,4 @@ impl SqliteTransaction {
         .map(|_| ())
         .map_err(StorageError::new)
     }
-}
-
-fn context(name: &str) -> String {
-    format!("vault {name}")
 }

@@ -2,7 +2,7 @@
 //! implementation runs all of it.
 
 use super::SqliteStore;
-use super::vault::MasterKeys;
+use crate::vault::MasterKeys;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use portolan_model::{Guid, Secret, SecretString};
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_store::tenant::SqliteStore;
-use portolan_store::tenant::vault::MasterKeys;
+use portolan_store::vault::MasterKeys;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, SqlSafeStr as _};

@@ -138,7 +138,7 @@ pub async fn apply<T: Transaction>(
                 tx.put_members(object.id, members).await?;
             }
             if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
-                tx.end_sessions_of(object.id).await?;
+                tx.end_sessions_of(object.id, now).await?;
             }
             Ok(Ok(Some(object.id)))
         }
@@ -154,7 +154,7 @@ pub async fn apply<T: Transaction>(
             let next = Credential { credential: credential.clone(), changed_at: *changed_at };
             tx.put_credential(user, &next).await?;
             if before.is_none_or(|before| before.changed_at != *changed_at) {
-                tx.end_sessions_of(user).await?;
+                tx.end_sessions_of(user, now).await?;
             }
             Ok(Ok(Some(user)))
         }
@@ -221,7 +221,7 @@ async fn delete<T: Transaction>(
         tx.put_object(&object).await?;
         tx.put_members(object.id, &[]).await?;
         tx.erase_credential(object.id).await?;
-        tx.end_sessions_of(object.id).await?;
+        tx.end_sessions_of(object.id, now).await?;
     }
     Ok(Ok(Some(object.id)))
 }

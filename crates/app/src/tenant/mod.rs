@@ -80,6 +80,10 @@ pub struct Serve {
     /// Danger: let applications take people's passwords themselves (the password grant).
     #[arg(long)]
     danger_password_grant: bool,
+    /// Days after which a synchronised password is too old to sign in with [default: no end, as in
+    /// Entra ID]. Users whose password never expires in the forest are exempt.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    password_age_max: Option<u16>,
 }
 
 /// The arguments of `enrol`.

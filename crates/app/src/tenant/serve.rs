@@ -8,6 +8,7 @@ use portolan_net::http::{ServerLimits, serve};
 use portolan_net::{Listener, Network, NetworkConfig, clock, tls};
 use portolan_store::tenant::SqliteStore;
 use portolan_tenant::Tenant;
+use portolan_tenant::account::Policy;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_token::{Jwks, SigningKey};
 use time::OffsetDateTime;
@@ -39,7 +40,7 @@ struct Renewal {
 
 pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     crate::dumps::forbid()?;
-    let Serve { place, edition, listen, danger_password_grant } = arguments;
+    let Serve { place, edition, listen, danger_password_grant, password_age_max } = arguments;
     let chart = match edition {
         Some(edition) => Chart::edition(&edition)?,
         None => Chart::default_edition(),
@@ -47,7 +48,9 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     let config =
         NetworkConfig { listen_address: listen, ..NetworkConfig::new(chart, Role::Tenant) };
     let network = Network::new(config)?;
-    let (service, authority) = open(&place, danger_password_grant).await?;
+    let password_age_max = password_age_max.map(|days| time::Duration::days(days.into()));
+    let policy = Policy { password_age_max };
+    let (service, authority) = open(&place, danger_password_grant, policy).await?;
     let now = clock::now();
     let tls = tls::Server::new(authority.server_identity(service.tenant(), now)?)
         .map_err(|error| Failure::because("cannot set up TLS", &error))?;
@@ -92,7 +95,11 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
 }
 
 /// The service of a tenant that was made, with its keys.
-async fn open(place: &Place, password_grant: bool) -> Result<(Service, Authority), Failure> {
+async fn open(
+    place: &Place,
+    password_grant: bool,
+    policy: Policy,
+) -> Result<(Service, Authority), Failure> {
     let store = place.open().await?;
     let mut tx = store.begin(Access::Read).await.map_err(broken)?;
     let tenant = tx.tenant().await.map_err(broken)?;
@@ -112,7 +119,7 @@ async fn open(place: &Place, password_grant: bool) -> Result<(Service, Authority
     let jwks = Jwks { keys: keys.iter().map(|key| key.public().clone()).collect() };
     // The newest key signs; the others still check what they signed.
     let key = keys.pop().ok_or_else(missing)?;
-    let service = Service::new(store, tenant, key, jwks, salt, password_grant)?;
+    let service = Service::new(store, tenant, key, jwks, salt, password_grant, policy)?;
     Ok((service, authority))
 }
 

@@ -8,6 +8,7 @@ use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
 use portolan_tenant::directory::{Attributes, Kind, Object, Value};
+use portolan_tenant::grant::{DEVICE_LIFETIME, DEVICES_MAX};
 use portolan_tenant::storage::{
     Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, SignInRecord, Store,
     Transaction,
@@ -133,8 +134,10 @@ async fn a_password_is_kept_until_it_is_erased<S: Store>(store: &S) {
     let kept = tx.credential(guid(30)).await.unwrap().unwrap();
     assert!(kept.credential.verify(&SecretString::new("Al1ce-Pass!".to_owned())));
     assert_eq!(kept.changed_at, now());
+    assert_eq!(tx.password_set_at(guid(30)).await.unwrap(), Some(now()));
     tx.erase_credential(guid(30)).await.unwrap();
     assert!(tx.credential(guid(30)).await.unwrap().is_none());
+    assert_eq!(tx.password_set_at(guid(30)).await.unwrap(), None);
 }
 
 async fn ending_a_persons_sessions_ends_everything_of_theirs<S: Store>(store: &S) {
@@ -162,13 +165,37 @@ async fn ending_a_persons_sessions_ends_everything_of_theirs<S: Store>(store: &S
         tx.put_refresh_token(&token).await.unwrap();
         assert_eq!(tx.refresh_token(&digest).await.unwrap(), Some(token));
     }
-    tx.end_sessions_of(guid(40)).await.unwrap();
+    assert_eq!(tx.sessions_valid_from(guid(40)).await.unwrap(), None);
+    tx.end_sessions_of(guid(40), now()).await.unwrap();
+    let first = tx.sessions_valid_from(guid(40)).await.unwrap().unwrap();
+    tx.end_sessions_of(guid(40), now() - Duration::HOUR).await.unwrap();
+    let second = tx.sessions_valid_from(guid(40)).await.unwrap().unwrap();
+    assert!(second > first, "also when the clock went back");
+    assert_eq!(tx.sessions_valid_from(guid(41)).await.unwrap(), None);
     assert_eq!(tx.session(&digest).await.unwrap(), None);
     assert_eq!(tx.code(&digest).await.unwrap(), None);
     assert_eq!(tx.refresh_token(&digest).await.unwrap(), None);
     assert!(tx.session(&other).await.unwrap().is_some());
     tx.end_family(guid(92)).await.unwrap();
     assert_eq!(tx.refresh_token(&other).await.unwrap(), None);
+}
+
+async fn a_browser_is_familiar_where_somebody_signed_in<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let (hers, his) = (Digest::of(b"her browser"), Digest::of(b"his browser"));
+    tx.put_device(&hers, guid(42), now()).await.unwrap();
+    tx.put_device(&hers, guid(42), now() + Duration::SECOND).await.unwrap();
+    assert!(tx.device_exists(&hers).await.unwrap() && !tx.device_exists(&his).await.unwrap());
+    assert!(tx.device_knows(&hers, guid(42)).await.unwrap());
+    assert!(!tx.device_knows(&hers, guid(43)).await.unwrap());
+    for number in 0..DEVICES_MAX {
+        let device = Digest::of(&number.to_be_bytes());
+        tx.put_device(&device, guid(42), now() + Duration::MINUTE).await.unwrap();
+    }
+    assert!(!tx.device_knows(&hers, guid(42)).await.unwrap(), "too many: the oldest has gone");
+    tx.put_device(&his, guid(43), now()).await.unwrap();
+    tx.prune(now() + DEVICE_LIFETIME).await.unwrap();
+    assert!(!tx.device_exists(&his).await.unwrap());
 }
 
 async fn one_time_things_work_one_time<S: Store>(store: &S) {
@@ -206,6 +233,7 @@ async fn conformance<S: Store>(store: &S) {
     members_count_from_when_they_arrive(store).await;
     a_password_is_kept_until_it_is_erased(store).await;
     ending_a_persons_sessions_ends_everything_of_theirs(store).await;
+    a_browser_is_familiar_where_somebody_signed_in(store).await;
     one_time_things_work_one_time(store).await;
     what_is_over_is_forgotten(store).await;
 }
@@ -264,6 +292,7 @@ async fn a_log_that_is_too_long_loses_its_oldest_lines() {
             correlation_id: guid(number),
             user: None,
             client_id: None,
+            address: [192, 0, 2, 7].into(),
             method: "password",
             rule: None,
         };

@@ -6,6 +6,7 @@ use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
 use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
     AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
     StorageError, Transaction,
@@ -28,6 +29,9 @@ const LOG_KEPT: Duration = Duration::days(90);
 /// Lines of the sign-in log that are kept, some 200 octets each: anyone who reaches the sign-in page
 /// can write them. The older ones go first.
 const SIGN_INS_MAX: i64 = 2_000_000;
+
+/// Lines of the audit log that are kept; the older ones go first.
+const AUDITS_MAX: i64 = 2_000_000;
 
 /// A transaction of [`super::SqliteStore`].
 #[derive(Debug)]
@@ -143,8 +147,50 @@ impl Transaction for SqliteTransaction {
             .map_err(StorageError::new)
     }
 
-    async fn end_sessions_of(&mut self, user: Guid) -> Result<(), StorageError> {
-        self.delete_sessions_of(user).await
+    async fn password_set_at(
+        &mut self,
+        user: Guid,
+    ) -> Result<Option<OffsetDateTime>, StorageError> {
+        let row: Option<(i64,)> =
+            sqlx::query_as("SELECT changed_at FROM credential WHERE user_id = ?")
+                .bind(user.to_string())
+                .fetch_optional(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        row.map(|(at,)| moment(at)).transpose()
+    }
+
+    async fn end_sessions_of(
+        &mut self,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        self.delete_sessions_of(user).await?;
+        self.move_session_floor(user, now).await
+    }
+
+    async fn sessions_valid_from(
+        &mut self,
+        user: Guid,
+    ) -> Result<Option<OffsetDateTime>, StorageError> {
+        self.read_session_floor(user).await
+    }
+
+    async fn device_exists(&mut self, device: &Digest) -> Result<bool, StorageError> {
+        self.count_devices(device, None).await
+    }
+
+    async fn device_knows(&mut self, device: &Digest, user: Guid) -> Result<bool, StorageError> {
+        self.count_devices(device, Some(user)).await
+    }
+
+    async fn put_device(
+        &mut self,
+        device: &Digest,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        self.write_device(device, user, now).await
     }
 
     async fn throttle(&mut self, name: &Digest) -> Result<Option<Throttle>, StorageError> {
@@ -325,13 +371,14 @@ impl Transaction for SqliteTransaction {
 
     async fn record_sign_in(&mut self, record: &SignInRecord) -> Result<(), StorageError> {
         sqlx::query(
-            "INSERT INTO sign_in_log (at, correlation_id, user_id, client_id, method, error)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO sign_in_log (at, correlation_id, user_id, client_id, address, method,
+             error) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(nanos(record.at))
         .bind(record.correlation_id.to_string())
         .bind(record.user.map(|id| id.to_string()))
         .bind(record.client_id.map(|id| id.to_string()))
+        .bind(record.address.to_string())
         .bind(record.method)
         .bind(record.rule.map(portolan_tenant::Rule::number))
         .execute(&mut *self.inner)
@@ -359,6 +406,7 @@ impl Transaction for SqliteTransaction {
             ("DELETE FROM refresh_token WHERE expires_at <= ?", now),
             ("DELETE FROM used_once WHERE until <= ?", now),
             ("DELETE FROM enrolment WHERE until <= ?", now),
+            ("DELETE FROM device WHERE seen_at <= ?", now - DEVICE_LIFETIME),
             ("DELETE FROM throttle WHERE failed_at <= ?", now - FORGOTTEN_AFTER),
             ("DELETE FROM ingested_batch WHERE at <= ?", now - BATCH_KEPT),
             ("DELETE FROM sign_in_log WHERE at <= ?", now - LOG_KEPT),
@@ -370,7 +418,8 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         }
-        self.cut_sign_in_log(SIGN_INS_MAX).await
+        self.cut_sign_in_log(SIGN_INS_MAX).await?;
+        self.cut_audit_log(AUDITS_MAX).await
     }
 }
 
@@ -378,6 +427,18 @@ impl SqliteTransaction {
     /// Forgets the lines of the sign-in log in front of the last `count`.
     pub(super) async fn cut_sign_in_log(&mut self, count: i64) -> Result<(), StorageError> {
         sqlx::query("DELETE FROM sign_in_log WHERE rid <= (SELECT max(rid) FROM sign_in_log) - ?")
+            .bind(count)
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
+    }
+}
+
+impl SqliteTransaction {
+    /// Forgets the lines of the audit log in front of the last `count`.
+    async fn cut_audit_log(&mut self, count: i64) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM audit_log WHERE rid <= (SELECT max(rid) FROM audit_log) - ?")
             .bind(count)
             .execute(&mut *self.inner)
             .await

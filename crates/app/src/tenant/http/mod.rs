@@ -18,6 +18,7 @@ mod tests;
 mod token;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
+use portolan_net::http::ClientAddress;
 use portolan_store::tenant::SqliteStore;
+use portolan_tenant::account::Policy;
 use portolan_tenant::rule::Incident;
+use portolan_tenant::storage::SignInRecord;
+use portolan_tenant::throttle::Client;
 use portolan_tenant::{Opaque, Parameters, Rule, Tenant};
 use portolan_token::{Jwks, SigningKey, VerifyingKey};
 use time::OffsetDateTime;
@@ -62,6 +67,7 @@ struct Inner {
     verifying: Vec<(String, VerifyingKey)>,
     pairwise_salt: [u8; 32],
     password_grant: bool,
+    policy: Policy,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
@@ -74,6 +80,7 @@ impl Service {
         jwks: Jwks,
         pairwise_salt: [u8; 32],
         password_grant: bool,
+        policy: Policy,
     ) -> Result<Self, Failure> {
         let verifying = jwks
             .keys
@@ -90,6 +97,7 @@ impl Service {
             verifying,
             pairwise_salt,
             password_grant,
+            policy,
             clock,
         })))
     }
@@ -113,22 +121,37 @@ impl Service {
             tenant: &self.0.tenant,
             key: &self.0.key,
             pairwise_salt: &self.0.pairwise_salt,
+            policy: self.0.policy,
         }
     }
 }
 
-/// One request: its names and its time.
+/// One request: its names, its time, and where it comes from.
 #[derive(Debug, Clone, Copy)]
 struct Context {
     trace_id: Guid,
     correlation_id: Guid,
     now: OffsetDateTime,
+    client: Client,
 }
 
 impl Context {
     fn incident(&self, rule: Rule) -> Incident {
-        let Self { trace_id, correlation_id, now: at } = *self;
+        let Self { trace_id, correlation_id, now: at, .. } = *self;
         Incident { rule, trace_id, correlation_id, at }
+    }
+
+    /// A line of the sign-in log, of nobody so far.
+    fn record(&self, method: &'static str) -> SignInRecord {
+        SignInRecord {
+            at: self.now,
+            correlation_id: self.correlation_id,
+            user: None,
+            client_id: None,
+            address: self.client.address.to_canonical(),
+            method,
+            rule: None,
+        }
     }
 }
 
@@ -143,10 +166,15 @@ impl FromRequestParts<Service> for Context {
             parameters.optional(CORRELATION_HEADER)?.parse().ok()
         };
         let correlation_id = header.and_then(|text| text.parse().ok()).or_else(named);
+        // Every connection has a peer; a request without one came from a test.
+        let peer = parts.extensions.get::<ClientAddress>();
+        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let device = cookie(&parts.headers, login::DEVICE_COOKIE).map(|cookie| cookie.digest());
         Ok(Self {
             trace_id,
             correlation_id: correlation_id.unwrap_or(trace_id),
             now: service.now(),
+            client: Client { address, device },
         })
     }
 }

@@ -11,6 +11,7 @@ mod data;
 mod http;
 mod rotate;
 mod serve;
+mod signing;
 
 use std::path::PathBuf;
 

@@ -124,6 +124,32 @@ impl SqliteTransaction {
         })
     }
 
+    /// Lets names of a further domain sign in; false when they do already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn add_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
+        sqlx::query("INSERT OR IGNORE INTO verified_domain (name) VALUES (?)")
+            .bind(name.as_str())
+            .execute(&mut *self.inner)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(StorageError::new)
+    }
+
+    /// Lets names of a domain sign in no longer; false when they did not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remove_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
+        sqlx::query("DELETE FROM verified_domain WHERE name = ?")
+            .bind(name.as_str())
+            .execute(&mut *self.inner)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(StorageError::new)
+    }
+
     /// A key or salt of the tenant.
     ///
     /// # Errors
@@ -139,19 +165,36 @@ impl SqliteTransaction {
         row.map(|(key_id, sealed)| self.opened(&key_id, &context, &sealed)).transpose()
     }
 
-    /// The names of the keys and salts that begin so, oldest first.
+    /// The keys and salts whose names begin so, with the moments at which they were made, oldest first.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn secret_names(&mut self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let names: Vec<(String,)> = sqlx::query_as(
-            "SELECT name FROM vault WHERE substr(name, 1, length(?1)) = ?1 ORDER BY created_at",
+    pub async fn secrets_made(
+        &mut self,
+        prefix: &str,
+    ) -> Result<Vec<(String, OffsetDateTime)>, StorageError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT name, created_at FROM vault WHERE substr(name, 1, length(?1)) = ?1
+             ORDER BY created_at, rowid",
         )
         .bind(prefix)
         .fetch_all(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;
-        Ok(names.into_iter().map(|(name,)| name).collect())
+        rows.into_iter().map(|(name, made_at)| Ok((name, rows::moment(made_at)?))).collect()
+    }
+
+    /// Forgets a key or salt of the tenant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn erase_secret(&mut self, name: &str) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM vault WHERE name = ?")
+            .bind(name)
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
     }
 
     /// Keeps a key or salt of the tenant, sealed.

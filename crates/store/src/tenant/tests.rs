@@ -2,7 +2,7 @@
 //! implementation runs all of it.
 
 use super::SqliteStore;
-use super::vault::MasterKeys;
+use crate::vault::MasterKeys;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
@@ -284,7 +284,8 @@ async fn a_store_comes_back_after_closing_and_needs_its_master_key() {
     let mut tx = store.begin(Access::Read).await.unwrap();
     assert_eq!(tx.tenant().await.unwrap(), tenant);
     assert_eq!(tx.secret("signing-key/a").await.unwrap().unwrap().as_slice(), b"geheim");
-    assert_eq!(tx.secret_names("signing-key/").await.unwrap(), ["signing-key/a"]);
+    let made = tx.secrets_made("signing-key/").await.unwrap();
+    assert_eq!(made, [("signing-key/a".to_owned(), now())]);
     drop(tx);
     store.close().await;
     let store = SqliteStore::open(&path, keys(2)).await.unwrap();

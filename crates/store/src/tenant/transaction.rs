@@ -16,8 +16,9 @@ use portolan_tenant::{Digest, Tenant};
 use sqlx::Sqlite;
 use time::{Duration, OffsetDateTime};
 
+use super::rotation::Sealed;
 use super::rows::{self, column, guid, moment, nanos};
-use super::vault::MasterKeys;
+use crate::vault::Keyring;
 
 /// How long a batch's answer is kept: a sender that was away longer begins anew.
 const BATCH_KEPT: Duration = Duration::days(7);
@@ -36,7 +37,9 @@ const AUDITS_MAX: i64 = 2_000_000;
 #[derive(Debug)]
 pub struct SqliteTransaction {
     pub(super) inner: sqlx::Transaction<'static, Sqlite>,
-    pub(super) keys: Arc<MasterKeys>,
+    pub(super) keys: Arc<Keyring>,
+    /// The name of the key that seals, once it was read.
+    pub(super) sealing: Option<String>,
 }
 
 /// A sealed credential is no text.
@@ -115,10 +118,8 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         let Some(row) = row else { return Ok(None) };
-        let plain = self
-            .keys
-            .open(column(&row, "key_id")?, &context(user), column(&row, "sealed")?)
-            .map_err(StorageError::new)?;
+        let plain =
+            self.opened(column(&row, "key_id")?, &context(user), column(&row, "sealed")?)?;
         let text = std::str::from_utf8(&plain).map_err(|_| StorageError::new(BadCredential))?;
         let credential = CredentialData::parse(text).map_err(StorageError::new)?;
         Ok(Some(Credential { credential, changed_at: rows::time(&row, "changed_at")? }))
@@ -130,8 +131,7 @@ impl Transaction for SqliteTransaction {
         credential: &Credential,
     ) -> Result<(), StorageError> {
         let text = credential.credential.to_text();
-        let (key_id, sealed) =
-            self.keys.seal(&context(user), text.expose().as_bytes()).map_err(StorageError::new)?;
+        let (key_id, sealed) = self.sealed(&context(user), text.expose().as_bytes()).await?;
         sqlx::query(
             "INSERT INTO credential (user_id, key_id, sealed, changed_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (user_id) DO UPDATE SET key_id = excluded.key_id,
@@ -458,5 +458,5 @@ impl SqliteTransaction {
 
 /// What a user's sealed password is bound to.
 fn context(user: Guid) -> String {
-    format!("credential {user}")
+    Sealed::Credential.context(&user.to_string())
 }

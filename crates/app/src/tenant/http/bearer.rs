@@ -60,6 +60,6 @@ pub(super) fn person_of(service: &Service, id_token: &str, client_id: Guid) -> O
 /// The claims of a token that one of the tenant's keys signed.
 fn verified<T: DeserializeOwned>(service: &Service, token: &str) -> Option<T> {
     let kid = key_id_of(token)?;
-    let (_, key) = service.0.verifying.iter().find(|(name, _)| *name == kid)?;
+    let (_, key) = service.1.verifying.iter().find(|(name, _)| *name == kid)?;
     key.verify(token).ok()
 }

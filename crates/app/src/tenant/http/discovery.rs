@@ -70,7 +70,7 @@ async fn get_keys(
     if !service.tenant().answers_to(&named) {
         return answer::oauth(&context, Rule::UnknownTenant);
     }
-    let mut jwks = service.0.jwks.clone();
+    let mut jwks = service.1.jwks.clone();
     for key in &mut jwks.keys {
         key.issuer = Some(service.tenant().issuer());
     }

@@ -15,7 +15,7 @@ use axum::http::Method;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::Secret;
-use portolan_store::tenant::vault::MasterKeys;
+use portolan_store::vault::MasterKeys;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::scope::Permission;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_chart::flow;
-use portolan_model::{DnsName, SecretString, SourceAnchor};
+use portolan_model::{DnsName, SourceAnchor};
 use portolan_net::Network;
+use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::flow::TenantObject;
@@ -40,6 +41,8 @@ pub(super) struct Summary {
 pub(super) struct Server {
     pub(super) config: Config,
     network: Network,
+    /// With its tickets, which outlast a synchronisation.
+    credential: Credential,
     space: ConnectorSpace,
     tenant: Tenant,
 }
@@ -48,17 +51,13 @@ impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
+        let credential = config.credential(state)?;
         let network = forest::network(&config.edition)?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, space, tenant })
-    }
-
-    /// The password as the run's own copy, wiped with it.
-    fn password(&self) -> SecretString {
-        self.config.password.clone()
+        Ok(Self { config, network, credential, space, tenant })
     }
 
     /// Reads the forest, and plans what the tenant lacks.
@@ -67,8 +66,7 @@ impl Server {
         steps: &Steps,
     ) -> Result<(Forest, Imported, Planned), Failure> {
         let domain = self.config.forest_domain.clone();
-        let account = &self.config.account;
-        let forest = Forest::find(&self.network, &domain, account, self.password(), steps).await?;
+        let forest = Forest::find(&self.network, &domain, self.credential.clone(), steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
         // The import is whole: how the controller takes the goodbye changes nothing.

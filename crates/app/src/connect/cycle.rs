@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_chart::flow;
-use portolan_model::{DnsName, SecretString, SourceAnchor};
+use portolan_model::{DnsName, SourceAnchor};
 use portolan_net::Network;
+use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::flow::TenantObject;
@@ -38,6 +39,8 @@ pub(super) struct Summary {
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) network: Network,
+    /// With its tickets, which outlast a synchronisation.
+    credential: Credential,
     pub(super) space: ConnectorSpace,
     pub(super) tenant: Tenant,
 }
@@ -46,23 +49,19 @@ impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
+        let credential = config.credential(state)?;
         let network = forest::network(&config.edition)?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, space, tenant })
-    }
-
-    /// The password as the run's own copy, wiped with it.
-    fn password(&self) -> SecretString {
-        self.config.password.clone()
+        Ok(Self { config, network, credential, space, tenant })
     }
 
     /// The forest, found anew.
     pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
-        let Config { forest_domain, account, .. } = &self.config;
-        Forest::find(&self.network, forest_domain, account, self.password(), steps).await
+        let domain = &self.config.forest_domain;
+        Forest::find(&self.network, domain, self.credential.clone(), steps).await
     }
 
     /// Reads the forest, and plans what the tenant lacks.

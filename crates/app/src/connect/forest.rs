@@ -1,7 +1,7 @@
 //! The forest as connect reaches it: which controller, as whom.
 
 use portolan_chart::{Chart, Role, flow};
-use portolan_model::{DnsName, Realm, SecretString};
+use portolan_model::DnsName;
 use portolan_net::dc::{self, DomainController};
 use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
@@ -30,16 +30,13 @@ impl Forest {
     pub(super) async fn find(
         network: &Network,
         domain: &DnsName,
-        account: &str,
-        password: SecretString,
+        credential: Credential,
         steps: &Steps,
     ) -> Result<Self, Failure> {
         let controllers = dc::locate(network, domain, &mut SystemEntropy).await?;
         let hosts: Vec<_> = controllers.iter().map(|dc| dc.host.as_str()).collect();
         let found = format!("found {}", hosts.join(", "));
         steps.over(network.chart(), flow::CONNECT_AD_DNS, &found);
-        let account = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
-        let credential = Credential { account, realm: Realm::from(domain), password };
         Ok(Self { network: network.clone(), controllers, credential })
     }
 
@@ -128,5 +125,5 @@ fn refused(error: DrsError) -> Failure {
 }
 
 fn is_refused(error: &KerberosError) -> bool {
-    matches!(error, KerberosError::Refused { .. })
+    error.is_authentication_failure()
 }

@@ -1,6 +1,5 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
@@ -8,7 +7,8 @@ use portolan_model::DnsName;
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::EnrolmentFile;
 
-use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
+use super::account::{Account, SecretFile};
+use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
 use super::forest::{self, Forest};
 use super::steps::Steps;
 use super::{key, passwords, tenant_client};
@@ -29,19 +29,32 @@ pub struct Init {
     /// The service account that reads the forest, by its sAMAccountName
     #[arg(long)]
     account: String,
-    /// A file whose first line is the account's password; its owner alone may read it
-    #[arg(long, value_name = "FILE")]
-    password_file: PathBuf,
+    #[command(flatten)]
+    secret: SecretArguments,
     /// The edition of the chart whose ports are used
     #[arg(long, default_value = portolan_chart::DEFAULT_EDITION)]
     edition: String,
+}
+
+/// What the service account proves itself with: exactly one of two.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+struct SecretArguments {
+    /// A file whose first line is the account's password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A keytab with the account's AES keys, instead of a password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    keytab: Option<PathBuf>,
 }
 
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let enrolment = read_enrolment(&init.enrol)?;
-    let password = read_password(&init.password_file).map_err(Failure::new)?;
+    let SecretArguments { password_file, keytab } = init.secret.clone();
+    let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let account = Account::read(&init.account, &init.forest, &secret_file).map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
@@ -49,15 +62,15 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let network = forest::network(&init.edition)?;
     let chart = network.chart().clone();
 
-    let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
+    let credential = account.credential(&absolute(&init.state)?)?;
+    let found = Forest::find(&network, &init.forest, credential, &steps).await?;
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
     passwords::prove_rights(&mut replica, &init.forest).await?;
     steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
     replica.close().await?;
 
-    let directory = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.state);
-    directory.map_err(|error| {
+    crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let (key, key_file) = key::create(&absolute(&init.state)?)?;
@@ -71,12 +84,17 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
+    let (password_file, keytab) = match secret_file {
+        SecretFile::Password(path) => (Some(path), None),
+        SecretFile::Keytab(path) => (None, Some(path)),
+    };
     let config = RawConfig {
         edition: init.edition,
         forest: RawForest {
             domain: init.forest.to_string(),
             account: init.account,
-            password_file: absolute(&init.password_file)?,
+            password_file,
+            keytab,
         },
         tenant: RawTenant {
             id: enrolled.tenant.tenant_id,
@@ -157,7 +175,7 @@ mod tests {
                 enrol: "e".into(),
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
-                password_file: "p".into(),
+                secret: SecretArguments { password_file: Some("p".into()), keytab: None },
                 edition: "2017-02-15".to_owned(),
             };
             let enrolment = format!(

@@ -3,8 +3,10 @@
 //! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
 //! what was decided to the tenant ([`tenant_client`]), and [`passwords`] replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`init`] makes the configuration ([`config`], [`key`]).
+//! [`init`] makes the configuration ([`config`], [`key`]); [`account`] reads the forest's account and
+//! keeps it from being locked.
 
+mod account;
 mod config;
 mod cycle;
 mod export;

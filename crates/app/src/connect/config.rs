@@ -2,12 +2,14 @@
 //!
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::reach::{RawBind, RawLdap, RawReach, Reach};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -20,6 +22,9 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     pub(super) forest: RawForest,
     pub(super) tenant: RawTenant,
+    /// Ports in place of the chart's, by flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +36,15 @@ pub(super) struct RawForest {
     pub(super) account: String,
     /// The file with the account's password, readable by its owner alone.
     pub(super) password_file: PathBuf,
+    /// How the directory is read: `sealed` (389) or `ldaps` (636).
+    #[serde(default)]
+    pub(super) ldap: RawLdap,
+    /// How the account is proven inside TLS: `kerberos` or `simple`.
+    #[serde(default)]
+    pub(super) bind: RawBind,
+    /// The authorities of the domain controllers' certificates, as PEM; for `ldaps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,12 +60,19 @@ pub(super) struct RawTenant {
     pub(super) client_id: String,
     /// The file with this server's private key.
     pub(super) key_file: PathBuf,
+    /// The web proxy by which the tenant is reached: `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy: Option<String>,
+    /// The file with name:password for the proxy, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) edition: String,
+    pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
     pub(super) password: SecretString,
@@ -77,6 +98,19 @@ impl RawConfig {
             Failure::because(&format!("{} is not right", path.display()), &error)
                 .with_hint("correct the file, or name a new --state directory")
         })
+    }
+
+    /// What of it says how the forest and the tenant are reached.
+    pub(super) fn reach(&self) -> RawReach<'_> {
+        RawReach {
+            edition: &self.edition,
+            ldap: self.forest.ldap,
+            bind: self.forest.bind,
+            ca_file: self.forest.ca_file.as_deref(),
+            proxy: self.tenant.proxy.as_deref(),
+            proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
+            ports: self.ports.clone(),
+        }
     }
 
     /// Writes the file anew, whole or not at all.
@@ -108,6 +142,7 @@ impl Config {
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let reach = Reach::check(raw.reach(), &mut problems);
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
         let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
@@ -116,8 +151,9 @@ impl Config {
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
         let password =
             keep(&mut problems, "forest.password_file", read_password(&raw.forest.password_file));
-        match (forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
+        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
             (
+                Some(reach),
                 Some(forest_domain),
                 Some(tenant_id),
                 Some(tenant_domain),
@@ -126,6 +162,7 @@ impl Config {
                 Some(password),
             ) => Ok(Self {
                 edition: raw.edition,
+                reach,
                 forest_domain,
                 account: raw.forest.account,
                 password,

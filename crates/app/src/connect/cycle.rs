@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::config::Config;
 use super::credentials::{self, Replicated};
 use super::export::{self, Refused};
-use super::forest::{self, Forest};
+use super::forest::Forest;
 use super::import::{self, Imported};
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
@@ -48,7 +48,7 @@ impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
-        let network = forest::network(&config.edition)?;
+        let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
@@ -69,6 +69,7 @@ impl Server {
         let domain = self.config.forest_domain.clone();
         let account = &self.config.account;
         let forest = Forest::find(&self.network, &domain, account, self.password(), steps).await?;
+        let forest = forest.over(self.config.reach.channel(&self.network));
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
         // The import is whole: how the controller takes the goodbye changes nothing.

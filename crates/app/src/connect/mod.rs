@@ -3,7 +3,7 @@
 //! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
 //! what was decided to the tenant ([`tenant_client`]), and [`credentials`] replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`init`] makes the configuration ([`config`], [`key`]).
+//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]).
 
 mod config;
 mod credentials;
@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod key;
 mod plan;
+mod reach;
 mod run;
 mod status;
 mod steps;

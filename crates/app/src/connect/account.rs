@@ -164,7 +164,7 @@ fn write(path: &Path, identity: &Identity, said: &str) -> std::io::Result<()> {
 }
 
 /// The first line of a password file, which nobody but its owner may read.
-fn read_password(path: &Path) -> Result<SecretString, String> {
+pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
     crate::files::refuse_if_shared(path)?;
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)

@@ -2,6 +2,7 @@
 //!
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid};
@@ -9,6 +10,7 @@ use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, SecretFile};
+use super::reach::{RawBind, RawLdap, RawReach, Reach};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -21,6 +23,9 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     pub(super) forest: RawForest,
     pub(super) tenant: RawTenant,
+    /// Ports in place of the chart's, by flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +41,15 @@ pub(super) struct RawForest {
     /// The keytab with the account's AES keys, readable by its owner alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keytab: Option<PathBuf>,
+    /// How the directory is read: `sealed` (389) or `ldaps` (636).
+    #[serde(default)]
+    pub(super) ldap: RawLdap,
+    /// How the account is proven inside TLS: `kerberos` or `simple`.
+    #[serde(default)]
+    pub(super) bind: RawBind,
+    /// The authorities of the domain controllers' certificates, as PEM; for `ldaps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,12 +65,19 @@ pub(super) struct RawTenant {
     pub(super) client_id: String,
     /// The file with this server's private key.
     pub(super) key_file: PathBuf,
+    /// The web proxy by which the tenant is reached: `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy: Option<String>,
+    /// The file with name:password for the proxy, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) edition: String,
+    pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
     pub(super) secret_file: SecretFile,
@@ -82,6 +103,19 @@ impl RawConfig {
             Failure::because(&format!("{} is not right", path.display()), &error)
                 .with_hint("correct the file, or name a new --state directory")
         })
+    }
+
+    /// What of it says how the forest and the tenant are reached.
+    pub(super) fn reach(&self) -> RawReach<'_> {
+        RawReach {
+            edition: &self.edition,
+            ldap: self.forest.ldap,
+            bind: self.forest.bind,
+            ca_file: self.forest.ca_file.as_deref(),
+            proxy: self.tenant.proxy.as_deref(),
+            proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
+            ports: self.ports.clone(),
+        }
     }
 
     /// Writes the file anew, whole or not at all.
@@ -123,6 +157,7 @@ impl Config {
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let reach = Reach::check(raw.reach(), &mut problems);
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
         let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
@@ -131,8 +166,9 @@ impl Config {
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
         let secret_file = SecretFile::of(raw.forest.password_file, raw.forest.keytab);
         let secret_file = keep(&mut problems, "forest.keytab", secret_file);
-        match (forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
+        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
             (
+                Some(reach),
                 Some(forest_domain),
                 Some(tenant_id),
                 Some(tenant_domain),
@@ -141,6 +177,7 @@ impl Config {
                 Some(secret_file),
             ) => Ok(Self {
                 edition: raw.edition,
+                reach,
                 forest_domain,
                 account: raw.forest.account,
                 secret_file,

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::export::{self, Refused};
-use super::forest::{self, Forest};
+use super::forest::Forest;
 use super::import::{self, Imported};
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
@@ -50,7 +50,7 @@ impl Server {
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
         let credential = config.credential(state)?;
-        let network = forest::network(&config.edition)?;
+        let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
@@ -61,7 +61,8 @@ impl Server {
     /// The forest, found anew.
     pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
         let domain = &self.config.forest_domain;
-        Forest::find(&self.network, domain, self.credential.clone(), steps).await
+        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
+        Ok(forest.over(self.config.reach.channel(&self.network)))
     }
 
     /// Reads the forest, and plans what the tenant lacks.

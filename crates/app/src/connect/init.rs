@@ -1,5 +1,6 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
@@ -9,7 +10,8 @@ use portolan_tenant::wire::EnrolmentFile;
 
 use super::account::{Account, SecretFile};
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
-use super::forest::{self, Forest};
+use super::forest::Forest;
+use super::reach::{RawReach, Reach, ReachArguments};
 use super::steps::Steps;
 use super::{key, passwords, tenant_client};
 use crate::report::Failure;
@@ -31,6 +33,8 @@ pub struct Init {
     account: String,
     #[command(flatten)]
     secret: SecretArguments,
+    #[command(flatten)]
+    reach: ReachArguments,
     /// The edition of the chart whose ports are used
     #[arg(long, default_value = portolan_chart::DEFAULT_EDITION)]
     edition: String,
@@ -59,11 +63,14 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
     }
-    let network = forest::network(&init.edition)?;
+    let ports = earlier.as_ref().map(|earlier| earlier.ports.clone()).unwrap_or_default();
+    let reach = reach(&init, ports.clone())?;
+    let network = reach.network()?;
     let chart = network.chart().clone();
 
     let credential = account.credential(&absolute(&init.state)?)?;
     let found = Forest::find(&network, &init.forest, credential, &steps).await?;
+    let found = found.over(reach.channel(&network));
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
     passwords::prove_rights(&mut replica, &init.forest).await?;
@@ -95,6 +102,9 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
             account: init.account,
             password_file,
             keytab,
+            ldap: init.reach.ldap(),
+            bind: init.reach.bind(),
+            ca_file: init.reach.ca.as_deref().map(absolute).transpose()?,
         },
         tenant: RawTenant {
             id: enrolled.tenant.tenant_id,
@@ -102,7 +112,15 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
             ca_sha256: enrolment.ca_sha256,
             client_id: enrolled.client_id,
             key_file,
+            proxy: init.reach.proxy,
+            proxy_credentials_file: init
+                .reach
+                .proxy_credentials_file
+                .as_deref()
+                .map(absolute)
+                .transpose()?,
         },
+        ports,
     };
     config.write(&init.state)?;
     if let Some(earlier) = earlier {
@@ -131,6 +149,22 @@ fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Re
         enrolment.tenant_id
     );
     Err(Failure::new(text).with_hint("name a new --state directory"))
+}
+
+/// How everything is reached, by what this command was told and, for ports, by what an earlier file
+/// says.
+fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
+    let raw = RawReach {
+        edition: &init.edition,
+        ldap: init.reach.ldap(),
+        bind: init.reach.bind(),
+        ca_file: init.reach.ca.as_deref(),
+        proxy: init.reach.proxy.as_deref(),
+        proxy_credentials_file: init.reach.proxy_credentials_file.as_deref(),
+        ports,
+    };
+    let mut problems = Vec::new();
+    Reach::check(raw, &mut problems).ok_or_else(|| Failure::new(problems.join("; ")))
 }
 
 fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
@@ -176,6 +210,7 @@ mod tests {
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
                 secret: SecretArguments { password_file: Some("p".into()), keytab: None },
+                reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };
             let enrolment = format!(

@@ -3,8 +3,8 @@
 //! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
 //! what was decided to the tenant ([`tenant_client`]), and [`passwords`] replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`init`] makes the configuration ([`config`], [`key`]); [`account`] reads the forest's account and
-//! keeps it from being locked.
+//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
+//! account and keeps it from being locked.
 
 mod account;
 mod config;
@@ -17,6 +17,7 @@ mod key;
 mod passwords;
 mod plan;
 mod progress;
+mod reach;
 mod run;
 mod status;
 mod steps;

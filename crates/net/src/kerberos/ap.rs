@@ -25,10 +25,10 @@ use sspi::kerberos::flags::ApOptions;
 use sspi::{KERBEROS_VERSION, Secret};
 use zeroize::Zeroize as _;
 
-use super::{Style, bound};
 use super::messages::{
     Fault, Ticket, decode, encode, number, parameters, sealed, session_key, suite,
 };
+use super::{Style, bound};
 use crate::entropy::SystemEntropy;
 
 /// What was said to a service, for its answer to be held against.

@@ -145,7 +145,9 @@ impl Hint for ProxyFault {
             Self::Unauthenticated => {
                 "write name:password into the file of tenant.proxy_credentials_file, mode 0600"
             }
-            Self::Forbidden => "let the proxy's rules allow CONNECT to the tenant's hosts and ports",
+            Self::Forbidden => {
+                "let the proxy's rules allow CONNECT to the tenant's hosts and ports"
+            }
             Self::Gateway(_) => {
                 "look whether the proxy resolves the tenant's names and may reach it"
             }

@@ -9,4 +9,5 @@ mod faults;
 mod first_light;
 mod holdings;
 mod ldif;
+mod passwords;
 mod world;

@@ -10,7 +10,7 @@ use crate::world::World;
 const FIRST_CYCLE: &str = "with a password in scope";
 /// People of the forest, with the passwords they have there.
 const PEOPLE: [(&str, &str); 3] =
-    [("alice", "Al1ce-Pass!"), ("bob", "B0b-Pass!word"), ("frank", "Fr4nk-Pass!")];
+    [("alice", "Al1ce-Pass!"), ("bob", "B0b-Pass!word"), ("frank", "Fr4nk-Pass!word")];
 
 #[test]
 fn a_changed_password_signs_in_within_seconds_and_the_old_one_has_stopped() {

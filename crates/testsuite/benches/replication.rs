@@ -59,10 +59,7 @@ fn reading(lab: &Guard) {
 
 /// Seconds from the first request to the last acknowledgement, against the client alone.
 fn delivering(lab: &Guard, work: &Path) {
-    let python = PathBuf::from("/usr/bin/python3");
-    let scripts = scripts();
-    let tools = Tools { portolan: product(), python, scripts };
-    let mut road = Road::begin(lab, tools, work).unwrap();
+    let mut road = Road::begin(lab, Tools::of_bench(), work).unwrap();
     road.tenant_up().unwrap();
     road.connect_up().unwrap();
     road.connect_run().unwrap().success().unwrap();
@@ -122,13 +119,4 @@ fn answer(mut command: Command, input: &str) -> Value {
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
-}
-
-/// The binary under test: named by a variable, or that of this build's folder.
-fn product() -> PathBuf {
-    if let Some(named) = std::env::var_os("PORTOLAN_BINARY") {
-        return PathBuf::from(named);
-    }
-    let this = std::env::current_exe().unwrap();
-    this.parent().unwrap().parent().unwrap().join("portolan")
 }

@@ -51,8 +51,8 @@ pub enum Fault {
     /// The directory has no living object with the anchor.
     #[error("no object has this anchor")]
     UnknownAnchor,
-    /// Neither a user nor a group.
-    #[error("the kind is neither user nor group")]
+    /// Neither a user, a contact nor a group.
+    #[error("the kind is neither user, contact nor group")]
     UnknownKind,
     /// The anchor is another kind's.
     #[error("the object with this anchor is of another kind")]
@@ -182,6 +182,9 @@ async fn check_upsert<T: Transaction>(
     }
     if members.is_some() {
         return Ok(Err(Fault::NotAGroup));
+    }
+    if *kind == Kind::Contact {
+        return Ok(Ok(()));
     }
     if attributes.flag("accountEnabled").is_none() {
         return Ok(Err(Fault::MissingAttribute("accountEnabled")));

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use portolan_legacy_crypto::pph1::CredentialData;
-use portolan_model::{DistinguishedName, DnsName, Entropy as _, Guid, SourceAnchor};
+use portolan_model::{DistinguishedName, DnsName, Entropy as _, Guid};
 use portolan_net::drs::{Changes, DrsConnection};
 use portolan_net::entropy::SystemEntropy;
 use portolan_rpc::drsr::{
@@ -14,7 +14,7 @@ use portolan_rpc::drsr::{
     ReplicationFlags, Reply, UsnVector, secret,
 };
 use portolan_store::connector_space::ConnectorSpace;
-use portolan_sync::plan::Plan;
+use portolan_sync::Selection;
 use portolan_tenant::wire::{OPERATIONS_MAX, Operation, SecretText};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -75,7 +75,7 @@ struct Page {
 pub(super) async fn replicate(
     mut replica: DrsConnection,
     domain: &DnsName,
-    plan: &Plan,
+    selection: &Selection,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
 ) -> Result<Replicated, Failure> {
@@ -83,9 +83,9 @@ pub(super) async fn replicate(
     let start = space.replication_cursor().await?;
     let mut cursor = start.as_deref().map_or_else(|| Ok(Cursor::start()), Cursor::read)?;
     let passed_by =
-        cycle(&mut replica, domain, plan, space, tenant, &mut cursor, &mut done).await?;
+        cycle(&mut replica, domain, selection, space, tenant, &mut cursor, &mut done).await?;
     space.commit_replication_cursor(&cursor.write()?, &passed_by).await?;
-    passed_by_before(&mut replica, plan, space, tenant, &mut done).await?;
+    passed_by_before(&mut replica, selection, space, tenant, &mut done).await?;
     // The cycle is complete: how the controller takes the goodbye changes nothing.
     let _ = replica.close().await;
     Ok(done)
@@ -96,7 +96,7 @@ pub(super) async fn replicate(
 async fn cycle(
     replica: &mut DrsConnection,
     domain: &DnsName,
-    plan: &Plan,
+    selection: &Selection,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
     cursor: &mut Cursor,
@@ -120,7 +120,7 @@ async fn cycle(
             continue;
         }
         complete(&reply)?;
-        let page = open(&reply, replica.session_key(), plan, done)?;
+        let page = open(&reply, replica.session_key(), selection, done)?;
         let (more, vector) = (reply.more_data, reply.up_to_date.clone());
         cursor.advance(reply.source_invocation, reply.to, more)?;
         drop(reply);
@@ -140,24 +140,24 @@ async fn cycle(
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 async fn passed_by_before(
     replica: &mut DrsConnection,
-    plan: &Plan,
+    selection: &Selection,
     space: &ConnectorSpace,
     tenant: &mut Tenant,
     done: &mut Replicated,
 ) -> Result<(), Failure> {
     let known = space.credentialed().await?;
     let refused: BTreeSet<_> = done.refused.iter().map(|refused| refused.anchor.clone()).collect();
-    for guid in plan.with_password_hash.difference(&known) {
-        let anchor = plan.anchors.get(guid).map(SourceAnchor::as_str).unwrap_or_default();
-        if refused.contains(anchor) {
+    for guid in selection.password_users().filter(|guid| !known.contains(guid)) {
+        let anchor = selection.password_anchor(&guid);
+        if anchor.is_some_and(|anchor| refused.contains(anchor.as_str())) {
             continue;
         }
-        let name = DsName { guid: *guid, name: String::new() };
+        let name = DsName { guid, name: String::new() };
         let alone = ExtendedOperation::ReplicateObject;
         let answer = ask(replica, &name, &Cursor::start(), alone).await?;
         let reply = answer.reply()?;
         complete(&reply)?;
-        let page = open(&reply, replica.session_key(), plan, done)?;
+        let page = open(&reply, replica.session_key(), selection, done)?;
         drop(reply);
         send(page.credentials, space, tenant, done).await?;
         // It was read whole, so a password that is missing here is set later, by a cycle.
@@ -220,7 +220,7 @@ fn complete(reply: &Reply<'_>) -> Result<(), Failure> {
 fn open(
     reply: &Reply<'_>,
     session_key: &[u8],
-    plan: &Plan,
+    selection: &Selection,
     done: &mut Replicated,
 ) -> Result<Page, Failure> {
     let types = ATTRIBUTES.map(|oid| reply.table.attribute_type(&oid));
@@ -234,10 +234,9 @@ fn open(
         done.objects += 1;
         let Some(name) = object.name() else { continue };
         let value = object.attribute(unicode_pwd).and_then(|found| found.values.first().copied());
-        let anchor = plan.anchors.get(&name.guid());
-        let in_scope = plan.with_password_hash.contains(&name.guid());
+        let anchor = selection.password_anchor(&name.guid());
         match (value, anchor) {
-            (Some(value), Some(anchor)) if in_scope => {
+            (Some(value), Some(anchor)) => {
                 let sid = name
                     .sid()
                     .map_err(|error| Failure::because("a name has no legal SID", &error))?;
@@ -257,12 +256,12 @@ fn open(
                 };
                 page.credentials.push(Credential { guid: name.guid(), operation });
             }
-            (Some(_), _) => {
+            (Some(_), None) => {
                 done.unopened += 1;
                 page.unopened.push(name.guid());
             }
-            (None, _) if in_scope => page.without_password.push(name.guid()),
-            (None, _) => {}
+            (None, Some(_)) => page.without_password.push(name.guid()),
+            (None, None) => {}
         }
     }
     Ok(page)

@@ -2,7 +2,7 @@
 //!
 //! [`SecurityContext`] is what LDAP and RPC know of it; [`Rfc4121`] is its implementation for the
 //! AES encryption types (RFC 4121, with the variant of [MS-KILE] for RPC), and [`sasl`] the layer
-//! that LDAP negotiates over it (RFC 4752). The handshake (AP-REQ, AP-REP) is not made here.
+//! that LDAP negotiates over it (RFC 4752). [`krb_error`] reads what a KDC refuses. The handshake (AP-REQ, AP-REP) is not made here.
 //!
 //! Everything is refused that RFC 4121 lets a receiver refuse: a token that was seen before, that
 //! comes out of order, from the wrong side, under the wrong key, with a length, an extra count or a
@@ -13,6 +13,7 @@
 mod context;
 mod error;
 mod header;
+pub mod krb_error;
 mod rfc4121;
 pub mod sasl;
 

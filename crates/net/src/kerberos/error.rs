@@ -1,10 +1,10 @@
 //! Why there is no security context.
 
 use portolan_codec::DecodeError;
+use portolan_gss::krb_error::ErrorCode;
 use portolan_model::{DnsName, Hint, Spn};
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-use super::krb_error::ErrorCode;
 use crate::network::DialError;
 
 /// A handshake that did not come about. An authentication failure is never tried again here: each

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 use portolan_gss::{EncryptionType, Established as Keys, ProtocolKey, Rfc4121, Role};
 use portolan_model::Spn;
 use sspi::generator::{GeneratorState, NetworkRequest};
@@ -15,7 +16,6 @@ use time::OffsetDateTime;
 use super::Credential;
 use super::error::{CLOCK_SKEW_MAX, KerberosError};
 use super::kdc::Kdc;
-use super::krb_error::{ErrorCode, KrbError, is_error};
 use crate::clock;
 use crate::dc::DomainController;
 use crate::network::Network;

@@ -14,13 +14,12 @@
 mod error;
 mod handshake;
 mod kdc;
-mod krb_error;
 
 use portolan_model::{Realm, SecretString};
 
 pub use error::{CLOCK_SKEW_MAX, KerberosError};
 pub use handshake::{Established, Handshake, Style};
-pub use krb_error::ErrorCode;
+pub use portolan_gss::krb_error::ErrorCode;
 
 /// An account of a domain and its password.
 #[derive(Debug, Clone)]

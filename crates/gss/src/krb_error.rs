@@ -77,22 +77,27 @@ error_codes! {
 
 /// A KDC's refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KrbError {
-    pub(super) code: ErrorCode,
+pub struct KrbError {
+    /// The error-code.
+    pub code: ErrorCode,
     /// The KDC's clock.
-    pub(super) server_time: OffsetDateTime,
+    pub server_time: OffsetDateTime,
     /// The KDC's own words.
-    pub(super) text: Option<String>,
+    pub text: Option<String>,
 }
 
 /// Whether a message from a KDC is an error.
-pub(super) fn is_error(message: &[u8]) -> bool {
+#[must_use]
+pub fn is_error(message: &[u8]) -> bool {
     message.first() == Some(&KRB_ERROR)
 }
 
 impl KrbError {
     /// Reads a message whose tag is that of an error.
-    pub(super) fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the message is none, or has no code or no time.
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
         let mut outer = Reader::new(message);
         let mut error = element(&mut outer, KRB_ERROR, "KRB-ERROR")?;
         let mut fields = element(&mut error, SEQUENCE, "KRB-ERROR")?;

@@ -3,6 +3,7 @@
 //! [`Road`] runs the binary under test on the lab's hosts, as an operator would, and the foreign
 //! clients beside it. The demonstration (`cargo xtask demo`) and the lab-driven tests both drive it.
 
+pub mod measure;
 mod outcome;
 mod road;
 mod tools;

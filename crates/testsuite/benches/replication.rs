@@ -8,6 +8,7 @@
 mod reader;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +16,8 @@ use std::process::{Command, Stdio};
 use portolan_lab::{Guard, Lab, LabName, Options};
 use portolan_model::Guid;
 use portolan_store::connector_space::ConnectorSpace;
-use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, Comparison, FOREST_DOMAIN, Road, Tools};
+use portolan_testsuite::measure::{Better, Comparison, PAIRS, Peer, rounds};
+use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Road, Tools};
 use serde_json::Value;
 
 /// What tells this program that it was started in the lab.
@@ -41,13 +43,8 @@ fn main() {
 
 /// The time of an object, decrypted.
 fn reading(lab: &Guard) {
-    let comparison = Comparison {
-        figure: "DRSR, µs an object",
-        peer: "Samba's client, same attributes and page size",
-        bar: 0.95,
-        repetitions: 1,
-    };
-    comparison.times(
+    compare(
+        ("DRSR, µs an object", "Samba's client, same attributes and page size", 0.95),
         || {
             let mut command = lab.command("connect", std::env::current_exe().unwrap()).unwrap();
             command.arg(READ);
@@ -57,20 +54,31 @@ fn reading(lab: &Guard) {
     );
 }
 
+/// Measures both in interleaved pairs, after one of each that does not count, and prints the figure.
+fn compare(
+    (figure, peer, bar): (&str, &str, f64),
+    mut ours: impl FnMut() -> f64,
+    mut theirs: impl FnMut() -> f64,
+) {
+    let mut ours = || Ok::<_, Infallible>(ours());
+    let mut theirs = || Ok(theirs());
+    let Ok(_) = rounds(1, &mut [&mut ours, &mut theirs]);
+    let Ok(values) = rounds(PAIRS, &mut [&mut ours, &mut theirs]);
+    let peer = Peer::measured(peer, values[1].clone());
+    let comparison = Comparison { figure: figure.to_owned(), better: Better::Lower, bar };
+    comparison.figure(&values[0], &[peer]).print();
+}
+
 /// Seconds from the first request to the last acknowledgement, against the client alone.
 fn delivering(lab: &Guard, work: &Path) {
     let mut road = Road::begin(lab, Tools::of_bench(), work).unwrap();
     road.tenant_up().unwrap();
     road.connect_up().unwrap();
     road.connect_run().unwrap().success().unwrap();
-    let comparison = Comparison {
-        figure: "10,000 hashes from DC to tenant, s",
-        peer: "Samba's client, reading alone",
-        // At most 1.3 times as long.
-        bar: 1.0 / 1.3,
-        repetitions: 1,
-    };
-    comparison.times(
+    // At most 1.3 times as long.
+    let bar = 1.0 / 1.3;
+    compare(
+        ("10,000 hashes from DC to tenant, s", "Samba's client, reading alone", bar),
         || {
             forget(&work.join("connect"));
             let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();

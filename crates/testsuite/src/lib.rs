@@ -3,15 +3,14 @@
 //! [`Road`] runs the binary under test on the lab's hosts, as an operator would, and the foreign
 //! clients beside it. The demonstration (`cargo xtask demo`) and the lab-driven tests both drive it.
 
-mod comparison;
 mod conversation;
 mod daemon;
 mod latency;
+pub mod measure;
 mod outcome;
 mod road;
 mod tools;
 
-pub use comparison::Comparison;
 pub use daemon::Daemon;
 pub use latency::{Changed, Stopwatch};
 pub use outcome::{Outcome, RoadError};

@@ -34,6 +34,19 @@ const PASSWORD_TYPES: [EncryptionType; 2] =
 const AS_REP: u8 = 0x6b;
 const TGS_REP: u8 = 0x6d;
 
+/// Whether a ticket that was got at a time and ends at another is to be used now, when this host's
+/// steady clock says that some time has passed.
+fn is_usable(
+    (got, ends): (OffsetDateTime, OffsetDateTime),
+    passed: std::time::Duration,
+    now: OffsetDateTime,
+) -> bool {
+    let was_set = (now - got - passed).abs() > CLOCK_SKEW_MAX;
+    // A ticket that lives shortly is used for half its life.
+    let rest = REST_MIN.min((ends - got) / 2);
+    !was_set && now + rest < ends
+}
+
 /// The tickets of an account.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
@@ -61,12 +74,9 @@ impl Stamped {
         Self { ticket: Arc::new(ticket), at: clock::now(), since: clock::monotonic() }
     }
 
-    fn is_usable(&self, now: OffsetDateTime, monotonic: Instant) -> bool {
-        let passed = monotonic.saturating_duration_since(self.since);
-        let was_set = (now - self.at - passed).abs() > CLOCK_SKEW_MAX;
-        // A ticket that lives shortly is used for half its life.
-        let rest = REST_MIN.min((self.ticket.ends - self.at) / 2);
-        !was_set && now + rest < self.ticket.ends
+    fn is_usable(&self) -> bool {
+        let passed = clock::monotonic().saturating_duration_since(self.since);
+        is_usable((self.at, self.ticket.ends), passed, clock::now())
     }
 }
 
@@ -119,13 +129,12 @@ async fn kept_or_fresh(
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let tickets = &credential.shared.tickets;
-    let usable = |stamped: &Stamped| stamped.is_usable(clock::now(), clock::monotonic());
     let kept = tickets.kept().services.get(&service.to_string()).cloned();
-    if let Some(kept) = kept.filter(usable) {
+    if let Some(kept) = kept.filter(Stamped::is_usable) {
         return Ok(kept.ticket);
     }
     let mut asking = Asking { credential, kdc, service };
-    let kept = tickets.kept().granting.clone().filter(usable);
+    let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
     let granted = match kept {
         None => None,
         Some(granting) => match asking.service_ticket(&granting.ticket).await {
@@ -197,7 +206,11 @@ impl Asking<'_> {
             Some(key) => key,
             // The account need not prove itself: the reply alone says which key it is sealed with.
             None => {
-                let keys = reply.keys().map_err(|fault| self.fails(fault))?;
+                let mut keys = reply.keys().map_err(|fault| self.fails(fault))?;
+                if let Some(kind) = sealed_with.filter(|_| keys.is_empty()) {
+                    let encryption_type = kind.number();
+                    keys.push(KeyInfo { encryption_type, salt: None, iterations: None });
+                }
                 self.key(&keys, sealed_with.as_slice())?
             }
         };
@@ -230,7 +243,8 @@ impl Asking<'_> {
         Ok(ticket)
     }
 
-    /// The account's key, by what the KDC says about its keys: the first that there is here.
+    /// The account's key, by what the KDC says about its keys: the first that there is here. A KDC that
+    /// names none has none of the types that were offered (RFC 4120 section 3.1.3), so nothing is tried.
     fn key(
         &self,
         infos: &[KeyInfo],
@@ -239,15 +253,13 @@ impl Asking<'_> {
         let Credential { account, realm, secret, .. } = self.credential;
         let first = infos.iter().find_map(|info| {
             let kind = EncryptionType::from_number(info.encryption_type);
-            kind.filter(|kind| types.contains(kind)).map(|kind| (kind, Some(info)))
+            kind.filter(|kind| types.contains(kind)).map(|kind| (kind, info))
         });
-        // A KDC that says nothing about keys takes the first type that it was offered.
-        let offered = types.first().filter(|_| infos.is_empty()).map(|kind| (*kind, None));
-        let (kind, info) = first.or(offered).ok_or_else(|| KerberosError::NoAesKey {
+        let (kind, info) = first.ok_or_else(|| KerberosError::NoAesKey {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal(),
         })?;
-        if info.and_then(|info| info.iterations).is_some_and(|asked| asked != ITERATIONS.get()) {
+        if info.iterations.is_some_and(|asked| asked != ITERATIONS.get()) {
             let reason = "the KDC wants another number of rounds than 4096";
             return Err(self.fails(Fault::new("deriving the key", reason)));
         }
@@ -257,8 +269,8 @@ impl Asking<'_> {
                 self.fails(Fault::new("choosing the key", reason))
             }),
             AccountSecret::Password(password) => {
-                let salt = info.and_then(|info| info.salt.clone());
-                let salt = salt.unwrap_or_else(|| format!("{realm}{account}").into_bytes());
+                let salt =
+                    info.salt.clone().unwrap_or_else(|| format!("{realm}{account}").into_bytes());
                 Ok(ProtocolKey::from_password(kind, password.expose(), &salt, ITERATIONS))
             }
         }
@@ -295,7 +307,7 @@ impl Asking<'_> {
     fn refused(&self, error: KrbError) -> KerberosError {
         KerberosError::Refused {
             kdc: self.kdc.host().clone(),
-            account: self.credential.principal(),
+            account: self.credential.principal().into(),
             service: self.service.clone(),
             code: error.code,
             text: error.text,
@@ -312,4 +324,33 @@ impl Asking<'_> {
 enum Answer {
     Reply(Vec<u8>),
     Refusal(KrbError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_serves_until_shortly_before_its_end_unless_the_clock_was_set() {
+        const HOUR: u64 = 3600;
+        let check = |life: u64, passed: u64, set: i64, expected| {
+            let got = OffsetDateTime::UNIX_EPOCH;
+            let ends = got + std::time::Duration::from_secs(life);
+            let passed = std::time::Duration::from_secs(passed);
+            let now = got + passed + Duration::seconds(set);
+            assert_eq!(is_usable((got, ends), passed, now), expected, "{life} {passed:?} {set}");
+        };
+        check(10 * HOUR, 0, 0, true);
+        check(10 * HOUR, 10 * HOUR - 301, 0, true);
+        check(10 * HOUR, 10 * HOUR - 299, 0, false);
+        check(10 * HOUR, 11 * HOUR, 0, false);
+        // The clock was set, forwards or back, by more than is tolerated.
+        check(10 * HOUR, HOUR, 300, true);
+        check(10 * HOUR, HOUR, 301, false);
+        check(10 * HOUR, HOUR, -301, false);
+        // A short life is used half.
+        check(60, 29, 0, true);
+        check(60, 31, 0, false);
+        check(0, 0, 0, false);
+    }
 }

@@ -5,6 +5,7 @@
 mod dial;
 mod http;
 mod kerberos;
+mod mit;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -11,8 +11,9 @@ use crate::python;
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 
-/// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 25] = [
+/// The Debian packages: the forest, its clients, a directory, a KDC and a web proxy to compare with,
+/// the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 29] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -22,6 +23,10 @@ const PACKAGES: [&str; 25] = [
     "ldap-utils",
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
+    "slapd",
+    "krb5-kdc",
+    "krb5-admin-server",
+    "tinyproxy-bin",
     "nftables",
     "tcpdump",
     "zstd",

@@ -101,6 +101,11 @@ flows! {
     CONNECT_FOREST_TIME = "connect.forest.time": "connect sets its clock.";
     WORKSTATION_FOREST_TIME = "workstation.forest.time": "a workstation sets its clock.";
     FOREST_TIME_SOURCE_TIME = "forest.time-source.time": "the forest sets its clock.";
+    FOREST_FOREST_DNS = "forest.forest.dns": "a domain controller asks another for names.";
+    FOREST_FOREST_KERBEROS = "forest.forest.kerberos": "a domain controller gets tickets from another.";
+    FOREST_FOREST_EPM = "forest.forest.epm": "a domain controller asks another's endpoint mapper.";
+    FOREST_FOREST_LDAP = "forest.forest.ldap": "a domain controller finds and reads another.";
+    FOREST_FOREST_RPC = "forest.forest.rpc": "domain controllers replicate each other.";
 }
 
 #[cfg(test)]

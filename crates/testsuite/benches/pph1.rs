@@ -1,14 +1,12 @@
 //! The derivation of a credential from an NT hash (PPH1_MD4), against nothing but its PBKDF2.
 
-mod comparison;
-
 use std::hint::black_box;
 use std::num::NonZeroU32;
 
 use aws_lc_rs::pbkdf2;
-use comparison::Comparison;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::{CredentialData, ITERATIONS};
+use portolan_testsuite::Comparison;
 
 fn main() {
     let hash = NtHash::from_password("Al1ce-Pass!");

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use portolan_model::{DnsName, Guid, SecretString};
+use portolan_model::{DnsName, Guid};
+use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use super::account::{Account, SecretFile};
 use super::reach::{RawBind, RawLdap, RawReach, Reach};
 use crate::report::Failure;
 
@@ -34,8 +35,12 @@ pub(super) struct RawForest {
     pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
-    /// The file with the account's password, readable by its owner alone.
-    pub(super) password_file: PathBuf,
+    /// The file with the account's password, readable by its owner alone; or else a keytab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) password_file: Option<PathBuf>,
+    /// The keytab with the account's AES keys, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keytab: Option<PathBuf>,
     /// How the directory is read: `sealed` (389) or `ldaps` (636).
     #[serde(default)]
     pub(super) ldap: RawLdap,
@@ -75,7 +80,7 @@ pub(super) struct Config {
     pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
-    pub(super) password: SecretString,
+    pub(super) secret_file: SecretFile,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
@@ -140,6 +145,16 @@ impl Config {
         })
     }
 
+    /// The forest's account with its secret, which is read now, unless it was refused before.
+    pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
+        let account = Account::read(&self.account, &self.forest_domain, &self.secret_file);
+        let account = account.map_err(|problem| {
+            Failure::new(format!("the forest's account cannot be used: {problem}"))
+                .with_hint("correct the file, or run `portolan connect init` again")
+        })?;
+        account.credential(state)
+    }
+
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let reach = Reach::check(raw.reach(), &mut problems);
@@ -149,9 +164,9 @@ impl Config {
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let password =
-            keep(&mut problems, "forest.password_file", read_password(&raw.forest.password_file));
-        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
+        let secret_file = SecretFile::of(raw.forest.password_file, raw.forest.keytab);
+        let secret_file = keep(&mut problems, "forest.keytab", secret_file);
+        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
             (
                 Some(reach),
                 Some(forest_domain),
@@ -159,13 +174,13 @@ impl Config {
                 Some(tenant_domain),
                 Some(client_id),
                 Some(ca_sha256),
-                Some(password),
+                Some(secret_file),
             ) => Ok(Self {
                 edition: raw.edition,
                 reach,
                 forest_domain,
                 account: raw.forest.account,
-                password,
+                secret_file,
                 tenant_id,
                 tenant_domain,
                 ca_sha256,
@@ -193,19 +208,6 @@ pub(super) fn parse_fingerprint(text: &str) -> Result<[u8; 32], String> {
     Ok(out)
 }
 
-/// The first line of a password file, which nobody but its owner may read.
-pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
-    crate::files::refuse_if_shared(path)?;
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(format!("{} has no first line", path.display()));
-    }
-    Ok(SecretString::new(line.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +221,7 @@ mod tests {
             domain = "-corp"
             account = "svc"
             password_file = "/nonexistent"
+            keytab = "/nonexistent"
             [tenant]
             id = "x"
             domain = "cloud.example"
@@ -230,10 +233,7 @@ mod tests {
         .unwrap();
         let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(
-            keys,
-            ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.password_file"]
-        );
+        assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.keytab"]);
     }
 
     #[test]

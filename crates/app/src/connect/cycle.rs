@@ -1,11 +1,12 @@
-//! One synchronisation: import, plan, export, credentials, in this order.
+//! One synchronisation of objects: import, plan, export, in this order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_chart::flow;
-use portolan_model::{DnsName, SecretString, SourceAnchor};
+use portolan_model::{DnsName, SourceAnchor};
 use portolan_net::Network;
+use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_sync::flow::TenantObject;
@@ -14,7 +15,6 @@ use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
 
 use super::config::Config;
-use super::credentials::{self, Replicated};
 use super::export::{self, Refused};
 use super::forest::Forest;
 use super::import::{self, Imported};
@@ -33,43 +33,42 @@ pub(super) struct Summary {
     pub(super) refused: Vec<Refused>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
-    pub(super) credentials: Replicated,
 }
 
 /// Everything that a run works with.
 pub(super) struct Server {
     pub(super) config: Config,
-    network: Network,
-    space: ConnectorSpace,
-    tenant: Tenant,
+    pub(super) network: Network,
+    /// With its tickets, which outlast a synchronisation.
+    credential: Credential,
+    pub(super) space: ConnectorSpace,
+    pub(super) tenant: Tenant,
 }
 
 impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
+        let credential = config.credential(state)?;
         let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, space, tenant })
+        Ok(Self { config, network, credential, space, tenant })
     }
 
-    /// The password as the run's own copy, wiped with it.
-    fn password(&self) -> SecretString {
-        self.config.password.clone()
+    /// The forest, found anew.
+    pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
+        let domain = &self.config.forest_domain;
+        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
+        Ok(forest.over(self.config.reach.channel(&self.network)))
     }
 
     /// Reads the forest, and plans what the tenant lacks.
-    pub(super) async fn prepare(
-        &mut self,
-        steps: &Steps,
-    ) -> Result<(Forest, Imported, Planned), Failure> {
+    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<(Imported, Planned), Failure> {
         let domain = self.config.forest_domain.clone();
-        let account = &self.config.account;
-        let forest = Forest::find(&self.network, &domain, account, self.password(), steps).await?;
-        let forest = forest.over(self.config.reach.channel(&self.network));
+        let forest = self.forest(steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
         // The import is whole: how the controller takes the goodbye changes nothing.
@@ -87,7 +86,7 @@ impl Server {
         steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
         steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
         let planned = self.plan(&domains).await?;
-        Ok((forest, imported, planned))
+        Ok((imported, planned))
     }
 
     async fn plan(&self, domains: &TenantResponse) -> Result<Planned, Failure> {
@@ -110,13 +109,13 @@ impl Server {
         Ok(Planned { plan, exported })
     }
 
-    /// One whole synchronisation.
+    /// One whole synchronisation; what it planned says whose passwords are replicated.
     pub(super) async fn synchronise(
         &mut self,
         allowed: usize,
         steps: &Steps,
-    ) -> Result<Summary, Failure> {
-        let (forest, imported, Planned { plan, exported }) = self.prepare(steps).await?;
+    ) -> Result<(Summary, Plan), Failure> {
+        let (imported, Planned { plan, exported }) = self.prepare(steps).await?;
         plan.check_deletions(&exported, allowed).map_err(|error| Failure::from(error).lasting())?;
         self.space.fix_anchors(&plan.anchors).await?;
         let refused = export::changes(&mut self.tenant, &self.space, &plan.changes).await?;
@@ -127,18 +126,7 @@ impl Server {
         );
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
 
-        let replica = forest.replica(steps).await?;
-        let domain = &self.config.forest_domain;
-        let credentials =
-            credentials::replicate(replica, domain, &plan, &self.space, &mut self.tenant).await?;
-        let read = format!(
-            "replicated {} objects, {} of them with a password in scope",
-            credentials.objects, credentials.hashes
-        );
-        steps.over(self.network.chart(), flow::CONNECT_AD_RPC, &read);
-        let sent = format!("sent {} credentials (PPH1_MD4)", credentials.sent);
-        steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
-        Ok(Summary {
+        let summary = Summary {
             imported,
             added,
             updated,
@@ -151,8 +139,8 @@ impl Server {
                 .map(|(dn, warning)| format!("{dn}: {warning}"))
                 .collect(),
             errors: plan.errors.iter().map(ToString::to_string).collect(),
-            credentials,
-        })
+        };
+        Ok((summary, plan))
     }
 }
 

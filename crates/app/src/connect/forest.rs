@@ -2,7 +2,7 @@
 
 use portolan_chart::flow;
 use portolan_ldap::ResultCode;
-use portolan_model::{DnsName, Realm, SecretString};
+use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::dc::{self, DomainController, PassedOver};
 use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
@@ -42,8 +42,7 @@ impl Forest {
     pub(super) async fn find(
         network: &Network,
         domain: &DnsName,
-        account: &str,
-        password: SecretString,
+        credential: Credential,
         steps: &Steps,
     ) -> Result<Self, Failure> {
         let located = dc::locate(network, domain, &mut SystemEntropy).await?;
@@ -54,8 +53,6 @@ impl Forest {
             let text = format!("going on without a site: {error}");
             steps.over(network.chart(), flow::CONNECT_AD_LDAP, &text);
         }
-        let account = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
-        let credential = Credential { account, realm: Realm::from(domain), password };
         Ok(Self {
             network: network.clone(),
             controllers: located.controllers,
@@ -110,6 +107,11 @@ impl Forest {
                 .with_hint("let this host reach a writable domain controller")),
             Err(None) => Err(no_controller(failed)),
         }
+    }
+
+    /// Puts a controller that failed behind the others.
+    pub(super) fn avoid(&mut self, host: &str) {
+        self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
     }
 
     /// A replication connection to the first controller that is reached.
@@ -235,5 +237,5 @@ fn refused(error: DrsError) -> Failure {
 }
 
 fn is_refused(error: &KerberosError) -> bool {
-    matches!(error, KerberosError::Refused { .. })
+    error.is_authentication_failure()
 }

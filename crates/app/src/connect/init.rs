@@ -1,7 +1,6 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
@@ -9,11 +8,12 @@ use portolan_model::DnsName;
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::EnrolmentFile;
 
-use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
+use super::account::{Account, SecretFile};
+use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
 use super::forest::Forest;
 use super::reach::{RawReach, Reach, ReachArguments};
 use super::steps::Steps;
-use super::{credentials, key, tenant_client};
+use super::{key, passwords, tenant_client};
 use crate::report::Failure;
 
 /// What `connect init` is told.
@@ -31,9 +31,8 @@ pub struct Init {
     /// The service account that reads the forest, by its sAMAccountName
     #[arg(long)]
     account: String,
-    /// A file whose first line is the account's password; its owner alone may read it
-    #[arg(long, value_name = "FILE")]
-    password_file: PathBuf,
+    #[command(flatten)]
+    secret: SecretArguments,
     #[command(flatten)]
     reach: ReachArguments,
     /// The edition of the chart whose ports are used
@@ -41,11 +40,25 @@ pub struct Init {
     edition: String,
 }
 
+/// What the service account proves itself with: exactly one of two.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+struct SecretArguments {
+    /// A file whose first line is the account's password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A keytab with the account's AES keys, instead of a password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    keytab: Option<PathBuf>,
+}
+
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let enrolment = read_enrolment(&init.enrol)?;
-    let password = read_password(&init.password_file).map_err(Failure::new)?;
+    let SecretArguments { password_file, keytab } = init.secret.clone();
+    let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let account = Account::read(&init.account, &init.forest, &secret_file).map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
@@ -55,16 +68,16 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let network = reach.network()?;
     let chart = network.chart().clone();
 
-    let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
+    let credential = account.credential(&absolute(&init.state)?)?;
+    let found = Forest::find(&network, &init.forest, credential, &steps).await?;
     let found = found.over(reach.channel(&network));
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
-    credentials::prove_rights(&mut replica, &init.forest).await?;
+    passwords::prove_rights(&mut replica, &init.forest).await?;
     steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
     replica.close().await?;
 
-    let directory = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.state);
-    directory.map_err(|error| {
+    crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let (key, key_file) = key::create(&absolute(&init.state)?)?;
@@ -78,12 +91,17 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
+    let (password_file, keytab) = match secret_file {
+        SecretFile::Password(path) => (Some(path), None),
+        SecretFile::Keytab(path) => (None, Some(path)),
+    };
     let config = RawConfig {
         edition: init.edition,
         forest: RawForest {
             domain: init.forest.to_string(),
             account: init.account,
-            password_file: absolute(&init.password_file)?,
+            password_file,
+            keytab,
             ldap: init.reach.ldap(),
             bind: init.reach.bind(),
             ca_file: init.reach.ca.as_deref().map(absolute).transpose()?,
@@ -191,7 +209,7 @@ mod tests {
                 enrol: "e".into(),
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
-                password_file: "p".into(),
+                secret: SecretArguments { password_file: Some("p".into()), keytab: None },
                 reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };

@@ -11,7 +11,7 @@ use portolan_net::tls::{self, Revocation, Roots, Trust};
 use portolan_net::{Network, NetworkConfig, Proxy};
 use serde::{Deserialize, Serialize};
 
-use super::config::read_password;
+use super::account::read_password;
 use crate::report::Failure;
 
 /// How the forest is read, as the file has it.

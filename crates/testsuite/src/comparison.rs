@@ -7,32 +7,37 @@ const PAIRS: usize = 7;
 
 /// Ours against a peer's, in time.
 #[derive(Debug)]
-pub(crate) struct Comparison {
+pub struct Comparison {
     /// What is measured, with its unit.
-    pub(crate) figure: &'static str,
+    pub figure: &'static str,
     /// Who the peer is.
-    pub(crate) peer: &'static str,
+    pub peer: &'static str,
     /// What the peer's time divided by ours is to reach.
-    pub(crate) bar: f64,
+    pub bar: f64,
     /// How often the work is done in one measurement.
-    pub(crate) repetitions: u32,
+    pub repetitions: u32,
 }
 
 impl Comparison {
     /// Runs both and prints the figure, in microseconds, as `cargo xtask bench` reads it.
-    pub(crate) fn run(&self, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
+    pub fn run(&self, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
+        self.times(|| self.time(&mut ours), || self.time(&mut theirs));
+    }
+
+    /// The same of work that tells its own time: the less, the better.
+    pub fn times(&self, mut ours: impl FnMut() -> f64, mut theirs: impl FnMut() -> f64) {
         // Once unmeasured: caches, clock speed, the providers' choice of code for this processor.
-        self.time(&mut ours);
-        self.time(&mut theirs);
+        ours();
+        theirs();
         let pairs: Vec<_> = (0..PAIRS)
             .map(|at| {
                 // Neither is always the first.
                 if at % 2 == 0 {
-                    let first = self.time(&mut ours);
-                    (first, self.time(&mut theirs))
+                    let first = ours();
+                    (first, theirs())
                 } else {
-                    let first = self.time(&mut theirs);
-                    (self.time(&mut ours), first)
+                    let first = theirs();
+                    (ours(), first)
                 }
             })
             .collect();

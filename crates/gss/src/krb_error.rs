@@ -59,6 +59,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    NameExpired = 1, "KDC_ERR_NAME_EXP", "the account has expired";
     ClientUnknown = 6, "KDC_ERR_C_PRINCIPAL_UNKNOWN", "the domain has no such account";
     ServerUnknown = 7, "KDC_ERR_S_PRINCIPAL_UNKNOWN", "the domain has no such service";
     NeverValid = 11, "KDC_ERR_NEVER_VALID", "the ticket's end lies before its beginning";

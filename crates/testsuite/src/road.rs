@@ -159,12 +159,21 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When a command fails.
     pub fn connect_up(&self) -> Result<Outcome, RoadError> {
+        let enrolment = self.enrolment()?;
+        self.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD))?.success()
+    }
+
+    /// Writes a fresh enrolment file at the tenant.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn enrolment(&self) -> Result<PathBuf, RoadError> {
         let enrolment = self.path("enrolment.json");
         let mut command = self.lab.command("tenant", &self.tools.portolan)?;
         command.args(["tenant", "enrol", "--data"]).arg(self.path("tenant"));
         command.arg("--out").arg(&enrolment);
         finish(command, None)?.success()?;
-        self.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD))?.success()
+        Ok(enrolment)
     }
 
     /// Runs `connect init` with an enrolment file, an account and its password.
@@ -178,11 +187,24 @@ impl<'lab> Road<'lab> {
     ) -> Result<Outcome, RoadError> {
         let password_file = self.path("account.password");
         private_file(&password_file, password)?;
+        self.connect_init_from(enrolment, account, ("--password-file", &password_file))
+    }
+
+    /// Runs `connect init` with an enrolment file, an account, and the flag and file of its secret.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_init_from(
+        &self,
+        enrolment: &Path,
+        account: &str,
+        (flag, file): (&str, &Path),
+    ) -> Result<Outcome, RoadError> {
         let mut command = self.lab.command("connect", &self.tools.portolan)?;
         command.args(["connect", "init", "--state"]).arg(self.path("connect"));
         command.arg("--enrol").arg(enrolment);
-        command.args(["--forest", FOREST_DOMAIN, "--account", account, "--password-file"]);
-        command.arg(password_file);
+        command.args(["--forest", FOREST_DOMAIN, "--account", account, flag]);
+        command.arg(file);
         finish(command, None)
     }
 

@@ -157,7 +157,8 @@ impl KerberosError {
             Self::WrongKey { .. }
                 | Self::NotTriedAgain { .. }
                 | Self::Refused {
-                    code: ErrorCode::ClientUnknown
+                    code: ErrorCode::NameExpired
+                        | ErrorCode::ClientUnknown
                         | ErrorCode::ClientRevoked
                         | ErrorCode::KeyExpired
                         | ErrorCode::PreauthFailed
@@ -200,7 +201,9 @@ impl Hint for KerberosError {
                 ErrorCode::ClientUnknown => {
                     format!("look at the spelling of {account}, and whether the account exists")
                 }
-                ErrorCode::ClientRevoked => format!("enable or unlock {account} in the forest"),
+                ErrorCode::ClientRevoked | ErrorCode::NameExpired => {
+                    format!("enable or unlock {account} in the forest")
+                }
                 ErrorCode::KeyExpired => format!("change the password of {account} in the forest"),
                 ErrorCode::ServerUnknown => {
                     format!("look whether {service} is registered: `setspn -Q {service}`")

@@ -34,6 +34,19 @@ const PASSWORD_TYPES: [EncryptionType; 2] =
 const AS_REP: u8 = 0x6b;
 const TGS_REP: u8 = 0x6d;
 
+/// Whether a ticket that was got at a time and ends at another is to be used now, when this host's
+/// steady clock says that some time has passed.
+fn is_usable(
+    (got, ends): (OffsetDateTime, OffsetDateTime),
+    passed: std::time::Duration,
+    now: OffsetDateTime,
+) -> bool {
+    let was_set = (now - got - passed).abs() > CLOCK_SKEW_MAX;
+    // A ticket that lives shortly is used for half its life.
+    let rest = REST_MIN.min((ends - got) / 2);
+    !was_set && now + rest < ends
+}
+
 /// The tickets of an account.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
@@ -61,12 +74,9 @@ impl Stamped {
         Self { ticket: Arc::new(ticket), at: clock::now(), since: clock::monotonic() }
     }
 
-    fn is_usable(&self, now: OffsetDateTime, monotonic: Instant) -> bool {
-        let passed = monotonic.saturating_duration_since(self.since);
-        let was_set = (now - self.at - passed).abs() > CLOCK_SKEW_MAX;
-        // A ticket that lives shortly is used for half its life.
-        let rest = REST_MIN.min((self.ticket.ends - self.at) / 2);
-        !was_set && now + rest < self.ticket.ends
+    fn is_usable(&self) -> bool {
+        let passed = clock::monotonic().saturating_duration_since(self.since);
+        is_usable((self.at, self.ticket.ends), passed, clock::now())
     }
 }
 
@@ -119,13 +129,12 @@ async fn kept_or_fresh(
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let tickets = &credential.shared.tickets;
-    let usable = |stamped: &Stamped| stamped.is_usable(clock::now(), clock::monotonic());
     let kept = tickets.kept().services.get(&service.to_string()).cloned();
-    if let Some(kept) = kept.filter(usable) {
+    if let Some(kept) = kept.filter(Stamped::is_usable) {
         return Ok(kept.ticket);
     }
     let mut asking = Asking { credential, kdc, service };
-    let kept = tickets.kept().granting.clone().filter(usable);
+    let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
     let granted = match kept {
         None => None,
         Some(granting) => match asking.service_ticket(&granting.ticket).await {
@@ -312,4 +321,33 @@ impl Asking<'_> {
 enum Answer {
     Reply(Vec<u8>),
     Refusal(KrbError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_serves_until_shortly_before_its_end_unless_the_clock_was_set() {
+        const HOUR: u64 = 3600;
+        let check = |life: u64, passed: u64, set: i64, expected| {
+            let got = OffsetDateTime::UNIX_EPOCH;
+            let ends = got + std::time::Duration::from_secs(life);
+            let passed = std::time::Duration::from_secs(passed);
+            let now = got + passed + Duration::seconds(set);
+            assert_eq!(is_usable((got, ends), passed, now), expected, "{life} {passed:?} {set}");
+        };
+        check(10 * HOUR, 0, 0, true);
+        check(10 * HOUR, 10 * HOUR - 301, 0, true);
+        check(10 * HOUR, 10 * HOUR - 299, 0, false);
+        check(10 * HOUR, 11 * HOUR, 0, false);
+        // The clock was set, forwards or back, by more than is tolerated.
+        check(10 * HOUR, HOUR, 300, true);
+        check(10 * HOUR, HOUR, 301, false);
+        check(10 * HOUR, HOUR, -301, false);
+        // A short life is used half.
+        check(60, 29, 0, true);
+        check(60, 31, 0, false);
+        check(0, 0, 0, false);
+    }
 }

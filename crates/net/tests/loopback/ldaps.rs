@@ -12,7 +12,7 @@ use portolan_ldap::{ResultCode, Scope, SearchRequest};
 use portolan_model::{Hint, Realm, SecretString};
 use portolan_net::dc::DomainController;
 use portolan_net::http::{ServerLimits, serve};
-use portolan_net::kerberos::Credential;
+use portolan_net::kerberos::{AccountSecret, Credential};
 use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits, TlsBind};
 use portolan_net::tls::{self, Revocation, Roots, Trust};
 use rcgen::{CertificateParams, CrlDistributionPoint, ExtendedKeyUsagePurpose, KeyPair};
@@ -118,11 +118,8 @@ impl Site {
         let tls = tls::Client::for_ldap(Trust::Roots(roots), revocation);
         let channel = Channel::Tls { tls, bind: TlsBind::Password };
         let domain = "corp.example".parse().unwrap();
-        let credential = Credential {
-            account: "svc_connect".to_owned(),
-            realm: Realm::from(&domain),
-            password: SecretString::new("secret".to_owned()),
-        };
+        let password = AccountSecret::Password(SecretString::new("secret".to_owned()));
+        let credential = Credential::new("svc_connect".to_owned(), Realm::from(&domain), password);
         let controller = DomainController { host: DC.parse().unwrap(), domain };
         let limits = LdapLimits::default();
         LdapConnection::connect(&network, &controller, &credential, &channel, limits).await

@@ -8,6 +8,7 @@ mod http;
 mod ipv6;
 mod kerberos;
 mod ldaps;
+mod mit;
 mod name_server;
 mod proxy;
 mod tls;

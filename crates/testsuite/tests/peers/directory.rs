@@ -5,7 +5,7 @@ use std::process::Command;
 
 use portolan_model::{DnsName, Realm, SecretString};
 use portolan_net::dc::DomainController;
-use portolan_net::kerberos::Credential;
+use portolan_net::kerberos::{AccountSecret, Credential};
 
 use crate::authority::Authority;
 use crate::process::{LOOPBACK, Server, free_port, program, run};
@@ -51,11 +51,9 @@ impl Directory {
 
     /// The account that may read it.
     pub(crate) fn credential(&self) -> Credential {
-        Credential {
-            account: ACCOUNT.to_owned(),
-            realm: Realm::from(&self.controller().domain),
-            password: SecretString::new(PASSWORD.to_owned()),
-        }
+        let password = AccountSecret::Password(SecretString::new(PASSWORD.to_owned()));
+        let realm = Realm::from(&self.controller().domain);
+        Credential::new(ACCOUNT.to_owned(), realm, password)
     }
 }
 

@@ -169,6 +169,8 @@ impl<'lab> Road<'lab> {
     /// When the command fails.
     pub fn enrolment(&self) -> Result<PathBuf, RoadError> {
         let enrolment = self.path("enrolment.json");
+        // An earlier one was used up; the tenant overwrites no file.
+        let _ = std::fs::remove_file(&enrolment);
         let mut command = self.lab.command("tenant", &self.tools.portolan)?;
         command.args(["tenant", "enrol", "--data"]).arg(self.path("tenant"));
         command.arg("--out").arg(&enrolment);

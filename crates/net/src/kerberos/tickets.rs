@@ -206,7 +206,11 @@ impl Asking<'_> {
             Some(key) => key,
             // The account need not prove itself: the reply alone says which key it is sealed with.
             None => {
-                let keys = reply.keys().map_err(|fault| self.fails(fault))?;
+                let mut keys = reply.keys().map_err(|fault| self.fails(fault))?;
+                if let Some(kind) = sealed_with.filter(|_| keys.is_empty()) {
+                    let encryption_type = kind.number();
+                    keys.push(KeyInfo { encryption_type, salt: None, iterations: None });
+                }
                 self.key(&keys, sealed_with.as_slice())?
             }
         };
@@ -239,7 +243,8 @@ impl Asking<'_> {
         Ok(ticket)
     }
 
-    /// The account's key, by what the KDC says about its keys: the first that there is here.
+    /// The account's key, by what the KDC says about its keys: the first that there is here. A KDC that
+    /// names none has none of the types that were offered (RFC 4120 section 3.1.3), so nothing is tried.
     fn key(
         &self,
         infos: &[KeyInfo],
@@ -248,15 +253,13 @@ impl Asking<'_> {
         let Credential { account, realm, secret, .. } = self.credential;
         let first = infos.iter().find_map(|info| {
             let kind = EncryptionType::from_number(info.encryption_type);
-            kind.filter(|kind| types.contains(kind)).map(|kind| (kind, Some(info)))
+            kind.filter(|kind| types.contains(kind)).map(|kind| (kind, info))
         });
-        // A KDC that says nothing about keys takes the first type that it was offered.
-        let offered = types.first().filter(|_| infos.is_empty()).map(|kind| (*kind, None));
-        let (kind, info) = first.or(offered).ok_or_else(|| KerberosError::NoAesKey {
+        let (kind, info) = first.ok_or_else(|| KerberosError::NoAesKey {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal(),
         })?;
-        if info.and_then(|info| info.iterations).is_some_and(|asked| asked != ITERATIONS.get()) {
+        if info.iterations.is_some_and(|asked| asked != ITERATIONS.get()) {
             let reason = "the KDC wants another number of rounds than 4096";
             return Err(self.fails(Fault::new("deriving the key", reason)));
         }
@@ -266,8 +269,8 @@ impl Asking<'_> {
                 self.fails(Fault::new("choosing the key", reason))
             }),
             AccountSecret::Password(password) => {
-                let salt = info.and_then(|info| info.salt.clone());
-                let salt = salt.unwrap_or_else(|| format!("{realm}{account}").into_bytes());
+                let salt =
+                    info.salt.clone().unwrap_or_else(|| format!("{realm}{account}").into_bytes());
                 Ok(ProtocolKey::from_password(kind, password.expose(), &salt, ITERATIONS))
             }
         }

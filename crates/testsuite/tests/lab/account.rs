@@ -64,6 +64,7 @@ fn keytabs_of_samba_and_of_mit_krb5_serve_as_well_as_the_password() {
     let init = road.connect_init_from(&enrolment, ACCOUNT, ("--keytab", &samba)).unwrap();
     init.success().unwrap();
     road.connect_run().unwrap().success().unwrap();
+    nothing_of_the_host_changes_the_realm_or_the_kdc(&world, &road);
     let config = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
     assert!(config.contains("keytab = ") && !config.contains("password"), "{config}");
 
@@ -81,6 +82,21 @@ fn keytabs_of_samba_and_of_mit_krb5_serve_as_well_as_the_password() {
     export(&road, &samba);
     road.connect_run().unwrap().success().unwrap();
     assert_eq!(world.lab.capture().unwrap().off_chart.len(), 0);
+}
+
+/// A krb5.conf and variables that would lead other clients to another realm and another KDC.
+fn nothing_of_the_host_changes_the_realm_or_the_kdc(world: &World, road: &Road<'_>) {
+    let hostile = road.path("hostile-krb5.conf");
+    let text = "[libdefaults]\n default_realm = EVIL.EXAMPLE\n[domain_realm]\n \
+                corp.example = EVIL.EXAMPLE\n .corp.example = EVIL.EXAMPLE\n[realms]\n \
+                CORP.EXAMPLE = {\n  kdc = 192.0.2.1\n }\n";
+    std::fs::write(&hostile, text).unwrap();
+    let mut command = world.lab.command("connect", &world.tools.portolan).unwrap();
+    command.args(["connect", "run", "--once", "--state"]).arg(road.path("connect"));
+    command.env("KRB5_CONFIG", &hostile).env("SSPI_KDC_URL", "tcp://192.0.2.1");
+    command.env("SSPI_KDC_URL_CORP_EXAMPLE", "tcp://192.0.2.1");
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn assert_refused(outcome: &Outcome, said: &str) {

@@ -18,8 +18,8 @@ struct Status {
     account: String,
     tenant: String,
     client_id: String,
-    objects: usize,
-    exported: usize,
+    objects: u64,
+    exported: u64,
     credentials: usize,
     rows: Vec<String>,
 }
@@ -37,8 +37,8 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
         account: config.account,
         tenant: config.tenant_id.to_string(),
         client_id: config.client_id.to_string(),
-        objects: space.objects().await?.len(),
-        exported: space.exported().await?.len(),
+        objects: space.object_counts().await?.iter().map(|(_, count)| count).sum(),
+        exported: space.exported_count().await?,
         credentials: space.credentialed().await?.len(),
     };
     if look.json {

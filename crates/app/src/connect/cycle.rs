@@ -182,16 +182,8 @@ impl Server {
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
 
         let left_out = prepared.selection.left_out().values().sum();
-        let summary = Summary {
-            imported,
-            added,
-            updated,
-            deleted,
-            left_out,
-            refused,
-            warnings,
-            errors,
-        };
+        let summary =
+            Summary { imported, added, updated, deleted, left_out, refused, warnings, errors };
         Ok((summary, prepared.selection))
     }
 }

@@ -11,8 +11,9 @@ use crate::python;
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 
-/// The Debian packages: the forest, its clients, MIT's KDC and acceptor, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 29] = [
+/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
+/// compare with, the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 31] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -26,6 +27,8 @@ const PACKAGES: [&str; 29] = [
     "ldap-utils",
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
+    "slapd",
+    "tinyproxy-bin",
     "nftables",
     "tcpdump",
     "zstd",

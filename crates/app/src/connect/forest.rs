@@ -8,7 +8,7 @@ use portolan_net::dc::{self, DomainController, PassedOver};
 use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::kerberos::{Credential, KerberosError};
-use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits};
+use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits, TlsBind};
 
 use super::steps::Steps;
 use crate::report::Failure;
@@ -102,29 +102,15 @@ impl Forest {
                 self.say_bound(&controller, steps);
                 Ok(connection)
             }
-            Err(Some(NotThis::Ldap(error))) => Err(failure(error)),
+            Err(Some(NotThis::Ldap(error))) => Err(self.failure(error)),
             Err(Some(error @ NotThis::ReadOnly(_))) => Err(Failure::new(error.to_string())
                 .with_hint("let this host reach a writable domain controller")),
             Err(None) => Err(no_controller(failed)),
         }
     }
 
-    /// Puts a controller that failed behind the others.
-    pub(super) fn avoid(&mut self, host: &str) {
-        self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
-    }
-
     /// A replication connection to the first controller that is reached.
     pub(super) async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
-        self.replica_except(&[], steps).await
-    }
-
-    /// The same, without the controllers that failed before.
-    pub(super) async fn replica_except(
-        &self,
-        failed: &[&str],
-        steps: &Steps,
-    ) -> Result<DrsConnection, Failure> {
         let limits = DrsLimits::default();
         let connect = |controller: DomainController| async move {
             let (network, credential) = (&self.network, &self.credential);
@@ -133,9 +119,8 @@ impl Forest {
             Ok((connection, controller))
         };
         let elsewhere = |error: &DrsError| matches!(error, DrsError::Dial(_));
-        let controllers = self.without(failed);
         let passed = |over: PassedOver<'_, DrsError>| steps.say(None, &over.to_string());
-        match dc::first(&controllers, connect, elsewhere, passed).await {
+        match dc::first(&self.controllers, connect, elsewhere, passed).await {
             Ok((connection, controller)) => {
                 let chart = self.network.chart();
                 let named = "the endpoint mapper named DRSUAPI's port";
@@ -146,8 +131,32 @@ impl Forest {
                 Ok(connection)
             }
             Err(Some(error)) => Err(refused(error)),
-            Err(None) => Err(no_controller(failed)),
+            Err(None) => Err(no_controller(&[])),
         }
+    }
+
+    /// An account that was refused is locked by trying on.
+    fn failure(&self, error: LdapError) -> Failure {
+        let by_password = matches!(self.channel, Channel::Tls { bind: TlsBind::Password, .. });
+        let lasting = match &error {
+            LdapError::Kerberos { error, .. } => is_refused(error),
+            // Kerberos marks the account itself; a password that went to the directory is marked here.
+            LdapError::Refused { refusal, .. } if by_password => {
+                let refused = refusal.0.code == ResultCode::InvalidCredentials;
+                if refused {
+                    self.credential.refuse(&error.to_string());
+                }
+                refused
+            }
+            _ => false,
+        };
+        let failure = Failure::from(error);
+        if lasting { failure.lasting() } else { failure }
+    }
+
+    /// Puts a controller that failed behind the others.
+    pub(super) fn avoid(&mut self, host: &str) {
+        self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
     }
 
     fn without(&self, failed: &[&str]) -> Vec<DomainController> {
@@ -219,17 +228,6 @@ fn is_elsewhere(error: &LdapError) -> bool {
 }
 
 /// An account that was refused is locked by trying on.
-fn failure(error: LdapError) -> Failure {
-    let lasting = match &error {
-        LdapError::Kerberos { error, .. } => is_refused(error),
-        LdapError::Refused { refusal, .. } => refusal.0.code == ResultCode::InvalidCredentials,
-        _ => false,
-    };
-    let failure = Failure::from(error);
-    if lasting { failure.lasting() } else { failure }
-}
-
-/// The same for replication.
 fn refused(error: DrsError) -> Failure {
     let lasting = matches!(&error, DrsError::Kerberos { error, .. } if is_refused(error));
     let failure = Failure::from(error);

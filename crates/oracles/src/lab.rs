@@ -10,7 +10,7 @@ pub(crate) fn recording(octets: &[u8]) {
     let held: usize = recording.frames().map(|frame| frame.octets.len()).sum();
     assert!(held <= octets.len(), "frames lie over each other");
     let frames = recording.frames().count() as u64;
-    let hosts: Vec<_> = hosts().iter().map(portolan_lab::plan::Host::firewall).collect();
+    let hosts: Vec<_> = hosts(Controllers::Two).iter().map(portolan_lab::plan::Host::firewall).collect();
     let capture = Capture::new(vec![recording], &Chart::default_edition(), &hosts);
     let counted = capture.rows.iter().map(|row| row.packets).sum::<u64>()
         + capture.excepted.iter().map(|excepted| excepted.packets).sum::<u64>()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use portolan_chart::flow;
 use portolan_sync::Selection;
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::cycle::{Server, Summary};
 use super::passwords::{Health, Replicated, Upkeep};
@@ -129,20 +129,20 @@ impl Daemon {
     /// another attempt cannot mend, or until it is told to stop.
     async fn keep_running(&mut self) -> Result<(), Failure> {
         let stop = self.stop.clone();
-        let mut objects = interval(Duration::from_secs(self.run.interval));
-        objects.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut passwords_at = Instant::now();
+        let (mut objects_at, mut passwords_at) = (Instant::now(), Instant::now());
         while !stop.is_requested() {
             tokio::select! {
                 biased;
                 () = stop.requested() => {}
-                _ = objects.tick() => {
+                () = sleep_until(objects_at) => {
                     // A synchronisation that is broken off loses nothing: what the tenant
                     // acknowledged is in the space.
                     tokio::select! {
                         outcome = Box::pin(self.synchronise()) => outcome?,
                         () = stop.requested() => {}
                     }
+                    // From its end, so that however long it takes, password hashes have their turn.
+                    objects_at = Instant::now() + Duration::from_secs(self.run.interval);
                 }
                 () = sleep_until(passwords_at), if self.scope.is_some() => {
                     tokio::select! {
@@ -183,7 +183,7 @@ impl Daemon {
         let Some(replicated) = cycle.await? else { return Ok(()) };
         self.owed = false;
         let news = self.upkeep.news(&replicated);
-        if replicated.is_quiet() {
+        if replicated.is_quiet() && news.is_empty() {
             return Ok(());
         }
         let steps = Steps::begin();

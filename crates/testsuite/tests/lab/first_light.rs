@@ -43,6 +43,7 @@ fn a_forest_reaches_the_tenant_whole_and_its_people_sign_in_over_the_chart_alone
     let tenant = runtime.block_on(Tenant::read(&road));
     tenant.equals(&forest);
     let hashes = tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
+    only_people_in_scope_were_opened(&summary, &tenant, &hashes);
 
     a_second_run_changes_nothing(&road);
     nothing_was_off_the_chart_or_in_clear(&world, &forest, &hashes);
@@ -129,19 +130,32 @@ fn nothing_was_off_the_chart_or_in_clear(world: &World, forest: &Forest, hashes:
     assert!(!capture.search(&[b"CORP.EXAMPLE".to_vec()], &[flow::CONNECT_AD_KERBEROS]).is_empty());
 }
 
-/// Neither an NT hash nor the service account's password is in what connect and the tenant keep.
-fn no_secret_lies_in_a_file(road: &Road<'_>, hashes: &[Vec<u8>]) {
-    let mut files = 0;
-    for folder in ["connect", "tenant"] {
-        for entry in std::fs::read_dir(road.path(folder)).unwrap() {
-            let octets = std::fs::read(entry.unwrap().path()).unwrap();
-            let holds = |needle: &[u8]| octets.windows(needle.len()).any(|window| window == needle);
-            for hash in hashes {
-                assert!(!holds(hash) && !holds(hex::encode(hash).as_bytes()), "{folder}");
-            }
-            assert!(!holds(ACCOUNT_PASSWORD.as_bytes()), "{folder}");
-            files += 1;
+/// Of krbtgt, the computers, the inetOrgPerson and whoever else is out of scope, hashes came and were
+/// dropped as they came.
+fn only_people_in_scope_were_opened(summary: &Value, tenant: &Tenant, hashes: &[Vec<u8>]) {
+    let credentials = &summary["credentials"];
+    let (opened, all) = (tenant.credentials(), hashes.len());
+    assert_eq!(credentials["hashes"], opened, "{credentials:#}");
+    assert_eq!(credentials["unopened"], all - opened, "{credentials:#}");
+    assert!(all - opened >= 3, "krbtgt, dc1 and trent at least");
+}
+
+/// Neither an NT hash nor the service account's password is in what connect and the tenant keep, nor in
+/// what connect said.
+pub(crate) fn no_secret_lies_in_a_file(road: &Road<'_>, hashes: &[Vec<u8>]) {
+    let folders = ["connect", "tenant"].map(|folder| std::fs::read_dir(road.path(folder)).unwrap());
+    let kept = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let logs = ["connect.log", "tenant.log"].map(|log| road.path(log));
+    let files: Vec<_> = kept.chain(logs).filter(|path| path.exists()).collect();
+    for path in &files {
+        let octets = std::fs::read(path).unwrap();
+        let holds = |needle: &[u8]| octets.windows(needle.len()).any(|window| window == needle);
+        for hash in hashes {
+            let digits = hex::encode(hash);
+            assert!(!holds(hash) && !holds(digits.as_bytes()), "{}", path.display());
+            assert!(!holds(digits.to_uppercase().as_bytes()), "{}", path.display());
         }
+        assert!(!holds(ACCOUNT_PASSWORD.as_bytes()), "{}", path.display());
     }
-    assert!(files >= 4, "the state of both was looked at");
+    assert!(files.len() >= 5, "the state of both was looked at, and a log: {files:?}");
 }

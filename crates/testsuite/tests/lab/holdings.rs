@@ -200,6 +200,11 @@ impl Tenant {
         }
     }
 
+    /// How many credentials are here.
+    pub(crate) fn credentials(&self) -> usize {
+        self.credentials.len()
+    }
+
     /// Every user of class `user` has the credential of the hash that Samba's client read, and no
     /// one else has any. Gives the hashes.
     pub(crate) fn credentials_equal(

@@ -3,6 +3,7 @@
 use portolan_lab::End;
 use portolan_testsuite::Stopwatch;
 
+use crate::first_light::no_secret_lies_in_a_file;
 use crate::holdings::{Forest, Tenant};
 use crate::world::World;
 
@@ -65,5 +66,6 @@ fn when_a_controller_ends_in_mid_replication_the_other_goes_on_with_the_vector()
     assert!(status.success(), "{status}: {said}");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let tenant = runtime.block_on(Tenant::read(&road));
-    tenant.credentials_equal(&Forest::read(&road), &road.hashes_by_samba().unwrap());
+    let hashes = tenant.credentials_equal(&Forest::read(&road), &road.hashes_by_samba().unwrap());
+    no_secret_lies_in_a_file(&road, &hashes);
 }

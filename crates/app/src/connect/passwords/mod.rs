@@ -46,11 +46,8 @@ pub(super) struct Replicated {
 }
 
 impl Replicated {
-    /// Whether there is nothing to tell.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.hashes == 0
-            && self.refused.is_empty()
-            && self.faulty.is_empty()
-            && self.restarted.is_none()
+    /// Whether there is nothing to tell, but perhaps of single objects.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.sent == 0 && self.restarted.is_none()
     }
 }

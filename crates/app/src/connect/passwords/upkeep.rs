@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portolan_net::drs::DrsConnection;
 use portolan_sync::Selection;
+use tokio::time::timeout;
 
 use super::{Cycle, Replicated, Trouble};
 use crate::connect::cycle::Server;
@@ -15,7 +16,9 @@ use crate::signal::Stop;
 
 /// How long is waited at most before the next attempt.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// What it is waited at least after a failure.
+/// How long a controller may take to take its handle back.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long is waited at least after a failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// How often the one cycle of a run that does not keep running is attempted.
@@ -189,7 +192,7 @@ impl Upkeep {
     pub(in super::super) async fn close(self) {
         if let Some(replica) = self.replica {
             // The cycle is complete: how the controller takes the goodbye changes nothing.
-            let _ = replica.close().await;
+            let _ = timeout(GOODBYE_TIME_MAX, replica.close()).await;
         }
     }
 

@@ -7,5 +7,6 @@ mod changes;
 mod closed_rows;
 mod first_light;
 mod holdings;
+mod incremental;
 mod ldif;
 mod world;

@@ -30,17 +30,16 @@ fn samba(road: &Road<'_>, arguments: &[&str]) {
     road.samba_tool(arguments).unwrap().success().unwrap();
 }
 
-/// An administrator changes the database by LDIF, as a program at the controller would.
-fn ldif(road: &Road<'_>, text: &str) {
-    use std::io::Write as _;
-    let mut command = road.lab().command("dc1", "ldbmodify").unwrap();
-    let database = portolan_lab::plan::FOREST_CONFIG.replace("etc/smb.conf", "private/sam.ldb");
-    command.args(["-H", &database, "--show-deleted"]);
-    command.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success(), "{text}");
+/// A program at the controller works on its database, as `db`.
+fn at_the_database(road: &Road<'_>, script: &str) {
+    let script = format!(
+        "import ldb\nfrom samba.samdb import SamDB\nfrom samba.auth import system_session\n\
+         from samba.param import LoadParm\nsettings = LoadParm()\nsettings.load({:?})\n\
+         db = SamDB(lp=settings, session_info=system_session())\n{script}",
+        portolan_lab::plan::FOREST_CONFIG
+    );
+    let mut command = road.lab().command("dc1", "/usr/bin/python3").unwrap();
+    assert!(command.args(["-c", &script]).status().unwrap().success(), "{script}");
 }
 
 #[test]
@@ -164,21 +163,17 @@ fn a_deleted_person_is_restored(road: &Road<'_>, runtime: &tokio::runtime::Runti
 }
 
 fn reanimate(road: &Road<'_>, cn: &str, before: &str) {
-    // Samba's own client writes it over LDAP, as the controls that it takes exist only there.
     let script = format!(
-        "import ldb\nfrom samba.samdb import SamDB\nfrom samba.auth import system_session\n\
-         from samba.param import LoadParm\n\
-         lp=LoadParm()\nlp.load({config:?})\n\
-         db=SamDB(lp=lp,session_info=system_session())\n\
-         found=db.search(db.domain_dn(),expression='(&(isDeleted=TRUE)(cn={cn}*))',attrs=['cn'],controls=['show_deleted:1'])\n\
-         m=ldb.Message(found[0].dn)\n\
-         m['isDeleted']=ldb.MessageElement([],ldb.FLAG_MOD_DELETE,'isDeleted')\n\
-         m['distinguishedName']=ldb.MessageElement({before:?},ldb.FLAG_MOD_REPLACE,'distinguishedName')\n\
-         db.modify(m,controls=['show_deleted:1'])\n",
-        config = portolan_lab::plan::FOREST_CONFIG,
+        "show = ['show_deleted:1']\n\
+         gone = '(&(isDeleted=TRUE)(cn={cn}*))'\n\
+         found = db.search(db.domain_dn(), expression=gone, attrs=['cn'], controls=show)\n\
+         message = ldb.Message(found[0].dn)\n\
+         message['isDeleted'] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, 'isDeleted')\n\
+         message['distinguishedName'] = ldb.MessageElement(\n\
+         '{before}', ldb.FLAG_MOD_REPLACE, 'distinguishedName')\n\
+         db.modify(message, controls=show)\n"
     );
-    let mut command = road.lab().command("dc1", "/usr/bin/python3").unwrap();
-    assert!(command.args(["-c", &script]).status().unwrap().success());
+    at_the_database(road, &script);
 }
 
 /// The deletion is sent before the object that takes its name.

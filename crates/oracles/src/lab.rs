@@ -2,6 +2,7 @@
 
 use portolan_chart::Chart;
 use portolan_lab::capture::{Capture, Packet, Payload, Recording};
+use portolan_lab::Controllers;
 use portolan_lab::plan::{Network, hosts};
 
 /// A recording, its packets by their rows, and a search in its streams.

@@ -103,9 +103,10 @@ impl Changes {
     /// When a row cannot be read back.
     pub async fn orphaned_by(&mut self) -> Result<Vec<Guid>, SpaceError> {
         let rows = sqlx::query(
-            "SELECT parent FROM (SELECT DISTINCT parent FROM object WHERE +import = ?1
-                 AND parent IS NOT NULL)
-             WHERE NOT EXISTS (SELECT 1 FROM object WHERE import = ?1 AND guid = parent) LIMIT ?2",
+            "SELECT below.parent FROM (SELECT DISTINCT parent FROM object
+                 WHERE +import = ?1 AND parent IS NOT NULL) AS below
+             WHERE NOT EXISTS (SELECT 1 FROM object AS above
+                 WHERE above.import = ?1 AND above.guid = below.parent) LIMIT ?2",
         )
         .bind(self.import)
         .bind(ORPHANS_MAX)

@@ -129,6 +129,7 @@ async fn what_stands_below_a_renamed_object_is_renamed_with_it_in_one_commit() {
     ];
     import(&space, &before).await;
     let mut changes = space.begin_changes().await.unwrap();
+    assert_eq!(changes.orphaned_by().await.unwrap(), [], "each stands below another");
     changes.put(&within(1, unit, "OU=z,DC=x", None), true).await.unwrap();
     // In the same change the one below got another name too, and this one is told first.
     changes.put(&within(2, unit, "OU=y,OU=z,DC=x", Some(1)), true).await.unwrap();

@@ -9,6 +9,7 @@ mod closed_rows;
 mod faults;
 mod first_light;
 mod holdings;
+mod incremental;
 mod kills;
 mod ldif;
 mod passwords;

@@ -162,3 +162,94 @@ fn values(attribute: Attribute<'_>) -> AttributeValues {
 fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::because("the directory sent an entry that cannot be taken", error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMBER: &str = "<GUID=6a20fa50-ff39-499c-a70a-5975c0e93995>;<SID=S-1-5-21-1>;CN=b,DC=x";
+
+    fn entry(attributes: &[(&str, &[&[u8]])]) -> SearchResultEntry {
+        let dn = "<GUID=6a20fa50-ff39-499c-a70a-5975c0e93995>;CN=Staff,DC=corp,DC=example";
+        SearchResultEntry::new(dn, attributes).unwrap()
+    }
+
+    fn group(members: &[&[u8]]) -> SearchResultEntry {
+        entry(&[
+            ("objectClass", &[b"top", b"group"]),
+            ("objectGUID", &[&[7; 16]]),
+            ("member", members),
+        ])
+    }
+
+    fn guid_of_member() -> Guid {
+        "6a20fa50-ff39-499c-a70a-5975c0e93995".parse().unwrap()
+    }
+
+    #[test]
+    fn members_are_held_by_guid() {
+        let object = object(&group(&[MEMBER.as_bytes()])).unwrap().unwrap();
+        assert_eq!(object.members, [guid_of_member()]);
+        assert_eq!(object.dn.as_str(), "CN=Staff,DC=corp,DC=example");
+    }
+
+    #[test]
+    fn a_member_without_its_guid_is_an_error_and_not_left_out() {
+        assert!(object(&group(&[b"CN=without,DC=corp,DC=example"])).is_err());
+    }
+
+    #[test]
+    fn a_range_is_the_one_that_was_asked_for() {
+        let asked = ValueRange { low: 1_500, high: None };
+        let check = |description: &str| {
+            let part = entry(&[(description, &[MEMBER.as_bytes()])]);
+            let found = range_of(&part, "member", asked).unwrap();
+            found.map(|(members, next)| (members.len(), next.map(|range| range.to_string())))
+        };
+        assert_eq!(check("member;range=1500-*"), Some((1, None)));
+        let more = Some("range=3000-*".to_owned());
+        assert_eq!(check("member;range=1500-2999"), Some((1, more)));
+        assert_eq!(check("member;range=0-1499"), None);
+        assert_eq!(check("member;range=1501-*"), None);
+        assert_eq!(check("member"), None);
+        assert_eq!(check("description"), None);
+    }
+
+    #[test]
+    fn a_reply_tells_what_became_of_an_object() {
+        let guid = guid_of_member();
+        let is = |attributes: &[(&str, &[&[u8]])]| told(&entry(attributes)).unwrap();
+        assert_eq!(is(&[("isDeleted", &[b"TRUE"])]), Told::Deleted(guid));
+        assert_eq!(is(&[("isDeleted", &[])]), Told::Restored(guid));
+        let classes: &[&[u8]] = &[b"top", b"dnsNode"];
+        assert_eq!(
+            is(&[("objectClass", classes), ("objectGUID", &[&[7; 16]])]),
+            Told::New(guid, None)
+        );
+        let change = is(&[
+            ("parentGUID", &[&[9; 16]]),
+            ("mail", &[]),
+            ("instanceType", &[b"4"]),
+            ("member;range=1-1", &[MEMBER.as_bytes()]),
+        ]);
+        let expected = Delta {
+            guid,
+            dn: "CN=Staff,DC=corp,DC=example".parse().unwrap(),
+            parent: Some(Guid::from_bytes_le([9; 16])),
+            members: MemberChange::Some { added: vec![guid], removed: vec![] },
+            attributes: vec![("mail".to_owned(), vec![])],
+        };
+        assert_eq!(change, Told::Changed(expected));
+    }
+
+    #[test]
+    fn members_that_are_told_whole_replace_and_a_strange_range_is_refused() {
+        let change = |description: &str| {
+            member_change(&entry(&[(description, &[MEMBER.as_bytes()])])).map_err(|_| ())
+        };
+        assert_eq!(change("member"), Ok(MemberChange::All(vec![guid_of_member()])));
+        let removed = vec![guid_of_member()];
+        assert_eq!(change("member;range=0-0"), Ok(MemberChange::Some { added: vec![], removed }));
+        assert_eq!(change("member;range=0-1499"), Err(()));
+    }
+}

@@ -11,6 +11,8 @@ mod entries;
 mod full;
 mod incremental;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use portolan_model::{DistinguishedName, DnsName};
 use portolan_store::connector_space::ConnectorSpace;

@@ -151,3 +151,28 @@ fn out_of_range(object: Guid, attribute: &str) -> Failure {
 pub(super) fn filter(text: &str) -> Result<Filter, Failure> {
     text.parse().map_err(|error| Failure::because("the import's filter is not legal", &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_page_has_an_empty_cookie_and_no_empty_one_comes_twice() {
+        let asked = |cookie: &[u8]| PagedResults { size: 0, cookie: cookie.to_vec() };
+        let check = |asked_for: &[u8], entries, replied: &[u8]| {
+            let controls = [asked(replied).control()];
+            let page = next_page(&asked(asked_for), entries, &controls);
+            page.map(|page| page.map(|page| page.cookie))
+        };
+        assert_eq!(check(b"", 0, b"more").unwrap().as_deref(), Some(&b"more"[..]));
+        assert_eq!(check(b"more", 1, b"").unwrap(), None);
+        assert_eq!(check(b"", 1, b"").unwrap(), None);
+        assert_eq!(check(b"more", 1, b"more").unwrap().as_deref(), Some(&b"more"[..]));
+        assert!(check(b"more", 0, b"more").is_err());
+    }
+
+    #[test]
+    fn a_page_that_does_not_say_whether_it_is_the_last_is_not_taken_for_it() {
+        assert!(next_page(&PagedResults::first(1), 1, &[]).is_err());
+    }
+}

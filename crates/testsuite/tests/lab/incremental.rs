@@ -1,0 +1,271 @@
+//! Changes of the forest one after the other, each imported alone: what connect holds and what the
+//! tenant holds is what `ldapsearch` shows, every time.
+
+use std::process::Command;
+use std::time::Duration;
+
+use portolan_testsuite::Road;
+use serde_json::Value;
+
+use crate::holdings::{Forest, Tenant, connector_space_equals};
+use crate::world::World;
+
+const FOREST: &str = "DC=corp,DC=example";
+
+/// Runs connect once, and holds both ends against the forest. Gives the summary.
+fn synchronise(road: &Road<'_>, runtime: &tokio::runtime::Runtime, what: &str) -> Value {
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["refused"], serde_json::json!([]), "{what}: {summary:#}");
+    equal(road, runtime);
+    summary
+}
+
+fn equal(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    let forest = Forest::read(road);
+    runtime.block_on(connector_space_equals(road, &forest));
+    runtime.block_on(Tenant::read(road)).equals(&forest);
+}
+
+fn samba(road: &Road<'_>, arguments: &[&str]) {
+    road.samba_tool(arguments).unwrap().success().unwrap();
+}
+
+/// A program at the controller works on its database, as `db`.
+fn at_the_database(road: &Road<'_>, script: &str) {
+    let script = format!(
+        "import ldb\nfrom samba.samdb import SamDB\nfrom samba.auth import system_session\n\
+         from samba.param import LoadParm\nsettings = LoadParm()\nsettings.load({:?})\n\
+         db = SamDB(lp=settings, session_info=system_session())\n{script}",
+        portolan_lab::plan::FOREST_CONFIG
+    );
+    let mut command = road.lab().command("dc1", "/usr/bin/python3").unwrap();
+    assert!(command.args(["-c", &script]).status().unwrap().success(), "{script}");
+}
+
+#[test]
+fn each_change_of_the_forest_is_imported_alone_and_both_ends_are_what_ldapsearch_shows() {
+    let world = World::up("incremental");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let summary = synchronise(&road, &runtime, "the first run");
+    assert_eq!(summary["imported"]["full"], true, "{summary:#}");
+    assert_eq!(summary["imported"]["contacts"], 1, "{summary:#}");
+
+    let summary = synchronise(&road, &runtime, "nothing");
+    assert_eq!(summary["imported"]["full"], false, "{summary:#}");
+    assert_eq!(summary["imported"]["changed"], 0, "{summary:#}");
+
+    let changes: [(&str, &[&[&str]]); 12] = [
+        (
+            "add a person, a contact and a group",
+            &[
+                &[
+                    "user",
+                    "create",
+                    "nina",
+                    "N1na-Pass!word",
+                    "--given-name=Nina",
+                    "--surname=Ñandú",
+                ],
+                &["contact", "create", "Otto Out", "--mail-address=otto@elsewhere.example"],
+                &["group", "add", "Night shift"],
+            ],
+        ),
+        (
+            "modify",
+            &[&[
+                "user",
+                "rename",
+                "nina",
+                "--mail-address=n@corp.example",
+                "--force-new-cn=Nina N",
+            ]],
+        ),
+        (
+            "members come and go",
+            &[
+                &["group", "addmembers", "Engineers", "carol,nina"],
+                &["group", "removemembers", "Engineers", "bob"],
+                &["group", "addmembers", "Night shift", "nina,walter"],
+            ],
+        ),
+        ("a renamed member", &[&["user", "rename", "alice", "--force-new-cn=Alice Renamed"]]),
+        ("a move", &[&["user", "move", "alice", "OU=Finance,OU=Staff"]]),
+        ("a unit is renamed", &[&["ou", "rename", "OU=Finance,OU=Staff", "OU=Money"]]),
+        ("a unit with units in it is renamed", &[&["ou", "rename", "OU=Staff", "OU=People"]]),
+        ("a unit is moved", &[&["ou", "move", "OU=Zürich,OU=People", FOREST]]),
+        (
+            "a container is made, filled and renamed with what is in it",
+            &[
+                &["ou", "create", "OU=New"],
+                &["user", "move", "sean", "OU=New"],
+                &["ou", "rename", "OU=New", "OU=Newer"],
+            ],
+        ),
+        ("a member is deleted", &[&["user", "delete", "walter"]]),
+        (
+            "a group and a contact are deleted",
+            &[&["group", "delete", "Accountants"], &["contact", "delete", "Nina Nowak"]],
+        ),
+        ("a computer, which is not imported", &[&["computer", "create", "PC7"]]),
+    ];
+    for (what, commands) in changes {
+        for command in commands {
+            samba(&road, command);
+        }
+        let summary = synchronise(&road, &runtime, what);
+        assert_eq!(summary["imported"]["full"], false, "{what}: {summary:#}");
+    }
+    an_attribute_is_removed(&road, &runtime);
+    a_deleted_person_is_restored(&road, &runtime);
+    a_name_passes_to_another_person(&road, &runtime);
+    a_killed_run_is_made_good(&road, &runtime);
+    a_write_during_a_full_read_is_not_missed(&road, &runtime);
+    without_the_right_changes_are_found_by_number(&road, &runtime);
+}
+
+fn an_attribute_is_removed(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    let heidi = name_of(road, "heidi");
+    ldif(
+        road,
+        &format!("dn: {heidi}\nchangetype: modify\ndelete: title\n-\nreplace: l\nl: Bern\n"),
+    );
+    let summary = synchronise(road, runtime, "an attribute is removed");
+    assert_eq!((&summary["updated"], &summary["imported"]["changed"]), (&1.into(), &1.into()));
+}
+
+/// The distinguished name of an account now.
+fn name_of(road: &Road<'_>, account: &str) -> String {
+    let filter = format!("(sAMAccountName={account})");
+    let found = road.ldapsearch(&["-b", FOREST, &filter, "objectGUID"]).unwrap();
+    let entries = crate::ldif::parse(&found);
+    crate::ldif::text(&entries[0], "dn").unwrap()
+}
+
+/// A reanimated tombstone is the same object, and in none of the groups that it was in.
+fn a_deleted_person_is_restored(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    let before = name_of(road, "nina");
+    samba(road, &["user", "delete", "nina"]);
+    let summary = synchronise(road, runtime, "a deletion");
+    assert_eq!(summary["deleted"], 1, "{summary:#}");
+    reanimate(road, "Nina N", &before);
+    let summary = synchronise(road, runtime, "a restore");
+    assert_eq!(summary["added"], 1, "{summary:#}");
+
+    // Deleted and restored between two runs, it is another object to nobody.
+    samba(road, &["group", "addmembers", "Night shift", "nina"]);
+    synchronise(road, runtime, "it is a member again");
+    samba(road, &["user", "delete", "nina"]);
+    reanimate(road, "Nina N", &before);
+    synchronise(road, runtime, "a deletion and a restore at once");
+}
+
+fn reanimate(road: &Road<'_>, cn: &str, before: &str) {
+    let script = format!(
+        "show = ['show_deleted:1']\n\
+         gone = '(&(isDeleted=TRUE)(cn={cn}*))'\n\
+         found = db.search(db.domain_dn(), expression=gone, attrs=['cn'], controls=show)\n\
+         message = ldb.Message(found[0].dn)\n\
+         message['isDeleted'] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, 'isDeleted')\n\
+         message['distinguishedName'] = ldb.MessageElement(\n\
+         '{before}', ldb.FLAG_MOD_REPLACE, 'distinguishedName')\n\
+         db.modify(message, controls=show)\n"
+    );
+    at_the_database(road, &script);
+}
+
+/// The deletion is sent before the object that takes its name.
+fn a_name_passes_to_another_person(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    samba(road, &["user", "delete", "bob"]);
+    samba(road, &["user", "create", "bob", "B0b-An0ther!", "--given-name=Bob"]);
+    let summary = synchronise(road, runtime, "a name passes on");
+    assert_eq!((&summary["added"], &summary["deleted"]), (&1.into(), &1.into()), "{summary:#}");
+}
+
+/// A run that is killed at some point is made good by the next.
+fn a_killed_run_is_made_good(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    for (round, wait_ms) in [40, 120, 200, 280, 360].into_iter().enumerate() {
+        samba(road, &["group", "add", &format!("Round {round}")]);
+        samba(road, &["user", "setpassword", "zoe", &format!("--newpassword=Zo3-Round-{round}!")]);
+        let mut command: Command = road.lab().command("connect", binary()).unwrap();
+        command.args(["connect", "run", "--once", "--state"]).arg(road.path("connect"));
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    synchronise(road, runtime, "after kills");
+}
+
+fn binary() -> String {
+    std::env::var("PORTOLAN_BINARY").unwrap()
+}
+
+/// Writes go on while the forest is read in full; the run that follows at once has them all.
+fn a_write_during_a_full_read_is_not_missed(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..40 {
+                if done.load(std::sync::atomic::Ordering::Relaxed) && round > 4 {
+                    return;
+                }
+                samba(road, &["group", "add", &format!("During {round}")]);
+            }
+        });
+        let state = road.path("connect");
+        let state = state.to_str().unwrap();
+        for _ in 0..3 {
+            let arguments = ["connect", "import", "--full", "--json", "--state", state];
+            let read = road.portolan("connect", arguments).unwrap().success().unwrap();
+            assert_eq!(read.json().unwrap()["imported"]["full"], true);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+    let summary = synchronise(road, runtime, "writes during full reads");
+    assert_eq!(summary["imported"]["full"], false, "{summary:#}");
+}
+
+/// Without DS-Replication-Get-Changes on the domain, DirSync is refused.
+fn without_the_right_changes_are_found_by_number(
+    road: &Road<'_>,
+    runtime: &tokio::runtime::Runtime,
+) {
+    let state = road.path("connect");
+    let state = state.to_str().unwrap();
+    let import = |more: &[&str]| {
+        let arguments = [&["connect", "import", "--json", "--state", state], more].concat();
+        road.portolan("connect", arguments).unwrap().success().unwrap()
+    };
+    let trustee = name_of(road, portolan_testsuite::ACCOUNT);
+    for right in ["get-changes", "get-changes-all"] {
+        let car = format!("--car={right}");
+        let object = format!("--objectdn={FOREST}");
+        let trustee = format!("--trusteedn={trustee}");
+        samba(road, &["dsacl", "set", "--action=deny", &car, &object, &trustee]);
+    }
+    let first = import(&["--full"]);
+    assert!(first.stderr.contains("DS-Replication-Get-Changes"), "{}", first.stderr);
+    for commands in [
+        &[
+            &["user", "create", "ulla", "Ulla-Pass!word"][..],
+            &["group", "addmembers", "Engineers", "ulla"],
+        ][..],
+        &[&["ou", "rename", "OU=People", "OU=Folk"][..]],
+        &[
+            &["user", "move", "ulla", "OU=Service"][..],
+            &["group", "removemembers", "Engineers", "carol"],
+        ],
+        &[&["user", "delete", "ulla"][..]],
+    ] {
+        for command in commands {
+            samba(road, command);
+        }
+        let read = import(&[]).json().unwrap();
+        assert_eq!(read["imported"]["full"], false, "{commands:?}: {read:#}");
+        runtime.block_on(connector_space_equals(road, &Forest::read(road)));
+    }
+}

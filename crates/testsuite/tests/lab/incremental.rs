@@ -128,10 +128,9 @@ fn each_change_of_the_forest_is_imported_alone_and_both_ends_are_what_ldapsearch
 
 fn an_attribute_is_removed(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
     let heidi = name_of(road, "heidi");
-    ldif(
-        road,
-        &format!("dn: {heidi}\nchangetype: modify\ndelete: title\n-\nreplace: l\nl: Bern\n"),
-    );
+    let script = "db.modify_ldif('dn: {heidi}\\nchangetype: modify\\ndelete: title\\n\
+                  -\\nreplace: l\\nl: Bern\\n')";
+    at_the_database(road, &script.replace("{heidi}", &heidi));
     let summary = synchronise(road, runtime, "an attribute is removed");
     assert_eq!((&summary["updated"], &summary["imported"]["changed"]), (&1.into(), &1.into()));
 }

@@ -217,46 +217,7 @@ pub(crate) mod tests {
     #[test]
     fn each_rule_leaves_its_object_out() {
         let user = ("sAMAccountType", "805306368");
-        let proxied = ("proxyAddresses", "SMTP:c@x.example");
-        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 19] = [
-            ("contact", "CN=c,DC=x", &[("mail", "c@x.example"), proxied], Ok(())),
-            ("contact", "CN=m,DC=x", &[("mail", "c@x.example")], Err(OutOfScope::NoMailAddress)),
-            ("contact", "CN=p,DC=x", &[proxied], Err(OutOfScope::NoMailAddress)),
-            (
-                "contact",
-                "CN=h,DC=x",
-                &[
-                    ("mail", "c@x.example"),
-                    proxied,
-                    ("msExchHideFromAddressLists", "TRUE"),
-                    ("displayName", "c (MSOL)"),
-                ],
-                Err(OutOfScope::SynchronisationContact),
-            ),
-            (
-                "group",
-                "CN=d,DC=x",
-                &[("sAMAccountName", "d"), ("groupType", "8")],
-                Err(OutOfScope::NoMailAddress),
-            ),
-            (
-                "group",
-                "CN=dm,DC=x",
-                &[("sAMAccountName", "d"), ("groupType", "8"), ("mail", "d@x"), proxied],
-                Ok(()),
-            ),
-            (
-                "group",
-                "CN=r,DC=x",
-                &[("sAMAccountName", "r"), ("msExchRecipientTypeDetails", "1073741824")],
-                Err(OutOfScope::ServiceGroup),
-            ),
-            (
-                "user",
-                "CN=cas,DC=x",
-                &[("sAMAccountName", "CAS_{1}"), user],
-                Err(OutOfScope::ExchangeSystemMailbox),
-            ),
+        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 11] = [
             ("user", "CN=a,DC=x", &[("sAMAccountName", "a"), user], Ok(())),
             ("group", "CN=g,DC=x", &[("sAMAccountName", "g")], Ok(())),
             ("organizationalUnit", "OU=o,DC=x", &[], Err(OutOfScope::Place)),
@@ -301,6 +262,55 @@ pub(crate) mod tests {
                 "user",
                 "CN=e,DC=x",
                 &[("sAMAccountName", "e"), user, ("msExchRecipientTypeDetails", "4096")],
+                Err(OutOfScope::ExchangeSystemMailbox),
+            ),
+        ];
+        for (kind, dn, attributes, expected) in cases {
+            assert_eq!(check(&object(kind, dn, attributes)), expected, "{dn}");
+        }
+    }
+
+    #[test]
+    fn contacts_and_distribution_groups_need_an_address_and_what_is_exchanges_own_stays_out() {
+        let user = ("sAMAccountType", "805306368");
+        let proxied = ("proxyAddresses", "SMTP:c@x.example");
+        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 8] = [
+            ("contact", "CN=c,DC=x", &[("mail", "c@x.example"), proxied], Ok(())),
+            ("contact", "CN=m,DC=x", &[("mail", "c@x.example")], Err(OutOfScope::NoMailAddress)),
+            ("contact", "CN=p,DC=x", &[proxied], Err(OutOfScope::NoMailAddress)),
+            (
+                "contact",
+                "CN=h,DC=x",
+                &[
+                    ("mail", "c@x.example"),
+                    proxied,
+                    ("msExchHideFromAddressLists", "TRUE"),
+                    ("displayName", "c (MSOL)"),
+                ],
+                Err(OutOfScope::SynchronisationContact),
+            ),
+            (
+                "group",
+                "CN=d,DC=x",
+                &[("sAMAccountName", "d"), ("groupType", "8")],
+                Err(OutOfScope::NoMailAddress),
+            ),
+            (
+                "group",
+                "CN=dm,DC=x",
+                &[("sAMAccountName", "d"), ("groupType", "8"), ("mail", "d@x"), proxied],
+                Ok(()),
+            ),
+            (
+                "group",
+                "CN=r,DC=x",
+                &[("sAMAccountName", "r"), ("msExchRecipientTypeDetails", "1073741824")],
+                Err(OutOfScope::ServiceGroup),
+            ),
+            (
+                "user",
+                "CN=cas,DC=x",
+                &[("sAMAccountName", "CAS_{1}"), user],
                 Err(OutOfScope::ExchangeSystemMailbox),
             ),
         ];

@@ -73,8 +73,12 @@ impl Changes {
     /// # Errors
     /// When the space cannot be written.
     pub async fn put(&mut self, object: &ForestObject, renamed: bool) -> Result<(), SpaceError> {
+        if self.gone.contains(&object.guid) {
+            // It is back, and in none of the groups that it was in unless they say so from now on.
+            self.forget_members().await?;
+            self.gone.clear();
+        }
         full::put(&mut self.transaction, self.import, object).await?;
-        self.gone.remove(&object.guid);
         if renamed {
             self.renamed.push((object.guid, object.dn.clone()));
         }

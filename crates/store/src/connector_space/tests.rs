@@ -158,6 +158,19 @@ async fn a_deleted_member_leaves_its_groups_and_a_missing_parent_is_named() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_gone_and_back_is_in_the_groups_that_say_so_afterwards() {
+    let (_directory, space) = space().await;
+    import(&space, &[object(1, &[2]), object(3, &[2]), within(2, "user", "CN=u,DC=x", None)]).await;
+    let mut changes = space.begin_changes().await.unwrap();
+    changes.remove(&Guid::from_bytes_le([2; 16])).await.unwrap();
+    changes.put(&within(2, "user", "CN=u,DC=x", None), true).await.unwrap();
+    changes.put(&object(3, &[2]), false).await.unwrap();
+    changes.commit(b"next").await.unwrap();
+    let members: Vec<_> = objects(&space).await.into_iter().map(|o| o.members.len()).collect();
+    assert_eq!(members, [0, 1, 0]);
+}
+
+#[tokio::test]
 async fn changes_that_are_dropped_are_none_and_empty_ones_move_the_cursor_alone() {
     let (_directory, space) = space().await;
     import(&space, &[object(1, &[2])]).await;

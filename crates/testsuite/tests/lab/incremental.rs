@@ -12,6 +12,49 @@ use crate::world::World;
 
 const FOREST: &str = "DC=corp,DC=example";
 
+/// What an administrator does between two runs.
+const CHANGES: [(&str, &[&[&str]]); 12] = [
+    (
+        "add a person, a contact and a group",
+        &[
+            &["user", "create", "nina", "N1na-Pass!word", "--given-name=Nina", "--surname=Ñandú"],
+            &["contact", "create", "Otto Out", "--mail-address=otto@elsewhere.example"],
+            &["group", "add", "Night shift"],
+        ],
+    ),
+    (
+        "modify",
+        &[&["user", "rename", "nina", "--mail-address=n@corp.example", "--force-new-cn=Nina N"]],
+    ),
+    (
+        "members come and go",
+        &[
+            &["group", "addmembers", "Engineers", "carol,nina"],
+            &["group", "removemembers", "Engineers", "bob"],
+            &["group", "addmembers", "Night shift", "nina,walter"],
+        ],
+    ),
+    ("a renamed member", &[&["user", "rename", "alice", "--force-new-cn=Alice Renamed"]]),
+    ("a move", &[&["user", "move", "alice", "OU=Finance,OU=Staff"]]),
+    ("a unit is renamed", &[&["ou", "rename", "OU=Finance,OU=Staff", "OU=Money"]]),
+    ("a unit with units in it is renamed", &[&["ou", "rename", "OU=Staff", "OU=People"]]),
+    ("a unit is moved", &[&["ou", "move", "OU=Zürich,OU=People", FOREST]]),
+    (
+        "a container is made, filled and renamed with what is in it",
+        &[
+            &["ou", "create", "OU=New"],
+            &["user", "move", "sean", "OU=New"],
+            &["ou", "rename", "OU=New", "OU=Newer"],
+        ],
+    ),
+    ("a member is deleted", &[&["user", "delete", "walter"]]),
+    (
+        "a group and a contact are deleted",
+        &[&["group", "delete", "Accountants"], &["contact", "delete", "Nina Nowak"]],
+    ),
+    ("a computer, which is not imported", &[&["computer", "create", "PC7"]]),
+];
+
 /// Runs connect once, and holds both ends against the forest. Gives the summary.
 fn synchronise(road: &Road<'_>, runtime: &tokio::runtime::Runtime, what: &str) -> Value {
     let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
@@ -57,61 +100,7 @@ fn each_change_of_the_forest_is_imported_alone_and_both_ends_are_what_ldapsearch
     assert_eq!(summary["imported"]["full"], false, "{summary:#}");
     assert_eq!(summary["imported"]["changed"], 0, "{summary:#}");
 
-    let changes: [(&str, &[&[&str]]); 12] = [
-        (
-            "add a person, a contact and a group",
-            &[
-                &[
-                    "user",
-                    "create",
-                    "nina",
-                    "N1na-Pass!word",
-                    "--given-name=Nina",
-                    "--surname=Ñandú",
-                ],
-                &["contact", "create", "Otto Out", "--mail-address=otto@elsewhere.example"],
-                &["group", "add", "Night shift"],
-            ],
-        ),
-        (
-            "modify",
-            &[&[
-                "user",
-                "rename",
-                "nina",
-                "--mail-address=n@corp.example",
-                "--force-new-cn=Nina N",
-            ]],
-        ),
-        (
-            "members come and go",
-            &[
-                &["group", "addmembers", "Engineers", "carol,nina"],
-                &["group", "removemembers", "Engineers", "bob"],
-                &["group", "addmembers", "Night shift", "nina,walter"],
-            ],
-        ),
-        ("a renamed member", &[&["user", "rename", "alice", "--force-new-cn=Alice Renamed"]]),
-        ("a move", &[&["user", "move", "alice", "OU=Finance,OU=Staff"]]),
-        ("a unit is renamed", &[&["ou", "rename", "OU=Finance,OU=Staff", "OU=Money"]]),
-        ("a unit with units in it is renamed", &[&["ou", "rename", "OU=Staff", "OU=People"]]),
-        ("a unit is moved", &[&["ou", "move", "OU=Zürich,OU=People", FOREST]]),
-        (
-            "a container is made, filled and renamed with what is in it",
-            &[
-                &["ou", "create", "OU=New"],
-                &["user", "move", "sean", "OU=New"],
-                &["ou", "rename", "OU=New", "OU=Newer"],
-            ],
-        ),
-        ("a member is deleted", &[&["user", "delete", "walter"]]),
-        (
-            "a group and a contact are deleted",
-            &[&["group", "delete", "Accountants"], &["contact", "delete", "Nina Nowak"]],
-        ),
-        ("a computer, which is not imported", &[&["computer", "create", "PC7"]]),
-    ];
-    for (what, commands) in changes {
+    for (what, commands) in CHANGES {
         for command in commands {
             samba(&road, command);
         }
@@ -128,10 +117,9 @@ fn each_change_of_the_forest_is_imported_alone_and_both_ends_are_what_ldapsearch
 
 fn an_attribute_is_removed(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
     let heidi = name_of(road, "heidi");
-    ldif(
-        road,
-        &format!("dn: {heidi}\nchangetype: modify\ndelete: title\n-\nreplace: l\nl: Bern\n"),
-    );
+    let script = "db.modify_ldif('dn: {heidi}\\nchangetype: modify\\ndelete: title\\n\
+                  -\\nreplace: l\\nl: Bern\\n')";
+    at_the_database(road, &script.replace("{heidi}", &heidi));
     let summary = synchronise(road, runtime, "an attribute is removed");
     assert_eq!((&summary["updated"], &summary["imported"]["changed"]), (&1.into(), &1.into()));
 }

@@ -28,7 +28,7 @@ pub enum KerberosError {
         /// The KDC's code.
         code: ErrorCode,
         /// The KDC's own words.
-        text: Option<String>,
+        text: Option<Box<str>>,
         /// The version of the key that was proven with, where it is from a keytab.
         keytab_version: Option<u32>,
     },
@@ -50,7 +50,7 @@ pub enum KerberosError {
         /// The service's code.
         code: ErrorCode,
         /// The service's own words.
-        text: Option<String>,
+        text: Option<Box<str>>,
     },
     /// The account's key is another in the directory.
     #[error("the key of {account} does not open what {kdc} sealed for it{}",
@@ -122,7 +122,7 @@ pub enum KerberosError {
 /// [RFC 4120 section 1.6]: https://www.rfc-editor.org/rfc/rfc4120#section-1.6
 pub const CLOCK_SKEW_MAX: Duration = Duration::minutes(5);
 
-fn in_words(text: &Option<String>) -> String {
+fn in_words(text: &Option<Box<str>>) -> String {
     text.as_ref().map_or_else(String::new, |text| format!(" ({text})"))
 }
 

@@ -69,14 +69,12 @@ impl Realms {
             }
         };
         let mut kdc = kdc.arg("-n").stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        for line in BufReader::new(kdc.stderr.take().unwrap()).lines() {
-            writeln!(said, "{}", line.unwrap()).unwrap();
-            if said.contains("commencing operation") {
-                return Self { folder, kdc, port };
-            }
-        }
-        unreachable!("the KDC did not start: {said}");
+        let stderr = kdc.stderr.take().unwrap();
+        let realms = Self { folder, kdc, port };
+        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        let ready = lines.any(|line| line.contains("commencing operation"));
+        assert!(ready, "the KDC did not start: {}", realms.log());
+        realms
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -22,7 +22,7 @@ const PACKAGES: [&str; 29] = [
     "krb5-kdc",
     "krb5-admin-server",
     "python3-gssapi",
-    "faketime",
+    "libfaketime",
     "ldap-utils",
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",

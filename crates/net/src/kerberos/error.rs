@@ -221,3 +221,29 @@ impl Hint for KerberosError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samba demands a proof of every account, and MIT's KDC leaves the version out of its replies, so
+    /// neither shows this; Active Directory names the version to an account that need not prove itself.
+    #[test]
+    fn both_versions_of_a_key_are_named_where_they_are_known() {
+        let check = |keytab_version, directory_version, expected: &str| {
+            let error = KerberosError::WrongKey {
+                kdc: "dc1.corp.example".parse().unwrap(),
+                account: "svc@CORP.EXAMPLE".to_owned(),
+                keytab_version,
+                directory_version,
+            };
+            let said =
+                "the key of svc@CORP.EXAMPLE does not open what dc1.corp.example sealed for it";
+            assert_eq!(error.to_string(), format!("{said}{expected}"));
+            assert!(error.is_authentication_failure() && error.hint().is_some());
+        };
+        check(Some(3), Some(4), ": the keytab holds kvno 3, the directory has 4");
+        check(Some(3), None, ": the keytab holds kvno 3");
+        check(None, Some(4), "");
+    }
+}

@@ -23,7 +23,7 @@ const PACKAGES: [&str; 31] = [
     "krb5-kdc",
     "krb5-admin-server",
     "python3-gssapi",
-    "faketime",
+    "libfaketime",
     "ldap-utils",
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",

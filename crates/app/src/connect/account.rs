@@ -229,8 +229,12 @@ mod tests {
         for _ in 0..3 {
             let failure = server.credential("svc@corp.example").unwrap_err();
             assert!(failure.is_lasting());
-            insta::assert_snapshot!(
-                failure.render().replace(&server.password().display().to_string(), "FILE"), @""
+            assert_eq!(
+                failure.render().replace(&server.password().display().to_string(), "FILE"),
+                "error: svc@CORP.EXAMPLE is not tried again, so that it is not locked: \
+                 dc1.corp.example gives svc@CORP.EXAMPLE no ticket\n  \
+                 hint: correct FILE; if it is right, and the account was mended in the forest, \
+                 `touch FILE`\n"
             );
         }
         server.write("right");

@@ -119,7 +119,7 @@ impl Handshake {
             account: self.credential.principal(),
             service: self.service.clone(),
             code: error.code,
-            text: error.text,
+            text: error.text.map(String::into_boxed_str),
         }
     }
 }

@@ -310,7 +310,7 @@ impl Asking<'_> {
             account: self.credential.principal().into(),
             service: self.service.clone(),
             code: error.code,
-            text: error.text,
+            text: error.text.map(String::into_boxed_str),
             keytab_version: self.credential.key_version(),
         }
     }

@@ -11,5 +11,6 @@ mod first_light;
 mod holdings;
 mod kills;
 mod ldif;
+mod reach;
 mod passwords;
 mod world;

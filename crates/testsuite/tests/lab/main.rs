@@ -11,6 +11,6 @@ mod first_light;
 mod holdings;
 mod kills;
 mod ldif;
-mod reach;
 mod passwords;
+mod reach;
 mod world;

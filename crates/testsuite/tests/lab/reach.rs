@@ -1,5 +1,8 @@
 //! The forest inside TLS, and one controller that falls silent.
 
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+
 use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Outcome, Road};
 
 use crate::world::World;
@@ -9,27 +12,15 @@ fn init(road: &Road<'_>) -> Outcome {
     let enrolment = road.enrolment().unwrap();
     let password = road.path("tls.password");
     std::fs::write(&password, ACCOUNT_PASSWORD).unwrap();
-    let only_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    let only_owner = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(&password, only_owner).unwrap();
-    let (state, path) = (road.path("connect"), |path: &std::path::Path| path.display().to_string());
-    let arguments = [
-        "connect",
-        "init",
-        "--state",
-        &path(&state),
-        "--enrol",
-        &path(&enrolment),
-        "--forest",
-        FOREST_DOMAIN,
-        "--account",
-        ACCOUNT,
-        "--password-file",
-        &path(&password),
-        "--ldaps",
-        "--ca",
-        portolan_lab::plan::FOREST_CA,
-        "--simple-bind",
-    ];
+    let tls = ["--ldaps", "--ca", portolan_lab::plan::FOREST_CA, "--simple-bind"];
+    let mut arguments = vec!["connect".into(), "init".into(), "--state".into()];
+    arguments.push(road.path("connect").into_os_string());
+    arguments.extend(["--enrol".into(), enrolment.into_os_string()]);
+    arguments.extend(["--forest", FOREST_DOMAIN, "--account", ACCOUNT].map(OsString::from));
+    arguments.extend(["--password-file".into(), password.into_os_string()]);
+    arguments.extend(tls.map(OsString::from));
     road.portolan("connect", arguments).unwrap()
 }
 
@@ -59,7 +50,8 @@ fn a_silent_controller_is_left_within_two_seconds_and_certificates_are_held_agai
     }
 
     world.lab.stop_revocation_lists().unwrap();
-    let (error, hint) = road.connect_run().unwrap().failure();
+    let outcome = road.connect_run().unwrap();
+    let (error, hint) = outcome.failure();
     let error = error.unwrap();
     assert!(error.contains("Table 1, LDAP/SSL 636/tcp"), "{error}");
     assert!(error.contains("Errata, HTTP 80/tcp is refused"), "{error}");
@@ -69,6 +61,7 @@ fn a_silent_controller_is_left_within_two_seconds_and_certificates_are_held_agai
     for controller in ["dc1", "dc2"] {
         world.lab.revoke_certificate(controller).unwrap();
     }
-    let (error, _) = road.connect_run().unwrap().failure();
+    let outcome = road.connect_run().unwrap();
+    let (error, _) = outcome.failure();
     assert!(error.as_ref().unwrap().contains("its issuer revoked it"), "{error:?}");
 }

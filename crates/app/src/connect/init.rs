@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::tls::Fingerprint;
-use portolan_tenant::wire::EnrolmentFile;
+use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
 
 use super::account::{Account, SecretFile};
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
@@ -91,37 +91,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
-    let (password_file, keytab) = match secret_file {
-        SecretFile::Password(path) => (Some(path), None),
-        SecretFile::Keytab(path) => (None, Some(path)),
-    };
-    let config = RawConfig {
-        edition: init.edition,
-        forest: RawForest {
-            domain: init.forest.to_string(),
-            account: init.account,
-            password_file,
-            keytab,
-            ldap: init.reach.ldap(),
-            bind: init.reach.bind(),
-            ca_file: init.reach.ca.as_deref().map(absolute).transpose()?,
-        },
-        tenant: RawTenant {
-            id: enrolled.tenant.tenant_id,
-            domain: enrolled.tenant.initial_domain,
-            ca_sha256: enrolment.ca_sha256,
-            client_id: enrolled.client_id,
-            key_file,
-            proxy: init.reach.proxy,
-            proxy_credentials_file: init
-                .reach
-                .proxy_credentials_file
-                .as_deref()
-                .map(absolute)
-                .transpose()?,
-        },
-        ports,
-    };
+    let told = Told { secret_file, key_file, ports };
+    let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
     config.write(&init.state)?;
     if let Some(earlier) = earlier {
         // The tenant forgets the earlier application when its administrator removes it; its key has
@@ -132,6 +103,49 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     steps.say(None, &written);
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
     Ok(())
+}
+
+/// What the file says besides what the command was told.
+struct Told {
+    secret_file: SecretFile,
+    key_file: PathBuf,
+    ports: BTreeMap<String, u16>,
+}
+
+fn configuration(
+    init: &Init,
+    ca_sha256: String,
+    enrolled: EnrolResponse,
+    Told { secret_file, key_file, ports }: Told,
+) -> Result<RawConfig, Failure> {
+    let (password_file, keytab) = match secret_file {
+        SecretFile::Password(path) => (Some(path), None),
+        SecretFile::Keytab(path) => (None, Some(path)),
+    };
+    let reach = &init.reach;
+    let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+    Ok(RawConfig {
+        edition: init.edition.clone(),
+        forest: RawForest {
+            domain: init.forest.to_string(),
+            account: init.account.clone(),
+            password_file,
+            keytab,
+            ldap: reach.ldap(),
+            bind: reach.bind(),
+            ca_file: optional(&reach.ca)?,
+        },
+        tenant: RawTenant {
+            id: enrolled.tenant.tenant_id,
+            domain: enrolled.tenant.initial_domain,
+            ca_sha256,
+            client_id: enrolled.client_id,
+            key_file,
+            proxy: reach.proxy.clone(),
+            proxy_credentials_file: optional(&reach.proxy_credentials_file)?,
+        },
+        ports,
+    })
 }
 
 /// A connector space belongs to one forest and one tenant: with another it would take for done what

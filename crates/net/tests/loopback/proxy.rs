@@ -73,10 +73,14 @@ async fn a_proxy_that_does_not_pass_on_is_named_beside_the_row() {
 async fn a_tunnel_is_asked_for_by_name_and_with_credentials() {
     let (port, mut asked) = scripted(b"HTTP/1.1 200 Connection established\r\n\r\n").await;
     dialled(port).await.unwrap();
+    let row = chart(&[]).row(flow::CONNECT_TENANT_SYNC).unwrap().first_port();
+    let target = format!("sync.cloud.example:{row}");
     assert_eq!(
         asked.recv().await.unwrap(),
-        "CONNECT sync.cloud.example:443 HTTP/1.1\r\nHost: sync.cloud.example:443\r\n\
-         Proxy-Authorization: Basic bmFtZTp3b3Jk\r\n\r\n"
+        format!(
+            "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\
+             Proxy-Authorization: Basic bmFtZTp3b3Jk\r\n\r\n"
+        )
     );
 }
 

@@ -13,4 +13,5 @@ mod incremental;
 mod kills;
 mod ldif;
 mod passwords;
+mod reach;
 mod world;

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod application;
 pub mod authorize;
+pub mod client_key;
 pub mod directory;
 pub mod grant;
 pub mod graph;

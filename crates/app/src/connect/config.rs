@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid, SecretString};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::key;
+use super::secrets::{self, Secrets};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -29,8 +32,9 @@ pub(super) struct RawForest {
     pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
-    /// The file with the account's password, readable by its owner alone.
-    pub(super) password_file: PathBuf,
+    /// Where the account's password was in the first release. It is sealed now, and this is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,8 +48,9 @@ pub(super) struct RawTenant {
     pub ca_sha256: String,
     /// This server's application id in the tenant.
     pub(super) client_id: String,
-    /// The file with this server's private key.
-    pub(super) key_file: PathBuf,
+    /// Where this server's private key was in the first release. It is sealed now, and this is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key_file: Option<PathBuf>,
 }
 
 /// The configuration, checked.
@@ -59,7 +64,6 @@ pub(super) struct Config {
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
-    pub(super) key_file: PathBuf,
 }
 
 impl RawConfig {
@@ -77,6 +81,38 @@ impl RawConfig {
             Failure::because(&format!("{} is not right", path.display()), &error)
                 .with_hint("correct the file, or name a new --state directory")
         })
+    }
+
+    /// Seals what the first release kept in files of their own, and forgets where it was. The key's file
+    /// is taken away; the password's is the administrator's.
+    pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
+        let Some(mut raw) = Self::existing(state)? else { return Ok(()) };
+        let client_id: Guid = match raw.tenant.client_id.parse() {
+            Ok(client_id)
+                if raw.tenant.key_file.is_some() || raw.forest.password_file.is_some() =>
+            {
+                client_id
+            }
+            // What is wrong with the file is said when it is checked.
+            _ => return Ok(()),
+        };
+        let mut secrets = Secrets::open(state)?;
+        if let Some(path) = &raw.forest.password_file {
+            let password = read_password(path).map_err(Failure::new)?;
+            let name = secrets::password(&raw.forest.account);
+            secrets.change(&[(&name, password.expose().as_bytes())], &[], now)?;
+        }
+        if let Some(path) = &raw.tenant.key_file {
+            let private = key::read_file(path)?;
+            secrets.change(&[(&secrets::client_key(client_id), &private)], &[], now)?;
+        }
+        raw.forest.password_file = None;
+        let file = raw.tenant.key_file.take();
+        raw.write(state)?;
+        if let Some(path) = file {
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
     }
 
     /// Writes the file anew, whole or not at all.
@@ -100,13 +136,18 @@ impl Config {
         let raw: RawConfig = toml::from_str(&text).map_err(|error| {
             Failure::because(&format!("{} is not right", path.display()), &error)
         })?;
-        Self::check(raw).map_err(|problems| {
+        let secrets = Secrets::open(state)?;
+        let sealed = secrets.get(&secrets::password(&raw.forest.account))?;
+        Self::check(raw, sealed).map_err(|problems| {
             Failure::new(format!("{} is not right: {}", path.display(), problems.join("; ")))
                 .with_hint("correct the file, or run `portolan connect init` again")
         })
     }
 
-    pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
+    fn check(
+        raw: RawConfig,
+        sealed_password: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
@@ -114,8 +155,10 @@ impl Config {
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let password =
-            keep(&mut problems, "forest.password_file", read_password(&raw.forest.password_file));
+        let password = match &raw.forest.password_file {
+            Some(path) => keep(&mut problems, "forest.password_file", read_password(path)),
+            None => keep(&mut problems, "forest.account", unsealed(sealed_password)),
+        };
         match (forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
             (
                 Some(forest_domain),
@@ -133,7 +176,6 @@ impl Config {
                 tenant_domain,
                 ca_sha256,
                 client_id,
-                key_file: raw.tenant.key_file,
             }),
             _ => Err(problems),
         }
@@ -146,6 +188,14 @@ fn keep<T, E: std::fmt::Display>(
     value: Result<T, E>,
 ) -> Option<T> {
     value.map_err(|error| problems.push(format!("{key}: {error}"))).ok()
+}
+
+/// The password that was sealed.
+fn unsealed(password: Option<Zeroizing<Vec<u8>>>) -> Result<SecretString, String> {
+    let password =
+        password.ok_or("its password is not here; run `portolan connect credential set`")?;
+    let text = std::str::from_utf8(&password).map_err(|error| error.to_string())?;
+    Ok(SecretString::new(text.to_owned()))
 }
 
 /// SHA-256 from 64 hexadecimal digits.
@@ -191,7 +241,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let problems = Config::check(raw).unwrap_err();
+        let problems = Config::check(raw, None).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
         assert_eq!(
             keys,

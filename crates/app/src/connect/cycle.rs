@@ -1,7 +1,7 @@
 //! One synchronisation: import, plan, export, credentials, in this order.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
 use portolan_model::{DnsName, SecretString, SourceAnchor};
@@ -13,11 +13,13 @@ use portolan_sync::plan::{Input, Plan};
 use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
 
-use super::config::Config;
+use super::config::{Config, RawConfig};
 use super::credentials::{self, Replicated};
 use super::export::{self, Refused};
 use super::forest::{self, Forest};
 use super::import::{self, Imported};
+use super::key;
+use super::secrets::Secrets;
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
@@ -42,18 +44,36 @@ pub(super) struct Server {
     network: Network,
     space: ConnectorSpace,
     tenant: Tenant,
+    secrets: Secrets,
+    state: PathBuf,
 }
 
 impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
+        RawConfig::adopt(state, portolan_net::clock::now())?;
         let config = Config::read(state)?;
         let network = forest::network(&config.edition)?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
-        let key = super::key::read(&config.key_file)?;
+        let secrets = Secrets::open(state)?;
+        let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, space, tenant })
+        Ok(Self { config, network, space, tenant, secrets, state: state.to_owned() })
+    }
+
+    /// Replaces this server's key when it is time, or in any case when it is told to.
+    pub(super) async fn renew_key(&mut self, in_any_case: bool) -> Result<bool, Failure> {
+        let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
+        // A command may have replaced it since.
+        self.secrets = Secrets::open(&self.state)?;
+        self.tenant.use_key(key::current(&self.secrets, client_id)?);
+        if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
+            return Ok(false);
+        }
+        let key = key::replace(&mut self.secrets, client_id, &mut self.tenant, now).await?;
+        self.tenant.use_key(key);
+        Ok(true)
     }
 
     /// The password as the run's own copy, wiped with it.
@@ -80,6 +100,9 @@ impl Server {
         );
         steps.over(chart, flow::CONNECT_AD_LDAP, &read);
 
+        if self.renew_key(false).await? {
+            steps.say(None, "replaced this server's key at the tenant by a new one");
+        }
         let domains = self.tenant.domains().await?;
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", domains.tenant_id);

@@ -4,15 +4,17 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
-use portolan_model::DnsName;
+use portolan_model::{DnsName, Guid};
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::EnrolmentFile;
 
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
 use super::forest::{self, Forest};
+use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
 use super::{credentials, key, tenant_client};
 use crate::report::Failure;
+use crate::terminal::plain;
 
 /// What `connect init` is told.
 #[derive(Debug, clap::Args)]
@@ -29,7 +31,8 @@ pub struct Init {
     /// The service account that reads the forest, by its sAMAccountName
     #[arg(long)]
     account: String,
-    /// A file whose first line is the account's password; its owner alone may read it
+    /// A file whose first line is the account's password; its owner alone may read it. It is read once
+    /// and kept sealed: the file may go
     #[arg(long, value_name = "FILE")]
     password_file: PathBuf,
     /// The edition of the chart whose ports are used
@@ -49,7 +52,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let network = forest::network(&init.edition)?;
     let chart = network.chart().clone();
 
-    let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
+    let found =
+        Forest::find(&network, &init.forest, &init.account, password.clone(), &steps).await?;
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
     credentials::prove_rights(&mut replica, &init.forest).await?;
@@ -60,7 +64,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     directory.map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
-    let (key, key_file) = key::create(&absolute(&init.state)?)?;
+    let mut secrets = Secrets::open(&init.state)?;
+    let (key, private) = key::make()?;
     let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
     let client = tenant_client::client(&network, Fingerprint::new(ca));
     let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
@@ -71,31 +76,60 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
+    let now = portolan_net::clock::now();
+    let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
+        Failure::because("the tenant names an application that is none", &error)
+    })?;
+    let (key_name, password_name) = (client_key(client_id), secrets::password(&init.account));
+    let sealed =
+        [(key_name.as_str(), private.as_slice()), (&password_name, password.expose().as_bytes())];
+    secrets.change(&sealed, &[], now)?;
     let config = RawConfig {
         edition: init.edition,
         forest: RawForest {
             domain: init.forest.to_string(),
             account: init.account,
-            password_file: absolute(&init.password_file)?,
+            password_file: None,
         },
         tenant: RawTenant {
             id: enrolled.tenant.tenant_id,
             domain: enrolled.tenant.initial_domain,
             ca_sha256: enrolment.ca_sha256,
             client_id: enrolled.client_id,
-            key_file,
+            key_file: None,
         },
     };
     config.write(&init.state)?;
     if let Some(earlier) = earlier {
-        // The tenant forgets the earlier application when its administrator removes it; its key has
-        // no use here any more.
-        let _ = std::fs::remove_file(earlier.tenant.key_file);
+        forget(&mut secrets, &earlier, now)?;
+        let id = plain(&earlier.tenant.client_id);
+        steps.say(None, &format!("it was application {id}: remove that at the tenant with"));
+        steps.say(None, &format!("  portolan tenant sync-server remove {id}"));
     }
+    let sealed = format!(
+        "the secrets are sealed; their master key is {}, outside the state and its backups",
+        secrets.key_file().display()
+    );
+    steps.say(None, &sealed);
     let written = format!("the configuration is in {}", init.state.display());
     steps.say(None, &written);
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
     Ok(())
+}
+
+/// Forgets the key of the application that this server was: it has no use here any more.
+fn forget(
+    secrets: &mut Secrets,
+    earlier: &RawConfig,
+    now: time::OffsetDateTime,
+) -> Result<(), Failure> {
+    if let Some(path) = &earlier.tenant.key_file {
+        let _ = std::fs::remove_file(path);
+    }
+    match earlier.tenant.client_id.parse() {
+        Ok(id) => secrets.change(&[], &[&client_key(id), &next_client_key(id)], now),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A connector space belongs to one forest and one tenant: with another it would take for done what
@@ -121,12 +155,6 @@ fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::because(&doing, &error).with_hint(hint))?;
     serde_json::from_str(&text).map_err(|error| Failure::because(&doing, &error).with_hint(hint))
-}
-
-/// A path that holds wherever a later run starts.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::because(&format!("cannot use {}", path.display()), &error))
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use axum::{Json, Router};
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_tenant::application::{Application, ROLE_INGEST};
+use portolan_tenant::grant::Refusal;
 use portolan_tenant::ingest;
 use portolan_tenant::storage::{
     Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
 };
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
-    IngestResponse, OPERATIONS_MAX, Operation, OperationResult, TenantResponse,
+    IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, OperationResult,
+    TenantResponse,
 };
-use portolan_tenant::{Digest, Opaque};
+use portolan_tenant::{Digest, Opaque, client_key};
 
 use super::bearer::bearer;
 use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
@@ -26,6 +28,7 @@ pub(super) fn router() -> Router<Service> {
     Router::new()
         .route("/enrol", post(post_enrol))
         .route("/v1.0/tenant", get(get_tenant))
+        .route("/v1.0/key", post(post_key))
         .route("/v1.0/ingest", post(post_ingest))
         .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
 }
@@ -38,6 +41,7 @@ enum Refused {
     Secret,
     Key(portolan_token::InvalidJwk),
     Token,
+    Proof,
     Conflict,
     Storage(StorageError),
 }
@@ -71,6 +75,11 @@ fn refuse(context: &Context, refused: Refused) -> Response {
             StatusCode::UNAUTHORIZED,
             "invalidToken",
             "An access token with the role Sync.Ingest is needed.".to_owned(),
+        ),
+        Refused::Proof => (
+            StatusCode::FORBIDDEN,
+            "invalidProof",
+            "No key of this application vouches for the new one.".to_owned(),
         ),
         Refused::Conflict => (
             StatusCode::CONFLICT,
@@ -188,6 +197,40 @@ async fn sender(
     } else {
         Err(Refused::Token)
     }
+}
+
+async fn post_key(State(service): State<Service>, context: Context, request: Request) -> Response {
+    match register_key(&service, &context, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn register_key(
+    service: &Service,
+    context: &Context,
+    request: Request,
+) -> Result<KeyResponse, Refused> {
+    let client_id = sender(service, context, request.headers()).await?;
+    if !is_json(request.headers()) {
+        return Err(Refused::Malformed("The body is not application/json."));
+    }
+    let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
+    let KeyRequest { key, proof } = serde_json::from_slice(&octets)
+        .map_err(|_| Refused::Malformed("The body is no key request."))?;
+    key.thumbprint().map_err(Refused::Key)?;
+    let mut tx = service.store().begin(Access::Write).await?;
+    let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
+    let tenant = service.tenant();
+    let registered =
+        client_key::register(&mut tx, tenant, application, key, &proof, context.now).await;
+    let key_ids = registered.map_err(|refusal| match refusal {
+        Refusal::Rule(_) => Refused::Proof,
+        Refusal::Storage(error) => Refused::Storage(error),
+    })?;
+    tx.commit().await?;
+    tracing::info!(target: "portolan::audit", actor = %client_id, action = "application.key.add", "Audit");
+    Ok(KeyResponse { key_ids })
 }
 
 async fn get_tenant(

@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod directory;
+mod keys;
 mod lockout;
 mod race;
 mod sessions;

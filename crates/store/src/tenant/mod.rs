@@ -3,6 +3,7 @@
 //! The schema is in `migrations/tenant`. Passwords and the tenant's own keys are sealed
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
+mod administration;
 mod directory;
 pub mod rotation;
 mod rows;
@@ -124,32 +125,6 @@ impl SqliteTransaction {
         })
     }
 
-    /// Lets names of a further domain sign in; false when they do already.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn add_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
-        sqlx::query("INSERT OR IGNORE INTO verified_domain (name) VALUES (?)")
-            .bind(name.as_str())
-            .execute(&mut *self.inner)
-            .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(StorageError::new)
-    }
-
-    /// Lets names of a domain sign in no longer; false when they did not.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn remove_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
-        sqlx::query("DELETE FROM verified_domain WHERE name = ?")
-            .bind(name.as_str())
-            .execute(&mut *self.inner)
-            .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(StorageError::new)
-    }
-
     /// A key or salt of the tenant.
     ///
     /// # Errors
@@ -221,6 +196,17 @@ impl SqliteTransaction {
         .await
         .map(|_| ())
         .map_err(StorageError::new)
+    }
+
+    /// What was done to the tenant, by the words of the audit log, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit_actions(&mut self) -> Result<Vec<String>, StorageError> {
+        sqlx::query_scalar("SELECT action FROM audit_log ORDER BY rid")
+            .fetch_all(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)
     }
 
     /// A public document of the tenant.

@@ -9,6 +9,7 @@ mod authority;
 mod commands;
 mod data;
 mod http;
+mod log;
 mod serve;
 
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub enum Command {
     App(App),
     /// Show the tenant: addresses, domains, counts, applications.
     Status(Listing),
+    /// Show who signed in or did not, and what was done to the directory.
+    #[command(subcommand)]
+    Log(log::Log),
     /// List the users, and whether their password is here.
     Users(Listing),
 }
@@ -139,5 +143,6 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::App(App::Add(arguments)) => commands::app_add(arguments).await,
         Command::Status(arguments) => commands::status(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
+        Command::Log(command) => log::run(command).await,
     }
 }

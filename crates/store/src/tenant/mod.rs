@@ -4,6 +4,7 @@
 //! ([`vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod directory;
+pub mod log;
 mod rows;
 mod sessions;
 #[cfg(test)]

@@ -24,10 +24,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::response::Response;
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::http::ClientAddress;
@@ -159,6 +159,12 @@ impl FromRequestParts<Service> for Context {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, service))
+    }
+}
+
+impl Context {
+    fn of(parts: &Parts, service: &Service) -> Self {
         let trace_id = Guid::from_random(SystemEntropy.array());
         let header = parts.headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok());
         let named = || {
@@ -170,12 +176,12 @@ impl FromRequestParts<Service> for Context {
         let peer = parts.extensions.get::<ClientAddress>();
         let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
         let device = cookie(&parts.headers, login::DEVICE_COOKIE).map(|cookie| cookie.digest());
-        Ok(Self {
+        Self {
             trace_id,
             correlation_id: correlation_id.unwrap_or(trace_id),
             now: service.now(),
             client: Client { address, device },
-        })
+        }
     }
 }
 
@@ -188,19 +194,19 @@ pub(super) fn router(service: Service) -> Router {
         (tenant.sync_host(), sync::router().with_state(service.clone())),
     ]);
     Router::new().fallback(move |request: Request| {
-        let hosts = Arc::clone(&hosts);
+        let (hosts, service) = (Arc::clone(&hosts), service.clone());
         async move {
-            let Some(host) = host_of(&request) else {
-                return plain(StatusCode::BAD_REQUEST, "no host is named\n");
-            };
+            let (parts, body) = request.into_parts();
+            let context = Context::of(&parts, &service);
+            let request = Request::from_parts(parts, body);
+            let refused = |rule| with_headers(answer::oauth(&context, rule));
+            let Some(host) = host_of(&request) else { return refused(Rule::InvalidRequest) };
             let router = hosts.iter().find(|(name, _)| *name == host).map(|(_, router)| router);
-            let Some(router) = router else {
-                return plain(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
-            };
+            let Some(router) = router else { return refused(Rule::WrongHost) };
             let answer = tokio::time::timeout(REQUEST_TIME_MAX, router.clone().oneshot(request));
             match answer.await {
                 Ok(Ok(answer)) => with_headers(answer),
-                Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
+                Err(_) => refused(Rule::Unavailable),
             }
         }
     })
@@ -211,7 +217,23 @@ fn login_router() -> Router<Service> {
         .merge(authorize::routes())
         .merge(login::routes())
         .merge(token::routes())
-        .fallback(|| async { plain(StatusCode::NOT_FOUND, "there is nothing here\n") })
+        .fallback(async |State(service): State<Service>, context: Context, headers: HeaderMap| {
+            astray(&service, &context, &headers, Rule::NothingHere)
+        })
+        .method_not_allowed_fallback(
+            async |State(service): State<Service>, context: Context, headers: HeaderMap| {
+                astray(&service, &context, &headers, Rule::WrongMethod)
+            },
+        )
+}
+
+/// The answer to a request for nothing: a page to a browser, JSON to a program.
+fn astray(service: &Service, context: &Context, headers: &HeaderMap, rule: Rule) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|kinds| kinds.contains("text/html")) {
+        return pages::error(context, service.tenant().domain.as_str(), rule);
+    }
+    answer::oauth(context, rule)
 }
 
 /// The host that a request is for, without its port.
@@ -239,10 +261,6 @@ fn with_headers(mut answer: Response) -> Response {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    with_headers((status, text).into_response())
 }
 
 /// The parameters of a query string.

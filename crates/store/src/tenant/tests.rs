@@ -108,6 +108,7 @@ async fn pages_go_through_every_living_object_once<S: Store>(store: &S) {
     for number in 10..15 {
         tx.put_object(&object(number, Kind::Group)).await.unwrap();
     }
+    assert_eq!(tx.count_objects(Kind::Group).await.unwrap(), 5);
     let mut seen = Vec::new();
     loop {
         let page = tx.objects(Kind::Group, seen.last().copied(), 2).await.unwrap();

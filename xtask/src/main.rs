@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod docs;
 mod lint;
+mod npm;
 mod python;
 mod run;
 mod setup;

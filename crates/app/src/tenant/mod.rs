@@ -10,6 +10,7 @@ mod authority;
 mod commands;
 mod data;
 mod http;
+mod log;
 mod rotate;
 mod serve;
 mod signing;
@@ -49,6 +50,9 @@ pub enum Command {
     Domain(Domain),
     /// Show the tenant: addresses, domains, counts, applications.
     Status(Listing),
+    /// Show who signed in or did not, and what was done to the directory.
+    #[command(subcommand)]
+    Log(log::Log),
     /// List the users, and whether their password is here.
     Users(Listing),
 }
@@ -239,5 +243,6 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Domain(command) => administration::domain(command).await,
         Command::Status(arguments) => commands::status(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
+        Command::Log(command) => log::run(command).await,
     }
 }

@@ -5,6 +5,7 @@
 
 mod administration;
 mod directory;
+pub mod log;
 pub mod rotation;
 mod rows;
 mod sessions;
@@ -196,17 +197,6 @@ impl SqliteTransaction {
         .await
         .map(|_| ())
         .map_err(StorageError::new)
-    }
-
-    /// What was done to the tenant, by the words of the audit log, oldest first.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn audit_actions(&mut self) -> Result<Vec<String>, StorageError> {
-        sqlx::query_scalar("SELECT action FROM audit_log ORDER BY rid")
-            .fetch_all(&mut *self.inner)
-            .await
-            .map_err(StorageError::new)
     }
 
     /// A public document of the tenant.

@@ -75,6 +75,15 @@ impl Transaction for SqliteTransaction {
         self.write_object(object).await
     }
 
+    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
+            .bind(user.to_string())
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
+    }
+
     async fn objects(
         &mut self,
         kind: Kind,
@@ -82,6 +91,16 @@ impl Transaction for SqliteTransaction {
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
         self.living(kind, after, count).await
+    }
+
+    async fn count_objects(&mut self, kind: Kind) -> Result<u64, StorageError> {
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM object WHERE kind = ? AND deleted_at IS NULL")
+                .bind(kind.as_str())
+                .fetch_one(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        u64::try_from(count).map_err(StorageError::new)
     }
 
     async fn put_members(

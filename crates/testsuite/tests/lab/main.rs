@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod changes;
+mod clients;
 mod closed_rows;
 mod first_light;
 mod holdings;

@@ -23,6 +23,7 @@ const POST_SCRIPT: &str = "document.forms[0].submit()";
 struct SignIn<'a> {
     organisation: &'a str,
     application: Option<&'a str>,
+    permissions: Vec<&'static str>,
     action: &'a str,
     canary: &'a str,
     request: &'a str,
@@ -74,6 +75,8 @@ pub(super) struct Asking<'a> {
     pub(super) organisation: &'a str,
     /// The application, when one asks.
     pub(super) application: Option<&'a str>,
+    /// What the application asks for, in sentences.
+    pub(super) permissions: Vec<&'static str>,
     /// Where the form is posted to.
     pub(super) action: &'a str,
     /// The value that shows that this browser was given the page.
@@ -89,10 +92,11 @@ pub(super) struct Asking<'a> {
 }
 
 /// The sign-in page.
-pub(super) fn sign_in(context: &Context, asking: &Asking<'_>) -> Response {
+pub(super) fn sign_in(context: &Context, asking: Asking<'_>) -> Response {
     let page = SignIn {
         organisation: asking.organisation,
         application: asking.application,
+        permissions: asking.permissions,
         action: asking.action,
         canary: asking.canary,
         request: asking.request,

@@ -19,7 +19,7 @@ use portolan_tenant::{Opaque, Parameters, Rule, grant};
 
 use super::authorize::{Checked, check, hint, may_show_a_page, refuse, send_code};
 use super::bearer::hinted;
-use super::{Context, Service, answer, cookie, decode, form, pages};
+use super::{Context, Service, answer, cookie, decode, form, pages, password};
 
 /// The cookie of a session.
 pub(super) const SESSION_COOKIE: &str = "__Host-portolan_session";
@@ -28,7 +28,7 @@ pub(super) const SESSION_COOKIE: &str = "__Host-portolan_session";
 pub(super) const DEVICE_COOKIE: &str = "__Host-portolan_device";
 
 /// The cookie that ties a form to its browser.
-const FORM_COOKIE: &str = "__Host-portolan_form";
+pub(super) const FORM_COOKIE: &str = "__Host-portolan_form";
 
 /// What all cookies are: for this host alone, over TLS, out of any script's sight.
 const COOKIE_FLAGS: &str = "; Path=/; Secure; HttpOnly; SameSite=Lax";
@@ -118,7 +118,11 @@ async fn post_login(
     })
 }
 
-fn comes_from_our_page(service: &Service, headers: &HeaderMap, parameters: &Parameters) -> bool {
+pub(super) fn comes_from_our_page(
+    service: &Service,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> bool {
     let said = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let own_origin = format!("https://{}", service.tenant().login_host());
     let from_here = said("sec-fetch-site")
@@ -177,7 +181,11 @@ async fn sign_in_with(
     log(&record);
     tx.record_sign_in(&record).await?;
     let End::SignedIn { user, .. } = end else {
+        let must_choose = password::due(&mut tx, record.rule, record.user).await?;
         tx.commit().await?;
+        if must_choose.is_some() {
+            return Ok(password::page(service, headers, text, &name, None));
+        }
         let asked = asked.as_ref().map(|checked| (&checked.application, &checked.request));
         let rule = record.rule;
         return Ok(page(service, context, headers, asked, text, rule, Some(&name)));

@@ -12,6 +12,7 @@ mod discovery;
 mod graph;
 mod login;
 mod pages;
+mod password;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -282,6 +283,7 @@ fn login_router() -> Router<Service> {
     discovery::routes()
         .merge(authorize::routes())
         .merge(login::routes())
+        .merge(password::routes())
         .merge(token::routes())
         .fallback(async |State(service): State<Service>, context: Context, headers: HeaderMap| {
             astray(&service, &context, &headers, Rule::NothingHere)

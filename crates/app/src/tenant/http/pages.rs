@@ -108,6 +108,31 @@ pub(super) fn sign_in(context: &Context, asking: Asking<'_>) -> Response {
     show(StatusCode::OK, &page, form_action.trim_end(), "'none'")
 }
 
+/// What the page is made from on which a person chooses a new password.
+#[derive(Template)]
+#[template(path = "tenant/password.html")]
+pub(super) struct Password<'a> {
+    /// The tenant's domain.
+    pub(super) organisation: &'a str,
+    /// Where the form is posted to.
+    pub(super) action: &'a str,
+    /// The value that shows that this browser was given the page.
+    pub(super) canary: &'a str,
+    /// The request as it came, to be checked again.
+    pub(super) request: &'a str,
+    /// Whose password it is.
+    pub(super) name: &'a str,
+    /// What is wrong with the last one that was chosen.
+    pub(super) complaint: Option<&'static str>,
+    /// Characters that it has at least.
+    pub(super) chars_min: usize,
+}
+
+/// The page on which a person chooses a new password.
+pub(super) fn password(page: &Password<'_>) -> Response {
+    show(StatusCode::OK, page, "'self'", "'none'")
+}
+
 /// A page for a failure.
 pub(super) fn error(context: &Context, organisation: &str, rule: Rule) -> Response {
     let status = StatusCode::from_u16(rule.shown().status()).unwrap_or(StatusCode::BAD_REQUEST);

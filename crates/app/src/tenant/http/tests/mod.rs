@@ -1,6 +1,7 @@
 //! The routes, driven in this process: a tenant with a store of its own, a clock that the test
 //! moves, and a browser that keeps cookies.
 
+mod administration;
 mod directory;
 mod errors;
 mod keys;

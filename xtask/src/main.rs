@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod docs;
+mod fuzz;
 mod lint;
 mod npm;
 mod python;
@@ -28,11 +29,14 @@ cargo xtask VERB [--skip-install]
 
   setup   install what the lab and the tests need: system packages (apt-get, as root), cargo-nextest
           and cargo-deny, the Python peers
-  test    setup, lint, every test; what CI runs
+  test    setup, lint, every test, every fuzz target for 10 s; what CI runs
   lint    formatting, clippy, tidy, licences, documentation
+  fuzz [TARGET...] [--seconds N] [--input FILE]
+          run the decoders' oracles under libFuzzer, 10 s each unless told; or one input again
   docs    write the generated reference pages, build the documentation of the code
-  bench [NAME...]
-          run the benchmarks: each figure beside its peer's of the same run, and its bar
+  bench [NAME...] [--long] [--json] [--list] [--write]
+          run the benchmarks: each figure beside its peer's of the same run, and its bar; --long with
+          100,000 users too, --json for programs, --write into docs/benchmarks.md
 
   --skip-install   take the machine as it is
 ";
@@ -42,7 +46,9 @@ fn main() -> ExitCode {
     let given = arguments.len();
     arguments.retain(|argument| argument != "--skip-install");
     let install = arguments.len() == given;
-    let mut steps = Steps::start();
+    // A program that reads the figures gets nothing else on standard output.
+    let aside = arguments.iter().any(|argument| argument == "--json");
+    let mut steps = if aside { Steps::aside() } else { Steps::start() };
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => demo::all(&mut steps, install, false),
         ["demo", "--keep"] => demo::all(&mut steps, install, true),
@@ -50,7 +56,12 @@ fn main() -> ExitCode {
         ["lint"] => lint::all(&mut steps),
         ["test"] => test::all(&mut steps, install),
         ["docs"] => docs::all(&mut steps),
-        ["bench", ref names @ ..] => bench::all(&mut steps, names),
+        ["fuzz", ref words @ ..] => {
+            fuzz::Options::parse(words).and_then(|options| fuzz::all(&mut steps, &options))
+        }
+        ["bench", ref words @ ..] => {
+            bench::Options::parse(words).and_then(|options| bench::all(&mut steps, &options))
+        }
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -60,7 +71,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    print!("\n{}", steps.summary());
+    steps.say(&format!("\n{}", steps.summary()));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {

@@ -8,6 +8,8 @@ use crate::run::Failed;
 /// What has run so far.
 pub(crate) struct Steps {
     done: Vec<Step>,
+    /// Whether what is said goes to standard error.
+    aside: bool,
 }
 
 struct Step {
@@ -18,7 +20,21 @@ struct Step {
 
 impl Steps {
     pub(crate) fn start() -> Self {
-        Self { done: Vec::new() }
+        Self { done: Vec::new(), aside: false }
+    }
+
+    /// Steps that leave standard output alone.
+    pub(crate) fn aside() -> Self {
+        Self { aside: true, ..Self::start() }
+    }
+
+    /// Prints where the steps are told.
+    pub(crate) fn say(&self, text: &str) {
+        if self.aside {
+            eprint!("{text}");
+        } else {
+            print!("{text}");
+        }
     }
 
     /// Runs one step under a heading and notes how long it took.
@@ -27,7 +43,7 @@ impl Steps {
         name: &str,
         work: impl FnOnce() -> Result<T, Failed>,
     ) -> Result<T, Failed> {
-        println!("\n== {name}");
+        self.say(&format!("\n== {name}\n"));
         let start = Instant::now();
         let outcome = work();
         let (took, passed) = (start.elapsed(), outcome.is_ok());

@@ -8,13 +8,13 @@ use portolan_lab::{Lab, LabName};
 use crate::run::{Failed, cargo, program, run};
 use crate::steps::Steps;
 use crate::workspace::target;
-use crate::{lint, python, setup};
+use crate::{fuzz, lint, python, setup};
 
 /// Names the variable in which the tests find the binary under test.
-const BINARY: &str = "PORTOLAN_BINARY";
+pub(crate) const BINARY: &str = "PORTOLAN_BINARY";
 
 /// Names the variable in which the tests find the interpreter with the Python peers.
-const PEERS: &str = "PORTOLAN_PEERS_PYTHON";
+pub(crate) const PEERS: &str = "PORTOLAN_PEERS_PYTHON";
 
 /// Sets the machine up (if `install`), lints, and runs every test.
 pub(crate) fn all(steps: &mut Steps, install: bool) -> Result<(), Failed> {
@@ -36,7 +36,8 @@ pub(crate) fn all(steps: &mut Steps, install: bool) -> Result<(), Failed> {
     });
     // Whatever became of the tests: a lab of one that was killed does not outlive this verb.
     let removed = remove_labs(&target.join("tmp/labs"));
-    tests.and(removed)
+    let fuzzed = fuzz::all(steps, &fuzz::Options::of_ci());
+    tests.and(removed).and(fuzzed)
 }
 
 /// Takes away the labs that killed tests left in their folder.

@@ -122,8 +122,9 @@ fn push_hex(text: &mut String, octets: &[u8]) {
 }
 
 fn parse_iterations(text: &str) -> Option<NonZeroU32> {
-    // `str::parse` takes a leading sign, the format does not.
-    text.bytes().all(|octet| octet.is_ascii_digit()).then_some(())?;
+    // `str::parse` takes a leading sign and zeros, the format does not: a number has one text.
+    let is_plain = text.bytes().all(|octet| octet.is_ascii_digit()) && !text.starts_with('0');
+    is_plain.then_some(())?;
     let bounds = ITERATIONS_MIN..=ITERATIONS_MAX;
     text.parse().ok().filter(|number: &NonZeroU32| bounds.contains(&number.get()))
 }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use portolan_lab::Lab;
 use serde_json::{Value, json};
 
-use crate::{Outcome, RoadError, Tools};
+use crate::{Daemon, Outcome, RoadError, Tools};
 
 /// The forest's domain.
 pub const FOREST_DOMAIN: &str = portolan_lab::plan::FOREST_DOMAIN;
@@ -142,6 +142,17 @@ impl<'lab> Road<'lab> {
         Err(RoadError::NotReady { said })
     }
 
+    /// Ends the serving tenant as a power cut would: SIGKILL, in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// When it does not serve, or cannot be ended.
+    pub fn kill_tenant(&mut self) -> Result<(), RoadError> {
+        let what = "portolan tenant serve";
+        let child = self.serving.take();
+        let mut child = child.ok_or(RoadError::NoField { what, field: "process: call serve" })?;
+        Ok(portolan_lab::end_inside(&mut child)?)
+    }
+
     /// Writes an enrolment file at the tenant and enrols connect with it, which writes connect's
     /// configuration.
     ///
@@ -185,25 +196,67 @@ impl<'lab> Road<'lab> {
         self.portolan("connect", arguments.into_iter().chain([state.as_os_str()]))
     }
 
+    /// Starts one synchronisation and does not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_start(&self) -> Result<Child, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "run", "--once", "--state"]).arg(self.path("connect"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(|error| RoadError::Io {
+            what: "cannot run portolan connect run".to_owned(),
+            error,
+        })
+    }
+
+    /// Starts the daemon, with these options besides.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_daemon(&self, options: &[&str]) -> Result<Daemon<'lab>, RoadError> {
+        let state = self.path("connect");
+        let arguments = ["connect", "run", "--state"].map(OsStr::new);
+        let arguments = arguments.into_iter().chain([state.as_os_str()]);
+        let arguments: Vec<_> = arguments.chain(options.iter().map(OsStr::new)).collect();
+        Daemon::begin(self.lab, &self.tools.portolan, &arguments, &self.work)
+    }
+
+    /// A peer's script.
+    pub(crate) fn script(&self, name: &str) -> PathBuf {
+        self.tools.scripts.join(name)
+    }
+
+    /// The peers' interpreter on a host.
+    pub(crate) fn python(&self, host: &str) -> Result<Command, RoadError> {
+        Ok(self.lab.command(host, &self.tools.python)?)
+    }
+
+    /// The tenant and the person's application, as the peers' scripts are told of them.
+    pub(crate) fn application_question(&self) -> Result<Value, RoadError> {
+        let application = self.application.as_ref();
+        let application = application
+            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
+        Ok(json!({
+            "authority": format!("https://login.{TENANT_DOMAIN}/{}", application.tenant),
+            "client_id": application.client,
+            "ca": self.path("tenant").join("ca.pem"),
+        }))
+    }
+
     /// A person at `ws1` signs in with MSAL and Chromium. The answer is that of `sign_in.py`;
     /// screenshots go to a folder named after `occasion`.
     ///
     /// # Errors
     /// When the clients cannot be run or break.
     pub fn sign_in(&self, occasion: &str, user: &str, password: &str) -> Result<Value, RoadError> {
-        let application = self.application.as_ref();
-        let application = application
-            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
-        let question = json!({
-            "authority": format!("https://login.{TENANT_DOMAIN}/{}", application.tenant),
-            "client_id": application.client,
-            "graph": format!("https://graph.{TENANT_DOMAIN}"),
-            "user": user,
-            "password": password,
-            "ca": self.path("tenant").join("ca.pem"),
-            "domain": TENANT_DOMAIN,
-            "screenshots": self.path("screenshots").join(occasion),
-        });
+        let mut question = self.application_question()?;
+        question["graph"] = Value::from(format!("https://graph.{TENANT_DOMAIN}"));
+        question["user"] = Value::from(user);
+        question["password"] = Value::from(password);
+        question["domain"] = Value::from(TENANT_DOMAIN);
+        let screenshots = self.path("screenshots").join(occasion);
+        question["screenshots"] = Value::from(screenshots.display().to_string());
         let mut command = self.lab.command("ws1", &self.tools.python)?;
         command.arg(self.tools.scripts.join("sign_in.py"));
         finish(command, Some(&question.to_string()))?.success()?.json()
@@ -279,6 +332,28 @@ impl<'lab> Road<'lab> {
         command.arg(self.tools.scripts.join("forest_oracle.py"));
         command.args([&format!("dc1.{FOREST_DOMAIN}"), FOREST_DOMAIN, ACCOUNT]);
         finish(command, Some(ACCOUNT_PASSWORD))?.success()?.json()
+    }
+
+    /// An administrator changes the forest over a sealed connection, by `ldapmodify` with LDIF change
+    /// records.
+    ///
+    /// # Errors
+    /// When `kinit` or `ldapmodify` fail.
+    pub fn ldapmodify(&self, changes: &str) -> Result<(), RoadError> {
+        let path = self.path("krb5cc-administrator");
+        let cache = format!("FILE:{}", path.display());
+        if !path.exists() {
+            let mut kinit = self.lab.command("connect", "kinit")?;
+            kinit.arg("Administrator").env("KRB5CCNAME", &cache);
+            let password = portolan_lab::plan::ADMINISTRATOR_PASSWORD;
+            finish(kinit, Some(&format!("{password}\n")))?.success()?;
+        }
+        let mut modify = self.lab.command("connect", "ldapmodify")?;
+        modify.args(["-Q", "-Y", "GSSAPI", "-O", "minssf=56", "-H"]);
+        modify.arg(format!("ldap://dc1.{FOREST_DOMAIN}"));
+        modify.env("KRB5CCNAME", &cache).env("LDAPSASL_NOCANON", "on");
+        finish(modify, Some(changes))?.success()?;
+        Ok(())
     }
 
     /// What the forest really holds: LDIF of all entries that match, by `ldapsearch` over a sealed

@@ -26,7 +26,7 @@ const fn impure(name: &'static str, rank: u8) -> Place {
     Place { name, rank, pure: false }
 }
 
-const HOUSE: [Place; 17] = [
+const HOUSE: [Place; 18] = [
     pure("codec", 0),
     pure("model", 1),
     pure("chart", 2),
@@ -42,6 +42,7 @@ const HOUSE: [Place; 17] = [
     impure("lab", 30),
     impure("app", 31),
     impure("portolan", 40),
+    impure("oracles", 45),
     impure("testsuite", 50),
     impure("xtask", 60),
 ];

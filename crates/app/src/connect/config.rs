@@ -2,15 +2,18 @@
 //!
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use portolan_model::{DnsName, Guid, SecretString};
+use portolan_model::{DnsName, Guid};
+use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
+use super::account::{Account, SecretFile};
 use super::key;
-use super::secrets::{self, Secrets};
+use super::reach::{RawBind, RawLdap, RawReach, Reach};
+use super::secrets::{Secrets, client_key};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -23,6 +26,9 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     pub(super) forest: RawForest,
     pub(super) tenant: RawTenant,
+    /// Ports in place of the chart's, by flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,9 +38,22 @@ pub(super) struct RawForest {
     pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
-    /// Where the account's password was in the first release. It is sealed now, and this is gone.
+    /// The file with the account's password, readable by its owner alone; or else a keytab. Without
+    /// either, the secret is sealed in the state directory (`connect credential set`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) password_file: Option<PathBuf>,
+    /// The keytab with the account's AES keys, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keytab: Option<PathBuf>,
+    /// How the directory is read: `sealed` (389) or `ldaps` (636).
+    #[serde(default)]
+    pub(super) ldap: RawLdap,
+    /// How the account is proven inside TLS: `kerberos` or `simple`.
+    #[serde(default)]
+    pub(super) bind: RawBind,
+    /// The authorities of the domain controllers' certificates, as PEM; for `ldaps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,15 +70,23 @@ pub(super) struct RawTenant {
     /// Where this server's private key was in the first release. It is sealed now, and this is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key_file: Option<PathBuf>,
+    /// The web proxy by which the tenant is reached: `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy: Option<String>,
+    /// The file with name:password for the proxy, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) edition: String,
+    pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
-    pub(super) password: SecretString,
+    /// Where the account's secret is; sealed in the state directory when it is nowhere else.
+    secret_file: Option<SecretFile>,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
@@ -83,35 +110,33 @@ impl RawConfig {
         })
     }
 
-    /// Seals what the first release kept in files of their own, and forgets where it was. The key's file
-    /// is taken away; the password's is the administrator's.
+    /// What of it says how the forest and the tenant are reached.
+    pub(super) fn reach(&self) -> RawReach<'_> {
+        RawReach {
+            edition: &self.edition,
+            ldap: self.forest.ldap,
+            bind: self.forest.bind,
+            ca_file: self.forest.ca_file.as_deref(),
+            proxy: self.tenant.proxy.as_deref(),
+            proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
+            ports: self.ports.clone(),
+        }
+    }
+
+    /// Seals the private key that the first release kept in a file of its own, and takes that away.
     pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
         let Some(mut raw) = Self::existing(state)? else { return Ok(()) };
-        let client_id: Guid = match raw.tenant.client_id.parse() {
-            Ok(client_id)
-                if raw.tenant.key_file.is_some() || raw.forest.password_file.is_some() =>
-            {
-                client_id
-            }
-            // What is wrong with the file is said when it is checked.
-            _ => return Ok(()),
+        // What is wrong with the file is said when it is checked.
+        let (Some(path), Ok(client_id)) =
+            (raw.tenant.key_file.take(), raw.tenant.client_id.parse::<Guid>())
+        else {
+            return Ok(());
         };
         let mut secrets = Secrets::open(state)?;
-        if let Some(path) = &raw.forest.password_file {
-            let password = read_password(path).map_err(Failure::new)?;
-            let name = secrets::password(&raw.forest.account);
-            secrets.change(&[(&name, password.expose().as_bytes())], &[], now)?;
-        }
-        if let Some(path) = &raw.tenant.key_file {
-            let private = key::read_file(path)?;
-            secrets.change(&[(&secrets::client_key(client_id), &private)], &[], now)?;
-        }
-        raw.forest.password_file = None;
-        let file = raw.tenant.key_file.take();
+        let private = key::read_file(&path)?;
+        secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
         raw.write(state)?;
-        if let Some(path) = file {
-            let _ = std::fs::remove_file(path);
-        }
+        let _ = std::fs::remove_file(path);
         Ok(())
     }
 
@@ -136,42 +161,54 @@ impl Config {
         let raw: RawConfig = toml::from_str(&text).map_err(|error| {
             Failure::because(&format!("{} is not right", path.display()), &error)
         })?;
-        let secrets = Secrets::open(state)?;
-        let sealed = secrets.get(&secrets::password(&raw.forest.account))?;
-        Self::check(raw, sealed).map_err(|problems| {
+        Self::check(raw).map_err(|problems| {
             Failure::new(format!("{} is not right: {}", path.display(), problems.join("; ")))
                 .with_hint("correct the file, or run `portolan connect init` again")
         })
     }
 
-    fn check(
-        raw: RawConfig,
-        sealed_password: Option<Zeroizing<Vec<u8>>>,
-    ) -> Result<Self, Vec<String>> {
+    /// The forest's account with its secret, which is read now, unless it was refused before.
+    pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
+        let account = match &self.secret_file {
+            Some(file) => Account::read(&self.account, &self.forest_domain, file),
+            None => Account::sealed(&self.account, &self.forest_domain, &Secrets::open(state)?),
+        };
+        let account = account.map_err(|problem| {
+            Failure::new(format!("the forest's account cannot be used: {problem}"))
+                .with_hint("correct the file, or run `portolan connect init` again")
+        })?;
+        account.credential(state)
+    }
+
+    pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let reach = Reach::check(raw.reach(), &mut problems);
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
         let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let password = match &raw.forest.password_file {
-            Some(path) => keep(&mut problems, "forest.password_file", read_password(path)),
-            None => keep(&mut problems, "forest.account", unsealed(sealed_password)),
+        let secret_file = match (raw.forest.password_file, raw.forest.keytab) {
+            (None, None) => Ok(None),
+            (password, keytab) => SecretFile::of(password, keytab).map(Some),
         };
-        match (forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
+        let secret_file = keep(&mut problems, "forest.keytab", secret_file);
+        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
             (
+                Some(reach),
                 Some(forest_domain),
                 Some(tenant_id),
                 Some(tenant_domain),
                 Some(client_id),
                 Some(ca_sha256),
-                Some(password),
+                Some(secret_file),
             ) => Ok(Self {
                 edition: raw.edition,
+                reach,
                 forest_domain,
                 account: raw.forest.account,
-                password,
+                secret_file,
                 tenant_id,
                 tenant_domain,
                 ca_sha256,
@@ -190,33 +227,12 @@ fn keep<T, E: std::fmt::Display>(
     value.map_err(|error| problems.push(format!("{key}: {error}"))).ok()
 }
 
-/// The password that was sealed.
-fn unsealed(password: Option<Zeroizing<Vec<u8>>>) -> Result<SecretString, String> {
-    let password =
-        password.ok_or("its password is not here; run `portolan connect credential set`")?;
-    let text = std::str::from_utf8(&password).map_err(|error| error.to_string())?;
-    Ok(SecretString::new(text.to_owned()))
-}
-
 /// SHA-256 from 64 hexadecimal digits.
 pub(super) fn parse_fingerprint(text: &str) -> Result<[u8; 32], String> {
     let mut out = [0; 32];
     hex::decode_to_slice(text, &mut out)
         .map_err(|_| "a SHA-256 fingerprint is 64 hexadecimal digits".to_owned())?;
     Ok(out)
-}
-
-/// The first line of a password file, which nobody but its owner may read.
-pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
-    crate::files::refuse_if_shared(path)?;
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(format!("{} has no first line", path.display()));
-    }
-    Ok(SecretString::new(line.to_owned()))
 }
 
 #[cfg(test)]
@@ -232,6 +248,7 @@ mod tests {
             domain = "-corp"
             account = "svc"
             password_file = "/nonexistent"
+            keytab = "/nonexistent"
             [tenant]
             id = "x"
             domain = "cloud.example"
@@ -241,12 +258,38 @@ mod tests {
             "#,
         )
         .unwrap();
-        let problems = Config::check(raw, None).unwrap_err();
+        let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(
-            keys,
-            ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.password_file"]
+        assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.keytab"]);
+    }
+
+    #[test]
+    fn the_key_file_of_the_first_release_is_sealed_and_taken_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let file = state.join("client-key-00.pem");
+        crate::files::write_private(&file, pair.serialize_pem().as_bytes()).unwrap();
+        let text = format!(
+            "edition = \"2017-02-15\"\n[forest]\ndomain = \"corp.example\"\naccount = \"svc\"\n\
+             password_file = \"/nowhere\"\n[tenant]\nid = \"{0}\"\ndomain = \"cloud.example\"\n\
+             ca_sha256 = \"{1}\"\nclient_id = \"{0}\"\nkey_file = \"{2}\"\n",
+            "11111111-2222-4333-8444-555555555555",
+            "ab".repeat(32),
+            file.display()
         );
+        std::fs::write(state.join(FILE), text).unwrap();
+        let now = portolan_net::clock::now();
+        RawConfig::adopt(&state, now).unwrap();
+        assert!(!file.exists());
+        let config = Config::read(&state).unwrap();
+        let kept = std::fs::read_to_string(state.join(FILE)).unwrap();
+        assert!(!kept.contains("key_file"), "{kept}");
+        let key = key::current(&Secrets::open(&state).unwrap(), config.client_id).unwrap();
+        let made = portolan_token::SigningKey::from_pkcs8(&pair.serialize_der()).unwrap();
+        assert_eq!(key.kid(), made.kid());
+        RawConfig::adopt(&state, now).unwrap();
     }
 
     #[test]

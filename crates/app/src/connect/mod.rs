@@ -1,26 +1,32 @@
 //! The subcommand `portolan connect`: the sync server.
 //!
-//! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
-//! what was decided to the tenant ([`tenant_client`]), and [`credentials`] replicates password hashes.
+//! [`import`] reads the forest into the connector space, `portolan_sync` decides in a [`walk`] over
+//! it, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
+//! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`init`] makes the configuration ([`config`], [`key`]).
+//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
+//! account and keeps it from being locked.
 
+mod account;
 mod config;
-mod credentials;
-mod cursor;
 mod cycle;
 mod export;
 mod forest;
 mod import;
 mod init;
 pub(crate) mod key;
+mod passwords;
 mod plan;
+mod progress;
+mod reach;
+mod read;
 mod rotate;
 mod run;
 pub(crate) mod secrets;
 mod status;
 mod steps;
 mod tenant_client;
+mod walk;
 
 use std::path::PathBuf;
 
@@ -38,6 +44,8 @@ pub enum Command {
     Init(init::Init),
     /// Synchronise: import the forest, export to the tenant, replicate password hashes
     Run(run::Run),
+    /// Read the forest into the connector space, and do nothing else
+    Import(read::Import),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(Look),
     /// The keys of this server
@@ -70,6 +78,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
+        Command::Import(import) => read::run(import).await,
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use portolan_net::clock;
 
-use super::config::{Config, RawConfig, read_password};
+use super::account::{read_keytab_octets, read_password};
+use super::config::{Config, RawConfig};
 use super::cycle::Server;
 use super::secrets::{self, Secrets};
 use crate::report::Failure;
@@ -24,9 +25,10 @@ pub enum Key {
 /// What `portolan connect credential` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Credential {
-    /// Seal a new password of the account that reads the forest, in place of the old one.
+    /// Seal the password or keytab of the account that reads the forest, in place of the old one.
     ///
-    /// Change it in the forest first, then here. A `connect run` that was refused takes it up when it is
+    /// The configuration names no file with it any more, so that the file may go. Change a password in
+    /// the forest first, then here. A `connect run` that was refused takes it up when it is
     /// started again.
     Set(Set),
 }
@@ -45,8 +47,16 @@ pub struct Set {
     #[command(flatten)]
     place: State,
     /// A file whose first line is the password; its owner alone may read it, and it may go afterwards
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "keytab",
+        conflicts_with = "keytab"
+    )]
+    password_file: Option<PathBuf>,
+    /// A keytab with the account's AES keys; its owner alone may read it, and it may go afterwards
     #[arg(long, value_name = "FILE")]
-    password_file: PathBuf,
+    keytab: Option<PathBuf>,
 }
 
 /// Runs `connect key`.
@@ -67,17 +77,28 @@ pub(super) async fn key(command: Key) -> Result<(), Failure> {
 
 /// Runs `connect credential set`.
 pub(super) fn credential(command: Credential) -> Result<(), Failure> {
-    let Credential::Set(Set { place, password_file }) = command;
+    let Credential::Set(Set { place, password_file, keytab }) = command;
     let now = clock::now();
-    let password = read_password(&password_file).map_err(Failure::new)?;
-    let missing = || Failure::new("this server is not configured");
     RawConfig::adopt(&place.state, now)?;
-    let raw = RawConfig::existing(&place.state)?
-        .ok_or_else(|| missing().with_hint("run `portolan connect init` first"))?;
-    let name = secrets::password(&raw.forest.account);
+    let mut raw = RawConfig::existing(&place.state)?.ok_or_else(|| {
+        Failure::new("this server is not configured").with_hint("run `portolan connect init` first")
+    })?;
+    let account = &raw.forest.account;
+    let (password_name, keytab_name) = (secrets::password(account), secrets::keytab(account));
     let mut secrets = Secrets::open(&place.state)?;
-    secrets.change(&[(&name, password.expose().as_bytes())], &[], now)?;
+    if let Some(path) = &password_file {
+        let password = read_password(path).map_err(Failure::new)?;
+        let octets = password.expose().as_bytes();
+        secrets.change(&[(&password_name, octets)], &[&keytab_name], now)?;
+    }
+    if let Some(path) = &keytab {
+        let octets = read_keytab_octets(path).map_err(Failure::new)?;
+        secrets.change(&[(&keytab_name, &octets)], &[&password_name], now)?;
+    }
+    (raw.forest.password_file, raw.forest.keytab) = (None, None);
+    raw.write(&place.state)?;
     let config = Config::read(&place.state)?;
-    println!("the password of {} is sealed; {} may go", config.account, password_file.display());
+    config.credential(&place.state)?;
+    println!("the secret of {} is sealed; its file may go", config.account);
     Ok(())
 }

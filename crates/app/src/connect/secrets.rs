@@ -46,6 +46,11 @@ pub(crate) fn password(account: &str) -> String {
     format!("password/{account}")
 }
 
+/// The name of the keytab of an account of the forest.
+pub(crate) fn keytab(account: &str) -> String {
+    format!("keytab/{account}")
+}
+
 /// The opened secrets of a state directory.
 #[derive(Debug)]
 pub(crate) struct Secrets {
@@ -93,6 +98,11 @@ impl Secrets {
             })
         }?;
         Ok(Self { path, file, keys, records })
+    }
+
+    /// The file of the sealed records.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the master key is.

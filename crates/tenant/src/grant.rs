@@ -16,7 +16,7 @@ use crate::directory::Object;
 use crate::issue::{Granted, Issuer, Tokens};
 use crate::scope::Scopes;
 use crate::storage::{Code, Grant, RefreshToken, Session, StorageError, Transaction};
-use crate::{Digest, Opaque, Parameters, Rule, Tenant, authorize};
+use crate::{Digest, Opaque, Parameters, Rule, Tenant, authorize, client_key};
 
 /// How long a code can be redeemed.
 const CODE_LIFETIME: Duration = Duration::minutes(10);
@@ -310,14 +310,18 @@ pub async fn authenticate<T: Transaction>(
         .keys
         .iter()
         .filter(|key| named.is_none() || key.thumbprint().ok() == named || key.kid == named)
-        .filter_map(|key| VerifyingKey::from_jwk(key).ok())
-        .find_map(|key| assertion::verify(text, &key, &client, &[&endpoint, &issuer], now).ok())
-        .ok_or(Rule::InvalidAssertion)?;
+        .find_map(|known| {
+            let key = VerifyingKey::from_jwk(known).ok()?;
+            let checked =
+                assertion::verify(text, &key, &client, &[&endpoint, &issuer], now).ok()?;
+            Some((known, checked))
+        });
+    let (key, checked) = checked.ok_or(Rule::InvalidAssertion)?;
     let name = Digest::of(format!("assertion {client} {}", checked.jti).as_bytes());
     if !tx.use_once(&name, checked.expires).await? {
         return Err(Rule::InvalidAssertion.into());
     }
-    Ok(())
+    Ok(client_key::used(tx, application, key, now).await?)
 }
 
 /// Hands out the tokens of a grant to a person whose account still signs in.

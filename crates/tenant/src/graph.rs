@@ -1,7 +1,10 @@
 //! Microsoft Graph's shape: who may read what, what a query means, what an object looks like.
 //!
-//! `$select`, `$top` and the continuation are understood; any other query option is refused rather
-//! than passed over, since an answer without a filter that was asked for is a wrong answer.
+//! `$select`, `$top`, `$count`, a part of `$filter` ([`filter`]) and the continuation are understood; any
+//! other query option is refused rather than passed over, since an answer without what was asked for is
+//! a wrong answer.
+
+pub mod filter;
 
 use portolan_model::Guid;
 use portolan_token::claims::AccessToken;
@@ -9,6 +12,7 @@ use portolan_token::claims::AccessToken;
 use crate::Parameters;
 use crate::directory::{ATTRIBUTES, Attribute, Kind, Object, Shown, Value};
 use crate::scope::Permission;
+use filter::Filter;
 
 /// Objects on a page unless `$top` says otherwise.
 const TOP_DEFAULT: u32 = 100;
@@ -126,6 +130,14 @@ pub enum InvalidQuery {
     /// Not a number from 1 to 999.
     #[error("The value of '$top' is not a number from 1 to 999.")]
     InvalidTop,
+    /// Not a filter that is understood.
+    #[error("The value of '$filter' is not valid, or uses what is not supported.")]
+    InvalidFilter,
+    /// Neither `true` nor `false`, or without the header that Graph wants with it.
+    #[error(
+        "The value of '$count' is not true or false, or the header 'ConsistencyLevel: eventual' is missing."
+    )]
+    InvalidCount,
     /// Not a continuation of ours.
     #[error("The value of '$skiptoken' is not valid.")]
     InvalidContinuation,
@@ -136,6 +148,10 @@ pub enum InvalidQuery {
 pub struct Query {
     /// The properties; `None` for the usual ones.
     pub select: Option<Vec<&'static str>>,
+    /// Which objects; `None` for all.
+    pub filter: Option<Filter>,
+    /// Whether to say how many there are.
+    pub count: bool,
     /// Objects on a page.
     pub top: u32,
     /// The object behind which the page begins.
@@ -157,7 +173,8 @@ impl Query {
     /// # Errors
     /// The option that is not understood.
     pub fn parse(parameters: &Parameters, kind: Kind) -> Result<Self, InvalidQuery> {
-        let mut query = Self { select: None, top: TOP_DEFAULT, after: None };
+        let mut query =
+            Self { select: None, filter: None, count: false, top: TOP_DEFAULT, after: None };
         for option in parameters.names() {
             let value = parameters.optional(option).unwrap_or_default();
             match option.trim_start_matches('$').to_ascii_lowercase().as_str() {
@@ -165,6 +182,10 @@ impl Query {
                 "top" => {
                     let top = value.parse().ok().filter(|top| (1..=TOP_MAX).contains(top));
                     query.top = top.ok_or(InvalidQuery::InvalidTop)?;
+                }
+                "filter" => query.filter = Some(Filter::parse(value, kind)?),
+                "count" => {
+                    query.count = value.parse().map_err(|_| InvalidQuery::InvalidCount)?;
                 }
                 "skiptoken" => {
                     let after = value.parse().map_err(|_| InvalidQuery::InvalidContinuation)?;
@@ -180,25 +201,27 @@ impl Query {
 fn parse_select(text: &str, kind: Kind) -> Result<Vec<&'static str>, InvalidQuery> {
     let mut names = vec!["id"];
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let computed = COMPUTED.iter().copied().find(|name| name.eq_ignore_ascii_case(word));
-        let attribute = || {
-            let shown = |row: &&Attribute| {
-                row.belongs_to(kind) && matches!(row.shown, Shown::ByDefault | Shown::WhenSelected)
-            };
-            ATTRIBUTES
-                .iter()
-                .filter(shown)
-                .map(|row| row.name)
-                .find(|name| name.eq_ignore_ascii_case(word))
-        };
-        let name = computed.or_else(attribute).ok_or_else(|| {
-            InvalidQuery::UnknownProperty(word.chars().take(64).collect(), kind.as_str())
-        })?;
+        let name = known_property(word, kind)?;
         if !names.contains(&name) {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// The property of a name, which is written in any case.
+fn known_property(word: &str, kind: Kind) -> Result<&'static str, InvalidQuery> {
+    let computed = COMPUTED.iter().copied().find(|name| name.eq_ignore_ascii_case(word));
+    let attribute = || {
+        let shown = |row: &&Attribute| {
+            row.belongs_to(kind) && matches!(row.shown, Shown::ByDefault | Shown::WhenSelected)
+        };
+        let names = ATTRIBUTES.iter().filter(shown).map(|row| row.name);
+        names.into_iter().find(|name| name.eq_ignore_ascii_case(word))
+    };
+    computed.or_else(attribute).ok_or_else(|| {
+        InvalidQuery::UnknownProperty(word.chars().take(64).collect(), kind.as_str())
+    })
 }
 
 /// The properties of an object that a view shows, in order.
@@ -267,8 +290,12 @@ mod tests {
         assert_eq!(parse(&[("$select", "passwordProfile")]), unknown("passwordProfile"));
         assert_eq!(parse(&[("$select", "onPremisesLockedOut")]), unknown("onPremisesLockedOut"));
         assert_eq!(parse(&[("$select", "groupTypes")]), unknown("groupTypes"));
-        let filter = parse(&[("$filter", "id eq '1'")]);
-        assert_eq!(filter, Err(InvalidQuery::UnknownOption("$filter".to_owned())));
+        let order = parse(&[("$orderby", "displayName")]);
+        assert_eq!(order, Err(InvalidQuery::UnknownOption("$orderby".to_owned())));
+        assert_eq!(parse(&[("$filter", "id")]), Err(InvalidQuery::InvalidFilter));
+        assert!(parse(&[("$filter", "id eq '1'")]).unwrap().filter.is_some());
+        assert!(parse(&[("$count", "true")]).unwrap().count);
+        assert_eq!(parse(&[("$count", "many")]), Err(InvalidQuery::InvalidCount));
         assert_eq!(parse(&[("$skiptoken", "x")]), Err(InvalidQuery::InvalidContinuation));
     }
 

@@ -54,6 +54,9 @@ pub enum Fault {
     /// The directory has no living object with the anchor.
     #[error("no object has this anchor")]
     UnknownAnchor,
+    /// The object is from another sync server.
+    #[error("the object is from another sync server")]
+    OtherServer,
     /// Neither a user, a contact nor a group.
     #[error("the kind is neither user, contact nor group")]
     UnknownKind,
@@ -93,6 +96,7 @@ impl Fault {
         match self {
             Self::InvalidAnchor => "invalidAnchor",
             Self::UnknownAnchor => "unknownAnchor",
+            Self::OtherServer => "otherSyncServer",
             Self::UnknownKind => "unknownKind",
             Self::KindMismatch => "kindMismatch",
             Self::UnknownAttribute(_) => "unknownAttribute",

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod application;
 pub mod authorize;
+pub mod client_key;
 pub mod directory;
 pub mod grant;
 pub mod graph;
@@ -16,6 +17,7 @@ pub mod ingest;
 pub mod issue;
 mod opaque;
 mod parameters;
+pub mod rate;
 pub mod redirect;
 pub mod rule;
 pub mod scope;

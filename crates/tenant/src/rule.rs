@@ -131,6 +131,18 @@ rules! {
     /// The proof does not hold.
     InvalidAssertion, 700027, "invalid_client",
         "The client_assertion is not valid for this application.";
+    /// The access token is missing, malformed, too old, or was ended.
+    InvalidToken, 50027, "invalid_token",
+        "The access token is missing, has expired, has been ended, or is not for this resource.";
+    /// There is nothing under this path.
+    NothingHere, 90023, "invalid_request",
+        "There is nothing at this address.";
+    /// The host is not one of the tenant's.
+    WrongHost, 90023, "invalid_request",
+        "This host is not served here.";
+    /// The path is there, for another method.
+    WrongMethod, 900561, "invalid_request",
+        "This address does not take requests of this kind.";
     /// The tenant failed.
     Unavailable, 90033, "temporarily_unavailable",
         "The service is not available for the moment. Try again.";
@@ -150,7 +162,10 @@ impl Rule {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::MissingAssertion | Self::InvalidAssertion => 401,
+            Self::MissingAssertion | Self::InvalidAssertion | Self::InvalidToken => 401,
+            Self::NothingHere => 404,
+            Self::WrongMethod => 405,
+            Self::WrongHost => 421,
             Self::Unavailable => 503,
             _ => 400,
         }

@@ -6,7 +6,7 @@ use crate::{Rule, Tenant};
 const SCOPES_MAX: usize = 50;
 
 macro_rules! permissions {
-    ($($(#[doc = $doc:literal])+ $name:ident, $word:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident, $word:literal, $sentence:literal;)+) => {
         /// A permission at Microsoft Graph's shape that an application can be given.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Permission {
@@ -22,25 +22,38 @@ macro_rules! permissions {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
+
+            /// What it permits, for a person.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)+ }
+            }
         }
     };
 }
 
 permissions! {
     /// Read the person who signed in.
-    UserRead, "User.Read";
+    UserRead, "User.Read",
+        "Read your profile";
     /// Read the basic properties of every user.
-    UserReadBasicAll, "User.ReadBasic.All";
+    UserReadBasicAll, "User.ReadBasic.All",
+        "Read the names and addresses of everybody in the organisation";
     /// Read every user.
-    UserReadAll, "User.Read.All";
+    UserReadAll, "User.Read.All",
+        "Read the profiles of everybody in the organisation";
     /// Read every group and its members.
-    GroupReadAll, "Group.Read.All";
+    GroupReadAll, "Group.Read.All",
+        "Read all groups and their members";
     /// Read every group's members.
-    GroupMemberReadAll, "GroupMember.Read.All";
+    GroupMemberReadAll, "GroupMember.Read.All",
+        "Read who is in which group";
     /// Read the organisation.
-    OrganizationReadAll, "Organization.Read.All";
+    OrganizationReadAll, "Organization.Read.All",
+        "Read what the organisation is called and which domains it has";
     /// Read everything in the directory.
-    DirectoryReadAll, "Directory.Read.All";
+    DirectoryReadAll, "Directory.Read.All",
+        "Read everything in the organisation's directory";
 }
 
 impl Permission {
@@ -131,6 +144,19 @@ impl Scopes {
             text.push_str(word);
         }
         text
+    }
+
+    /// What is asked for, in sentences for a person.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<&'static str> {
+        let own = [
+            (self.openid, "Know that it is you"),
+            (self.profile, "Read your name"),
+            (self.email, "Read your mail address"),
+            (self.offline_access, "Keep this access until you sign in anew or are signed out"),
+        ];
+        let own = own.into_iter().filter_map(|(asked, sentence)| asked.then_some(sentence));
+        own.chain(self.permissions.iter().map(|permission| permission.sentence())).collect()
     }
 
     /// What an access token says: the wish for a refresh token is not part of it.

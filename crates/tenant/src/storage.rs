@@ -203,6 +203,9 @@ pub trait Transaction: Send {
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
 
+    /// How many living objects of a kind there are.
+    fn count_objects(&mut self, kind: Kind) -> impl Stored<u64>;
+
     /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
     /// when it does.
     fn put_members(&mut self, group: Guid, members: &[SourceAnchor]) -> impl Stored<()>;

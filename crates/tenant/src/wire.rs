@@ -1,13 +1,15 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Three requests, all HTTPS and JSON:
+//! Both sides use these types. Four requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
 //! - `GET /v1.0/tenant` answers a [`TenantResponse`].
+//! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
+//!   new one was used.
 //! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
 //!
-//! The last two need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
+//! The last three need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
 //! the token endpoint gives for `grant_type=client_credentials`, `scope=https://sync.<domain>/.default`
 //! and a client assertion (`portolan_token::assertion`). A refused request has a status of 400 and
 //! above and an [`ErrorResponse`].
@@ -90,6 +92,24 @@ pub struct EnrolResponse {
     /// The tenant's domains.
     #[serde(flatten)]
     pub tenant: TenantResponse,
+}
+
+/// The body of `POST /v1.0/key`: the sync server's next key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRequest {
+    /// The public half of the next key.
+    pub key: Jwk,
+    /// An assertion of a key that the server has, for the audience
+    /// [`client_key::audience`](crate::client_key::audience) of the next one.
+    pub proof: String,
+}
+
+/// The answer to `POST /v1.0/key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyResponse {
+    /// The ids of the keys that are good; the next one last.
+    pub key_ids: Vec<String>,
 }
 
 /// The answer to `GET /v1.0/tenant`.

@@ -286,6 +286,56 @@ impl<'lab> Road<'lab> {
         finish(command, Some(&question.to_string()))?.success()?.json()
     }
 
+    /// A web application of the tenant: it is registered with this redirect URI and may read the
+    /// directory for whoever signs in. Gives its id.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn add_web_application(&self, redirect_uri: &str) -> Result<String, RoadError> {
+        let mut command = self.lab.command("tenant", &self.tools.portolan)?;
+        command.args(["tenant", "app", "add", "--name", "Shop", "--json", "--data"]);
+        command.arg(self.path("tenant")).args(["--redirect-uri", redirect_uri]);
+        for scope in ["User.Read", "User.Read.All", "Group.Read.All"] {
+            command.args(["--scope", scope]);
+        }
+        let added = finish(command, None)?.success()?.json()?;
+        field(&added, "portolan tenant app add", "client_id")
+    }
+
+    /// Asks a peer's script at `ws1` a question; what all of them need is added to it. `node` scripts
+    /// end in `.mjs`, all others are Python's.
+    ///
+    /// # Errors
+    /// When the script cannot be run or breaks.
+    pub fn ask(&self, script: &str, mut question: Value) -> Result<Value, RoadError> {
+        let application = self.application.as_ref();
+        let application = application
+            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
+        let authority = format!("https://login.{TENANT_DOMAIN}/{}", application.tenant);
+        let ca = self.path("tenant").join("ca.pem");
+        for (name, value) in [
+            ("issuer", json!(format!("{authority}/v2.0"))),
+            ("authority", json!(authority)),
+            ("graph", json!(format!("https://graph.{TENANT_DOMAIN}"))),
+            ("domain", json!(TENANT_DOMAIN)),
+            ("ca", json!(ca)),
+            ("modules", json!(self.tools.npm)),
+            ("axe", json!(self.tools.npm.join("node_modules/axe-core/axe.min.js"))),
+            ("screenshots", json!(self.path("screenshots").join(script))),
+        ] {
+            question[name] = value;
+        }
+        let in_node = script.ends_with(".mjs");
+        let (program, folder) = if in_node {
+            (&self.tools.node, &self.tools.node_scripts)
+        } else {
+            (&self.tools.python, &self.tools.scripts)
+        };
+        let mut command = self.lab.command("ws1", program)?;
+        command.arg(folder.join(script)).env("NODE_EXTRA_CA_CERTS", ca);
+        finish(command, Some(&question.to_string()))?.success()?.json()
+    }
+
     /// An administrator at the domain controller runs `samba-tool`.
     ///
     /// # Errors

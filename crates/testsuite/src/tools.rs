@@ -9,21 +9,23 @@ use crate::RoadError;
 pub struct Tools {
     /// The binary under test.
     pub portolan: PathBuf,
-    /// The interpreter with MSAL and Selenium.
+    /// The interpreter with MSAL, the Graph SDK and Selenium.
     pub python: PathBuf,
-    /// The folder of the peers' scripts.
+    /// Node, which comes with them.
+    pub node: PathBuf,
+    /// The folder in whose `node_modules` the npm peers are.
+    pub npm: PathBuf,
+    /// The folder of the peers' scripts in Python.
     pub scripts: PathBuf,
+    /// The folder of the peers' scripts in JavaScript.
+    pub node_scripts: PathBuf,
 }
 
 impl Tools {
     /// From the build's folder of products: the binary in `debug`, the interpreter in `peers`.
     #[must_use]
     pub fn of_target(target: &Path) -> Self {
-        Self {
-            portolan: target.join("debug/portolan"),
-            python: target.join("peers/bin/python3"),
-            scripts: Path::new(env!("CARGO_MANIFEST_DIR")).join("python"),
-        }
+        Self::with(target.join("debug/portolan"), target.join("peers/bin/python3"))
     }
 
     /// For a benchmark: the binary that a variable names, or the optimised one beside the benchmark.
@@ -47,10 +49,20 @@ impl Tools {
         let variable = |name: &'static str| {
             std::env::var_os(name).map(PathBuf::from).ok_or(RoadError::NoVariable { name })
         };
-        Ok(Self {
-            portolan: variable("PORTOLAN_BINARY")?,
-            python: variable("PORTOLAN_PEERS_PYTHON")?,
-            scripts: Path::new(env!("CARGO_MANIFEST_DIR")).join("python"),
-        })
+        Ok(Self::with(variable("PORTOLAN_BINARY")?, variable("PORTOLAN_PEERS_PYTHON")?))
+    }
+
+    /// Where the interpreter is, there `cargo xtask setup` put everything else.
+    fn with(portolan: PathBuf, python: PathBuf) -> Self {
+        let peers = python.ancestors().nth(2).unwrap_or(Path::new("")).to_owned();
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self {
+            portolan,
+            node: python.with_file_name("node"),
+            npm: peers.join("npm"),
+            python,
+            scripts: here.join("python"),
+            node_scripts: here.join("npm"),
+        }
     }
 }

@@ -14,6 +14,7 @@ use portolan_net::kerberos::{AccountSecret, Credential};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::secrets::{self, Secrets};
 use crate::report::Failure;
 
 /// The mark, in the state directory.
@@ -114,6 +115,41 @@ impl Account {
         Ok(Self { name, realm, secret, identity })
     }
 
+    /// The account with the secret that `connect credential set` sealed.
+    ///
+    /// # Errors
+    /// A clause that says what is wrong with it.
+    pub(super) fn sealed(
+        account: &str,
+        domain: &DnsName,
+        secrets: &Secrets,
+    ) -> Result<Self, String> {
+        let name = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
+        let realm = Realm::from(domain);
+        let (password_name, keytab_name) = (secrets::password(account), secrets::keytab(account));
+        let opened = |name: &str| secrets.get(name).map_err(|failure| failure.text().to_owned());
+        let (secret, of) = if let Some(password) = opened(&password_name)? {
+            let text = std::str::from_utf8(&password).map_err(|error| error.to_string())?;
+            (AccountSecret::Password(SecretString::new(text.to_owned())), password_name)
+        } else if let Some(octets) = opened(&keytab_name)? {
+            let keytab = Keytab::decode(&octets).map_err(|error| error.to_string())?;
+            let keys = keytab.keys(&name, realm.as_str()).map_err(|error| error.to_string())?;
+            (AccountSecret::Keys(keys), keytab_name)
+        } else {
+            return Err(
+                "it has neither password nor keytab; run `portolan connect credential set`"
+                    .to_owned(),
+            );
+        };
+        let identity = Identity {
+            account: format!("{name}@{realm}"),
+            file: secrets.path().to_owned(),
+            inode: 0,
+            changed: secrets.made_at(&of).map_or_else(String::new, |at| at.to_string()),
+        };
+        Ok(Self { name, realm, secret, identity })
+    }
+
     /// The credential, unless it was refused before. A refusal is written to the state directory when
     /// it happens.
     pub(super) fn credential(self, state: &Path) -> Result<Credential, Failure> {
@@ -178,6 +214,12 @@ pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
 
 /// A keytab, which nobody but its owner may read.
 fn read_keytab(path: &Path) -> Result<Keytab, String> {
+    let octets = read_keytab_octets(path)?;
+    Keytab::decode(&octets).map_err(|error| format!("{} is no keytab: {error}", path.display()))
+}
+
+/// The octets of a keytab, which nobody but its owner may read.
+pub(super) fn read_keytab_octets(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     use std::io::Read as _;
     crate::files::refuse_if_shared(path)?;
     let mut octets = Zeroizing::new(Vec::new());
@@ -185,7 +227,7 @@ fn read_keytab(path: &Path) -> Result<Keytab, String> {
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut octets))
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Keytab::decode(&octets).map_err(|error| format!("{} is no keytab: {error}", path.display()))
+    Ok(octets)
 }
 
 #[cfg(test)]

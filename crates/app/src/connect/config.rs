@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use portolan_model::{DnsName, Guid};
 use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::account::{Account, SecretFile};
+use super::key;
 use super::reach::{RawBind, RawLdap, RawReach, Reach};
+use super::secrets::{Secrets, client_key};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -35,7 +38,8 @@ pub(super) struct RawForest {
     pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
-    /// The file with the account's password, readable by its owner alone; or else a keytab.
+    /// The file with the account's password, readable by its owner alone; or else a keytab. Without
+    /// either, the secret is sealed in the state directory (`connect credential set`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) password_file: Option<PathBuf>,
     /// The keytab with the account's AES keys, readable by its owner alone.
@@ -63,8 +67,9 @@ pub(super) struct RawTenant {
     pub ca_sha256: String,
     /// This server's application id in the tenant.
     pub(super) client_id: String,
-    /// The file with this server's private key.
-    pub(super) key_file: PathBuf,
+    /// Where this server's private key was in the first release. It is sealed now, and this is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key_file: Option<PathBuf>,
     /// The web proxy by which the tenant is reached: `http://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) proxy: Option<String>,
@@ -80,12 +85,12 @@ pub(super) struct Config {
     pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
-    pub(super) secret_file: SecretFile,
+    /// Where the account's secret is; sealed in the state directory when it is nowhere else.
+    secret_file: Option<SecretFile>,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
-    pub(super) key_file: PathBuf,
 }
 
 impl RawConfig {
@@ -118,6 +123,23 @@ impl RawConfig {
         }
     }
 
+    /// Seals the private key that the first release kept in a file of its own, and takes that away.
+    pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
+        let Some(mut raw) = Self::existing(state)? else { return Ok(()) };
+        // What is wrong with the file is said when it is checked.
+        let (Some(path), Ok(client_id)) =
+            (raw.tenant.key_file.take(), raw.tenant.client_id.parse::<Guid>())
+        else {
+            return Ok(());
+        };
+        let mut secrets = Secrets::open(state)?;
+        let private = key::read_file(&path)?;
+        secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
+        raw.write(state)?;
+        let _ = std::fs::remove_file(path);
+        Ok(())
+    }
+
     /// Writes the file anew, whole or not at all.
     pub(super) fn write(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)
@@ -147,7 +169,10 @@ impl Config {
 
     /// The forest's account with its secret, which is read now, unless it was refused before.
     pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
-        let account = Account::read(&self.account, &self.forest_domain, &self.secret_file);
+        let account = match &self.secret_file {
+            Some(file) => Account::read(&self.account, &self.forest_domain, file),
+            None => Account::sealed(&self.account, &self.forest_domain, &Secrets::open(state)?),
+        };
         let account = account.map_err(|problem| {
             Failure::new(format!("the forest's account cannot be used: {problem}"))
                 .with_hint("correct the file, or run `portolan connect init` again")
@@ -164,7 +189,10 @@ impl Config {
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let secret_file = SecretFile::of(raw.forest.password_file, raw.forest.keytab);
+        let secret_file = match (raw.forest.password_file, raw.forest.keytab) {
+            (None, None) => Ok(None),
+            (password, keytab) => SecretFile::of(password, keytab).map(Some),
+        };
         let secret_file = keep(&mut problems, "forest.keytab", secret_file);
         match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
             (
@@ -185,7 +213,6 @@ impl Config {
                 tenant_domain,
                 ca_sha256,
                 client_id,
-                key_file: raw.tenant.key_file,
             }),
             _ => Err(problems),
         }
@@ -234,6 +261,35 @@ mod tests {
         let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
         assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.keytab"]);
+    }
+
+    #[test]
+    fn the_key_file_of_the_first_release_is_sealed_and_taken_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let file = state.join("client-key-00.pem");
+        crate::files::write_private(&file, pair.serialize_pem().as_bytes()).unwrap();
+        let text = format!(
+            "edition = \"2017-02-15\"\n[forest]\ndomain = \"corp.example\"\naccount = \"svc\"\n\
+             password_file = \"/nowhere\"\n[tenant]\nid = \"{0}\"\ndomain = \"cloud.example\"\n\
+             ca_sha256 = \"{1}\"\nclient_id = \"{0}\"\nkey_file = \"{2}\"\n",
+            "11111111-2222-4333-8444-555555555555",
+            "ab".repeat(32),
+            file.display()
+        );
+        std::fs::write(state.join(FILE), text).unwrap();
+        let now = portolan_net::clock::now();
+        RawConfig::adopt(&state, now).unwrap();
+        assert!(!file.exists());
+        let config = Config::read(&state).unwrap();
+        let kept = std::fs::read_to_string(state.join(FILE)).unwrap();
+        assert!(!kept.contains("key_file"), "{kept}");
+        let key = key::current(&Secrets::open(&state).unwrap(), config.client_id).unwrap();
+        let made = portolan_token::SigningKey::from_pkcs8(&pair.serialize_der()).unwrap();
+        assert_eq!(key.kid(), made.kid());
+        RawConfig::adopt(&state, now).unwrap();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,12 @@ use portolan_sync::plan::{Counts, Notes, Planner};
 use portolan_tenant::wire::TenantResponse;
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
+use super::config::{Config, RawConfig};
 use super::export::{self, Refused};
 use super::forest::Forest;
 use super::import::{self, Imported};
+use super::key;
+use super::secrets::Secrets;
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
 use super::walk::{self, Walk};
@@ -67,6 +69,8 @@ pub(super) struct Server {
     credential: Credential,
     pub(super) space: ConnectorSpace,
     pub(super) tenant: Tenant,
+    secrets: Secrets,
+    state: PathBuf,
     /// The objects in scope, and the generation of objects that they are of.
     selected: Option<(i64, Arc<Selection>)>,
 }
@@ -74,14 +78,31 @@ pub(super) struct Server {
 impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
+        RawConfig::adopt(state, portolan_net::clock::now())?;
         let config = Config::read(state)?;
         let credential = config.credential(state)?;
         let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
-        let key = super::key::read(&config.key_file)?;
+        let secrets = Secrets::open(state)?;
+        let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, credential, space, tenant, selected: None })
+        let state = state.to_owned();
+        Ok(Self { config, network, credential, space, tenant, secrets, state, selected: None })
+    }
+
+    /// Replaces this server's key when it is time, or in any case when it is told to.
+    pub(super) async fn renew_key(&mut self, in_any_case: bool) -> Result<bool, Failure> {
+        let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
+        // A command may have replaced it since.
+        self.secrets = Secrets::open(&self.state)?;
+        self.tenant.use_key(key::current(&self.secrets, client_id)?);
+        if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
+            return Ok(false);
+        }
+        let key = key::replace(&mut self.secrets, client_id, &mut self.tenant, now).await?;
+        self.tenant.use_key(key);
+        Ok(true)
     }
 
     /// The forest, found anew.
@@ -115,6 +136,9 @@ impl Server {
 
     /// Finds out what a plan is made of: the objects in scope, and the domains.
     pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Prepared, Failure> {
+        if self.renew_key(false).await? {
+            steps.say(None, "replaced this server's key at the tenant by a new one");
+        }
         let answer = self.tenant.domains().await?;
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
-use portolan_model::DnsName;
+use portolan_model::{DnsName, Guid};
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
 
@@ -12,9 +12,11 @@ use super::account::{Account, SecretFile};
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
 use super::forest::Forest;
 use super::reach::{RawReach, Reach, ReachArguments};
+use super::secrets::{Secrets, client_key, next_client_key};
 use super::steps::Steps;
 use super::{key, passwords, tenant_client};
 use crate::report::Failure;
+use crate::terminal::plain;
 
 /// What `connect init` is told.
 #[derive(Debug, clap::Args)]
@@ -80,7 +82,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
-    let (key, key_file) = key::create(&absolute(&init.state)?)?;
+    let mut secrets = Secrets::open(&init.state)?;
+    let (key, private) = key::make()?;
     let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
     let client = tenant_client::client(&network, Fingerprint::new(ca));
     let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
@@ -91,14 +94,23 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
-    let told = Told { secret_file, key_file, ports };
+    let now = portolan_net::clock::now();
+    let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
+        Failure::because("the tenant names an application that is none", &error)
+    })?;
+    secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
+    let told = Told { secret_file, ports };
     let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
     config.write(&init.state)?;
     if let Some(earlier) = earlier {
-        // The tenant forgets the earlier application when its administrator removes it; its key has
-        // no use here any more.
-        let _ = std::fs::remove_file(earlier.tenant.key_file);
+        forget(&mut secrets, &earlier, now)?;
+        let id = plain(&earlier.tenant.client_id);
+        let remove = format!("it was application {id}: `portolan tenant sync-server remove {id}`");
+        steps.say(None, &remove);
     }
+    let master = secrets.key_file().display();
+    steps
+        .say(None, &format!("its key is sealed under {master}, which no backup of it should have"));
     let written = format!("the configuration is in {}", init.state.display());
     steps.say(None, &written);
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
@@ -108,7 +120,6 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
 /// What the file says besides what the command was told.
 struct Told {
     secret_file: SecretFile,
-    key_file: PathBuf,
     ports: BTreeMap<String, u16>,
 }
 
@@ -116,7 +127,7 @@ fn configuration(
     init: &Init,
     ca_sha256: String,
     enrolled: EnrolResponse,
-    Told { secret_file, key_file, ports }: Told,
+    Told { secret_file, ports }: Told,
 ) -> Result<RawConfig, Failure> {
     let (password_file, keytab) = match secret_file {
         SecretFile::Password(path) => (Some(path), None),
@@ -140,12 +151,27 @@ fn configuration(
             domain: enrolled.tenant.initial_domain,
             ca_sha256,
             client_id: enrolled.client_id,
-            key_file,
+            key_file: None,
             proxy: reach.proxy.clone(),
             proxy_credentials_file: optional(&reach.proxy_credentials_file)?,
         },
         ports,
     })
+}
+
+/// Forgets the key of the application that this server was: it has no use here any more.
+fn forget(
+    secrets: &mut Secrets,
+    earlier: &RawConfig,
+    now: time::OffsetDateTime,
+) -> Result<(), Failure> {
+    if let Some(path) = &earlier.tenant.key_file {
+        let _ = std::fs::remove_file(path);
+    }
+    match earlier.tenant.client_id.parse() {
+        Ok(id) => secrets.change(&[], &[&client_key(id), &next_client_key(id)], now),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A connector space belongs to one forest and one tenant: with another it would take for done what

@@ -14,13 +14,15 @@ mod export;
 mod forest;
 mod import;
 mod init;
-mod key;
+pub(crate) mod key;
 mod passwords;
 mod plan;
 mod progress;
 mod reach;
 mod read;
+mod rotate;
 mod run;
+pub(crate) mod secrets;
 mod status;
 mod steps;
 mod tenant_client;
@@ -46,6 +48,12 @@ pub enum Command {
     Import(read::Import),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(Look),
+    /// The keys of this server
+    #[command(subcommand)]
+    Key(rotate::Key),
+    /// The credential of the account that reads the forest
+    #[command(subcommand)]
+    Credential(rotate::Credential),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -72,6 +80,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Run(run) => run::run(run).await,
         Command::Import(import) => read::run(import).await,
         Command::Plan(look) => plan::run(look).await,
+        Command::Key(command) => rotate::key(command).await,
+        Command::Credential(command) => rotate::credential(command),
         Command::Status(look) => status::run(look).await,
     }
 }

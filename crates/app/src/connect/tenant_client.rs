@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::entropy::SystemEntropy;
@@ -10,14 +10,15 @@ use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    SecretText, TenantResponse,
+    KeyRequest, KeyResponse, SecretText, TenantResponse,
 };
-use portolan_token::{SigningKey, assertion};
+use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::key::Registrar;
 use crate::report::Failure;
 
 /// A token is asked for anew when less than this is left of it.
@@ -116,20 +117,36 @@ impl Tenant {
         accepted(&response, "write to the tenant")
     }
 
+    /// Signs in with another key from here on.
+    pub(super) fn use_key(&mut self, key: SigningKey) {
+        if key.kid() != self.key.kid() {
+            self.key = key;
+            self.token = None;
+        }
+    }
+
     /// `Bearer` and a token that is still good for a while.
     async fn bearer(&mut self) -> Result<Zeroizing<String>, Failure> {
         let now = portolan_net::clock::now();
         if let Some(token) = self.token.as_ref().filter(|token| token.until > now) {
             return Ok(token.bearer.clone());
         }
-        let signed = assertion::sign(
-            &self.key,
-            &self.client_id,
-            &self.token_endpoint,
-            now,
-            &mut SystemEntropy,
-        )
-        .map_err(|error| Failure::because("cannot sign with this server's key", &error))?;
+        let response = self.ask_for_token(&self.key, now).await?;
+        let answer: TokenResponse = accepted(&response, "sign in to the tenant")?;
+        let bearer = Zeroizing::new(format!("Bearer {}", answer.access_token.0.expose()));
+        let until = now + usable_for(answer.expires_in);
+        self.token = Some(Token { bearer: bearer.clone(), until });
+        Ok(bearer)
+    }
+
+    async fn ask_for_token(
+        &self,
+        key: &SigningKey,
+        now: OffsetDateTime,
+    ) -> Result<Response<Bytes>, Failure> {
+        let signed =
+            assertion::sign(key, &self.client_id, &self.token_endpoint, now, &mut SystemEntropy)
+                .map_err(|error| Failure::because("cannot sign with this server's key", &error))?;
         let form = Zeroizing::new(format!(
             "grant_type=client_credentials&client_id={}&client_assertion_type={}&client_assertion={signed}&scope={}",
             self.client_id,
@@ -144,13 +161,33 @@ impl Tenant {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
+        Ok(self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?)
+    }
+}
+
+impl Registrar for Tenant {
+    async fn register(&mut self, current: &SigningKey, next: &Jwk) -> Result<(), Failure> {
+        let doing = "cannot vouch for this server's new key";
+        let thumbprint = next.thumbprint().map_err(|error| Failure::because(doing, &error))?;
+        let audience = format!("https://{}/v1.0/key#{thumbprint}", self.sync);
+        let now = portolan_net::clock::now();
+        let proof = assertion::sign(current, &self.client_id, &audience, now, &mut SystemEntropy)
+            .map_err(|error| Failure::because(doing, &error))?;
+        let bearer = self.bearer().await?;
+        let body = KeyRequest { key: next.clone(), proof };
+        let request = json_request("/v1.0/key", &body, Some(&bearer))?;
         let response =
-            self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?;
-        let answer: TokenResponse = accepted(&response, "sign in to the tenant")?;
-        let bearer = Zeroizing::new(format!("Bearer {}", answer.access_token.0.expose()));
-        let until = now + usable_for(answer.expires_in);
-        self.token = Some(Token { bearer: bearer.clone(), until });
-        Ok(bearer)
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted::<KeyResponse>(&response, "register this server's new key").map(|_| ())
+    }
+
+    async fn accepts(&mut self, key: &SigningKey) -> Result<bool, Failure> {
+        let response = self.ask_for_token(key, portolan_net::clock::now()).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Ok(false),
+            _ => Err(refused(&response, "sign in to the tenant with the new key")),
+        }
     }
 }
 

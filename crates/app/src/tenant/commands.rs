@@ -4,13 +4,17 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use portolan_model::{Entropy, Guid};
+use portolan_legacy_crypto::NtHash;
+use portolan_legacy_crypto::pph1::CredentialData;
+use portolan_model::{Entropy, Guid, SecretString, Upn};
 use portolan_net::{clock, entropy::SystemEntropy};
 use portolan_store::tenant::{SqliteStore, SqliteTransaction};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Attributes, Kind, Object, Value};
 use portolan_tenant::scope::Permission;
-use portolan_tenant::storage::{Access, AuditRecord, StorageError, Store as _, Transaction as _};
+use portolan_tenant::storage::{
+    Access, AuditRecord, Credential, StorageError, Store as _, Transaction as _,
+};
 use portolan_tenant::wire::{EnrolmentFile, SecretText};
 use portolan_tenant::{Opaque, Tenant};
 use serde_json::json;
@@ -19,7 +23,7 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::authority::Authority;
-use super::{AppAdd, Enrol, Init, Listing, Place, signing};
+use super::{AppAdd, Enrol, GLOBAL_ADMINISTRATOR, Init, Listing, Place, administration, signing};
 use crate::files;
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -43,14 +47,18 @@ pub(super) fn broken(error: StorageError) -> Failure {
 }
 
 pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
-    let Init { place, domain, mut verified_domain } = arguments;
+    let Init { place, domain, mut verified_domain, admin, admin_password_file } = arguments;
     verified_domain.retain(|verified| *verified != domain);
     verified_domain.sort();
     verified_domain.dedup();
     let id = Guid::from_random(SystemEntropy.array());
     let tenant = Tenant { id, domain, verified_domains: verified_domain };
+    let administrator = match admin {
+        Some(name) => Some(Administrator::new(&tenant, &name, admin_password_file.as_deref())?),
+        None => None,
+    };
     let store = place.create().await?;
-    let made = fill(&store, &place, &tenant).await;
+    let made = fill(&store, &place, &tenant, administrator.as_ref()).await;
     store.close().await;
     let authority = match made {
         Ok(authority) => authority,
@@ -63,6 +71,12 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     println!("certificate authority {}", place.ca_file().display());
     println!("  sha256 {}", authority.fingerprint());
     println!("master key {} (keep it apart from backups)", place.key_file().path().display());
+    if let Some(Administrator { name, password, drawn }) = &administrator {
+        println!("first administrator {name}");
+        if *drawn {
+            println!("  password {} (shown this once; to be changed)", password.expose());
+        }
+    }
     println!("next:");
     println!("  make {} resolve to this host", tenant.hosts().join(", "));
     let data = place.data.display();
@@ -74,7 +88,86 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn fill(store: &SqliteStore, place: &Place, tenant: &Tenant) -> Result<Authority, Failure> {
+/// The first administrator of a new tenant.
+struct Administrator {
+    name: Upn,
+    password: SecretString,
+    drawn: bool,
+}
+
+impl Administrator {
+    fn new(tenant: &Tenant, name: &str, file: Option<&Path>) -> Result<Self, Failure> {
+        let name = match name.contains('@') {
+            true => name.to_owned(),
+            false => format!("{name}@{}", tenant.domain),
+        };
+        let parsed = name.parse::<Upn>().ok().filter(|upn| tenant.owns(upn.domain()));
+        let name = parsed.ok_or_else(|| {
+            Failure::new(format!("{name:?} is no name of a domain of this tenant"))
+                .with_hint("give --admin NAME, or NAME@DOMAIN with a domain of the tenant")
+        })?;
+        let password = match file {
+            Some(path) => first_line(path)?,
+            None => {
+                let octets = Zeroizing::new(SystemEntropy.array::<15>());
+                SecretString::new(hex::encode(octets.as_slice()))
+            }
+        };
+        Ok(Self { name, password, drawn: file.is_none() })
+    }
+
+    async fn put(&self, tx: &mut SqliteTransaction, now: OffsetDateTime) -> Result<(), Failure> {
+        let mut attributes = Attributes::default();
+        let name = self.name.to_string();
+        for (attribute, value) in [
+            ("userPrincipalName", Value::Text(name.clone())),
+            ("displayName", Value::Text(name)),
+            ("accountEnabled", Value::Flag(true)),
+            ("onPremisesPasswordChangeRequired", Value::Flag(true)),
+        ] {
+            attributes
+                .set(attribute, value)
+                .map_err(|error| Failure::because("cannot make the first administrator", &error))?;
+        }
+        let user = Object {
+            id: Guid::from_random(SystemEntropy.array()),
+            kind: Kind::User,
+            anchor: None,
+            attributes,
+            created_at: now,
+            synchronised_at: None,
+            deleted_at: None,
+        };
+        let hash = NtHash::from_password(self.password.expose());
+        let credential = CredentialData::derive(&hash, SystemEntropy.array());
+        tx.put_object(&user).await.map_err(broken)?;
+        tx.put_credential(user.id, &Credential { credential, changed_at: now })
+            .await
+            .map_err(broken)?;
+        tx.assign_role(user.id, GLOBAL_ADMINISTRATOR, now).await.map_err(broken)?;
+        audit(tx, "role.assign", user.id.to_string(), now).await
+    }
+}
+
+/// The first line of a file that nobody but its owner may read.
+fn first_line(path: &Path) -> Result<SecretString, Failure> {
+    files::refuse_if_shared(path).map_err(Failure::new)?;
+    let doing = format!("cannot read {}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::because(&doing, &error))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(SecretString::new(line.to_owned())),
+        None => Err(Failure::new(format!("{doing}: it has no first line"))),
+    }
+}
+
+async fn fill(
+    store: &SqliteStore,
+    place: &Place,
+    tenant: &Tenant,
+    administrator: Option<&Administrator>,
+) -> Result<Authority, Failure> {
     let now = clock::now();
     let (authority, ca_key) = Authority::create(tenant, now)?;
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
@@ -85,6 +178,9 @@ async fn fill(store: &SqliteStore, place: &Place, tenant: &Tenant) -> Result<Aut
     tx.put_secret(PAIRWISE_SALT, salt.as_slice(), now).await.map_err(broken)?;
     signing::make(&mut tx, now).await?;
     audit(&mut tx, "tenant.init", tenant.id.to_string(), now).await?;
+    if let Some(administrator) = administrator {
+        administrator.put(&mut tx, now).await?;
+    }
     tx.commit().await.map_err(broken)?;
     // Everyone may read it, and whoever it is copied to trusts it: only its owner writes it.
     write_new(&place.ca_file(), 0o644, authority.certificate_pem().as_bytes())?;
@@ -125,7 +221,16 @@ pub(super) async fn authority(tx: &mut SqliteTransaction) -> Result<Authority, F
 }
 
 pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
-    let store = arguments.place.open().await?;
+    let Enrol { place, out, json, revoke, .. } = arguments;
+    match (out, revoke) {
+        (Some(out), _) => write_enrolment(&place, &out, json).await,
+        (None, Some(name)) => administration::revoke(&place, &name).await,
+        (None, None) => administration::enrolments(&place, json).await,
+    }
+}
+
+async fn write_enrolment(place: &Place, out: &Path, json: bool) -> Result<(), Failure> {
+    let store = place.open().await?;
     let now = clock::now();
     let until = now + ENROLMENT_LIFETIME;
     let secret = Opaque::draw(&mut SystemEntropy);
@@ -136,23 +241,29 @@ pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
         tenant_id: tenant.id.to_string(),
         host: tenant.sync_host(),
         ca_sha256: authority.fingerprint(),
-        secret: SecretText(portolan_model::SecretString::new(secret.expose().to_owned())),
+        secret: SecretText(SecretString::new(secret.expose().to_owned())),
         expires: until
             .replace_nanosecond(0)
             .unwrap_or(until)
             .format(&Rfc3339)
             .map_err(|error| Failure::because("cannot write the time", &error))?,
     };
-    let json = serde_json::to_vec_pretty(&file)
+    let octets = serde_json::to_vec_pretty(&file)
         .map(Zeroizing::new)
         .map_err(|error| Failure::because("cannot write JSON", &error))?;
-    write_new(&arguments.out, 0o600, &json)?;
-    files::refuse_if_shared(&arguments.out).map_err(Failure::new)?;
+    write_new(out, 0o600, &octets)?;
+    files::refuse_if_shared(out).map_err(Failure::new)?;
     tx.put_enrolment(&secret.digest(), until).await.map_err(broken)?;
     audit(&mut tx, "enrolment.create", tenant.sync_host(), now).await?;
     tx.commit().await.map_err(broken)?;
     store.close().await;
-    println!("enrolment file {}: one use, until {}", arguments.out.display(), file.expires);
+    let name = administration::enrolment_name(secret.digest().octets());
+    if json {
+        println!("{}", json!({"name": name, "expires": file.expires}));
+    } else {
+        println!("enrolment file {}: one use, until {}", out.display(), file.expires);
+        println!("  to take it back: portolan tenant enrol --revoke {name}");
+    }
     Ok(())
 }
 
@@ -280,24 +391,34 @@ mod tests {
 
     use super::*;
 
+    fn new(place: &Place, domain: portolan_model::DnsName) -> Init {
+        let place = place.clone();
+        Init { place, domain, verified_domain: vec![], admin: None, admin_password_file: None }
+    }
+
+    fn written(place: &Place, out: &Path) -> Enrol {
+        let (place, out) = (place.clone(), Some(out.to_owned()));
+        Enrol { place, out, list: false, revoke: None, json: false }
+    }
+
     #[tokio::test]
     async fn a_new_tenants_files_are_its_owners() {
         let directory = tempfile::tempdir().unwrap();
         let place = Place { data: directory.path().join("tenant"), master_key: None };
         let domain = "cloud.example".parse().unwrap();
-        init(Init { place: place.clone(), domain, verified_domain: vec![] }).await.unwrap();
+        init(new(&place, domain)).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&place.data), 0o700);
         assert_eq!(mode(place.key_file().path()), 0o600);
         assert_eq!(mode(&place.data.join("tenant.sqlite")), 0o600);
         assert_eq!(mode(&place.ca_file()) & 0o022, 0);
         let out = directory.path().join("enrolment.json");
-        enrol(Enrol { place: place.clone(), out: out.clone() }).await.unwrap();
+        enrol(written(&place, &out)).await.unwrap();
         assert_eq!(mode(&out), 0o600);
-        let again = Enrol { place: place.clone(), out };
+        let again = written(&place, &out);
         assert!(enrol(again).await.is_err(), "it is not written over");
         let domain = "other.example".parse().unwrap();
-        let again = Init { place: place.clone(), domain, verified_domain: vec![] };
+        let again = new(&place, domain);
         assert!(init(again).await.is_err(), "a tenant is made once");
         assert!(place.open().await.is_ok(), "and what was there stays");
     }

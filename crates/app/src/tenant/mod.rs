@@ -1,24 +1,30 @@
 //! The subcommand `portolan tenant`: the cloud directory.
 //!
 //! Decisions are in `portolan_tenant`; here are its data directory ([`data`]), its certificate
-//! authority ([`authority`]), its commands, and the routes ([`http`]). There is no first
-//! administrator yet: nothing in the tenant is administered over the network, and whoever may run
-//! these commands on its data directory is its administrator.
+//! authority ([`authority`]), its commands, and the routes ([`http`]). Nothing in the tenant is
+//! administered over the network yet: whoever may run these commands on its data directory administers
+//! it ([`administration`]), and the first administrator is a person who signs in and has the role.
 
+mod administration;
 mod authority;
 mod commands;
 mod data;
 mod http;
+mod log;
 mod rotate;
 mod serve;
 mod signing;
 
 use std::path::PathBuf;
 
-use portolan_model::DnsName;
+use administration::Which;
+use portolan_model::{DnsName, Guid};
 use portolan_tenant::redirect::RedirectUri;
 
 use crate::report::Failure;
+
+/// The role of who may do everything in the directory.
+const GLOBAL_ADMINISTRATOR: &str = "Global Administrator";
 
 /// What `portolan tenant` can do.
 #[derive(Debug, clap::Subcommand)]
@@ -27,7 +33,8 @@ pub enum Command {
     Init(Init),
     /// Serve sign-in, Graph, ingest and the revocation list.
     Serve(Serve),
-    /// Write a one-use file by which a sync server enrols; valid for one hour.
+    /// Write a one-use file by which a sync server enrols; valid for one hour. Or list what was written
+    /// and not used yet, or take it back.
     Enrol(Enrol),
     /// The keys of the tenant.
     #[command(subcommand)]
@@ -35,8 +42,17 @@ pub enum Command {
     /// The applications that people sign in to.
     #[command(subcommand)]
     App(App),
+    /// The sync servers that enrolled.
+    #[command(subcommand)]
+    SyncServer(SyncServer),
+    /// The domains whose names sign in.
+    #[command(subcommand)]
+    Domain(Domain),
     /// Show the tenant: addresses, domains, counts, applications.
     Status(Listing),
+    /// Show who signed in or did not, and what was done to the directory.
+    #[command(subcommand)]
+    Log(log::Log),
     /// List the users, and whether their password is here.
     Users(Listing),
 }
@@ -65,6 +81,13 @@ pub struct Init {
     /// A further domain whose names sign in here; can be given again.
     #[arg(long, value_name = "DOMAIN")]
     verified_domain: Vec<DnsName>,
+    /// The first administrator, a person of the cloud alone: NAME, or NAME@DOMAIN with a domain of the
+    /// tenant. A password is drawn and printed once, and must be changed at the first sign-in.
+    #[arg(long, value_name = "NAME")]
+    admin: Option<String>,
+    /// A file whose first line is the first administrator's password, instead of one that is drawn.
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    admin_password_file: Option<PathBuf>,
 }
 
 /// The arguments of `serve`.
@@ -93,8 +116,17 @@ pub struct Enrol {
     #[command(flatten)]
     place: Place,
     /// The file to write; it must not exist.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "revoke"])]
+    out: Option<PathBuf>,
+    /// List the files that were written and not used yet.
+    #[arg(long, conflicts_with_all = ["out", "revoke"])]
+    list: bool,
+    /// Take one back by its name in the list.
+    #[arg(long, value_name = "ID", conflicts_with = "out")]
+    revoke: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What `portolan tenant key` can do.
@@ -113,6 +145,49 @@ pub enum Key {
 pub enum App {
     /// Register a public client.
     Add(AppAdd),
+    /// List them.
+    List(Listing),
+    /// Remove one, with every token that it can renew.
+    Remove(Removal),
+}
+
+/// What `portolan tenant sync-server` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum SyncServer {
+    /// List them, with the keys that they prove themselves by and how many objects are theirs.
+    List(Listing),
+    /// Remove one: its tokens stop at once. The objects that it wrote stay as they are, and the next
+    /// sync server that writes them has them.
+    Remove(Removal),
+}
+
+/// What `portolan tenant domain` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Domain {
+    /// Let names of a further domain sign in. That it is yours is taken from you: nothing is looked up.
+    Add(Domains),
+    /// List them, with how many users have a name of each.
+    List(Listing),
+    /// Let names of a domain sign in no longer; refused while a user has one.
+    Remove(Domains),
+}
+
+/// The arguments of the commands about one domain.
+#[derive(Debug, clap::Args)]
+pub struct Domains {
+    #[command(flatten)]
+    place: Place,
+    /// The domain.
+    name: DnsName,
+}
+
+/// The arguments of the commands that remove.
+#[derive(Debug, clap::Args)]
+pub struct Removal {
+    #[command(flatten)]
+    place: Place,
+    /// The client id of what is to be removed.
+    client_id: Guid,
 }
 
 /// The arguments of `app add`.
@@ -155,7 +230,19 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Enrol(arguments) => commands::enrol(arguments).await,
         Command::Key(Key::Rotate(arguments)) => rotate::run(arguments).await,
         Command::App(App::Add(arguments)) => commands::app_add(arguments).await,
+        Command::App(App::List(arguments)) => administration::list(arguments, Which::Clients).await,
+        Command::App(App::Remove(arguments)) => {
+            administration::remove(arguments, Which::Clients).await
+        }
+        Command::SyncServer(SyncServer::List(arguments)) => {
+            administration::list(arguments, Which::SyncServers).await
+        }
+        Command::SyncServer(SyncServer::Remove(arguments)) => {
+            administration::remove(arguments, Which::SyncServers).await
+        }
+        Command::Domain(command) => administration::domain(command).await,
         Command::Status(arguments) => commands::status(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
+        Command::Log(command) => log::run(command).await,
     }
 }

@@ -209,9 +209,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = Place { data: directory.path().join("tenant"), master_key: None };
         let domain = "cloud.example".parse().unwrap();
-        commands::init(Init { place: place.clone(), domain, verified_domain: vec![] })
-            .await
-            .unwrap();
+        let (verified_domain, admin, admin_password_file) = (vec![], None, None);
+        let place_of = place.clone();
+        let init = Init { place: place_of, domain, verified_domain, admin, admin_password_file };
+        commands::init(init).await.unwrap();
         let policy = Policy { password_age_max: None };
         let (service, authority) = open(&place, false, policy).await.unwrap();
         let now = clock::now();

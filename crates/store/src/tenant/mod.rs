@@ -3,7 +3,9 @@
 //! The schema is in `migrations/tenant`. Passwords and the tenant's own keys are sealed
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
+mod administration;
 mod directory;
+pub mod log;
 pub mod rotation;
 mod rows;
 mod sessions;
@@ -122,32 +124,6 @@ impl SqliteTransaction {
             domain: parse(&domain)?,
             verified_domains: names.iter().map(|(name,)| parse(name)).collect::<Result<_, _>>()?,
         })
-    }
-
-    /// Lets names of a further domain sign in; false when they do already.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn add_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
-        sqlx::query("INSERT OR IGNORE INTO verified_domain (name) VALUES (?)")
-            .bind(name.as_str())
-            .execute(&mut *self.inner)
-            .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(StorageError::new)
-    }
-
-    /// Lets names of a domain sign in no longer; false when they did not.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn remove_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
-        sqlx::query("DELETE FROM verified_domain WHERE name = ?")
-            .bind(name.as_str())
-            .execute(&mut *self.inner)
-            .await
-            .map(|done| done.rows_affected() == 1)
-            .map_err(StorageError::new)
     }
 
     /// A key or salt of the tenant.

@@ -108,6 +108,7 @@ async fn pages_go_through_every_living_object_once<S: Store>(store: &S) {
     for number in 10..15 {
         tx.put_object(&object(number, Kind::Group)).await.unwrap();
     }
+    assert_eq!(tx.count_objects(Kind::Group).await.unwrap(), 5);
     let mut seen = Vec::new();
     loop {
         let page = tx.objects(Kind::Group, seen.last().copied(), 2).await.unwrap();
@@ -291,6 +292,52 @@ async fn a_store_comes_back_after_closing_and_needs_its_master_key() {
     let store = SqliteStore::open(&path, keys(2)).await.unwrap();
     let mut tx = store.begin(Access::Read).await.unwrap();
     assert!(tx.secret("signing-key/a").await.is_err());
+}
+
+#[tokio::test]
+async fn the_logs_are_read_newest_first_by_person_and_time() {
+    use super::log::Wanted;
+    use portolan_tenant::storage::AuditRecord;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenant.sqlite");
+    let store = SqliteStore::create(&path, keys(1)).await.unwrap();
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let user = object(1, Kind::User);
+    tx.put_object(&user).await.unwrap();
+    for (number, user) in [(1, Some(user.id)), (2, None), (3, Some(user.id))] {
+        let at = now() + Duration::seconds(number.into());
+        tx.record_sign_in(&SignInRecord {
+            at,
+            correlation_id: guid(number),
+            user,
+            client_id: Some(guid(90)),
+            address: [192, 0, 2, 7].into(),
+            method: "password",
+            rule: Some(portolan_tenant::Rule::WrongPassword),
+        })
+        .await
+        .unwrap();
+        let target = if number == 2 { "other".to_owned() } else { anchor(1).to_string() };
+        let actor = "command line".to_owned();
+        tx.record_audit(&AuditRecord { at, actor, action: "object.upsert", target }).await.unwrap();
+    }
+    let all = Wanted { since: None, user: None, anchor: None, count_max: 10 };
+    let lines = tx.sign_ins(all).await.unwrap();
+    let ids: Vec<_> = lines.iter().map(|line| line.correlation_id).collect();
+    assert_eq!(ids, [guid(3), guid(2), guid(1)]);
+    assert_eq!(lines[0].user_name.as_deref(), Some("User1@corp.example"));
+    assert_eq!((lines[0].address.as_str(), lines[0].error), ("192.0.2.7", Some(50126)));
+    assert_eq!(lines[1].user_name, None);
+    let anchor = anchor(1);
+    let hers = Wanted { user: Some(user.id), anchor: Some(anchor.as_str()), ..all };
+    assert_eq!(tx.sign_ins(hers).await.unwrap().len(), 2);
+    assert_eq!(tx.audits(hers).await.unwrap().len(), 2);
+    assert_eq!(tx.audits(all).await.unwrap().len(), 3);
+    let late = Wanted { since: Some(now() + Duration::seconds(3)), ..all };
+    assert_eq!(tx.sign_ins(late).await.unwrap().len(), 1);
+    assert_eq!(tx.audits(late).await.unwrap().len(), 1);
+    assert_eq!(tx.sign_ins(Wanted { count_max: 2, ..all }).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

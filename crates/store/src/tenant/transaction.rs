@@ -93,6 +93,16 @@ impl Transaction for SqliteTransaction {
         self.living(kind, after, count).await
     }
 
+    async fn count_objects(&mut self, kind: Kind) -> Result<u64, StorageError> {
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM object WHERE kind = ? AND deleted_at IS NULL")
+                .bind(kind.as_str())
+                .fetch_one(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        u64::try_from(count).map_err(StorageError::new)
+    }
+
     async fn put_members(
         &mut self,
         group: Guid,

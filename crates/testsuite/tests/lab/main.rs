@@ -5,6 +5,7 @@
 
 mod account;
 mod changes;
+mod clients;
 mod closed_rows;
 mod faults;
 mod first_light;

@@ -52,9 +52,14 @@ pub(super) async fn person(
 /// The person whom an ID token of this application names. It may have expired long ago: it says whom
 /// the application means, and lets nobody in.
 pub(super) fn person_of(service: &Service, id_token: &str, client_id: Guid) -> Option<Guid> {
+    let claims = hinted(service, id_token)?;
+    if claims.aud == client_id.to_string() { claims.oid.parse().ok() } else { None }
+}
+
+/// What an ID token of the tenant's says, however old it is.
+pub(super) fn hinted(service: &Service, id_token: &str) -> Option<IdToken> {
     let claims: IdToken = verified(service, id_token)?;
-    let ours = claims.iss == service.tenant().issuer() && claims.aud == client_id.to_string();
-    if ours { claims.oid.parse().ok() } else { None }
+    (claims.iss == service.tenant().issuer()).then_some(claims)
 }
 
 /// The claims of a token that one of the tenant's keys signed.

@@ -1,7 +1,7 @@
 //! What clients read before they begin: metadata, keys, realms; and the userinfo endpoint.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -115,16 +115,16 @@ pub(super) async fn get_userinfo(
     headers: HeaderMap,
 ) -> Response {
     let token = bearer(&service, &context, &headers, &service.tenant().graph_host());
-    let Some(token) = token.filter(|token| token.has_scope("openid")) else {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-        return (StatusCode::UNAUTHORIZED, challenge).into_response();
+    let refused = || {
+        let mut answer = answer::oauth(&context, Rule::InvalidToken);
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        answer
     };
+    let Some(token) = token.filter(|token| token.has_scope("openid")) else { return refused() };
     match userinfo(&service, &context, &token).await {
         Ok(Some(claims)) => Json(claims).into_response(),
-        Ok(None) => {
-            let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-            (StatusCode::UNAUTHORIZED, challenge).into_response()
-        }
+        Ok(None) => refused(),
         Err(error) => answer::oauth(&context, answer::unavailable(&context, &error)),
     }
 }

@@ -9,7 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use portolan_model::Guid;
+use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::directory::{Kind, Object, Value};
+use portolan_tenant::graph::filter::Filter;
 use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, View, properties};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_token::claims::AccessToken;
@@ -19,12 +21,17 @@ use time::format_description::well_known::Rfc3339;
 use super::bearer::{bearer, person};
 use super::{Context, Service, answer, discovery, query};
 
+/// Objects that a filter looks at between two reads of the store.
+const SCAN_OBJECTS: u32 = 500;
+
 pub(super) fn router() -> Router<Service> {
     Router::new()
         .route("/v1.0/me", get(me))
         .route("/v1.0/users", get(users))
+        .route("/v1.0/users/$count", get(count_users))
         .route("/v1.0/users/{id}", get(user))
         .route("/v1.0/groups", get(groups))
+        .route("/v1.0/groups/$count", get(count_groups))
         .route("/v1.0/groups/{id}", get(group))
         .route("/v1.0/groups/{id}/members", get(members))
         .route("/v1.0/organization", get(organization))
@@ -85,6 +92,8 @@ struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
+    /// The filter as it came, for the next page's address.
+    filter_text: Option<String>,
     resource: Resource,
 }
 
@@ -104,12 +113,22 @@ impl Call {
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
         let parameters = query(uri).map_err(unclear)?;
         let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
+        if query.count && !is_eventual(headers) {
+            return Err(Refused::Query(InvalidQuery::InvalidCount));
+        }
         let view = View::of(kind, &token);
         let mut selected = query.select.iter().flatten();
         if resource == Resource::Users && selected.any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        Ok(Self { service: service.clone(), token, query, resource })
+        // A filter tells as much of a property as showing it does.
+        let filtered = query.filter.iter().flat_map(Filter::properties).collect::<Vec<_>>();
+        if filtered.iter().any(|name| !view.shows(name)) {
+            return Err(Refused::Permission);
+        }
+        let filter_text = ["$filter", "filter"].iter().find_map(|name| parameters.optional(name));
+        let filter_text = filter_text.map(str::to_owned);
+        Ok(Self { service: service.clone(), token, query, filter_text, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
@@ -147,6 +166,12 @@ impl Call {
             if let Some(select) = &self.query.select {
                 next.append_pair("$select", &select.join(","));
             }
+            if let Some(filter) = &self.filter_text {
+                next.append_pair("$filter", filter);
+            }
+            if self.query.count {
+                next.append_pair("$count", "true");
+            }
             next.append_pair("$top", &self.query.top.to_string());
             next.append_pair("$skiptoken", &last.id.to_string());
             let host = self.service.tenant().graph_host();
@@ -155,6 +180,38 @@ impl Call {
         }
         body["value"] = JsonValue::from(value);
         body
+    }
+
+    /// The objects of the page and one more, and how many there are in all if that was asked for.
+    async fn list(
+        &self,
+        tx: &mut SqliteTransaction,
+        kind: Kind,
+    ) -> Result<(Vec<Object>, Option<u64>), StorageError> {
+        let Some(filter) = &self.query.filter else {
+            let objects = tx.objects(kind, self.query.after, self.count()).await?;
+            let total = if self.query.count { Some(tx.count_objects(kind).await?) } else { None };
+            return Ok((objects, total));
+        };
+        let wanted = usize::try_from(self.count()).unwrap_or(usize::MAX);
+        let (mut found, mut total, mut after) = (Vec::new(), 0_u64, None);
+        // A count is of everything, wherever the page begins.
+        if !self.query.count {
+            after = self.query.after;
+        }
+        while self.query.count || found.len() < wanted {
+            let page = tx.objects(kind, after, SCAN_OBJECTS).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for object in page.into_iter().filter(|object| filter.passes(object)) {
+                total = total.saturating_add(1);
+                let behind = self.query.after.is_none_or(|after| order(object.id) > order(after));
+                if behind && found.len() < wanted {
+                    found.push(object);
+                }
+            }
+        }
+        Ok((found, self.query.count.then_some(total)))
     }
 
     /// One more object than the page shows, to know whether there is a next one.
@@ -276,8 +333,49 @@ async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue
     let call = Call::begin(asked, resource, kind).await?;
     let set = if kind == Kind::User { "users" } else { "groups" };
     let mut tx = asked.service.store().begin(Access::Read).await?;
-    let objects = tx.objects(kind, call.query.after, call.count()).await?;
-    Ok(call.page(&objects, set, set))
+    let (objects, total) = call.list(&mut tx, kind).await?;
+    let mut body = call.page(&objects, set, set);
+    if let Some(total) = total {
+        body["@odata.count"] = json!(total);
+    }
+    Ok(body)
+}
+
+async fn count_users(asked: Asked) -> Response {
+    count(&asked, Resource::Users, Kind::User).await
+}
+
+async fn count_groups(asked: Asked) -> Response {
+    count(&asked, Resource::Groups, Kind::Group).await
+}
+
+/// How many there are, as bare digits.
+async fn count(asked: &Asked, resource: Resource, kind: Kind) -> Response {
+    let outcome = async {
+        let mut call = Call::begin(asked, resource, kind).await?;
+        if !is_eventual(&asked.headers) {
+            return Err(Refused::Query(InvalidQuery::InvalidCount));
+        }
+        call.query.count = true;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
+        let (_, total) = call.list(&mut tx, kind).await?;
+        Ok(total.unwrap_or_default())
+    };
+    match outcome.await {
+        Ok(total) => ([(header::CONTENT_TYPE, "text/plain")], total.to_string()).into_response(),
+        Err(refused) => asked.respond(Err(refused)),
+    }
+}
+
+/// Whether a request has the header that Graph wants with counts.
+fn is_eventual(headers: &HeaderMap) -> bool {
+    let level = headers.get("consistencylevel").and_then(|value| value.to_str().ok());
+    level.is_some_and(|level| level.eq_ignore_ascii_case("eventual"))
+}
+
+/// Pages go in the order of the ids as text.
+fn order(id: Guid) -> String {
+    id.to_string()
 }
 
 async fn user(asked: Asked, Path(named): Path<String>) -> Response {
@@ -306,6 +404,10 @@ async fn group(asked: Asked, Path(named): Path<String>) -> Response {
 async fn members(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::begin(&asked, Resource::Members, Kind::User).await?;
+        if call.query.filter.is_some() || call.query.count {
+            let refused = InvalidQuery::UnknownOption("$filter or $count of members".to_owned());
+            return Err(Refused::Query(refused));
+        }
         let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let group = living(tx.object(id).await?, Kind::Group)?;

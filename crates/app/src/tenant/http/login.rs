@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use axum::routing::{get, post};
-use portolan_model::SecretString;
+use portolan_model::{Guid, SecretString};
 use portolan_net::entropy::SystemEntropy;
 use portolan_tenant::application::Application;
 use portolan_tenant::authorize::{Prompt, Request};
@@ -18,7 +18,8 @@ use portolan_tenant::storage::{Access, SignInRecord, StorageError, Store as _, T
 use portolan_tenant::{Opaque, Parameters, Rule, grant};
 
 use super::authorize::{Checked, check, hint, may_show_a_page, refuse, send_code};
-use super::{Context, Service, answer, cookie, decode, form, pages};
+use super::bearer::hinted;
+use super::{Context, Service, answer, cookie, decode, form, pages, password};
 
 /// The cookie of a session.
 pub(super) const SESSION_COOKIE: &str = "__Host-portolan_session";
@@ -27,7 +28,7 @@ pub(super) const SESSION_COOKIE: &str = "__Host-portolan_session";
 pub(super) const DEVICE_COOKIE: &str = "__Host-portolan_device";
 
 /// The cookie that ties a form to its browser.
-const FORM_COOKIE: &str = "__Host-portolan_form";
+pub(super) const FORM_COOKIE: &str = "__Host-portolan_form";
 
 /// What all cookies are: for this host alone, over TLS, out of any script's sight.
 const COOKIE_FLAGS: &str = "; Path=/; Secure; HttpOnly; SameSite=Lax";
@@ -37,7 +38,7 @@ pub(super) fn routes() -> Router<Service> {
         .route("/", get(get_account))
         .route("/style.css", get(get_style))
         .route("/{tenant}/login", post(post_login))
-        .route("/{tenant}/oauth2/v2.0/logout", get(get_logout))
+        .route("/{tenant}/oauth2/v2.0/logout", get(get_logout).post(post_logout))
 }
 
 async fn get_style() -> Response {
@@ -64,6 +65,7 @@ pub(super) fn page(
     let asking = pages::Asking {
         organisation: service.tenant().domain.as_str(),
         application: asked.map(|(application, _)| application.name.as_str()),
+        permissions: asked.map(|(_, request)| request.scopes.sentences()).unwrap_or_default(),
         action: &format!("/{}/login", service.tenant().id),
         canary: canary.expose(),
         request: text,
@@ -71,7 +73,7 @@ pub(super) fn page(
         complaint,
         back: asked.map(|(_, request)| &request.back),
     };
-    let answer = pages::sign_in(context, &asking);
+    let answer = pages::sign_in(context, asking);
     if fresh { with_cookie(answer, FORM_COOKIE, Some(&canary)) } else { answer }
 }
 
@@ -116,7 +118,11 @@ async fn post_login(
     })
 }
 
-fn comes_from_our_page(service: &Service, headers: &HeaderMap, parameters: &Parameters) -> bool {
+pub(super) fn comes_from_our_page(
+    service: &Service,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> bool {
     let said = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let own_origin = format!("https://{}", service.tenant().login_host());
     let from_here = said("sec-fetch-site")
@@ -175,7 +181,11 @@ async fn sign_in_with(
     log(&record);
     tx.record_sign_in(&record).await?;
     let End::SignedIn { user, .. } = end else {
+        let must_choose = password::due(&mut tx, record.rule, record.user).await?;
         tx.commit().await?;
+        if must_choose.is_some() {
+            return Ok(password::page(service, headers, text, &name, None));
+        }
         let asked = asked.as_ref().map(|checked| (&checked.application, &checked.request));
         let rule = record.rule;
         return Ok(page(service, context, headers, asked, text, rule, Some(&name)));
@@ -255,10 +265,6 @@ async fn signed_in(
     Ok(Some((user.display_name().unwrap_or(&upn).to_owned(), upn)))
 }
 
-/// Ends the session ([OpenID Connect RP-Initiated Logout]). It sends the person on only to an
-/// address that the named application has registered.
-///
-/// [OpenID Connect RP-Initiated Logout]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html
 async fn get_logout(
     State(service): State<Service>,
     context: Context,
@@ -266,12 +272,37 @@ async fn get_logout(
     RawQuery(text): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    let parameters = decode(text.as_deref().unwrap_or_default());
+    sign_out(&service, &context, &tenant, &headers, parameters).await
+}
+
+async fn post_logout(
+    State(service): State<Service>,
+    context: Context,
+    Path(tenant): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let headers = request.headers().clone();
+    sign_out(&service, &context, &tenant, &headers, form(request).await).await
+}
+
+/// Ends the session ([OpenID Connect RP-Initiated Logout]), whatever else the request says. It sends
+/// the person on only to an address of the application that the request names, by its id, by an ID
+/// token, or by both alike.
+///
+/// [OpenID Connect RP-Initiated Logout]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+async fn sign_out(
+    service: &Service,
+    context: &Context,
+    tenant: &str,
+    headers: &HeaderMap,
+    parameters: Result<Parameters, Rule>,
+) -> Response {
     let organisation = service.tenant().domain.as_str();
-    if !service.tenant().answers_to(&tenant) {
-        return pages::error(&context, organisation, Rule::UnknownTenant);
+    if !service.tenant().answers_to(tenant) {
+        return pages::error(context, organisation, Rule::UnknownTenant);
     }
-    let parameters = decode(text.as_deref().unwrap_or_default()).unwrap_or_default();
-    match end_session(&service, &headers, &parameters).await {
+    match end_session(service, headers, &parameters.unwrap_or_default()).await {
         Ok(next) => {
             let answer = match next {
                 Some(next) => (StatusCode::SEE_OTHER, AppendHeaders([(header::LOCATION, next)]))
@@ -280,7 +311,19 @@ async fn get_logout(
             };
             with_cookie(answer, SESSION_COOKIE, None)
         }
-        Err(error) => pages::error(&context, organisation, answer::unavailable(&context, &error)),
+        Err(error) => pages::error(context, organisation, answer::unavailable(context, &error)),
+    }
+}
+
+/// The application that a sign-out names; `None` when it names none, or two.
+fn named_application(service: &Service, parameters: &Parameters) -> Option<Guid> {
+    let by_id = parameters.optional("client_id").map(|text| text.parse().ok());
+    let by_token = parameters
+        .optional("id_token_hint")
+        .map(|token| hinted(service, token).and_then(|claims| claims.aud.parse().ok()));
+    match (by_id, by_token) {
+        (Some(by_id), Some(by_token)) => by_id.filter(|_| by_id == by_token),
+        (one, other) => one.or(other).flatten(),
     }
 }
 
@@ -293,7 +336,7 @@ async fn end_session(
     if let Some(presented) = cookie(headers, SESSION_COOKIE) {
         tx.end_session(&presented.digest()).await?;
     }
-    let client_id = parameters.optional("client_id").and_then(|text| text.parse().ok());
+    let client_id = named_application(service, parameters);
     let next = match (client_id, parameters.optional("post_logout_redirect_uri")) {
         (Some(client_id), Some(uri)) => {
             let application = tx.application(client_id).await?;

@@ -12,6 +12,7 @@ mod discovery;
 mod graph;
 mod login;
 mod pages;
+mod password;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -19,20 +20,21 @@ mod token;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::response::Response;
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::http::ClientAddress;
 use portolan_store::tenant::SqliteStore;
 use portolan_tenant::account::Policy;
+use portolan_tenant::rate::IngestRate;
 use portolan_tenant::rule::Incident;
 use portolan_tenant::storage::SignInRecord;
 use portolan_tenant::throttle::Client;
@@ -73,6 +75,7 @@ struct Inner {
     pairwise_salt: [u8; 32],
     password_grant: bool,
     policy: Policy,
+    ingest_rate: Mutex<IngestRate>,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
@@ -88,7 +91,8 @@ impl Service {
         policy: Policy,
     ) -> Result<Self, Failure> {
         let clock = Arc::new(portolan_net::clock::now);
-        let inner = Inner { store, pairwise_salt, password_grant, policy, clock };
+        let ingest_rate = Mutex::default();
+        let inner = Inner { store, pairwise_salt, password_grant, policy, ingest_rate, clock };
         Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
     }
 
@@ -186,6 +190,12 @@ impl FromRequestParts<Service> for Context {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, service))
+    }
+}
+
+impl Context {
+    fn of(parts: &Parts, service: &Service) -> Self {
         let trace_id = Guid::from_random(SystemEntropy.array());
         let header = parts.headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok());
         let named = || {
@@ -197,12 +207,12 @@ impl FromRequestParts<Service> for Context {
         let peer = parts.extensions.get::<ClientAddress>();
         let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
         let device = cookie(&parts.headers, login::DEVICE_COOKIE).map(|cookie| cookie.digest());
-        Ok(Self {
+        Self {
             trace_id,
             correlation_id: correlation_id.unwrap_or(trace_id),
             now: service.now(),
             client: Client { address, device },
-        })
+        }
     }
 }
 
@@ -225,8 +235,9 @@ impl Live {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = (service, hosts);
     }
 
-    fn hosts(&self) -> Arc<Hosts> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+    fn now(&self) -> (Arc<Hosts>, Service) {
+        let now = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&now.1), now.0.clone())
     }
 }
 
@@ -250,19 +261,19 @@ fn hosts(service: &Service) -> Arc<Hosts> {
 pub(super) fn router(live: impl Into<Live>) -> Router {
     let live = live.into();
     Router::new().fallback(move |request: Request| {
-        let hosts = live.hosts();
+        let (hosts, service) = live.now();
         async move {
-            let Some(host) = host_of(&request) else {
-                return plain(StatusCode::BAD_REQUEST, "no host is named\n");
-            };
+            let (parts, body) = request.into_parts();
+            let context = Context::of(&parts, &service);
+            let request = Request::from_parts(parts, body);
+            let refused = |rule| with_headers(answer::oauth(&context, rule));
+            let Some(host) = host_of(&request) else { return refused(Rule::InvalidRequest) };
             let router = hosts.iter().find(|(name, _)| *name == host).map(|(_, router)| router);
-            let Some(router) = router else {
-                return plain(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
-            };
+            let Some(router) = router else { return refused(Rule::WrongHost) };
             let answer = tokio::time::timeout(REQUEST_TIME_MAX, router.clone().oneshot(request));
             match answer.await {
                 Ok(Ok(answer)) => with_headers(answer),
-                Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
+                Err(_) => refused(Rule::Unavailable),
             }
         }
     })
@@ -272,8 +283,25 @@ fn login_router() -> Router<Service> {
     discovery::routes()
         .merge(authorize::routes())
         .merge(login::routes())
+        .merge(password::routes())
         .merge(token::routes())
-        .fallback(|| async { plain(StatusCode::NOT_FOUND, "there is nothing here\n") })
+        .fallback(async |State(service): State<Service>, context: Context, headers: HeaderMap| {
+            astray(&service, &context, &headers, Rule::NothingHere)
+        })
+        .method_not_allowed_fallback(
+            async |State(service): State<Service>, context: Context, headers: HeaderMap| {
+                astray(&service, &context, &headers, Rule::WrongMethod)
+            },
+        )
+}
+
+/// The answer to a request for nothing: a page to a browser, JSON to a program.
+fn astray(service: &Service, context: &Context, headers: &HeaderMap, rule: Rule) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|kinds| kinds.contains("text/html")) {
+        return pages::error(context, service.tenant().domain.as_str(), rule);
+    }
+    answer::oauth(context, rule)
 }
 
 /// The host that a request is for, without its port.
@@ -301,10 +329,6 @@ fn with_headers(mut answer: Response) -> Response {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    with_headers((status, text).into_response())
 }
 
 /// The parameters of a query string.

@@ -23,6 +23,7 @@ const POST_SCRIPT: &str = "document.forms[0].submit()";
 struct SignIn<'a> {
     organisation: &'a str,
     application: Option<&'a str>,
+    permissions: Vec<&'static str>,
     action: &'a str,
     canary: &'a str,
     request: &'a str,
@@ -74,6 +75,8 @@ pub(super) struct Asking<'a> {
     pub(super) organisation: &'a str,
     /// The application, when one asks.
     pub(super) application: Option<&'a str>,
+    /// What the application asks for, in sentences.
+    pub(super) permissions: Vec<&'static str>,
     /// Where the form is posted to.
     pub(super) action: &'a str,
     /// The value that shows that this browser was given the page.
@@ -89,10 +92,11 @@ pub(super) struct Asking<'a> {
 }
 
 /// The sign-in page.
-pub(super) fn sign_in(context: &Context, asking: &Asking<'_>) -> Response {
+pub(super) fn sign_in(context: &Context, asking: Asking<'_>) -> Response {
     let page = SignIn {
         organisation: asking.organisation,
         application: asking.application,
+        permissions: asking.permissions,
         action: asking.action,
         canary: asking.canary,
         request: asking.request,
@@ -102,6 +106,31 @@ pub(super) fn sign_in(context: &Context, asking: &Asking<'_>) -> Response {
     let origin = asking.back.map_or("", |back| back.uri.origin());
     let form_action = format!("'self' {origin}");
     show(StatusCode::OK, &page, form_action.trim_end(), "'none'")
+}
+
+/// What the page is made from on which a person chooses a new password.
+#[derive(Template)]
+#[template(path = "tenant/password.html")]
+pub(super) struct Password<'a> {
+    /// The tenant's domain.
+    pub(super) organisation: &'a str,
+    /// Where the form is posted to.
+    pub(super) action: &'a str,
+    /// The value that shows that this browser was given the page.
+    pub(super) canary: &'a str,
+    /// The request as it came, to be checked again.
+    pub(super) request: &'a str,
+    /// Whose password it is.
+    pub(super) name: &'a str,
+    /// What is wrong with the last one that was chosen.
+    pub(super) complaint: Option<&'static str>,
+    /// Characters that it has at least.
+    pub(super) chars_min: usize,
+}
+
+/// The page on which a person chooses a new password.
+pub(super) fn password(page: &Password<'_>) -> Response {
+    show(StatusCode::OK, page, "'self'", "'none'")
 }
 
 /// A page for a failure.

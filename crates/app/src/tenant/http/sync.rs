@@ -1,6 +1,8 @@
 //! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
 //! `portolan_tenant::wire`.
 
+use std::sync::PoisonError;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -8,16 +10,19 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
+use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
+use portolan_tenant::grant::Refusal;
 use portolan_tenant::ingest;
 use portolan_tenant::storage::{
     Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
 };
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
-    IngestResponse, OPERATIONS_MAX, Operation, OperationResult, TenantResponse,
+    IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, OperationResult,
+    TenantResponse,
 };
-use portolan_tenant::{Digest, Opaque};
+use portolan_tenant::{Digest, Opaque, client_key};
 
 use super::bearer::bearer;
 use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
@@ -26,6 +31,7 @@ pub(super) fn router() -> Router<Service> {
     Router::new()
         .route("/enrol", post(post_enrol))
         .route("/v1.0/tenant", get(get_tenant))
+        .route("/v1.0/key", post(post_key))
         .route("/v1.0/ingest", post(post_ingest))
         .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
 }
@@ -38,7 +44,9 @@ enum Refused {
     Secret,
     Key(portolan_token::InvalidJwk),
     Token,
+    Proof,
     Conflict,
+    TooMany,
     Storage(StorageError),
 }
 
@@ -72,10 +80,20 @@ fn refuse(context: &Context, refused: Refused) -> Response {
             "invalidToken",
             "An access token with the role Sync.Ingest is needed.".to_owned(),
         ),
+        Refused::Proof => (
+            StatusCode::FORBIDDEN,
+            "invalidProof",
+            "No key of this application vouches for the new one.".to_owned(),
+        ),
         Refused::Conflict => (
             StatusCode::CONFLICT,
             "batchConflict",
             "This batch id was used for another content.".to_owned(),
+        ),
+        Refused::TooMany => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "tooManyRequests",
+            "This sync server sends too many batches. Go on more slowly.".to_owned(),
         ),
         Refused::Storage(error) => {
             answer::unavailable(context, &error);
@@ -86,6 +104,9 @@ fn refuse(context: &Context, refused: Refused) -> Response {
     let correlation_id = context.correlation_id.to_string();
     let error = ErrorBody { code: code.to_owned(), message, correlation_id };
     let mut answer = (status, Json(ErrorResponse { error })).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    }
     if status == StatusCode::UNAUTHORIZED {
         // RFC 6750 section 3 wants it.
         let challenge = HeaderValue::from_static("Bearer");
@@ -180,14 +201,67 @@ async fn sender(
         .filter(|token| token.idtyp == "app" && token.has_role(ROLE_INGEST))
         .ok_or(Refused::Token)?;
     let client_id = token.azp.parse().map_err(|_| Refused::Token)?;
-    let mut tx = service.store().begin(Access::Read).await?;
-    // A role that was taken away ends at once, not with the token.
+    may_ingest(&mut service.store().begin(Access::Read).await?, client_id).await?;
+    Ok(client_id)
+}
+
+/// A role that was taken away, and a server that was removed, end at once, not with the token.
+async fn may_ingest(tx: &mut SqliteTransaction, client_id: Guid) -> Result<(), Refused> {
     let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
-    if application.roles.iter().any(|role| role == ROLE_INGEST) {
-        Ok(client_id)
-    } else {
-        Err(Refused::Token)
+    let may = application.roles.iter().any(|role| role == ROLE_INGEST);
+    if may { Ok(()) } else { Err(Refused::Token) }
+}
+
+/// The operation, if its object is this sync server's or nobody's.
+async fn its_own(
+    tx: &mut SqliteTransaction,
+    client_id: Guid,
+    checked: Result<ingest::Operation, ingest::Fault>,
+) -> Result<Result<ingest::Operation, ingest::Fault>, StorageError> {
+    let (Ok(ingest::Operation::Upsert { anchor, .. })
+    | Ok(ingest::Operation::Delete { anchor, .. })
+    | Ok(ingest::Operation::Credential { anchor, .. })) = &checked
+    else {
+        return Ok(checked);
+    };
+    match tx.owner(anchor).await? {
+        Some(owner) if owner != client_id => Ok(Err(ingest::Fault::OtherServer)),
+        _ => Ok(checked),
     }
+}
+
+async fn post_key(State(service): State<Service>, context: Context, request: Request) -> Response {
+    match register_key(&service, &context, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn register_key(
+    service: &Service,
+    context: &Context,
+    request: Request,
+) -> Result<KeyResponse, Refused> {
+    let client_id = sender(service, context, request.headers()).await?;
+    if !is_json(request.headers()) {
+        return Err(Refused::Malformed("The body is not application/json."));
+    }
+    let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
+    let KeyRequest { key, proof } = serde_json::from_slice(&octets)
+        .map_err(|_| Refused::Malformed("The body is no key request."))?;
+    key.thumbprint().map_err(Refused::Key)?;
+    let mut tx = service.store().begin(Access::Write).await?;
+    let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
+    let tenant = service.tenant();
+    let registered =
+        client_key::register(&mut tx, tenant, application, key, &proof, context.now).await;
+    let key_ids = registered.map_err(|refusal| match refusal {
+        Refusal::Rule(_) => Refused::Proof,
+        Refusal::Storage(error) => Refused::Storage(error),
+    })?;
+    tx.commit().await?;
+    tracing::info!(target: "portolan::audit", actor = %client_id, action = "application.key.add", "Audit");
+    Ok(KeyResponse { key_ids })
 }
 
 async fn get_tenant(
@@ -231,15 +305,32 @@ async fn ingest_batch(
     }
     let id: Guid =
         sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
+    if !service
+        .0
+        .ingest_rate
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .admit(client_id, context.now)
+    {
+        return Err(Refused::TooMany);
+    }
     let mut tx = service.store().begin(Access::Write).await?;
+    // It may have been removed since the token was looked at: what it sends now is nobody's.
+    may_ingest(&mut tx, client_id).await?;
     if let Some(known) = tx.batch(id).await? {
         return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
     }
-    let checked = sent.operations.iter().map(Operation::check).collect();
+    let mut checked = Vec::with_capacity(sent.operations.len());
+    for operation in &sent.operations {
+        checked.push(its_own(&mut tx, client_id, operation.check()).await?);
+    }
     let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
     let outcomes = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
     let mut results = Vec::with_capacity(outcomes.len());
     for (operation, outcome) in sent.operations.iter().zip(outcomes) {
+        if let (Ok(Some(_)), Ok(anchor)) = (&outcome, operation.anchor().parse()) {
+            tx.own(&anchor, client_id).await?;
+        }
         if outcome.is_ok() {
             let (actor, action) = (client_id.to_string(), action_of(operation));
             let target = operation.anchor().to_owned();

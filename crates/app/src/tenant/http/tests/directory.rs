@@ -278,6 +278,28 @@ async fn graph_shows_users_in_pages_and_members_that_came_later() {
     assert_eq!(bob.status, 200);
     assert_eq!(world.get_as(&wide, "/v1.0/users/dave@corp.example").await.status, 404);
     assert_eq!(world.get_as(&wide, "/v1.0/users?$filter=x").await.status, 400);
+    let eventual = async |world: &mut World, path: &str| {
+        let bearer = format!("Bearer {wide}");
+        let headers = [("authorization", bearer.as_str()), ("consistencylevel", "eventual")];
+        world.send(Method::GET, GRAPH, path, &headers, Body::empty()).await
+    };
+    let filter = "$filter=startswith(userPrincipalName,'b')%20or%20displayName%20eq%20'Alice%20Ng'";
+    let first = eventual(&mut world, &format!("/v1.0/users?{filter}&$top=1&$count=true")).await;
+    let first = first.json();
+    assert_eq!((&first["@odata.count"], first["value"].as_array().unwrap().len()), (&json!(2), 1));
+    let next = first["@odata.nextLink"].as_str().unwrap();
+    let next = next.strip_prefix("https://graph.cloud.example").unwrap();
+    let second = eventual(&mut world, next).await.json();
+    assert_eq!(
+        (&second["@odata.count"], second["value"].as_array().unwrap().len()),
+        (&json!(2), 1)
+    );
+    assert_ne!(first["value"], second["value"]);
+    assert!(second["@odata.nextLink"].is_null());
+    assert_eq!(eventual(&mut world, "/v1.0/users/$count").await.text, "3");
+    assert_eq!(eventual(&mut world, &format!("/v1.0/users/$count?{filter}")).await.text, "2");
+    assert_eq!(world.get_as(&wide, "/v1.0/users/$count").await.status, 400);
+    assert_eq!(world.get_as(&wide, "/v1.0/users?$count=true").await.status, 400);
     let organization = world.get_as(&wide, "/v1.0/organization").await.json();
     assert_eq!(organization["value"][0]["verifiedDomains"][1]["name"], "corp.example");
 
@@ -311,6 +333,8 @@ async fn who_may_list_members_or_basic_properties_reads_no_more_of_people() {
         let path = format!("/v1.0/users?$select={select}");
         assert_eq!(world.get_as(&basic, &path).await.status, 403, "{select}");
     }
+    let guess = "/v1.0/users?$filter=startswith(jobTitle,'a')";
+    assert_eq!(world.get_as(&basic, guess).await.status, 403, "a filter tells as much");
     assert_eq!(world.get_as(&basic, &path).await.status, 403);
     assert_eq!(world.get_as(&basic, "/v1.0/me").await.status, 403);
 }

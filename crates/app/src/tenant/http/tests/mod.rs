@@ -1,7 +1,10 @@
 //! The routes, driven in this process: a tenant with a store of its own, a clock that the test
 //! moves, and a browser that keeps cookies.
 
+mod administration;
 mod directory;
+mod errors;
+mod keys;
 mod lockout;
 mod race;
 mod sessions;
@@ -44,6 +47,8 @@ pub(super) struct World {
     pub(super) tenant_id: String,
     /// Where the browser is.
     pub(super) address: IpAddr,
+    /// The caller's name for its requests, if it gives one.
+    pub(super) correlation_id: Option<&'static str>,
 }
 
 pub(super) struct Answer {
@@ -168,6 +173,7 @@ impl World {
             client_id: shop.client_id.to_string(),
             tenant_id,
             address: [192, 0, 2, 7].into(),
+            correlation_id: None,
         }
     }
 
@@ -206,6 +212,9 @@ impl World {
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(id) = self.correlation_id {
+            request = request.header(CORRELATION_HEADER, id);
         }
         let mut request = request.body(body.into()).unwrap();
         request.extensions_mut().insert(ClientAddress((self.address, 0).into()));

@@ -254,6 +254,42 @@ async fn a_sign_out_sends_on_to_registered_addresses_only() {
 }
 
 #[tokio::test]
+async fn a_sign_out_may_name_its_application_by_an_id_token_and_be_posted() {
+    let mut world = World::new().await;
+    let id_token = world.signed_in().await["id_token"].as_str().unwrap().to_owned();
+    let path = format!("/{}/oauth2/v2.0/logout", world.tenant_id);
+    let silent = world.authorize_path(&[("prompt", "none")]);
+    assert!(world.get(LOGIN, &silent).await.sent("code").is_some());
+    world.pass(7200);
+    let fields = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", REDIRECT)];
+    let posted = world.post_form(&path, &fields).await;
+    assert_eq!((posted.status, posted.header("location")), (303, REDIRECT), "it may have expired");
+    assert!(world.get(LOGIN, &silent).await.sent("error").is_some(), "the session has ended");
+    let other = world.application("connect").await.client_id.to_string();
+    let two = [fields[0], fields[1], ("client_id", other.as_str())];
+    assert_eq!(world.post_form(&path, &two).await.header("location"), "", "two applications");
+    let forged = signing_key().sign(&claims(&json!(id_token))).unwrap();
+    let forged = [("id_token_hint", forged.as_str()), fields[1]];
+    assert_eq!(world.post_form(&path, &forged).await.header("location"), "");
+}
+
+#[tokio::test]
+async fn the_page_says_what_the_application_may_do() {
+    let mut world = World::new().await;
+    let path = world.authorize_path(&[("scope", "openid offline_access User.Read.All")]);
+    let page = world.get(LOGIN, &path).await.text;
+    for sentence in [
+        "Know that it is you",
+        "Keep this access until you sign in anew or are signed out",
+        "Read the profiles of everybody in the organisation",
+    ] {
+        assert!(page.contains(&format!("<li>{sentence}</li>")), "{page}");
+    }
+    assert!(!page.contains("Read your name"), "it was not asked for");
+    assert!(!world.get(LOGIN, "/").await.text.contains("<details>"), "no application asks");
+}
+
+#[tokio::test]
 async fn a_form_counts_only_from_the_browser_that_was_given_it() {
     let mut world = World::new().await;
     let path = world.authorize_path(&[]);

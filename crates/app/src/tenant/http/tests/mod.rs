@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod directory;
+mod effort;
 mod errors;
 mod lockout;
 mod race;

@@ -23,7 +23,9 @@
 //! those of Microsoft Graph; texts, booleans, lists of texts, and times as RFC 3339. A user needs
 //! `userPrincipalName` (of a domain of the tenant) and `accountEnabled`. Besides Graph's, a user has
 //! `onPremisesAccountExpiresDateTime` and `onPremisesPasswordExpiresDateTime` (absent: never), and
-//! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`.
+//! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`; what each
+//! does is in [`crate::account`]. A `userPrincipalName` is judged by where the batch ends: users of one
+//! batch may swap theirs, or take that of a user whom the batch deletes.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
 //!

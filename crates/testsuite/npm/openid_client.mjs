@@ -8,6 +8,7 @@
 //     redirect_uri one of its redirect URIs; nobody needs to listen there
 //     scope        what to ask for
 //     user, password  what the person types
+//     attempts     instead of that: a list of [user, password], each typed by a browser of its own
 //     held         instead of signing in: tokens of an earlier answer, to see whether they still work
 //
 // and writes one to standard output. It exits with 0 when the question was answered. The person's
@@ -133,6 +134,27 @@ async function probe(config, held) {
   };
 }
 
+/** What the tenant tells each person: its error's number, or nothing when it lets them in. */
+async function attempt(config, pairs) {
+  const challenge = await client.calculatePKCECodeChallenge(client.randomPKCECodeVerifier());
+  const { redirect_uri, scope } = question;
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri,
+    scope,
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+  });
+  const told = {};
+  for (const [user, password] of pairs) {
+    const answer = await new Browser().sign_in(url, user, password);
+    told[user] = answer.headers.has("location") ? null : (await answer.text()).match(/AADSTS\d+/)[0];
+  }
+  return told;
+}
+
 const config = await client.discovery(new URL(question.issuer), question.client_id, undefined, client.None());
-const answer = question.held ? await probe(config, question.held) : await sign_in(config);
+let answer;
+if (question.held) answer = await probe(config, question.held);
+else if (question.attempts) answer = await attempt(config, question.attempts);
+else answer = await sign_in(config);
 process.stdout.write(JSON.stringify(answer));

@@ -21,14 +21,46 @@ fn clients_that_nobody_here_wrote_sign_in_read_the_directory_and_are_shut_out() 
     let mut road = world.road();
     road.tenant_up().unwrap();
     road.connect_up().unwrap();
+    people_in_every_state(&road);
     road.connect_run().unwrap().success().unwrap();
     let client = road.add_web_application(REDIRECT).unwrap();
 
+    everybody_is_told_their_state(&road, &client);
     let held = openid_client_signs_in_and_out(&road, &client);
     the_graph_sdk_reads_the_directory(&road, &held);
     the_pages_suit_a_phone_a_dark_screen_and_a_keyboard(&road, &client);
     a_disabled_person_is_shut_out(&road, &client, &held);
     the_logs_tell_what_happened(&road);
+}
+
+const NEW_PASSWORD: &str = "N3w-Pass!word";
+
+/// Makes people in the forest whose accounts are in states that the lab's own are not.
+fn people_in_every_state(road: &Road<'_>) {
+    let samba = |arguments: &[&str]| road.samba_tool(arguments).unwrap().success().unwrap();
+    for name in ["ended", "unending", "fresh", "later"] {
+        samba(&["user", "create", name, NEW_PASSWORD]);
+    }
+    samba(&["user", "setexpiry", "ended", "--days=0"]);
+    samba(&["user", "setexpiry", "later", "--days=1"]);
+    samba(&["user", "setexpiry", "unending", "--noexpiry"]);
+    let password = format!("--newpassword={NEW_PASSWORD}");
+    samba(&["user", "setpassword", "fresh", &password, "--must-change-at-next-login"]);
+}
+
+fn everybody_is_told_their_state(road: &Road<'_>, client: &str) {
+    let expected = json!({
+        "ended@corp.example": "AADSTS50057",
+        "later@corp.example": null,
+        "unending@corp.example": null,
+        "fresh@corp.example": "AADSTS50055",
+        "nobody@corp.example": "AADSTS50126",
+    });
+    let names = expected.as_object().unwrap().keys();
+    let attempts: Vec<_> = names.map(|name| json!([name, NEW_PASSWORD])).collect();
+    let question = json!({"client_id": client, "redirect_uri": REDIRECT, "scope": "openid",
+        "attempts": attempts});
+    assert_eq!(road.ask("openid_client.mjs", question).unwrap(), expected);
 }
 
 /// Gives the tokens of a sign-in that was not ended.
@@ -59,7 +91,8 @@ fn openid_client_signs_in_and_out(road: &Road<'_>, client: &str) -> Value {
 }
 
 fn the_graph_sdk_reads_the_directory(road: &Road<'_>, held: &Value) {
-    let question = json!({"token": held["access_token"], "group": "Engineers"});
+    let question = json!({"token": held["access_token"], "group": "Engineers", "filter":
+        "startswith(userPrincipalName,'A') and accountEnabled eq true and surname ne null"});
     let answer = road.ask("graph_sdk.py", question).unwrap();
     let users = answer["users"].as_array().unwrap();
     assert_eq!(answer["first_page"], 2, "{answer:#}");
@@ -84,10 +117,16 @@ fn the_graph_sdk_reads_the_directory(road: &Road<'_>, held: &Value) {
     );
     let domains = answer["organization"]["domains"].as_array().unwrap();
     assert!(domains.contains(&json!("corp.example")), "{answer:#}");
+    let starts = |user: &&Value| user["userPrincipalName"].as_str().unwrap().starts_with('a');
+    let filtered = answer["filtered"].as_array().unwrap();
+    assert!(filtered.contains(&json!(ALICE)), "{answer:#}");
+    assert!(filtered.len() <= users.iter().filter(starts).count());
+    assert_eq!(answer["counted"], filtered.len());
     let refused = |name: &str| (answer[name]["status"].clone(), answer[name]["code"].clone());
     assert_eq!(refused("not_found"), (json!(404), json!("Request_ResourceNotFound")));
     assert_eq!(refused("unknown_property"), (json!(400), json!("Request_BadRequest")));
     assert_eq!(refused("too_many"), (json!(400), json!("Request_BadRequest")));
+    assert_eq!(refused("bad_filter"), (json!(400), json!("Request_BadRequest")));
 }
 
 fn the_pages_suit_a_phone_a_dark_screen_and_a_keyboard(road: &Road<'_>, client: &str) {

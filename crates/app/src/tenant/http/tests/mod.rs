@@ -3,6 +3,7 @@
 
 mod administration;
 mod directory;
+mod effort;
 mod errors;
 mod keys;
 mod lockout;

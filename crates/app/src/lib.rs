@@ -9,6 +9,7 @@ pub mod dumps;
 pub mod files;
 pub mod lab;
 pub mod log;
+mod master_key;
 pub mod report;
 pub mod signal;
 pub mod tenant;

@@ -96,10 +96,16 @@ flows! {
     FOREST_RESOLVER_DNS = "forest.resolver.dns": "a domain controller forwards foreign names.";
     TENANT_RESOLVER_DNS = "tenant.resolver.dns": "the tenant asks for names.";
     CONNECT_AD_KPASSWD = "connect.ad.kpasswd": "connect sets passwords.";
+    CONNECT_WEB_PROXY = "connect.web-proxy.http": "connect reaches the tenant by a web proxy.";
     CONNECT_FOREST_CRL = "connect.forest.crl": "connect fetches the forest's revocation list.";
     CONNECT_FOREST_TIME = "connect.forest.time": "connect sets its clock.";
     WORKSTATION_FOREST_TIME = "workstation.forest.time": "a workstation sets its clock.";
     FOREST_TIME_SOURCE_TIME = "forest.time-source.time": "the forest sets its clock.";
+    FOREST_FOREST_DNS = "forest.forest.dns": "a domain controller asks another for names.";
+    FOREST_FOREST_KERBEROS = "forest.forest.kerberos": "a domain controller gets tickets from another.";
+    FOREST_FOREST_EPM = "forest.forest.epm": "a domain controller asks another's endpoint mapper.";
+    FOREST_FOREST_LDAP = "forest.forest.ldap": "a domain controller finds and reads another.";
+    FOREST_FOREST_RPC = "forest.forest.rpc": "domain controllers replicate each other.";
 }
 
 #[cfg(test)]

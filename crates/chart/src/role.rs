@@ -32,12 +32,14 @@ pub enum Role {
     Resolver,
     /// A clock that the forest trusts.
     TimeSource,
+    /// A web proxy by which hosts reach the outside.
+    WebProxy,
     /// A router between the sides: no row starts or ends there, all pass through.
     Router,
 }
 
 /// Every role, its name first, then the names that the page and its reference use.
-const NAMES: [(Role, &[&str]); 13] = [
+const NAMES: [(Role, &[&str]); 14] = [
     (Role::Connect, &["connect"]),
     (Role::Forest, &["forest", "onprem_ad", "ad"]),
     (Role::Tenant, &["tenant", "cloud"]),
@@ -50,6 +52,7 @@ const NAMES: [(Role, &[&str]); 13] = [
     (Role::Workstation, &["workstation"]),
     (Role::Resolver, &["resolver"]),
     (Role::TimeSource, &["time-source"]),
+    (Role::WebProxy, &["web-proxy"]),
     (Role::Router, &["router"]),
 ];
 

@@ -1,4 +1,5 @@
-//! KRB-ERROR, as far as a client acts on it ([RFC 4120 section 5.9.1]).
+//! KRB-ERROR, as far as a client acts on it ([RFC 4120 section 5.9.1]): the code, the clock of who sent
+//! it, and what it says about the account's keys.
 //!
 //! [RFC 4120 section 5.9.1]: https://www.rfc-editor.org/rfc/rfc4120#section-5.9.1
 
@@ -7,19 +8,16 @@ use std::fmt;
 use portolan_codec::{DecodeError, Fault, Reader};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
+use crate::der::{GENERAL_STRING, GENERALIZED_TIME, OCTET_STRING, SEQUENCE, element, int32};
+use crate::etype_info::{self, KeyInfo};
+
 /// The message's tag, `[APPLICATION 30]`.
 const KRB_ERROR: u8 = 0x7e;
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-const GENERALIZED_TIME: u8 = 0x18;
-const GENERAL_STRING: u8 = 0x1b;
 /// The tags of the fields that are read.
 const STIME: u8 = 0xa4;
 const ERROR_CODE: u8 = 0xa6;
 const E_TEXT: u8 = 0xab;
-
-/// Octets of a whole message.
-const OCTETS_MAX: usize = 64 * 1024;
+const E_DATA: u8 = 0xac;
 
 macro_rules! error_codes {
     ($($variant:ident = $number:literal, $name:literal, $meaning:literal;)*) => {
@@ -34,14 +32,14 @@ macro_rules! error_codes {
             /// Another number.
             Unlisted(
                 /// The number.
-                u32,
+                i32,
             ),
         }
 
         impl ErrorCode {
             /// The code of a number.
             #[must_use]
-            pub const fn from_number(number: u32) -> Self {
+            pub const fn from_number(number: i32) -> Self {
                 match number {
                     $($number => Self::$variant,)*
                     other => Self::Unlisted(other),
@@ -63,30 +61,38 @@ macro_rules! error_codes {
 error_codes! {
     ClientUnknown = 6, "KDC_ERR_C_PRINCIPAL_UNKNOWN", "the domain has no such account";
     ServerUnknown = 7, "KDC_ERR_S_PRINCIPAL_UNKNOWN", "the domain has no such service";
+    NeverValid = 11, "KDC_ERR_NEVER_VALID", "the ticket's end lies before its beginning";
     Policy = 12, "KDC_ERR_POLICY", "a policy of the domain forbids it";
     EncryptionType = 14, "KDC_ERR_ETYPE_NOSUPP", "the account has no AES key";
     ClientRevoked = 18, "KDC_ERR_CLIENT_REVOKED", "the account is disabled, expired or locked";
+    TgtRevoked = 20, "KDC_ERR_TGT_REVOKED", "the ticket-granting ticket was revoked";
     KeyExpired = 23, "KDC_ERR_KEY_EXPIRED", "the password has expired or must be changed";
     PreauthFailed = 24, "KDC_ERR_PREAUTH_FAILED", "the password is wrong";
     PreauthRequired = 25, "KDC_ERR_PREAUTH_REQUIRED", "the password is to be proven";
+    BadIntegrity = 31, "KRB_AP_ERR_BAD_INTEGRITY", "what was sent was made with another key";
+    TicketExpired = 32, "KRB_AP_ERR_TKT_EXPIRED", "the ticket has expired";
+    TicketNotYetValid = 33, "KRB_AP_ERR_TKT_NYV", "the ticket is not valid yet";
     ClockSkew = 37, "KRB_AP_ERR_SKEW", "the clocks differ too much";
+    Modified = 41, "KRB_AP_ERR_MODIFIED", "the ticket is for another key than the service has";
     ResponseTooBig = 52, "KRB_ERR_RESPONSE_TOO_BIG", "the answer is too long for UDP";
     Generic = 60, "KRB_ERR_GENERIC", "the domain controller failed";
     WrongRealm = 68, "KDC_ERR_WRONG_REALM", "the account belongs to another domain";
 }
 
-/// A KDC's refusal.
+/// The refusal of a KDC or a service. Nothing in it is authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KrbError {
-    /// The error-code.
+    /// What is refused.
     pub code: ErrorCode,
-    /// The KDC's clock.
+    /// The clock of who refuses, in UTC, in whole seconds.
     pub server_time: OffsetDateTime,
-    /// The KDC's own words.
+    /// Its own words.
     pub text: Option<String>,
+    /// The account's keys, where a proof of the password is demanded.
+    pub keys: Vec<KeyInfo>,
 }
 
-/// Whether a message from a KDC is an error.
+/// Whether a Kerberos message is an error.
 #[must_use]
 pub fn is_error(message: &[u8]) -> bool {
     message.first() == Some(&KRB_ERROR)
@@ -96,59 +102,37 @@ impl KrbError {
     /// Reads a message whose tag is that of an error.
     ///
     /// # Errors
-    /// [`DecodeError`] when the message is none, or has no code or no time.
+    /// [`DecodeError`].
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
         let mut outer = Reader::new(message);
         let mut error = element(&mut outer, KRB_ERROR, "KRB-ERROR")?;
         let mut fields = element(&mut error, SEQUENCE, "KRB-ERROR")?;
-        let (mut code, mut server_time, mut text) = (None, None, None);
+        let (mut code, mut server_time, mut text, mut data) = (None, None, None, None);
         while let Some(tag) = fields.peek() {
             let mut field = element(&mut fields, tag, "KRB-ERROR field")?;
             match tag {
                 STIME => server_time = Some(kerberos_time(&mut field)?),
-                ERROR_CODE => code = Some(error_code(&mut field)?),
+                ERROR_CODE => code = Some(ErrorCode::from_number(int32(&mut field, "error-code")?)),
                 E_TEXT => text = Some(kerberos_string(&mut field)?),
-                // The names, the client's times and e-data change nothing here.
+                E_DATA => data = Some(element(&mut field, OCTET_STRING, "e-data")?.rest()),
+                // The names and the client's times change nothing here.
                 _ => {}
             }
         }
         let missing = |field| error.fault(field, Fault::Malformed("the field is missing"));
+        let code = code.ok_or_else(|| missing("error-code"))?;
+        // With other codes e-data is something else.
+        let keys = match data.filter(|_| code == ErrorCode::PreauthRequired) {
+            Some(data) => etype_info::in_method_data(data)?,
+            None => Vec::new(),
+        };
         Ok(Self {
-            code: code.ok_or_else(|| missing("error-code"))?,
+            code,
+            keys,
             server_time: server_time.ok_or_else(|| missing("stime"))?,
             text: text.filter(|text: &String| !text.is_empty()),
         })
     }
-}
-
-/// The content of the next element, which must have this tag (X.690 section 8.1, definite lengths).
-fn element<'a>(
-    reader: &mut Reader<'a>,
-    tag: u8,
-    field: &'static str,
-) -> Result<Reader<'a>, DecodeError> {
-    reader.u8(field)?.exactly(tag, field)?;
-    let first = reader.u8(field)?.unchecked("every value is judged here");
-    let length = match first {
-        0..=0x7f => usize::from(first),
-        0x81 => reader.u8(field)?.at_most(OCTETS_MAX)?,
-        0x82 => reader.u16_be(field)?.at_most(OCTETS_MAX)?,
-        _ => return Err(reader.fault(field, Fault::Malformed("a length of one to three octets"))),
-    };
-    reader.sub(length, field)
-}
-
-fn error_code(field: &mut Reader<'_>) -> Result<ErrorCode, DecodeError> {
-    let mut number = element(field, INTEGER, "error-code")?;
-    let mut value = 0u32;
-    if number.remaining() == 0 || number.remaining() > 4 {
-        return Err(number.fault("error-code", Fault::Malformed("an Int32 of one to four octets")));
-    }
-    while !number.is_empty() {
-        let octet = number.u8("error-code")?.unchecked("any number names an error");
-        value = value << 8 | u32::from(octet);
-    }
-    Ok(ErrorCode::from_number(value))
 }
 
 /// KerberosTime (RFC 4120 section 5.2.3): `YYYYMMDDHHMMSSZ`.

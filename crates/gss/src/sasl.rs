@@ -1,7 +1,7 @@
 //! The negotiation of the SASL security layer over a context ([RFC 4752]).
 //!
-//! Only confidentiality is ever chosen; a server that does not offer it is refused. The frames of
-//! the layer are the protocol's that uses it.
+//! Confidentiality is chosen, and a server that does not offer it is refused; inside TLS, no layer is
+//! chosen instead. The frames of the layer are the protocol's that uses it.
 //!
 //! [RFC 4752]: https://www.rfc-editor.org/rfc/rfc4752
 
@@ -24,6 +24,12 @@ pub enum SaslError {
     /// The server does not offer confidentiality.
     #[error("the server does not offer confidentiality, its layers are {0:#04x}")]
     ConfidentialityNotOffered(
+        /// The bit mask of layers that it offers.
+        u8,
+    ),
+    /// The server insists on a layer of its own inside TLS.
+    #[error("the server insists on a security layer inside TLS, its layers are {0:#04x}")]
+    LayerInsisted(
         /// The bit mask of layers that it offers.
         u8,
     ),
@@ -51,9 +57,16 @@ pub enum SaslError {
 
 impl Hint for SaslError {
     fn hint(&self) -> Option<String> {
-        matches!(self, Self::ConfidentialityNotOffered(_)).then(|| {
-            "let the directory server seal LDAP (ssf 56 or more), or connect to it over TLS".into()
-        })
+        let hint = match self {
+            Self::ConfidentialityNotOffered(_) => {
+                "let the directory server seal LDAP (ssf 56 or more), or connect to it over TLS"
+            }
+            Self::LayerInsisted(_) => {
+                "let the directory server count TLS as sealed (its minimal ssf), or bind by password"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -100,6 +113,35 @@ pub fn negotiate(
     Ok((token, Layer { send_octets_max, receive_octets_max }))
 }
 
+/// Answers the server's offer inside TLS, which protects everything already: chooses no layer, as
+/// [RFC 4752 section 3.1] has it, with a maximum of zero and no authorization identity. Gives the
+/// token to send.
+///
+/// # Errors
+/// [`SaslError`] when the offer is not authentic, or the server insists on a layer.
+///
+/// [RFC 4752 section 3.1]: https://www.rfc-editor.org/rfc/rfc4752#section-3.1
+pub fn negotiate_no_layer(
+    context: &mut dyn SecurityContext,
+    offer: &mut [u8],
+    rng: &mut dyn Entropy,
+) -> Result<Vec<u8>, SaslError> {
+    let offer = context.unwrap(offer)?.message;
+    let &[layers, _, _, _] = offer else {
+        return Err(SaslError::OfferLength(offer.len()));
+    };
+    if layers & NO_LAYER == 0 {
+        return Err(SaslError::LayerInsisted(layers));
+    }
+    let mut token = Vec::new();
+    context.wrap(Protection::Integrity, &[NO_LAYER, 0, 0, 0], rng, &mut token)?;
+    Ok(token)
+}
+
+/// The bit of no layer ([RFC 4752 section 3.3]).
+///
+/// [RFC 4752 section 3.3]: https://www.rfc-editor.org/rfc/rfc4752#section-3.3
+const NO_LAYER: u8 = 1;
 /// The bit of the layer ([RFC 4752 section 3.3]).
 ///
 /// [RFC 4752 section 3.3]: https://www.rfc-editor.org/rfc/rfc4752#section-3.3

@@ -41,6 +41,12 @@ pub enum LabError {
         /// What is missing.
         what: String,
     },
+    /// The lab that runs has another number of domain controllers than is asked for.
+    #[error("the lab {name} is running with another number of domain controllers")]
+    OtherControllers {
+        /// The lab's name.
+        name: String,
+    },
     /// The lab has no such host.
     #[error("the lab has no host named {host}; its hosts are {known}")]
     UnknownHost {
@@ -117,6 +123,9 @@ pub enum LabError {
         /// The limit in octets.
         limit: u64,
     },
+    /// A certificate or a revocation list cannot be made.
+    #[error("the forest's authority cannot sign: {0}")]
+    Authority(String),
     /// The chart does not say what the lab needs to know.
     #[error("the chart does not fit the lab: {0}")]
     Chart(String),
@@ -140,6 +149,9 @@ impl Hint for LabError {
             Self::NotRunning { .. } => Some("`portolan lab up` starts one".to_owned()),
             Self::Broken { .. } => {
                 Some("`portolan lab up` takes away what is left and starts again".to_owned())
+            }
+            Self::OtherControllers { .. } => {
+                Some("take it down first, or give this one another --name".to_owned())
             }
             Self::UnknownFlow { .. } => Some("`portolan chart list` shows the flows".to_owned()),
             Self::NotReady { log, .. } => Some(format!("look into {}", log.display())),

@@ -77,6 +77,34 @@ pub(crate) fn inspect(namespace: &Namespace) -> Result<(Vec<Stopped>, Vec<String
     Ok((stopped(&items), closed(&items)))
 }
 
+/// Lets nothing of a host out and nothing in, below its firewall, so that a sender there sees no
+/// error; only the addresses of its links are still answered for.
+pub(crate) fn silence(namespace: &Namespace) -> Result<(), LabError> {
+    unsilence(namespace)?;
+    let chain = |hook: &str| {
+        format!(
+            "chain {hook} {{ type filter hook {hook} device \"eth0\" priority 0; policy drop;\n\
+             meta protocol arp accept\n\
+             icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n}}\n"
+        )
+    };
+    let rules = format!("table {SILENCE} {{\n{}{}}}\n", chain("ingress"), chain("egress"));
+    namespace.program("nft").args(["--file", "-"]).input(rules).run().map(drop)
+}
+
+/// Ends a silence. Gives whether there was one.
+pub(crate) fn unsilence(namespace: &Namespace) -> Result<bool, LabError> {
+    let tables = namespace.program("nft").args(["list", "tables"]).run()?;
+    if !String::from_utf8_lossy(&tables).contains(SILENCE) {
+        return Ok(false);
+    }
+    let nft = namespace.program("nft").args(["delete", "table"]).args(SILENCE.split(' '));
+    nft.run().map(|_| true)
+}
+
+/// The table of a silence: of the links' own family, which comes before all others.
+const SILENCE: &str = "netdev silence";
+
 /// Sets a host's counters to zero.
 pub(crate) fn reset_counters(namespace: &Namespace) -> Result<(), LabError> {
     namespace.program("nft").args(["reset", "counters"]).run().map(drop)

@@ -1,36 +1,29 @@
-//! The forest: a Samba domain controller, provisioned once and restored from an archive after that.
+//! The forest: Samba domain controllers, provisioned once and restored from an archive after that.
 //!
 //! The archive's name is a digest of all that went into it, so a change of a person, an option or
-//! of Samba itself makes a new one. Everything the controller keeps is below one directory, bound
-//! to the same short path in every lab.
+//! of Samba itself makes a new one. A forest of two controllers is made from the archive of the
+//! forest of one, by a join over the lab's own network and through its firewalls.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use portolan_chart::{Chart, Role, flow};
+use portolan_chart::Chart;
 
+use crate::authority::{Authority, Certificate};
+use crate::controller::{Controller, End, PYTHON, VOLATILE, configuration, place};
 use crate::error::LabError;
-use crate::plan::{
-    ADMINISTRATOR_PASSWORD, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM, Host, Network,
-    PRIVATE_DIRECTORY, TENANT_DOMAIN, TENANT_SITES, host_of,
-};
+use crate::plan::{ADMINISTRATOR_PASSWORD, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM};
 use crate::process::{self, Program};
 use crate::state::{Directory, Namespace};
 
 /// Fills the database.
 const POPULATE: &str = include_str!("../forest/populate.py");
-/// Waits for answers.
-const READY: &str = include_str!("../forest/ready.py");
-/// The interpreter that has Samba's modules.
-const PYTHON: &str = "/usr/bin/python3";
-/// How long the forest may take until it answers, in seconds.
-const READY_SECONDS_MAX: u64 = 60;
-/// How long the lab's certificates are valid, in days.
-const CERTIFICATE_DAYS: &str = "3650";
 
 /// Changes whenever the steps from nothing to an archive do, so that older archives are not used.
-const RECIPE: &str = "2";
+const RECIPE: &str = "4";
+/// The same for the steps from one controller to two.
+const JOIN_RECIPE: &str = "1";
 
 /// Identities that would otherwise differ from one provisioning to the next.
 const FIXED_IDENTITIES: [&str; 6] = [
@@ -42,44 +35,36 @@ const FIXED_IDENTITIES: [&str; 6] = [
     "--machinepass=Mach1ne-Fixed-1!",
 ];
 
-/// A domain controller to be put into a host's namespaces.
+/// What every controller has a copy of.
+const NAMING_CONTEXTS: [&str; 5] = [
+    "DC=corp,DC=example",
+    "CN=Configuration,DC=corp,DC=example",
+    "CN=Schema,CN=Configuration,DC=corp,DC=example",
+    "DC=DomainDnsZones,DC=corp,DC=example",
+    "DC=ForestDnsZones,DC=corp,DC=example",
+];
+
+/// A forest to be put into the lab's hosts.
 #[derive(Debug)]
 pub(crate) struct Forest<'lab> {
-    namespace: &'lab Namespace,
-    directory: &'lab Directory,
-    host: Host,
-    configuration: String,
-    extra_users: u32,
+    /// The lab's files.
+    pub(crate) directory: &'lab Directory,
+    /// The chart whose ports it keeps to.
+    pub(crate) chart: &'lab Chart,
+    /// The controller that is provisioned.
+    pub(crate) first: Controller<'lab>,
+    /// The one that joins it.
+    pub(crate) second: Option<Controller<'lab>>,
+    /// A host that asks whether the forest answers.
+    pub(crate) asking: &'lab Namespace,
+    /// People beyond the usual ones.
+    pub(crate) extra_users: u32,
 }
 
 impl<'lab> Forest<'lab> {
-    /// The controller of a lab, on ports that the chart allows.
-    pub(crate) fn new(
-        namespace: &'lab Namespace,
-        directory: &'lab Directory,
-        chart: &Chart,
-        extra_users: u32,
-    ) -> Result<Self, LabError> {
-        let dynamic = chart
-            .row(flow::CONNECT_AD_RPC)
-            .map_err(|error| LabError::Chart(error.to_string()))?
-            .ports_text();
-        Ok(Self {
-            namespace,
-            directory,
-            host: host_of(Role::Forest)?,
-            configuration: configuration(&dynamic),
-            extra_users,
-        })
-    }
-
-    /// Makes the place for the controller's files, the same path in every lab.
-    pub(crate) fn mount(&self) -> Result<(), LabError> {
-        let place = place("");
-        process::create_directory(&self.directory.forest())?;
-        self.namespace.program("mkdir").arg(&place).run()?;
-        let mount = self.namespace.program("mount").arg("--bind");
-        mount.arg(self.directory.forest()).arg(&place).run().map(drop)
+    /// Its controllers.
+    pub(crate) fn controllers(&self) -> impl Iterator<Item = &Controller<'lab>> {
+        std::iter::once(&self.first).chain(&self.second)
     }
 
     /// The archive of this forest in `cache`, made if it is not there. `report` is told that making
@@ -90,103 +75,88 @@ impl<'lab> Forest<'lab> {
         report: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, LabError> {
         process::create_directory(cache)?;
-        let archive = cache.join(format!("forest-{}.tar.zst", self.digest()?));
+        let digest = self.digest()?;
+        let mut archive = cache.join(format!("forest-{digest}.tar.zst"));
         // Two labs that start at once make it once.
         let lock = cache.join("lock");
         let held = File::create(&lock).map_err(LabError::io("create", &lock))?;
         held.lock().map_err(LabError::io("lock", &lock))?;
-        if !archive.exists() {
+        let joined = match &self.second {
+            Some(second) => Some((second, cache.join(self.joined_name(second, &digest)?))),
+            None => None,
+        };
+        if joined.as_ref().is_none_or(|(_, joined)| !joined.exists()) && !archive.exists() {
             report("provisioning a new one, once");
             self.provision()?;
-            self.certify()?;
+            let authority = Authority::of(self.directory);
+            authority.found()?;
+            authority.certify(&self.first, Certificate::Good)?;
             self.populate()?;
-            self.name_services()?;
-            let draft = archive.with_extension("draft");
-            self.pack(&draft)?;
-            std::fs::rename(&draft, &archive).map_err(LabError::io("write", &archive))?;
-            process::empty_directory(&self.directory.forest())?;
+            self.name_services(&self.first)?;
+            self.pack(&archive)?;
+        }
+        if let Some((second, joined)) = joined {
+            if !joined.exists() {
+                report("a second controller joins it, once");
+                self.restore(&archive)?;
+                self.join(second)?;
+                self.pack(&joined)?;
+            }
+            archive = joined;
         }
         Ok(archive)
     }
 
     /// Puts the archived databases in place.
     pub(crate) fn restore(&self, archive: &Path) -> Result<(), LabError> {
+        self.empty()?;
         let tar = Program::new("tar").args(TAR_OPTIONS).arg("--directory");
         tar.arg(self.directory.forest()).arg("--extract").arg("--file").arg(archive).run()?;
-        self.make_directories()
+        self.controllers().try_for_each(Controller::make_directories)
     }
 
-    /// Starts the controller.
+    /// Starts all controllers and serves the revocation list beside each, then waits for them.
     pub(crate) fn start(&self) -> Result<(), LabError> {
-        let mut samba = self.namespace.daemon("samba", &self.directory.log("samba"))?;
-        samba.args(["--foreground", "--no-process-group", "--configfile"]);
-        samba.arg(place("etc/smb.conf"));
-        Program::from(samba).start()
-    }
-
-    /// Waits until the controller, and the resolver behind it, answer a host on the LAN, on every
-    /// port that the chart gives the sync server.
-    pub(crate) fn wait(&self, asking: &Namespace, chart: &Chart) -> Result<(), LabError> {
-        let port = |flow| {
-            let row = chart.row(flow).map_err(|error| LabError::Chart(error.to_string()))?;
-            Ok(row.first_port().to_string())
-        };
-        let flows = [
-            flow::CONNECT_AD_DNS,
-            flow::CONNECT_AD_KERBEROS,
-            flow::CONNECT_AD_LDAP,
-            flow::CONNECT_AD_EPM,
-            flow::CONNECT_AD_LDAPS,
-        ];
-        let ports = flows.into_iter().map(port).collect::<Result<Vec<_>, LabError>>()?;
-        let [site, ..] = TENANT_SITES;
-        let waited = asking
-            .program(PYTHON)
-            .args(["-", &READY_SECONDS_MAX.to_string(), &format!("{site}.{TENANT_DOMAIN}")])
-            .args(ports)
-            .arg("--")
-            .args(self.host.addresses().iter().map(ToString::to_string))
-            .input(READY)
-            .run();
-        match waited {
-            Err(LabError::Program { output, .. }) => Err(LabError::NotReady {
-                what: output,
-                seconds: READY_SECONDS_MAX,
-                log: self.directory.log("samba"),
-            }),
-            other => other.map(drop),
-        }
+        let authority = Authority::of(self.directory);
+        authority.publish()?;
+        self.controllers().try_for_each(Controller::start)?;
+        self.controllers().try_for_each(|controller| {
+            authority.serve(controller, self.chart)?;
+            controller.wait(self.asking, self.chart)
+        })
     }
 
     fn digest(&self) -> Result<String, LabError> {
-        /// Hexadecimal digits of the archive's name.
-        const DIGITS: usize = 16;
         let samba = Program::new("samba").arg("--version").run()?;
+        let configuration = configuration(self.first.host, self.chart)?;
         let arguments = self.provision_arguments().join("\n");
-        let inputs = [
+        Ok(name_of(&[
             RECIPE.as_bytes(),
-            self.configuration.as_bytes(),
+            configuration.as_bytes(),
             arguments.as_bytes(),
             POPULATE.as_bytes(),
             &self.extra_users.to_be_bytes(),
             &samba,
-        ];
-        let inputs: Vec<u8> = inputs.join(&[0][..]);
-        let mut name = hex::encode(digest(&SHA256, &inputs));
-        name.truncate(DIGITS);
-        Ok(name)
+        ]))
+    }
+
+    fn joined_name(&self, second: &Controller<'_>, digest: &str) -> Result<String, LabError> {
+        let configuration = configuration(second.host, self.chart)?;
+        let addresses = format!("{:?}", second.host.addresses());
+        let inputs = [JOIN_RECIPE, digest, &configuration, &addresses];
+        Ok(format!("forest-{}-two.tar.zst", name_of(&inputs.map(str::as_bytes))))
     }
 
     fn provision_arguments(&self) -> Vec<String> {
         let mut arguments = vec![
             format!("--realm={FOREST_REALM}"),
             format!("--domain={FOREST_NETBIOS}"),
-            format!("--host-name={}", self.host.name),
+            format!("--host-name={}", self.first.host.name),
             format!("--adminpass={ADMINISTRATOR_PASSWORD}"),
             "--server-role=dc".to_owned(),
             "--dns-backend=SAMBA_INTERNAL".to_owned(),
         ];
-        for address in self.host.addresses() {
+        for address in self.first.host.addresses() {
             let option = if address.is_ipv4() { "--host-ip" } else { "--host-ip6" };
             arguments.push(format!("{option}={address}"));
         }
@@ -195,138 +165,115 @@ impl<'lab> Forest<'lab> {
     }
 
     fn provision(&self) -> Result<(), LabError> {
-        process::empty_directory(&self.directory.forest())?;
-        self.make_directories()?;
-        // Provisioning merges the configuration it is given with what it believes of the machine;
-        // ours is put back afterwards.
-        let seed = self.directory.forest().join("seed.conf");
-        process::write(&seed, &self.configuration)?;
-        let tool = self.namespace.program("samba-tool").args(["domain", "provision", "--quiet"]);
-        tool.arg(format!("--configfile={}", place("seed.conf")))
-            .arg(format!("--targetdir={}", place("")))
-            .args(self.provision_arguments())
-            .run()?;
-        std::fs::remove_file(&seed).map_err(LabError::io("remove", &seed))?;
-        process::write(&self.directory.forest().join("etc/smb.conf"), &self.configuration)
+        self.empty()?;
+        let arguments = self.provision_arguments();
+        let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+        self.make(&self.first, &[&["domain", "provision", "--quiet"], &words[..]].concat())
     }
 
-    /// Gives the controller a certificate for its names, by an authority of the lab's own: the one
-    /// that Samba would make has no subject alternative name.
-    fn certify(&self) -> Result<(), LabError> {
-        let request = |key: &str, certificate: &str, subject: &str| {
-            let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-                .into_iter()
-                .map(str::to_owned)
-                .chain(["-keyout".to_owned(), place(key), "-out".to_owned(), place(certificate)]);
-            let openssl = self.namespace.program("openssl").args(["req", "-x509"]).args(key);
-            openssl.args(["-days", CERTIFICATE_DAYS, "-subj", subject])
-        };
-        let tls = self.directory.forest().join("private/tls");
-        process::create_directory(&tls)?;
-        request("private/tls/ca.key", "private/tls/ca.pem", "/O=Corp/CN=Corp lab authority")
-            .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"])
+    /// Makes the second controller and lets both learn of each other, over the LAN.
+    fn join(&self, second: &Controller<'_>) -> Result<(), LabError> {
+        self.first.start()?;
+        self.first.wait(self.asking, self.chart)?;
+        let administrator = format!("-UAdministrator%{ADMINISTRATOR_PASSWORD}");
+        let realm = format!("--realm={FOREST_REALM}");
+        self.make(
+            second,
+            &[
+                "domain",
+                "join",
+                FOREST_DOMAIN,
+                "DC",
+                "--dns-backend=SAMBA_INTERNAL",
+                &administrator,
+                &realm,
+                "--option=interfaces=lo eth0",
+            ],
+        )?;
+        Authority::of(self.directory).certify(second, Certificate::Good)?;
+        second.start()?;
+        second.wait(self.asking, self.chart)?;
+        self.replicate(second, &administrator)?;
+        self.name_services(second)?;
+        // The service that would write the records when it runs is not among the lab's.
+        let update = second.namespace.program("samba_dnsupdate");
+        update.args(["--use-samba-tool", "--configfile", &place("etc/smb.conf")]).run()?;
+        self.replicate(second, &administrator)?;
+        second.end(End::Cleanly)?;
+        self.first.end(End::Cleanly)
+    }
+
+    /// Brings everything that either controller knows to the other.
+    fn replicate(&self, second: &Controller<'_>, administrator: &str) -> Result<(), LabError> {
+        let (first, second) = (&self.first, second);
+        for (from, to) in [(second, first), (first, second)] {
+            for context in NAMING_CONTEXTS {
+                let words = ["drs", "replicate", to.host.name, from.host.name, context];
+                let tool = to.tool(&words).args(["--configfile", &place("etc/smb.conf")]);
+                tool.arg(administrator).run()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a controller with a verb of `samba-tool`, which merges the configuration it is given
+    /// with what it believes of the machine; ours is put back afterwards.
+    fn make(&self, controller: &Controller<'_>, words: &[&str]) -> Result<(), LabError> {
+        controller.make_directories()?;
+        let configuration = configuration(controller.host, self.chart)?;
+        let seed = controller.files().join("seed.conf");
+        process::write(&seed, &configuration)?;
+        let tool = controller.tool(words);
+        tool.arg(format!("--configfile={}", place("seed.conf")))
+            .arg(format!("--targetdir={}", place("")))
             .run()?;
-        let fqdn = self.host.fqdn();
-        request("private/tls/key.pem", "private/tls/cert.pem", &format!("/CN={fqdn}"))
-            .args(["-CA", &place("private/tls/ca.pem"), "-CAkey", &place("private/tls/ca.key")])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-addext", "extendedKeyUsage=serverAuth"])
-            .args(["-addext", &format!("subjectAltName=DNS:{fqdn},DNS:{FOREST_DOMAIN}")])
-            .run()
-            .map(drop)
+        std::fs::remove_file(&seed).map_err(LabError::io("remove", &seed))?;
+        process::write(&controller.files().join("etc/smb.conf"), &configuration)
     }
 
     fn populate(&self) -> Result<(), LabError> {
-        let python = self.namespace.program(PYTHON).args(["-", &place("etc/smb.conf")]);
+        let python = self.first.namespace.program(PYTHON).args(["-", &place("etc/smb.conf")]);
         python.arg(self.extra_users.to_string()).input(POPULATE).run().map(drop)
     }
 
-    /// Gives the controller's account its service names: the service that would do so when it runs
+    /// Gives a controller's account its service names: the service that would do so when it runs
     /// is not among the lab's.
-    fn name_services(&self) -> Result<(), LabError> {
-        let tool = self.namespace.program("samba_spnupdate");
+    fn name_services(&self, controller: &Controller<'_>) -> Result<(), LabError> {
+        let tool = controller.namespace.program("samba_spnupdate");
         tool.args(["--configfile", &place("etc/smb.conf")]).run().map(drop)
     }
 
     fn pack(&self, archive: &Path) -> Result<(), LabError> {
+        let draft = archive.with_extension("draft");
         let tar = Program::new("tar").args(TAR_OPTIONS).arg("--directory");
         tar.arg(self.directory.forest())
-            .args(VOLATILE.map(|name| format!("--exclude=./{name}")))
+            .args(VOLATILE.map(|name| format!("--exclude=./*/{name}")))
             .args(["--sparse", "--create", "--file"])
-            .arg(archive)
+            .arg(&draft)
             .arg(".")
-            .run()
-            .map(drop)
+            .run()?;
+        std::fs::rename(&draft, archive).map_err(LabError::io("write", archive))
     }
 
-    fn make_directories(&self) -> Result<(), LabError> {
-        let kept = ["etc", "private", "state"];
-        for name in kept.into_iter().chain(VOLATILE).chain(["run/ncalrpc"]) {
-            process::create_directory(&self.directory.forest().join(name))?;
-        }
-        Ok(())
+    /// Removes all files of the forest. The controllers' directories stay: they are bound.
+    fn empty(&self) -> Result<(), LabError> {
+        let authority = self.directory.authority();
+        process::create_directory(&authority)?;
+        process::empty_directory(&authority)?;
+        self.controllers().try_for_each(|controller| process::empty_directory(&controller.files()))
     }
 }
-
-/// Directories that the controller fills anew when it starts.
-const VOLATILE: [&str; 4] = ["cache", "lock", "log", "run"];
 
 /// Access lists live in extended attributes.
 const TAR_OPTIONS: [&str; 5] =
     ["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "--zstd"];
 
-/// A path of the controller's, as its own processes see it.
-fn place(file: &str) -> String {
-    format!("{PRIVATE_DIRECTORY}/forest/{file}")
-}
-
-/// The controller's configuration. Its services are those that the chart's rows lead to; it forwards
-/// foreign names to the router; the databases are not flushed to disk, for a lab does not outlive
-/// its machine.
-fn configuration(dynamic_ports: &str) -> String {
-    let forest = place("");
-    let forest = forest.trim_end_matches('/');
-    let forwarder = Network::Lan.address(1).v4;
-    let server = "DC1";
-    format!(
-        "[global]
-\tnetbios name = {server}
-\trealm = {FOREST_REALM}
-\tworkgroup = {FOREST_NETBIOS}
-\tserver role = active directory domain controller
-\tserver services = rpc, ldap, cldap, kdc, drepl, kcc, dns
-\tprefork children = 1
-\tinterfaces = lo eth0
-\tbind interfaces only = yes
-\trpc server dynamic port range = {dynamic_ports}
-\tdns forwarder = {forwarder}
-\tdns update command = /usr/sbin/samba_dnsupdate --use-samba-tool
-\tldap server require strong auth = yes
-\tldb:nosync = true
-\tprivate dir = {forest}/private
-\tstate directory = {forest}/state
-\tcache directory = {forest}/cache
-\tlock directory = {forest}/lock
-\tpid directory = {forest}/run
-\tncalrpc dir = {forest}/run/ncalrpc
-\tntp signd socket directory = {forest}/run/ntp
-\tbinddns dir = {forest}/run/bind-dns
-\tusershare max shares = 0
-\tlog file = {forest}/log/log.%m
-\tlogging = file
-\tlog level = 1
-\tdisable spoolss = yes
-\tload printers = no
-\tprinting = bsd
-\tprintcap name = /dev/null
-
-[sysvol]
-\tpath = {forest}/state/sysvol
-\tread only = No
-
-[netlogon]
-\tpath = {forest}/state/sysvol/{FOREST_DOMAIN}/scripts
-\tread only = No
-"
-    )
+/// A name for what is made from these inputs and no others.
+fn name_of(inputs: &[&[u8]]) -> String {
+    /// Hexadecimal digits of an archive's name.
+    const DIGITS: usize = 16;
+    let inputs: Vec<u8> = inputs.join(&[0][..]);
+    let mut name = hex::encode(digest(&SHA256, &inputs));
+    name.truncate(DIGITS);
+    name
 }

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use portolan_chart::{Chart, Flow};
+use portolan_chart::{Chart, Flow, Role};
 
+use crate::authority::{Authority, Certificate};
 use crate::capture::Capture;
+use crate::controller::{Controller, End};
 use crate::error::LabError;
 use crate::firewall::{self, How};
 use crate::forest::Forest;
 use crate::guard::Guard;
 use crate::keeper::Draft;
 use crate::network::{self, ENVIRONMENT, switch_name};
-use crate::plan::{self, Host, LabName, Network};
+use crate::plan::{self, Controllers, Host, LabName, Network};
 use crate::process::{self, Program};
 use crate::recording;
 use crate::requirements;
@@ -36,6 +38,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// People in the forest beyond the usual ones, for measurements.
     pub extra_users: u32,
+    /// How many domain controllers the forest has.
+    pub controllers: Controllers,
 }
 
 impl Default for Options {
@@ -45,6 +49,7 @@ impl Default for Options {
             state: PathBuf::from("/run/portolan/lab"),
             cache: PathBuf::from("/var/cache/portolan/lab"),
             extra_users: 0,
+            controllers: Controllers::One,
         }
     }
 }
@@ -76,6 +81,7 @@ pub struct Lab {
     directory: Directory,
     state: State,
     chart: Chart,
+    hosts: Vec<Host>,
 }
 
 impl Lab {
@@ -96,13 +102,18 @@ impl Lab {
         let name = options.name.clone();
         if let Some(state) = State::read(&directory)? {
             if state.complete && state.missing().is_none() {
-                return Ok((Self { name, directory, state, chart }, Started::Already));
+                if state.controllers != options.controllers {
+                    return Err(LabError::OtherControllers { name: name.to_string() });
+                }
+                let hosts = plan::hosts(state.controllers);
+                return Ok((Self { name, directory, state, chart, hosts }, Started::Already));
             }
             end_all(&state)?;
         }
         directory.empty()?;
-        let state = State::begin()?;
-        let mut lab = Self { name, directory, state, chart };
+        let state = State::begin(options.controllers)?;
+        let hosts = plan::hosts(options.controllers);
+        let mut lab = Self { name, directory, state, chart, hosts };
         match lab.build(options, report) {
             Ok(()) => Ok((lab, Started::Anew)),
             Err(error) => {
@@ -132,7 +143,8 @@ impl Lab {
             return Err(broken("it was never brought up whole".to_owned()));
         }
         let chart = Chart::edition(EDITION).map_err(|error| LabError::Chart(error.to_string()))?;
-        Ok(Self { name: name.clone(), directory, state, chart })
+        let hosts = plan::hosts(state.controllers);
+        Ok(Self { name: name.clone(), directory, state, chart, hosts })
     }
 
     /// Takes a lab away: its processes, namespaces, mounts and files. The recordings are moved to
@@ -194,7 +206,7 @@ impl Lab {
     /// [`LabError::UnknownFlow`] when no firewall of the lab has a rule for it.
     pub fn close(&self, flow: Flow, how: How) -> Result<(), LabError> {
         let mut closed = 0;
-        for host in plan::hosts() {
+        for host in &self.hosts {
             closed += firewall::close(self.namespace(host.name)?, flow.name(), how)?;
         }
         if closed == 0 {
@@ -209,10 +221,87 @@ impl Lab {
     /// [`LabError::Program`] when a firewall does not take the change.
     pub fn open(&self, flow: Flow) -> Result<bool, LabError> {
         let mut opened = 0;
-        for host in plan::hosts() {
+        for host in &self.hosts {
             opened += firewall::open(self.namespace(host.name)?, flow.name())?;
         }
         Ok(opened > 0)
+    }
+
+    /// Ends a domain controller, as an administrator or as a failure does. Its host stays, and
+    /// answers connections by refusing them.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`] when there is no such controller.
+    pub fn stop_controller(&self, host: &str, end: End) -> Result<(), LabError> {
+        self.controller(host)?.end(end)
+    }
+
+    /// Starts a domain controller that was stopped, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`LabError::NotReady`] when it does not.
+    pub fn start_controller(&self, host: &str) -> Result<(), LabError> {
+        let controller = self.controller(host)?;
+        if !controller.runs()? {
+            controller.start()?;
+        }
+        let asking = plan::host_of(&self.hosts, Role::Connect)?;
+        controller.wait(self.namespace(asking.name)?, &self.chart)
+    }
+
+    /// Cuts a host off, silently: what it sends and what is sent to it vanishes, and nobody is told.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`].
+    pub fn silence(&self, host: &str) -> Result<(), LabError> {
+        firewall::silence(self.namespace(host)?)
+    }
+
+    /// Ends a silence. Gives whether there was one.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`].
+    pub fn unsilence(&self, host: &str) -> Result<bool, LabError> {
+        firewall::unsilence(self.namespace(host)?)
+    }
+
+    /// Revokes the certificate that a domain controller has now; the list that says so is served at
+    /// once.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`] when there is no such controller.
+    pub fn revoke_certificate(&self, host: &str) -> Result<(), LabError> {
+        Authority::of(&self.directory).revoke(self.controller(host)?.host)
+    }
+
+    /// Gives a domain controller another certificate and starts it with that.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownHost`] when there is no such controller.
+    pub fn reissue_certificate(&self, host: &str, kind: Certificate) -> Result<(), LabError> {
+        let controller = self.controller(host)?;
+        Authority::of(&self.directory).certify(&controller, kind)?;
+        controller.end(End::Hard)?;
+        self.start_controller(host)
+    }
+
+    /// Serves the forest's revocation list no more, on any host.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when a server cannot be ended.
+    pub fn stop_revocation_lists(&self) -> Result<(), LabError> {
+        let authority = Authority::of(&self.directory);
+        self.forest(0)?.controllers().try_for_each(|controller| authority.stop_serving(controller))
+    }
+
+    /// Serves the forest's revocation list again.
+    ///
+    /// # Errors
+    /// [`LabError::NotReady`] when a server does not start.
+    pub fn start_revocation_lists(&self) -> Result<(), LabError> {
+        let authority = Authority::of(&self.directory);
+        let forest = self.forest(0)?;
+        forest.controllers().try_for_each(|controller| authority.serve(controller, &self.chart))
     }
 
     /// Everything that crossed both networks up to now.
@@ -220,7 +309,7 @@ impl Lab {
     /// # Errors
     /// [`LabError::Capture`] when a recording does not parse.
     pub fn capture(&self) -> Result<Capture, LabError> {
-        let hosts = plan::hosts();
+        let hosts = &self.hosts;
         let mut recordings = Vec::new();
         for router in hosts.iter().filter(|host| host.forwards()) {
             let router = (router, self.namespace(router.name)?);
@@ -236,7 +325,7 @@ impl Lab {
     /// [`LabError::Program`] when a firewall cannot be read.
     pub fn status(&self) -> Result<Status, LabError> {
         let mut hosts = Vec::new();
-        for host in plan::hosts() {
+        for host in &self.hosts {
             let namespace = self.namespace(host.name)?;
             let (stopped, closed) = firewall::inspect(namespace)?;
             hosts.push(HostStatus {
@@ -252,7 +341,7 @@ impl Lab {
             name: self.name.clone(),
             directory: self.directory.path().to_owned(),
             archive: self.state.archive.clone(),
-            authority: self.directory.authority(),
+            authority: self.directory.authority_certificate(),
             recordings: Network::ALL.map(|network| self.directory.recording(network)).to_vec(),
             hosts,
         })
@@ -277,17 +366,15 @@ impl Lab {
             start = Instant::now();
             report(Step { what, detail, took });
         };
-        let hosts = plan::hosts();
+        let hosts = self.hosts.clone();
         self.keep_namespaces(&hosts)?;
         for network in Network::ALL {
             let switch = self.namespace(switch_name(network))?;
             network::build_switch(switch)?;
-            recording::start(switch, network, &self.directory)?;
         }
-        step("captures", self.directory.path().join("{lan,wan}.pcap").display().to_string());
         for host in &hosts {
             let namespace = self.namespace(host.name)?;
-            network::build_host(namespace, host, &self.chart, &self.directory)?;
+            network::build_host(namespace, (host, &hosts), &self.chart, &self.directory)?;
             for link in &host.links {
                 let switch = self.namespace(switch_name(link.network))?;
                 network::draw_cable((host, namespace), link, switch)?;
@@ -304,6 +391,15 @@ impl Lab {
         self.state.archive = Some(archive);
         self.state.complete = true;
         self.state.write(&self.directory)
+    }
+
+    fn controller(&self, name: &str) -> Result<Controller<'_>, LabError> {
+        let forest = self.forest(0)?;
+        let found = forest.controllers().find(|controller| controller.host.name == name).copied();
+        found.ok_or_else(|| LabError::UnknownHost {
+            host: name.to_owned(),
+            known: forest.controllers().map(|it| it.host.name).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Makes the namespaces, each written down before it may stay.
@@ -333,29 +429,50 @@ impl Lab {
         options: &Options,
         step: &mut dyn FnMut(&'static str, String),
     ) -> Result<PathBuf, LabError> {
-        let controller = plan::host_of(portolan_chart::Role::Forest)?;
-        let namespace = self.namespace(controller.name)?;
-        let forest = Forest::new(namespace, &self.directory, &self.chart, options.extra_users)?;
-        forest.mount()?;
+        let forest = self.forest(options.extra_users)?;
+        forest.controllers().try_for_each(Controller::mount)?;
         let archive = forest.archive(&absolute(&options.cache)?, &mut |detail| {
             step("forest", detail.to_owned());
         })?;
         forest.restore(&archive)?;
-        let authority = self.directory.authority();
-        for host in plan::hosts() {
+        let authority = self.directory.authority_certificate();
+        for host in &self.hosts {
             let copy = self.directory.etc(host.name).join("ca.pem");
             std::fs::copy(&authority, &copy).map_err(LabError::io("write", &copy))?;
         }
         step("forest", format!("{} from {}", plan::FOREST_DOMAIN, archive.display()));
+        // From here on: how an archive came to be is nobody's traffic.
+        for network in Network::ALL {
+            recording::start(self.namespace(switch_name(network))?, network, &self.directory)?;
+        }
+        step("captures", self.directory.path().join("{lan,wan}.pcap").display().to_string());
         forest.start()?;
-        let asking = plan::host_of(portolan_chart::Role::Connect)?;
-        forest.wait(self.namespace(asking.name)?, &self.chart)?;
-        step("ready", format!("{} answers {}", controller.fqdn(), asking.name));
+        let names: Vec<_> = forest.controllers().map(|it| it.host.fqdn()).collect();
+        step("ready", names.join(" "));
         Ok(archive)
     }
 
+    fn forest(&self, extra_users: u32) -> Result<Forest<'_>, LabError> {
+        let mut controllers = Vec::new();
+        for host in self.hosts.iter().filter(|host| host.roles.contains(&Role::Forest)) {
+            let namespace = self.namespace(host.name)?;
+            controllers.push(Controller { namespace, host, directory: &self.directory });
+        }
+        let mut controllers = controllers.into_iter();
+        let none = || LabError::Chart("no host plays the forest".to_owned());
+        let asking = plan::host_of(&self.hosts, Role::Connect)?;
+        Ok(Forest {
+            directory: &self.directory,
+            chart: &self.chart,
+            first: controllers.next().ok_or_else(none)?,
+            second: controllers.next(),
+            asking: self.namespace(asking.name)?,
+            extra_users,
+        })
+    }
+
     fn namespace(&self, host: &str) -> Result<&Namespace, LabError> {
-        let known = || plan::hosts().iter().map(|host| host.name).collect::<Vec<_>>().join(", ");
+        let known = || self.hosts.iter().map(|host| host.name).collect::<Vec<_>>().join(", ");
         self.state
             .namespace(host)
             .ok_or_else(|| LabError::UnknownHost { host: host.to_owned(), known: known() })

@@ -10,7 +10,9 @@
 //! an argument vector. Nothing is ever created in the machine's own network namespace, and nothing
 //! outside a lab's own state directory but the archive of the forest.
 
+mod authority;
 pub mod capture;
+mod controller;
 mod error;
 mod firewall;
 mod forest;
@@ -25,9 +27,12 @@ mod requirements;
 mod state;
 mod status;
 
+pub use authority::Certificate;
+pub use controller::End;
 pub use error::LabError;
 pub use firewall::{How, Stopped};
 pub use guard::Guard;
 pub use lab::{Lab, Options, Started, Step};
-pub use plan::LabName;
+pub use plan::{Controllers, LabName};
+pub use process::end_inside;
 pub use status::{HostStatus, Status};

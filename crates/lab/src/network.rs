@@ -44,7 +44,7 @@ pub(crate) fn build_switch(switch: &Namespace) -> Result<(), LabError> {
 /// Makes a host out of an empty namespace: its kernel's settings, name, files and firewall.
 pub(crate) fn build_host(
     namespace: &Namespace,
-    host: &Host,
+    (host, hosts): (&Host, &[Host]),
     chart: &Chart,
     directory: &Directory,
 ) -> Result<(), LabError> {
@@ -52,7 +52,7 @@ pub(crate) fn build_host(
     namespace.program("sysctl").args(["--quiet", "--write"]).args(settings).run()?;
     namespace.program("hostname").arg(host.name).run()?;
     bind_files(namespace, host, directory)?;
-    let peers: Vec<_> = plan::hosts().iter().map(Host::firewall).collect();
+    let peers: Vec<_> = hosts.iter().map(Host::firewall).collect();
     let rules = firewall::nftables(chart, &host.firewall(), &peers);
     namespace.program("nft").args(["--file", "-"]).input(rules).run()?;
     Ok(())

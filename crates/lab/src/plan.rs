@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use portolan_chart::{Role, firewall};
+use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
 
@@ -20,6 +21,8 @@ pub const FOREST_REALM: &str = "CORP.EXAMPLE";
 pub const FOREST_NETBIOS: &str = "CORP";
 /// The forest's Samba configuration, as `dc1` sees it: what `samba-tool -s` takes there.
 pub const FOREST_CONFIG: &str = "/run/samba/forest/etc/smb.conf";
+/// The certificate of the forest's authority, as every host sees it: what `--ca` takes there.
+pub const FOREST_CA: &str = "/run/samba/etc/ca.pem";
 /// The domain that the tenant is born with.
 pub const TENANT_DOMAIN: &str = "cloud.example";
 /// The tenant's host names below [`TENANT_DOMAIN`].
@@ -156,8 +159,8 @@ pub struct Host {
     pub roles: &'static [Role],
     /// Where it is connected.
     pub links: Vec<Link>,
-    /// Whom it asks for names.
-    pub resolver: Addresses,
+    /// Whom it asks for names, in this order.
+    pub resolvers: Vec<Addresses>,
 }
 
 impl Host {
@@ -233,9 +236,15 @@ impl Host {
 
     /// The host's `/etc/resolv.conf`.
     pub(crate) fn resolv_conf(&self) -> String {
-        let Addresses { v4, v6 } = self.resolver;
-        let domain = self.domain;
-        format!("search {domain}\nnameserver {v4}\nnameserver {v6}\noptions timeout:2 attempts:2\n")
+        let mut text = format!("search {}\n", self.domain);
+        // A resolver reads the first three: each server is named once before any is named again.
+        let (v4, v6): (Vec<_>, Vec<_>) = self.resolvers.iter().map(|it| (it.v4, it.v6)).unzip();
+        let v4 = v4.into_iter().map(IpAddr::from);
+        for address in v4.chain(v6.into_iter().map(IpAddr::from)) {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "nameserver {address}");
+        }
+        text + "options timeout:2 attempts:2\n"
     }
 
     /// The host's `/etc/hosts`.
@@ -251,45 +260,62 @@ impl Host {
 /// The router's number on both networks.
 const ROUTER: u8 = 1;
 
+/// How many domain controllers the forest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Controllers {
+    /// `dc1` alone: what is written is read at once, by everyone.
+    #[default]
+    One,
+    /// `dc1` and `dc2`, which replicate each other within a second or two.
+    Two,
+}
+
 /// The hosts, the forest first.
 #[must_use]
-pub fn hosts() -> Vec<Host> {
+pub fn hosts(controllers: Controllers) -> Vec<Host> {
     let (lan, wan) = (Network::Lan, Network::Wan);
-    let forest = lan.address(10);
-    let host = |name, roles, network: Network, number, resolver| Host {
+    let (first, second) = (lan.address(10), lan.address(11));
+    let two = controllers == Controllers::Two;
+    let forest = if two { vec![first, second] } else { vec![first] };
+    let host = |name, roles, network: Network, number, resolvers: &[Addresses]| Host {
         name,
         domain: if network == Network::Lan { FOREST_DOMAIN } else { TENANT_DOMAIN },
         roles,
         links: vec![Link { interface: "eth0", network, addresses: network.address(number) }],
-        resolver,
+        resolvers: resolvers.to_vec(),
     };
     let router_link = |network: Network| Link {
         interface: network.name(),
         network,
         addresses: network.address(ROUTER),
     };
-    vec![
-        host("dc1", &[Role::Forest], lan, 10, forest),
-        host("connect", &[Role::Connect], lan, 20, forest),
-        host("ws1", &[Role::Workstation], lan, 30, forest),
-        host("tenant", &[Role::Tenant], wan, 10, wan.address(ROUTER)),
+    let mut hosts = vec![host("dc1", &[Role::Forest], lan, 10, &forest)];
+    if two {
+        hosts.push(host("dc2", &[Role::Forest], lan, 11, &[second, first]));
+    }
+    hosts.extend([
+        host("connect", &[Role::Connect], lan, 20, &forest),
+        host("ws1", &[Role::Workstation], lan, 30, &forest),
+        host("tenant", &[Role::Tenant], wan, 10, &[wan.address(ROUTER)]),
         Host {
             name: "edge",
             domain: TENANT_DOMAIN,
             roles: &[Role::Router, Role::Resolver],
             links: vec![router_link(lan), router_link(wan)],
-            resolver: wan.address(ROUTER),
+            resolvers: vec![wan.address(ROUTER)],
         },
-    ]
+    ]);
+    hosts
 }
 
-/// The host of the plan that plays a role.
+/// The first host of the plan that plays a role.
 ///
 /// # Errors
 /// [`LabError::Chart`] when none does.
-pub fn host_of(role: Role) -> Result<Host, LabError> {
-    hosts()
-        .into_iter()
+pub fn host_of(hosts: &[Host], role: Role) -> Result<&Host, LabError> {
+    hosts
+        .iter()
         .find(|host| host.roles.contains(&role))
         .ok_or_else(|| LabError::Chart(format!("no host plays the role {role}")))
 }
@@ -355,7 +381,7 @@ mod tests {
 
     #[test]
     fn no_two_hosts_share_an_address_or_a_name() {
-        let hosts = hosts();
+        let hosts = hosts(Controllers::Two);
         let addresses: Vec<_> = hosts.iter().flat_map(Host::addresses).collect();
         let names: Vec<_> = hosts.iter().map(|host| host.name).collect();
         for (index, address) in addresses.iter().enumerate() {
@@ -375,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_host_is_addressed_in_one_batch() {
-        let connect = host_of(Role::Connect).unwrap();
+        let one = hosts(Controllers::One);
+        let connect = host_of(&one, Role::Connect).unwrap();
         assert_eq!(
             connect.addressing(),
             "link set lo up\n\
@@ -390,5 +417,17 @@ mod tests {
             "search corp.example\nnameserver 10.77.0.10\nnameserver fd77::10\n\
              options timeout:2 attempts:2\n"
         );
+    }
+
+    #[test]
+    fn the_first_three_name_servers_are_of_both_controllers() {
+        let two = hosts(Controllers::Two);
+        assert_eq!(
+            host_of(&two, Role::Connect).unwrap().resolv_conf(),
+            "search corp.example\nnameserver 10.77.0.10\nnameserver 10.77.0.11\n\
+             nameserver fd77::10\nnameserver fd77::11\noptions timeout:2 attempts:2\n"
+        );
+        let second = two.iter().find(|host| host.name == "dc2").unwrap();
+        assert!(second.resolv_conf().contains("corp.example\nnameserver 10.77.0.11\n"));
     }
 }

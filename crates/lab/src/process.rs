@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
@@ -83,6 +83,26 @@ impl Process {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         Ok(())
     }
+}
+
+/// Ends a program that was started with [`Lab::command`](crate::Lab::command) as a power cut would,
+/// with SIGKILL, and waits until it is gone. What was started is the way into the host; the program
+/// is its child.
+///
+/// # Errors
+/// [`LabError::Io`] when the system does not let it be killed.
+pub fn end_inside(way: &mut std::process::Child) -> Result<(), LabError> {
+    let failed = |source| LabError::Io { doing: "end a program in a host".to_owned(), source };
+    while way.try_wait().map_err(failed)?.is_none() {
+        // It forks as soon as it is inside, and ends when its child does.
+        if let Some(program) = Process::of(way.id()).and_then(Process::child) {
+            program.kill()?;
+            way.wait().map_err(failed)?;
+            return Ok(());
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// Whether this process may make namespaces.
@@ -221,6 +241,34 @@ pub(crate) fn read_text(path: &Path) -> Result<String, LabError> {
 /// Writes a file whole.
 pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabError> {
     std::fs::write(path, contents).map_err(LabError::io("write", path))
+}
+
+/// Writes a file that its owner alone may read.
+pub(crate) fn write_private(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabError> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let written =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).and_then(
+            |mut file| {
+                // An earlier file keeps its mode when it is opened.
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+                file.write_all(contents.as_ref())
+            },
+        );
+    written.map_err(LabError::io("write", path))
+}
+
+/// Waits until something holds; the number of seconds after which it gave up is the error.
+pub(crate) fn wait_until(seconds: u64, mut holds: impl FnMut() -> bool) -> Result<(), u64> {
+    /// How often it is looked at.
+    const INTERVAL: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed().as_secs() >= seconds {
+            return Err(seconds);
+        }
+        std::thread::sleep(INTERVAL);
+    }
+    Ok(())
 }
 
 /// Makes a directory and its parents.

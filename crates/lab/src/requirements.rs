@@ -6,19 +6,20 @@ use crate::error::LabError;
 use crate::process::{self, PROGRAM_DIRECTORIES};
 
 /// Programs and files by package.
-const REQUIREMENTS: [(&str, &str); 18] = [
+const REQUIREMENTS: [(&str, &str); 19] = [
     ("unshare", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
     ("sysctl", "procps"),
+    ("pkill", "procps"),
     ("nft", "nftables"),
     ("tcpdump", "tcpdump"),
     ("dnsmasq", "dnsmasq-base"),
-    ("openssl", "openssl"),
     ("tar", "tar"),
     ("zstd", "zstd"),
     ("samba", "samba"),
     ("samba_spnupdate", "samba"),
+    ("samba_dnsupdate", "samba"),
     ("samba-tool", "samba-common-bin"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/samba/samdb.py", "python3-samba"),

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
-use crate::plan::{LabName, Network};
+use crate::plan::{Controllers, LabName, Network};
 use crate::process::{self, Process};
 
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The kernel's name of this boot: processes do not outlive it.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -25,6 +25,8 @@ pub(crate) struct State {
     boot: String,
     /// Whether everything was started.
     pub(crate) complete: bool,
+    /// How many domain controllers it has.
+    pub(crate) controllers: Controllers,
     /// The namespaces, hosts and switches.
     pub(crate) namespaces: Vec<Namespace>,
     /// The archive that the forest came from.
@@ -45,11 +47,12 @@ pub(crate) struct Namespace {
 
 impl State {
     /// A lab that has nothing yet.
-    pub(crate) fn begin() -> Result<Self, LabError> {
+    pub(crate) fn begin(controllers: Controllers) -> Result<Self, LabError> {
         Ok(Self {
             version: VERSION,
             boot: boot()?,
             complete: false,
+            controllers,
             namespaces: Vec::new(),
             archive: None,
         })
@@ -123,14 +126,24 @@ impl Directory {
         self.path.join("etc").join(host)
     }
 
-    /// The domain controller's databases.
+    /// What is archived of the forest: the authority, and each domain controller's databases.
     pub(crate) fn forest(&self) -> PathBuf {
         self.path.join("forest")
     }
 
-    /// The certificate of the forest's authority.
+    /// A domain controller's files.
+    pub(crate) fn controller(&self, host: &str) -> PathBuf {
+        self.forest().join(host)
+    }
+
+    /// The files of the forest's authority.
     pub(crate) fn authority(&self) -> PathBuf {
-        self.forest().join("private/tls/ca.pem")
+        self.forest().join("authority")
+    }
+
+    /// The certificate of the forest's authority.
+    pub(crate) fn authority_certificate(&self) -> PathBuf {
+        self.authority().join("ca.pem")
     }
 
     /// A daemon's log.
@@ -193,8 +206,11 @@ mod tests {
         let held = directory.lock().unwrap();
         let process = Process { pid: 7, started: 9 };
         let namespace = Namespace { name: "dc1".into(), keeper: process, init: process };
-        let state =
-            State { namespaces: vec![namespace], complete: true, ..State::begin().unwrap() };
+        let state = State {
+            namespaces: vec![namespace],
+            complete: true,
+            ..State::begin(Controllers::Two).unwrap()
+        };
         state.write(&directory).unwrap();
         assert_eq!(State::read(&directory).unwrap(), Some(state.clone()));
 
@@ -202,7 +218,7 @@ mod tests {
         other_boot.write(&directory).unwrap();
         assert_eq!(State::read(&directory).unwrap(), None);
 
-        process::write(&directory.state(), "{\"version\":1,\"colour\":2}").unwrap();
+        process::write(&directory.state(), "{\"version\":2,\"colour\":2}").unwrap();
         assert!(matches!(State::read(&directory), Err(LabError::Malformed { .. })));
         drop(held);
         std::fs::remove_dir_all(root).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] turns requests into octets and received octets into [`Event`]s, in clear or in
 //! the frames of a SASL security layer ([`sasl`]). [`message`] has the messages, [`filter`] and
-//! [`control`] what a search needs, [`ber`] their encoding. It only reads: nothing here can change
+//! [`control`] what a search needs, [`netlogon`] the ping by which controllers are found, [`ber`] their encoding. It only reads: nothing here can change
 //! a directory. It follows no referral, resolves no name and opens no socket; the driver is in
 //! `portolan_net`, the protection of frames in `portolan_gss`.
 //!
@@ -14,6 +14,7 @@ mod buffer;
 pub mod control;
 pub mod filter;
 pub mod message;
+pub mod netlogon;
 pub mod sasl;
 pub mod session;
 

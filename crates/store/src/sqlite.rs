@@ -3,12 +3,20 @@
 //! A database is a file that its owner alone may read, wherever it is copied to; SQLite gives the
 //! files beside it (`-wal`, `-shm`) the same permissions. Readers have connections of
 //! their own and never wait for the writer.
+//!
+//! # Schema versions
+//! A schema is a directory of numbered steps, `migrations/<database>/0002_what_changes.sql`. Opening a
+//! database takes the steps that it lacks, in order, each in a transaction of its own that also writes
+//! down the step's number and the digest of its text: one that was broken off was not taken. So a step
+//! that was released is never changed again; a change is a further step. A number that this release
+//! does not have is a newer release's: the database is refused, and nothing is written to it. The
+//! states that earlier releases wrote are in `tests/releases`, and each of them must open.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -39,13 +47,31 @@ pub enum OpenError {
         /// Why.
         source: sqlx::Error,
     },
-    /// The schema is not one that this release reads.
+    /// A newer release has written it.
+    #[error("the database {path} has schema version {found}, and this release knows {known}")]
+    Newer {
+        /// The file.
+        path: String,
+        /// The version that was found.
+        found: i64,
+        /// The newest version that this release knows.
+        known: i64,
+    },
+    /// A step of its schema is not the one that this release knows by the number.
+    #[error("step {version} of the schema of the database {path} is not this release's")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// The step.
+        version: i64,
+    },
+    /// The steps that it lacks cannot be taken.
     #[error("the schema of the database {path} cannot be brought to this release's")]
     Schema {
         /// The file.
         path: String,
         /// Why.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
 }
 
@@ -53,7 +79,15 @@ impl portolan_model::Hint for OpenError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Open { .. } => Some("give the directory that `init` made, as its owner".into()),
-            Self::Schema { .. } => Some("a newer release has written it: use that release".into()),
+            Self::Newer { .. } => {
+                Some("run the release that wrote it, or restore a backup of before".into())
+            }
+            Self::Foreign { .. } => {
+                Some("another build has written it: run that one, or restore a backup".into())
+            }
+            Self::Schema { .. } => {
+                Some("nothing was lost: see that the disk has room, and try again".into())
+            }
         }
     }
 }
@@ -89,16 +123,25 @@ impl Database {
             .connect_with(options.clone())
             .await
             .map_err(opened)?;
-        migrations
-            .run(&writer)
+        bring_up_to_date(&writer, migrations)
             .await
-            .map_err(|source| OpenError::Schema { path: name(), source })?;
+            .map_err(|error| wrong(error, &name, migrations))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;
         Ok(Self { writer, readers })
+    }
+
+    /// The version of its schema: the number of the last step.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn schema_version(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+            .fetch_one(&self.readers)
+            .await
     }
 
     /// A transaction that writes. It takes the lock at once, so that it never fails half-way for
@@ -118,6 +161,14 @@ impl Database {
         self.readers.begin().await
     }
 
+    /// Moves all of the write-ahead log into the database, and empties it if no reader needs it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await.map(|_| ())
+    }
+
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -125,11 +176,104 @@ impl Database {
     }
 }
 
+/// Takes the steps that a database lacks. Of two processes that open it at the same time, one fails at
+/// a step that the other has taken by then: it looks again, at most once for each step.
+async fn bring_up_to_date(writer: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
+    for _ in migrations.iter() {
+        match migrations.run(writer).await {
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {}
+            done => return done,
+        }
+    }
+    migrations.run(writer).await
+}
+
+fn wrong(error: MigrateError, name: &impl Fn() -> String, migrations: &Migrator) -> OpenError {
+    let path = name();
+    let known = migrations.iter().map(|step| step.version).max().unwrap_or_default();
+    match error {
+        MigrateError::VersionMissing(found) if found > known => {
+            OpenError::Newer { path, found, known }
+        }
+        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => {
+            OpenError::Foreign { path, version }
+        }
+        source => OpenError::Schema { path, source },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use portolan_model::Hint as _;
+    use sqlx::SqlSafeStr as _;
+    use sqlx::migrate::{Migration, MigrationType};
+
     use super::*;
+
+    /// A schema of these steps, by number and text.
+    fn schema(steps: &[(i64, &'static str)]) -> Migrator {
+        let step = |&(version, text): &(i64, &'static str)| {
+            let kind = MigrationType::Simple;
+            Migration::new(version, "step".into(), kind, text.into_sql_str(), false)
+        };
+        Migrator::with_migrations(steps.iter().map(step).collect())
+    }
+
+    const FIRST: (i64, &str) = (1, "CREATE TABLE a (x INTEGER NOT NULL); INSERT INTO a VALUES (7)");
+    const SECOND: (i64, &str) = (2, "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 8");
+    const BROKEN: (i64, &str) = (3, "INSERT INTO a VALUES (9, 9); INSERT INTO nowhere VALUES (1)");
+
+    async fn rows(database: &Database) -> Vec<(i64, i64)> {
+        let mut tx = database.read().await.unwrap();
+        sqlx::query_as("SELECT x, y FROM a ORDER BY x").fetch_all(&mut *tx).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_database_takes_the_steps_that_it_lacks_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.sqlite");
+        let database = Database::open(&path, &schema(&[FIRST]), true).await.unwrap();
+        assert_eq!(database.schema_version().await.unwrap(), 1);
+        database.close().await;
+        let broken = Database::open(&path, &schema(&[FIRST, SECOND, BROKEN]), false).await;
+        assert!(matches!(broken, Err(OpenError::Schema { .. })), "{broken:?}");
+        let database = Database::open(&path, &schema(&[FIRST, SECOND]), false).await.unwrap();
+        assert_eq!(database.schema_version().await.unwrap(), 2);
+        assert_eq!(rows(&database).await, [(7, 8)], "nothing of the broken step is there");
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn two_that_open_at_the_same_time_both_find_the_steps_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..10 {
+            let path = directory.path().join(format!("{round}.sqlite"));
+            Database::open(&path, &schema(&[]), true).await.unwrap().close().await;
+            let both = schema(&[FIRST, SECOND]);
+            let open = || Database::open(&path, &both, false);
+            let (one, other) = tokio::join!(open(), open());
+            assert_eq!(rows(&one.unwrap()).await, rows(&other.unwrap()).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_releases_database_is_refused_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.sqlite");
+        let newer = schema(&[FIRST, SECOND]);
+        Database::open(&path, &newer, true).await.unwrap().close().await;
+        let before = std::fs::read(&path).unwrap();
+        let error = Database::open(&path, &schema(&[FIRST]), false).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.ends_with("has schema version 2, and this release knows 1"), "{text}");
+        assert!(error.hint().unwrap().contains("run the release that wrote it"));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        let changed = schema(&[(1, "CREATE TABLE a (z)"), SECOND]);
+        let error = Database::open(&path, &changed, false).await.unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { version: 1, .. }), "{error}");
+    }
 
     #[tokio::test]
     async fn nobody_but_the_owner_reads_a_database() {

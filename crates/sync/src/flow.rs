@@ -15,6 +15,7 @@ use crate::forest::ForestObject;
 ///
 /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
 const ACCOUNT_DISABLE: i64 = 0x0000_0002;
+const DONT_EXPIRE_PASSWORD: i64 = 0x0001_0000;
 const SMARTCARD_REQUIRED: i64 = 0x0004_0000;
 /// `groupType` bit of a security group ([MS-ADTS] 2.2.12, GROUP_TYPE_SECURITY_ENABLED).
 const SECURITY_ENABLED: i64 = 0x8000_0000;
@@ -168,6 +169,7 @@ const COMPUTED: &[&str] = &[
     "onPremisesPasswordChangeRequired",
     "onPremisesSecurityIdentifier",
     "onPremisesSmartCardRequired",
+    "passwordPolicies",
     "proxyAddresses",
     "securityEnabled",
     "userPrincipalName",
@@ -242,6 +244,10 @@ fn account_state(object: &ForestObject, attributes: &mut Attributes) {
     let expires = object.number("accountExpires").filter(|at| !NEVER_EXPIRES.contains(at));
     if let Some(at) = expires.and_then(from_filetime).and_then(rfc3339) {
         attributes.insert("onPremisesAccountExpiresDateTime", Value::Text(at));
+    }
+    if control & DONT_EXPIRE_PASSWORD != 0 {
+        let never = Value::Text("DisablePasswordExpiration".to_owned());
+        attributes.insert("passwordPolicies", never);
     }
     if object.number("pwdLastSet") == Some(0) {
         attributes.insert("onPremisesPasswordChangeRequired", Value::Boolean(true));
@@ -362,13 +368,16 @@ mod tests {
         let yes = Some(Value::Boolean(true));
         check(&[("pwdLastSet", "0")], "onPremisesPasswordChangeRequired", yes.clone());
         check(&[("userAccountControl", "262656")], "onPremisesSmartCardRequired", yes);
+        let never = Value::Text("DisablePasswordExpiration".to_owned());
+        check(&[("userAccountControl", "66048")], "passwordPolicies", Some(never));
+        check(&[("userAccountControl", "512")], "passwordPolicies", None);
     }
 
     #[test]
     fn every_attribute_that_a_flow_writes_is_known_by_its_name() {
         let all = [
             ("sAMAccountName", "a"),
-            ("userAccountControl", "262656"),
+            ("userAccountControl", "328192"),
             ("accountExpires", "116444736000000000"),
             ("pwdLastSet", "116444736000000000"),
             ("telephoneNumber", "1"),

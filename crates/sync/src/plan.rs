@@ -135,6 +135,17 @@ impl Plan {
             .collect()
     }
 
+    /// The anchor of an object, if it is in scope and signs in with its password hash.
+    #[must_use]
+    pub fn password_anchor(&self, guid: &Guid) -> Option<SourceAnchor> {
+        self.with_password_hash.get(guid).and_then(|guid| self.anchors.get(guid)).cloned()
+    }
+
+    /// The objects in scope that sign in with their password hash.
+    pub fn password_users(&self) -> impl Iterator<Item = Guid> {
+        self.with_password_hash.iter().copied()
+    }
+
     /// How many changes add, update and delete.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {

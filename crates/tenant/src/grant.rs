@@ -24,6 +24,12 @@ const CODE_LIFETIME: Duration = Duration::minutes(10);
 /// How long a refresh token can be used.
 const REFRESH_LIFETIME: Duration = Duration::days(90);
 
+/// How long a browser stays familiar without a sign-in.
+pub const DEVICE_LIFETIME: Duration = Duration::days(90);
+
+/// Browsers that are familiar at one name; the one that was used least lately goes first.
+pub const DEVICES_MAX: u32 = 50;
+
 /// How long a session in a browser holds.
 const SESSION_LIFETIME: Duration = Duration::hours(24);
 
@@ -55,6 +61,28 @@ pub fn session(user: Guid, now: OffsetDateTime, rng: &mut dyn Entropy) -> (Sessi
         expires_at: now + SESSION_LIFETIME,
     };
     (session, cookie)
+}
+
+/// Makes the browser in which somebody just signed in by their password familiar at their name, and
+/// gives the device cookie that it is to keep. One that was not given out here is replaced: it may
+/// have been planted.
+///
+/// # Errors
+/// When the store fails.
+pub async fn device<T: Transaction>(
+    tx: &mut T,
+    presented: Option<Opaque>,
+    user: Guid,
+    now: OffsetDateTime,
+    rng: &mut (dyn Entropy + Send),
+) -> Result<Opaque, StorageError> {
+    let kept = match presented {
+        Some(cookie) if tx.device_exists(&cookie.digest()).await? => Some(cookie),
+        _ => None,
+    };
+    let cookie = kept.unwrap_or_else(|| Opaque::draw(rng));
+    tx.put_device(&cookie.digest(), user, now).await?;
+    Ok(cookie)
 }
 
 /// A code for a request that a person answered by signing in.
@@ -302,11 +330,13 @@ async fn hand_out<T: Transaction>(
 ) -> Result<Tokens, Refusal> {
     let Granted { grant, scopes, .. } = granted;
     let user = tx.object(grant.user).await?.ok_or(Rule::InvalidGrant)?;
-    if let Some(rule) = AccountState::of(&user, true, now).refusal() {
+    let state = AccountState::now(tx, &user, issuer.policy, now).await?;
+    if let Some(rule) = state.refusal() {
         return Err(rule.into());
     }
+    let sessions_from = tx.sessions_valid_from(user.id).await?;
     let mut tokens = issuer
-        .for_person(granted, &user, now, rng)
+        .for_person(granted, &user, sessions_from, now, rng)
         .map_err(|error| Refusal::Storage(StorageError::new(error)))?;
     if scopes.offline_access {
         let next = Opaque::draw(rng);

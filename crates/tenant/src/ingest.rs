@@ -2,6 +2,8 @@
 //!
 //! Each operation looks before it writes, so that one that is refused leaves nothing behind.
 
+mod names;
+
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
@@ -9,6 +11,7 @@ use time::OffsetDateTime;
 use crate::Tenant;
 use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
 use crate::storage::{Credential, StorageError, Transaction};
+use names::Names;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
@@ -104,14 +107,38 @@ impl Fault {
     }
 }
 
-/// Applies one operation and gives the object's id; `None` when there was nothing to delete.
+/// Applies the operations of a batch in order and gives each object's id; `None` when there was
+/// nothing to delete. Operations that are refused by themselves come as their fault.
+///
+/// A user principal name is judged by where the batch ends, not by the way there: two users swap
+/// theirs, and a name passes on from a user who is deleted or renamed later in the batch.
 ///
 /// # Errors
-/// The outer error when the store fails: the whole batch is to be undone. The inner one is the
-/// operation's own.
-pub async fn apply<T: Transaction>(
+/// The outer error when the store fails: the whole batch is to be undone. The inner ones are the
+/// operations' own.
+pub async fn apply_batch<T: Transaction>(
     tx: &mut T,
     tenant: &Tenant,
+    operations: Vec<Result<Operation, Fault>>,
+    now: OffsetDateTime,
+    rng: &mut (dyn Entropy + Send),
+) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
+    let names = Names::plan(tx, tenant, &operations).await?;
+    let mut results = Vec::with_capacity(operations.len());
+    for (at, operation) in operations.into_iter().enumerate() {
+        results.push(match operation {
+            Ok(operation) => apply(tx, tenant, &names, at, &operation, now, rng).await?,
+            Err(fault) => Err(fault),
+        });
+    }
+    Ok(results)
+}
+
+async fn apply<T: Transaction>(
+    tx: &mut T,
+    tenant: &Tenant,
+    names: &Names,
+    at: usize,
     operation: &Operation,
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
@@ -119,7 +146,10 @@ pub async fn apply<T: Transaction>(
     match operation {
         Operation::Upsert { anchor, kind, attributes, members } => {
             let before = tx.object_by_anchor(anchor).await?;
-            if let Err(fault) = check_upsert(tx, tenant, before.as_ref(), operation).await? {
+            if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
+                return Ok(Err(fault));
+            }
+            if let Err(fault) = names.check(tx, at, before.as_ref(), attributes).await? {
                 return Ok(Err(fault));
             }
             let mut octets = [0; 16];
@@ -138,69 +168,68 @@ pub async fn apply<T: Transaction>(
                 tx.put_members(object.id, members).await?;
             }
             if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
-                tx.end_sessions_of(object.id).await?;
+                tx.end_sessions_of(object.id, now).await?;
             }
             Ok(Ok(Some(object.id)))
         }
         Operation::Delete { anchor, kind } => delete(tx, anchor, *kind, now).await,
         Operation::Credential { anchor, credential, changed_at } => {
-            let user = tx.object_by_anchor(anchor).await?;
-            let user = match user.filter(|user| user.deleted_at.is_none()) {
-                Some(user) if user.kind == Kind::User => user.id,
-                Some(_) => return Ok(Err(Fault::KindMismatch)),
-                None => return Ok(Err(Fault::UnknownAnchor)),
-            };
-            let before = tx.credential(user).await?;
-            let next = Credential { credential: credential.clone(), changed_at: *changed_at };
-            tx.put_credential(user, &next).await?;
-            if before.is_none_or(|before| before.changed_at != *changed_at) {
-                tx.end_sessions_of(user).await?;
-            }
-            Ok(Ok(Some(user)))
+            set_credential(tx, anchor, credential, *changed_at, now).await
         }
     }
+}
+
+async fn set_credential<T: Transaction>(
+    tx: &mut T,
+    anchor: &SourceAnchor,
+    credential: &CredentialData,
+    changed_at: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Result<Option<Guid>, Fault>, StorageError> {
+    let user = tx.object_by_anchor(anchor).await?;
+    let user = match user.filter(|user| user.deleted_at.is_none()) {
+        Some(user) if user.kind == Kind::User => user.id,
+        Some(_) => return Ok(Err(Fault::KindMismatch)),
+        None => return Ok(Err(Fault::UnknownAnchor)),
+    };
+    let before = tx.password_set_at(user).await?;
+    tx.put_credential(user, &Credential { credential: credential.clone(), changed_at }).await?;
+    if before.is_none_or(|before| before != changed_at) {
+        tx.end_sessions_of(user, now).await?;
+    }
+    Ok(Ok(Some(user)))
 }
 
 fn is_enabled(object: &Object) -> bool {
     object.attributes.flag("accountEnabled").unwrap_or(false)
 }
 
-async fn check_upsert<T: Transaction>(
-    tx: &mut T,
+/// What of an upsert can be judged without looking at other objects.
+pub(crate) fn check_alone(
     tenant: &Tenant,
     before: Option<&Object>,
     operation: &Operation,
-) -> Result<Result<(), Fault>, StorageError> {
-    let Operation::Upsert { kind, attributes, members, .. } = operation else {
-        return Ok(Ok(()));
-    };
+) -> Result<(), Fault> {
+    let Operation::Upsert { kind, attributes, members, .. } = operation else { return Ok(()) };
     if before.is_some_and(|old| old.kind != *kind) {
-        return Ok(Err(Fault::KindMismatch));
+        return Err(Fault::KindMismatch);
     }
     if *kind == Kind::Group {
-        return Ok(Ok(()));
+        return Ok(());
     }
     if members.is_some() {
-        return Ok(Err(Fault::NotAGroup));
+        return Err(Fault::NotAGroup);
     }
     if attributes.flag("accountEnabled").is_none() {
-        return Ok(Err(Fault::MissingAttribute("accountEnabled")));
+        return Err(Fault::MissingAttribute("accountEnabled"));
     }
-    let Some(name) = attributes.text("userPrincipalName") else {
-        return Ok(Err(Fault::MissingAttribute("userPrincipalName")));
-    };
+    let name =
+        attributes.text("userPrincipalName").ok_or(Fault::MissingAttribute("userPrincipalName"))?;
     // With the root's dot behind it the name would be another one to look up by, and the same one to
     // everybody who reads it.
-    let Some(upn) = name.parse::<Upn>().ok().filter(|_| !name.ends_with('.')) else {
-        return Ok(Err(Fault::InvalidName));
-    };
-    if !tenant.owns(upn.domain()) {
-        return Ok(Err(Fault::UnverifiedDomain));
-    }
-    match tx.user_by_name(name).await? {
-        Some(other) if before.is_none_or(|old| old.id != other.id) => Ok(Err(Fault::NameTaken)),
-        _ => Ok(Ok(())),
-    }
+    let upn = name.parse::<Upn>().ok().filter(|_| !name.ends_with('.'));
+    let upn = upn.ok_or(Fault::InvalidName)?;
+    if tenant.owns(upn.domain()) { Ok(()) } else { Err(Fault::UnverifiedDomain) }
 }
 
 async fn delete<T: Transaction>(
@@ -221,7 +250,7 @@ async fn delete<T: Transaction>(
         tx.put_object(&object).await?;
         tx.put_members(object.id, &[]).await?;
         tx.erase_credential(object.id).await?;
-        tx.end_sessions_of(object.id).await?;
+        tx.end_sessions_of(object.id, now).await?;
     }
     Ok(Ok(Some(object.id)))
 }

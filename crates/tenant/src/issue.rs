@@ -5,6 +5,7 @@ use portolan_token::claims::{self, AccessToken, IdToken};
 use portolan_token::{InvalidKey, SigningKey};
 use time::{Duration, OffsetDateTime};
 
+use crate::account::Policy;
 use crate::application::Application;
 use crate::directory::Object;
 use crate::scope::Scopes;
@@ -23,6 +24,8 @@ pub struct Issuer<'a> {
     pub key: &'a SigningKey,
     /// The salt.
     pub pairwise_salt: &'a [u8; 32],
+    /// What is asked of accounts.
+    pub policy: Policy,
 }
 
 /// What a person granted, to be made into tokens.
@@ -55,7 +58,8 @@ pub struct Tokens {
 }
 
 impl Issuer<'_> {
-    /// The tokens of a person's grant, without the refresh token.
+    /// The tokens of a person's grant, without the refresh token. They end when the person's
+    /// sessions become valid from another moment than the one given.
     ///
     /// # Errors
     /// When the key cannot sign.
@@ -63,6 +67,7 @@ impl Issuer<'_> {
         &self,
         granted: Granted<'_>,
         user: &Object,
+        sessions_from: Option<OffsetDateTime>,
         now: OffsetDateTime,
         rng: &mut dyn Entropy,
     ) -> Result<Tokens, InvalidKey> {
@@ -92,6 +97,7 @@ impl Issuer<'_> {
             preferred_username: upn.map(str::to_owned),
             upn: upn.map(str::to_owned),
             uti: token_name(rng),
+            sessions_from: sessions_from.map(unix_micros),
             ver: claims::VERSION.to_owned(),
         };
         let told = |wanted: bool, value: Option<&str>| value.filter(|_| wanted).map(str::to_owned);
@@ -156,6 +162,7 @@ impl Issuer<'_> {
             preferred_username: None,
             upn: None,
             uti: token_name(rng),
+            sessions_from: None,
             ver: claims::VERSION.to_owned(),
         };
         Ok(Tokens {
@@ -167,6 +174,13 @@ impl Issuer<'_> {
             user: None,
         })
     }
+}
+
+/// A moment as the claim `sessions_from` has it: microseconds since 1970, which every JSON reader
+/// takes without loss.
+#[must_use]
+pub fn unix_micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 /// A name for one token, to find it again in the log.

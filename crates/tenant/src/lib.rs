@@ -20,6 +20,7 @@ pub mod redirect;
 pub mod rule;
 pub mod scope;
 pub mod sign_in;
+pub mod signing;
 pub mod storage;
 pub mod throttle;
 pub mod wire;

@@ -7,11 +7,11 @@ use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SecretString};
 use time::{Duration, OffsetDateTime};
 
-use crate::account::AccountState;
+use crate::account::{AccountState, Policy};
 use crate::authorize::Prompt;
 use crate::directory::{Kind, Object};
 use crate::storage::{Session, StorageError, Transaction};
-use crate::throttle::Throttle;
+use crate::throttle::{self, Client, Limit, Subject, Throttle};
 use crate::{Digest, Rule};
 
 /// A password that nobody has: checked for names that nobody has, so that both take as long.
@@ -43,6 +43,10 @@ pub struct Start {
     pub session: Option<Session>,
     /// What the person typed, if they did.
     pub submission: Option<Submission>,
+    /// Where the request comes from.
+    pub client: Client,
+    /// What is asked of accounts.
+    pub policy: Policy,
 }
 
 /// How a person proved who they are.
@@ -88,23 +92,33 @@ pub enum End {
 struct Known {
     /// The user that was looked up; the inner `None` is nobody.
     user: Option<Option<Object>>,
-    /// The count of wrong passwords, once read.
-    throttle: Option<Option<Throttle>>,
-    /// Whether the password was right, once checked, and whether there is one.
+    /// When their password was set, once read; the inner `None` is no password.
+    password_set_at: Option<Option<OffsetDateTime>>,
+    /// The counts of wrong passwords, once read.
+    counts: Option<Vec<Count>>,
+    /// Whether the password was right, once checked, and when it was set if there is one.
     password: Option<Checked>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    key: Digest,
+    limit: Limit,
+    throttle: Option<Throttle>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Checked {
     right: bool,
-    exists: bool,
+    set_at: Option<OffsetDateTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     LookUpByName,
     LookUpBySession(Guid),
-    ReadThrottle,
+    LookUpPasswordAge(Guid),
+    ReadCounts,
     CheckPassword,
     Finish(Verdict),
 }
@@ -119,28 +133,33 @@ enum Verdict {
 /// The next step of a sign-in. This is the only place that decides it.
 fn next_step(start: &Start, known: &Known, now: OffsetDateTime) -> Step {
     if start.submission.is_some() {
-        return match (&known.user, &known.throttle, known.password) {
+        let locked = |count: &Count| count.throttle.is_some_and(|throttle| throttle.is_locked(now));
+        return match (&known.user, &known.counts, known.password) {
             (None, _, _) => Step::LookUpByName,
-            (_, None, _) => Step::ReadThrottle,
-            (_, Some(Some(throttle)), None) if throttle.is_locked(now) => {
+            (_, None, _) => Step::ReadCounts,
+            (_, Some(counts), None) if counts.iter().any(locked) => {
                 Step::Finish(Verdict::Refused(Rule::Locked))
             }
             (_, _, None) => Step::CheckPassword,
             (Some(user), _, Some(checked)) => {
-                Step::Finish(judge_password(user.as_ref(), checked, start.person, now))
+                Step::Finish(judge_password(user.as_ref(), checked, start, now))
             }
         };
     }
     match &start.session {
-        Some(session) if session_suffices(start, session, now) => match &known.user {
-            None => Step::LookUpBySession(session.user),
-            // Whoever has a session had a password; its change or removal ended the session.
-            Some(Some(user)) => match AccountState::of(user, true, now).refusal() {
-                None => Step::Finish(Verdict::SignedIn(Method::Session)),
-                Some(_) => Step::Finish(Verdict::Asked),
-            },
-            Some(None) => Step::Finish(Verdict::Asked),
-        },
+        Some(session) if session_suffices(start, session, now) => {
+            match (&known.user, known.password_set_at) {
+                (None, _) => Step::LookUpBySession(session.user),
+                (Some(Some(user)), None) => Step::LookUpPasswordAge(user.id),
+                (Some(Some(user)), Some(set_at)) => {
+                    match AccountState::of(user, set_at, start.policy, now).refusal() {
+                        None => Step::Finish(Verdict::SignedIn(Method::Session)),
+                        Some(_) => Step::Finish(Verdict::Asked),
+                    }
+                }
+                (Some(None), _) => Step::Finish(Verdict::Asked),
+            }
+        }
         _ => Step::Finish(Verdict::Asked),
     }
 }
@@ -149,15 +168,15 @@ fn next_step(start: &Start, known: &Known, now: OffsetDateTime) -> Step {
 fn judge_password(
     user: Option<&Object>,
     checked: Checked,
-    person: Option<Guid>,
+    start: &Start,
     now: OffsetDateTime,
 ) -> Verdict {
     match user {
         None => Verdict::Refused(Rule::UnknownUser),
-        Some(_) if !checked.exists => Verdict::Refused(Rule::NoCredential),
+        Some(_) if checked.set_at.is_none() => Verdict::Refused(Rule::NoCredential),
         Some(_) if !checked.right => Verdict::Refused(Rule::WrongPassword),
-        Some(user) => match AccountState::of(user, true, now).refusal() {
-            None if person.is_some_and(|person| person != user.id) => {
+        Some(user) => match AccountState::of(user, checked.set_at, start.policy, now).refusal() {
+            None if start.person.is_some_and(|person| person != user.id) => {
                 Verdict::Refused(Rule::OtherPerson)
             }
             None => Verdict::SignedIn(Method::Password),
@@ -195,16 +214,16 @@ pub async fn run<T: Transaction>(
                 let user = tx.object(id).await?;
                 known.user = Some(user.filter(|user| user.kind == Kind::User));
             }
-            Step::ReadThrottle => {
-                let key = throttle_key(start, &known);
-                known.throttle = Some(tx.throttle(&key).await?);
+            Step::LookUpPasswordAge(user) => {
+                known.password_set_at = Some(tx.password_set_at(user).await?);
             }
+            Step::ReadCounts => known.counts = Some(read_counts(tx, start, &known).await?),
             Step::CheckPassword => known.password = Some(check_password(tx, start, &known).await?),
             Step::Finish(verdict) => break verdict,
         }
     };
     if let Some(checked) = known.password {
-        count(tx, start, &known, checked, now).await?;
+        count(tx, &known, checked, now).await?;
     }
     let user = known.user.flatten();
     let id = user.as_ref().map(|user| user.id);
@@ -233,6 +252,30 @@ async fn user_by_name<T: Transaction>(
     tx.user_by_name(&name).await
 }
 
+/// What an attempt is counted under. Whether a browser is familiar is asked for a name that nobody
+/// has too: it takes as long as any other.
+async fn read_counts<T: Transaction>(
+    tx: &mut T,
+    start: &Start,
+    known: &Known,
+) -> Result<Vec<Count>, StorageError> {
+    let user = known.user.as_ref().and_then(|user| user.as_ref()).map(|user| user.id);
+    let familiar = match &start.client.device {
+        Some(device) => tx.device_knows(device, user.unwrap_or(Guid::NIL)).await?,
+        None => false,
+    };
+    let subject = match user {
+        Some(id) => Subject::User(id),
+        None => Subject::Name(typed_name(start).to_owned()),
+    };
+    let mut counts = Vec::new();
+    for (key, limit) in throttle::counts(&subject, &start.client, familiar) {
+        let throttle = tx.throttle(&key).await?;
+        counts.push(Count { key, limit, throttle });
+    }
+    Ok(counts)
+}
+
 /// Checks the password against the user's, or against nobody's; both take as long.
 async fn check_password<T: Transaction>(
     tx: &mut T,
@@ -241,43 +284,46 @@ async fn check_password<T: Transaction>(
 ) -> Result<Checked, StorageError> {
     let user = known.user.as_ref().and_then(|user| user.as_ref());
     let kept = tx.credential(user.map_or(Guid::NIL, |user| user.id)).await?;
-    let exists = kept.is_some();
-    let credential = match kept {
-        Some(kept) => kept.credential,
-        None => CredentialData::parse(NOBODYS_CREDENTIAL).map_err(StorageError::new)?,
-    };
     let empty = SecretString::default();
     let password = start.submission.as_ref().map_or(&empty, |submission| &submission.password);
-    let fits = password.expose().chars().count() <= INPUT_CHARS_MAX;
-    let right = credential.verify(if fits { password } else { &empty });
-    Ok(Checked { right: right && fits && exists, exists })
+    let right = verify(kept.as_ref().map(|kept| &kept.credential), password)?;
+    Ok(Checked { right, set_at: kept.map(|kept| kept.changed_at) })
 }
 
+/// Whether a password is the kept one. Without a kept one it is not, and that takes as long to say.
+///
+/// # Errors
+/// Never: nobody's password is well-formed.
+pub fn verify(
+    kept: Option<&CredentialData>,
+    password: &SecretString,
+) -> Result<bool, StorageError> {
+    let nobodys = CredentialData::parse(NOBODYS_CREDENTIAL).map_err(StorageError::new)?;
+    let empty = SecretString::default();
+    let fits = password.expose().chars().count() <= INPUT_CHARS_MAX;
+    let right = kept.unwrap_or(&nobodys).verify(if fits { password } else { &empty });
+    Ok(right && fits && kept.is_some())
+}
+
+/// A right password clears the client's own count, a wrong one adds to all of them.
 async fn count<T: Transaction>(
     tx: &mut T,
-    start: &Start,
     known: &Known,
     checked: Checked,
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
-    let key = throttle_key(start, known);
-    let before = known.throttle.flatten();
+    let counts = known.counts.as_deref().unwrap_or_default();
     if checked.right {
-        return if before.is_some() { tx.put_throttle(&key, None).await } else { Ok(()) };
+        let own = counts.first().filter(|own| own.throttle.is_some());
+        return match own {
+            Some(own) => tx.put_throttle(&own.key, None).await,
+            None => Ok(()),
+        };
     }
-    tx.put_throttle(&key, Some(&Throttle::after_failure(before, now))).await
-}
-
-/// What wrong passwords are counted under: the user, however their name was spelled, or the
-/// digest of a name that nobody has.
-fn throttle_key(start: &Start, known: &Known) -> Digest {
-    match known.user.as_ref().and_then(|user| user.as_ref()) {
-        Some(user) => Digest::of(format!("user {}", user.id).as_bytes()),
-        None => {
-            let name = typed_name(start).trim().to_lowercase();
-            Digest::of(format!("name {name}").as_bytes())
-        }
+    for Count { key, limit, throttle } in counts {
+        tx.put_throttle(key, Some(&Throttle::after_failure(*throttle, limit, now))).await?;
     }
+    Ok(())
 }
 
 fn typed_name(start: &Start) -> &str {
@@ -286,6 +332,8 @@ fn typed_name(start: &Start) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::directory::Value;
     use crate::directory::tests::{now, user};
@@ -297,6 +345,8 @@ mod tests {
             person: None,
             session: None,
             submission: None,
+            client: Client { address: IpAddr::from([192, 0, 2, 7]), device: None },
+            policy: Policy::default(),
         }
     }
 
@@ -326,9 +376,15 @@ mod tests {
         Some(Some(alice))
     }
 
-    const RIGHT: Option<Checked> = Some(Checked { right: true, exists: true });
-    const WRONG: Option<Checked> = Some(Checked { right: false, exists: true });
-    const NONE: Option<Checked> = Some(Checked { right: false, exists: false });
+    fn right() -> Option<Checked> {
+        Some(Checked { right: true, set_at: Some(now()) })
+    }
+
+    fn wrong() -> Option<Checked> {
+        Some(Checked { right: false, set_at: Some(now()) })
+    }
+
+    const NONE: Option<Checked> = Some(Checked { right: false, set_at: None });
     const REFUSED: fn(Rule) -> Step = |rule| Step::Finish(Verdict::Refused(rule));
 
     fn check(start: &Start, known: Known, expected: Step) {
@@ -343,27 +399,34 @@ mod tests {
             locked_until: Some(now() + Duration::SECOND),
         };
         let over = Throttle { locked_until: Some(now()), ..locked };
-        let known = |user, throttle| Known { user, throttle, password: None };
+        let count = |throttle| Count { key: Digest::of(b""), limit: throttle::CLIENT, throttle };
+        let known = |user, throttles: Option<&[Option<Throttle>]>| {
+            let counts = throttles.map(|all| all.iter().map(|one| count(*one)).collect());
+            Known { user, counts, ..Known::default() }
+        };
         check(&submitted(), known(None, None), Step::LookUpByName);
-        check(&submitted(), known(alice(), None), Step::ReadThrottle);
-        check(&submitted(), known(alice(), Some(None)), Step::CheckPassword);
-        check(&submitted(), known(Some(None), Some(None)), Step::CheckPassword);
-        check(&submitted(), known(alice(), Some(Some(over))), Step::CheckPassword);
-        check(&submitted(), known(alice(), Some(Some(locked))), REFUSED(Rule::Locked));
-        check(&submitted(), known(Some(None), Some(Some(locked))), REFUSED(Rule::Locked));
+        check(&submitted(), known(alice(), None), Step::ReadCounts);
+        check(&submitted(), known(alice(), Some(&[None])), Step::CheckPassword);
+        check(&submitted(), known(Some(None), Some(&[None])), Step::CheckPassword);
+        check(&submitted(), known(alice(), Some(&[Some(over), None])), Step::CheckPassword);
+        for throttles in [&[Some(locked)][..], &[None, Some(locked), None]] {
+            check(&submitted(), known(alice(), Some(throttles)), REFUSED(Rule::Locked));
+            check(&submitted(), known(Some(None), Some(throttles)), REFUSED(Rule::Locked));
+        }
     }
 
     #[test]
     fn the_state_of_an_account_is_told_only_to_who_has_its_password() {
-        let known = |user, password| Known { user, throttle: Some(None), password };
+        let known =
+            |user, password| Known { user, counts: Some(vec![]), password, ..Known::default() };
         let signed_in = Step::Finish(Verdict::SignedIn(Method::Password));
-        check(&submitted(), known(alice(), RIGHT), signed_in);
-        check(&submitted(), known(alice(), WRONG), REFUSED(Rule::WrongPassword));
+        check(&submitted(), known(alice(), right()), signed_in);
+        check(&submitted(), known(alice(), wrong()), REFUSED(Rule::WrongPassword));
         let other = Start { person: Some(Guid::NIL), ..submitted() };
-        check(&other, known(alice(), RIGHT), REFUSED(Rule::OtherPerson));
-        check(&other, known(alice(), WRONG), REFUSED(Rule::WrongPassword));
-        check(&submitted(), known(disabled(), RIGHT), REFUSED(Rule::Disabled));
-        check(&submitted(), known(disabled(), WRONG), REFUSED(Rule::WrongPassword));
+        check(&other, known(alice(), right()), REFUSED(Rule::OtherPerson));
+        check(&other, known(alice(), wrong()), REFUSED(Rule::WrongPassword));
+        check(&submitted(), known(disabled(), right()), REFUSED(Rule::Disabled));
+        check(&submitted(), known(disabled(), wrong()), REFUSED(Rule::WrongPassword));
         check(&submitted(), known(disabled(), NONE), REFUSED(Rule::NoCredential));
         check(&submitted(), known(Some(None), NONE), REFUSED(Rule::UnknownUser));
     }
@@ -375,11 +438,15 @@ mod tests {
             change(&mut start);
             start
         };
-        let known = |user| Known { user, ..Known::default() };
+        let known = |user| Known { user, password_set_at: Some(Some(now())), ..Known::default() };
         let asked = || Step::Finish(Verdict::Asked);
         check(&with(|_| ()), known(None), Step::LookUpBySession(session().user));
         let signed_in = Step::Finish(Verdict::SignedIn(Method::Session));
         check(&with(|_| ()), known(alice()), signed_in);
+        let unread = Known { user: alice(), ..Known::default() };
+        check(&with(|_| ()), unread, Step::LookUpPasswordAge(alice().unwrap().unwrap().id));
+        let erased = Known { password_set_at: Some(None), ..known(alice()) };
+        check(&with(|_| ()), erased, asked());
         check(&with(|_| ()), known(disabled()), asked());
         check(&with(|_| ()), known(Some(None)), asked());
         check(&with(|start| start.prompt = Prompt::Always), known(None), asked());
@@ -393,8 +460,10 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_credential_is_well_formed_and_nobodys() {
-        let credential = CredentialData::parse(NOBODYS_CREDENTIAL).unwrap();
-        assert!(!credential.verify(&SecretString::default()));
+    fn nobodys_password_is_no_password() {
+        let wrong = SecretString::new("x".to_owned());
+        for password in [&SecretString::default(), &wrong] {
+            assert!(!verify(None, password).unwrap());
+        }
     }
 }

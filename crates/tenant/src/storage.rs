@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::net::IpAddr;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
@@ -127,6 +128,8 @@ pub struct SignInRecord {
     pub user: Option<Guid>,
     /// The application.
     pub client_id: Option<Guid>,
+    /// From where: the address of the client as the tenant saw it.
+    pub address: IpAddr,
     /// How: `password`, `session`, `code`, `refresh`, `assertion`, `password grant`; `unknown` for a
     /// grant that is not offered.
     pub method: &'static str,
@@ -193,6 +196,10 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
+    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
+    /// by [`Self::put_object`], in the same transaction.
+    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
 
@@ -213,13 +220,30 @@ pub trait Transaction: Send {
     /// Erases a user's password.
     fn erase_credential(&mut self, user: Guid) -> impl Stored<()>;
 
-    /// Ends a user's sessions, codes and refresh tokens.
-    fn end_sessions_of(&mut self, user: Guid) -> impl Stored<()>;
+    /// When a user's password was set in the forest, if there is one.
+    fn password_set_at(&mut self, user: Guid) -> impl Stored<Option<OffsetDateTime>>;
 
-    /// The count of wrong passwords of a name.
+    /// Ends a user's sessions, codes and refresh tokens, and moves [`Self::sessions_valid_from`] on,
+    /// which ends their access tokens.
+    fn end_sessions_of(&mut self, user: Guid, now: OffsetDateTime) -> impl Stored<()>;
+
+    /// When a user's sessions were last ended; `None` when they never were. No two ends are at the
+    /// same microsecond.
+    fn sessions_valid_from(&mut self, user: Guid) -> impl Stored<Option<OffsetDateTime>>;
+
+    /// Whether a device cookie is one that was given out, to anybody.
+    fn device_exists(&mut self, device: &Digest) -> impl Stored<bool>;
+
+    /// Whether a user signed in with this device cookie before.
+    fn device_knows(&mut self, device: &Digest, user: Guid) -> impl Stored<bool>;
+
+    /// Keeps that a user signed in with this device cookie.
+    fn put_device(&mut self, device: &Digest, user: Guid, now: OffsetDateTime) -> impl Stored<()>;
+
+    /// A count of wrong passwords ([`crate::throttle`]).
     fn throttle(&mut self, name: &Digest) -> impl Stored<Option<Throttle>>;
 
-    /// Sets or clears the count of a name.
+    /// Sets or clears a count of wrong passwords.
     fn put_throttle(&mut self, name: &Digest, throttle: Option<&Throttle>) -> impl Stored<()>;
 
     /// Keeps a session.

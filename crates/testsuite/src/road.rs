@@ -142,6 +142,17 @@ impl<'lab> Road<'lab> {
         Err(RoadError::NotReady { said })
     }
 
+    /// Ends the serving tenant as a power cut would: SIGKILL, in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// When it does not serve, or cannot be ended.
+    pub fn kill_tenant(&mut self) -> Result<(), RoadError> {
+        let what = "portolan tenant serve";
+        let child = self.serving.take();
+        let mut child = child.ok_or(RoadError::NoField { what, field: "process: call serve" })?;
+        Ok(portolan_lab::end_inside(&mut child)?)
+    }
+
     /// Writes an enrolment file at the tenant and enrols connect with it, which writes connect's
     /// configuration.
     ///
@@ -183,6 +194,20 @@ impl<'lab> Road<'lab> {
         let state = self.path("connect");
         let arguments = ["connect", "run", "--once", "--json", "--state"].map(OsStr::new);
         self.portolan("connect", arguments.into_iter().chain([state.as_os_str()]))
+    }
+
+    /// Starts one synchronisation and does not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_start(&self) -> Result<Child, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "run", "--once", "--state"]).arg(self.path("connect"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(|error| RoadError::Io {
+            what: "cannot run portolan connect run".to_owned(),
+            error,
+        })
     }
 
     /// A person at `ws1` signs in with MSAL and Chromium. The answer is that of `sign_in.py`;
@@ -229,6 +254,28 @@ impl<'lab> Road<'lab> {
         command.arg(self.tools.scripts.join("forest_oracle.py"));
         command.args([&format!("dc1.{FOREST_DOMAIN}"), FOREST_DOMAIN, ACCOUNT]);
         finish(command, Some(ACCOUNT_PASSWORD))?.success()?.json()
+    }
+
+    /// An administrator changes the forest over a sealed connection, by `ldapmodify` with LDIF change
+    /// records.
+    ///
+    /// # Errors
+    /// When `kinit` or `ldapmodify` fail.
+    pub fn ldapmodify(&self, changes: &str) -> Result<(), RoadError> {
+        let path = self.path("krb5cc-administrator");
+        let cache = format!("FILE:{}", path.display());
+        if !path.exists() {
+            let mut kinit = self.lab.command("connect", "kinit")?;
+            kinit.arg("Administrator").env("KRB5CCNAME", &cache);
+            let password = portolan_lab::plan::ADMINISTRATOR_PASSWORD;
+            finish(kinit, Some(&format!("{password}\n")))?.success()?;
+        }
+        let mut modify = self.lab.command("connect", "ldapmodify")?;
+        modify.args(["-Q", "-Y", "GSSAPI", "-O", "minssf=56", "-H"]);
+        modify.arg(format!("ldap://dc1.{FOREST_DOMAIN}"));
+        modify.env("KRB5CCNAME", &cache).env("LDAPSASL_NOCANON", "on");
+        finish(modify, Some(changes))?.success()?;
+        Ok(())
     }
 
     /// What the forest really holds: LDIF of all entries that match, by `ldapsearch` over a sealed

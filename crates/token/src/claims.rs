@@ -100,6 +100,10 @@ pub struct AccessToken {
     pub upn: Option<String>,
     /// The token's own name, which the sign-in log keeps.
     pub uti: String,
+    /// From when the person's sessions were valid, in microseconds since 1970: when they are ended,
+    /// that moment moves on, and the token is worth nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sessions_from: Option<i64>,
     /// `2.0`.
     pub ver: String,
 }
@@ -183,6 +187,7 @@ mod tests {
             preferred_username: None,
             upn: None,
             uti: String::new(),
+            sessions_from: None,
             ver: VERSION.to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! One synchronisation: import, plan, export, credentials, in this order.
+//! One synchronisation of objects: import, plan, export, in this order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,6 @@ use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
 
 use super::config::Config;
-use super::credentials::{self, Replicated};
 use super::export::{self, Refused};
 use super::forest::{self, Forest};
 use super::import::{self, Imported};
@@ -33,15 +32,14 @@ pub(super) struct Summary {
     pub(super) refused: Vec<Refused>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
-    pub(super) credentials: Replicated,
 }
 
 /// Everything that a run works with.
 pub(super) struct Server {
     pub(super) config: Config,
-    network: Network,
-    space: ConnectorSpace,
-    tenant: Tenant,
+    pub(super) network: Network,
+    pub(super) space: ConnectorSpace,
+    pub(super) tenant: Tenant,
 }
 
 impl Server {
@@ -61,14 +59,16 @@ impl Server {
         self.config.password.clone()
     }
 
+    /// The forest, found anew.
+    pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
+        let Config { forest_domain, account, .. } = &self.config;
+        Forest::find(&self.network, forest_domain, account, self.password(), steps).await
+    }
+
     /// Reads the forest, and plans what the tenant lacks.
-    pub(super) async fn prepare(
-        &mut self,
-        steps: &Steps,
-    ) -> Result<(Forest, Imported, Planned), Failure> {
+    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<(Imported, Planned), Failure> {
         let domain = self.config.forest_domain.clone();
-        let account = &self.config.account;
-        let forest = Forest::find(&self.network, &domain, account, self.password(), steps).await?;
+        let forest = self.forest(steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let imported = import::full(&mut connection, &domain, &self.space).await?;
         // The import is whole: how the controller takes the goodbye changes nothing.
@@ -86,7 +86,7 @@ impl Server {
         steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
         steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
         let planned = self.plan(&domains).await?;
-        Ok((forest, imported, planned))
+        Ok((imported, planned))
     }
 
     async fn plan(&self, domains: &TenantResponse) -> Result<Planned, Failure> {
@@ -109,13 +109,13 @@ impl Server {
         Ok(Planned { plan, exported })
     }
 
-    /// One whole synchronisation.
+    /// One whole synchronisation; what it planned says whose passwords are replicated.
     pub(super) async fn synchronise(
         &mut self,
         allowed: usize,
         steps: &Steps,
-    ) -> Result<Summary, Failure> {
-        let (forest, imported, Planned { plan, exported }) = self.prepare(steps).await?;
+    ) -> Result<(Summary, Plan), Failure> {
+        let (imported, Planned { plan, exported }) = self.prepare(steps).await?;
         plan.check_deletions(&exported, allowed).map_err(|error| Failure::from(error).lasting())?;
         self.space.fix_anchors(&plan.anchors).await?;
         let refused = export::changes(&mut self.tenant, &self.space, &plan.changes).await?;
@@ -126,18 +126,7 @@ impl Server {
         );
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
 
-        let replica = forest.replica(steps).await?;
-        let domain = &self.config.forest_domain;
-        let credentials =
-            credentials::replicate(replica, domain, &plan, &self.space, &mut self.tenant).await?;
-        let read = format!(
-            "replicated {} objects, {} of them with a password in scope",
-            credentials.objects, credentials.hashes
-        );
-        steps.over(self.network.chart(), flow::CONNECT_AD_RPC, &read);
-        let sent = format!("sent {} credentials (PPH1_MD4)", credentials.sent);
-        steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
-        Ok(Summary {
+        let summary = Summary {
             imported,
             added,
             updated,
@@ -150,8 +139,8 @@ impl Server {
                 .map(|(dn, warning)| format!("{dn}: {warning}"))
                 .collect(),
             errors: plan.errors.iter().map(ToString::to_string).collect(),
-            credentials,
-        })
+        };
+        Ok((summary, plan))
     }
 }
 

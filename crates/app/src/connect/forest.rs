@@ -65,6 +65,11 @@ impl Forest {
         Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
     }
 
+    /// Puts a controller that failed behind the others.
+    pub(super) fn avoid(&mut self, host: &str) {
+        self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
+    }
+
     /// A replication connection to the first controller that is reached.
     pub(super) async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
         let limits = DrsLimits::default();

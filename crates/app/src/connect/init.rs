@@ -11,7 +11,7 @@ use portolan_tenant::wire::EnrolmentFile;
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
 use super::forest::{self, Forest};
 use super::steps::Steps;
-use super::{credentials, key, tenant_client};
+use super::{key, passwords, tenant_client};
 use crate::report::Failure;
 
 /// What `connect init` is told.
@@ -52,7 +52,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
-    credentials::prove_rights(&mut replica, &init.forest).await?;
+    passwords::prove_rights(&mut replica, &init.forest).await?;
     steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
     replica.close().await?;
 

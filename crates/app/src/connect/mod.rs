@@ -1,20 +1,20 @@
 //! The subcommand `portolan connect`: the sync server.
 //!
 //! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
-//! what was decided to the tenant ([`tenant_client`]), and [`credentials`] replicates password hashes.
+//! what was decided to the tenant ([`tenant_client`]), and [`passwords`] replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`init`] makes the configuration ([`config`], [`key`]).
 
 mod config;
-mod credentials;
-mod cursor;
 mod cycle;
 mod export;
 mod forest;
 mod import;
 mod init;
 mod key;
+mod passwords;
 mod plan;
+mod progress;
 mod run;
 mod status;
 mod steps;

@@ -24,7 +24,7 @@ struct Shown {
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let mut server = Server::open(&look.state).await?;
     let steps = Steps::begin();
-    let (_, _, Planned { plan, exported }) = server.prepare(&steps).await?;
+    let (_, Planned { plan, exported }) = server.prepare(&steps).await?;
     let shown: Vec<_> = plan.changes.iter().map(|change| show(change, &exported)).collect();
     if look.json {
         return print_json(&shown);

@@ -1,12 +1,22 @@
-//! `portolan connect run`: one synchronisation after the other.
+//! `portolan connect run`: object cycles and password hash cycles, in one task, one after the other.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portolan_chart::flow;
+use portolan_sync::plan::Plan;
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
 use super::cycle::{Server, Summary};
+use super::passwords::{Health, Replicated, Upkeep};
 use super::print_json;
 use super::steps::Steps;
 use crate::report::Failure;
+use crate::signal::Stop;
+
+/// How long a cycle may take to come to the end of a batch when this is told to stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What `connect run` is told.
 #[derive(Debug, clap::Args)]
@@ -14,12 +24,16 @@ pub struct Run {
     /// The state directory that `connect init` wrote
     #[arg(long, default_value = super::STATE)]
     state: PathBuf,
-    /// Synchronise once and end; without it, again and again until it is told to stop
+    /// Synchronise once, objects and then password hashes, and end; without it, again and again until
+    /// it is told to stop
     #[arg(long)]
     once: bool,
-    /// Seconds between two synchronisations
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    /// Seconds between two synchronisations of objects
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds())]
     interval: u64,
+    /// Seconds between two looks for changed password hashes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = seconds())]
+    password_interval: u64,
     /// Let this many deletions of a kind through, above what goes without a word
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     allow_deletions: usize,
@@ -28,44 +42,181 @@ pub struct Run {
     json: bool,
 }
 
+/// From a second to a day.
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=24 * 60 * 60)
+}
+
+/// What is printed of a cycle, or of two.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    objects: Option<&'a Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<&'a Replicated>,
+}
+
 /// Runs `connect run`.
 pub(super) async fn run(run: Run) -> Result<(), Failure> {
-    let mut server = Server::open(&run.state).await?;
+    let server = Server::open(&run.state).await?;
+    let stop = Stop::listen()?;
     if run.once {
-        let steps = Steps::begin();
-        let summary = server.synchronise(run.allow_deletions, &steps).await?;
-        return report(&summary, run.json, &steps);
+        let once = Box::pin(once(server, &run, &stop));
+        return tokio::select! {
+            outcome = once => outcome,
+            () = after_stop(&stop) => Ok(()),
+        };
     }
-    // A run that is broken off loses nothing: what the tenant acknowledged is in the space.
-    tokio::select! {
-        failure = keep_running(&mut server, &run) => Err(failure),
-        stopped = crate::signal::stop() => stopped,
-    }
+    let password_interval = Duration::from_secs(run.password_interval);
+    let mut daemon = Daemon {
+        server,
+        run,
+        stop,
+        scope: None,
+        owed: false,
+        objects: Health::default(),
+        upkeep: Upkeep::new(password_interval),
+    };
+    let outcome = Box::pin(daemon.keep_running()).await;
+    daemon.upkeep.close().await;
+    outcome
 }
 
-/// Synchronises again and again, until something fails that another attempt cannot mend.
-async fn keep_running(server: &mut Server, run: &Run) -> Failure {
-    loop {
-        let steps = Steps::begin();
-        let outcome = server.synchronise(run.allow_deletions, &steps).await;
-        match outcome.and_then(|summary| report(&summary, run.json, &steps)) {
-            Ok(()) => {}
-            Err(failure) if failure.is_lasting() => return failure,
-            Err(failure) => eprint!("{}", failure.render()),
+/// Resolves a while after this was told to stop.
+async fn after_stop(stop: &Stop) {
+    stop.requested().await;
+    tokio::time::sleep(STOP_TIME_MAX).await;
+}
+
+/// Both cycles once, in their order; the first failure ends it.
+async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
+    let steps = Steps::begin();
+    let (summary, scope) = server.synchronise(run.allow_deletions, &steps).await?;
+    tell_objects(&summary, &steps);
+    let mut upkeep = Upkeep::new(Duration::ZERO);
+    let replicated = upkeep.once(&mut server, &scope, stop, &steps).await?;
+    upkeep.close().await;
+    let Some(replicated) = replicated else { return Ok(()) };
+    tell_passwords(&replicated, &server, &steps);
+    for refused in &replicated.refused {
+        steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
+    }
+    for faulty in &replicated.faulty {
+        steps.say(None, &format!("left: {}: {}", faulty.object, faulty.why));
+    }
+    if run.json {
+        print_json(&Report { objects: Some(&summary), credentials: Some(&replicated) })?;
+    }
+    Ok(())
+}
+
+/// Everything that keeps running.
+struct Daemon {
+    server: Server,
+    run: Run,
+    stop: Stop,
+    /// Whose passwords are replicated, since the last synchronisation of objects.
+    scope: Option<Plan>,
+    /// Whether there may be users in scope whose credential the cycles have passed by.
+    owed: bool,
+    objects: Health,
+    upkeep: Upkeep,
+}
+
+impl Daemon {
+    /// Runs one cycle after the other, each kind in its own rhythm, until something fails that
+    /// another attempt cannot mend, or until it is told to stop.
+    async fn keep_running(&mut self) -> Result<(), Failure> {
+        let stop = self.stop.clone();
+        let mut objects = interval(Duration::from_secs(self.run.interval));
+        objects.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut passwords_at = Instant::now();
+        while !stop.is_requested() {
+            tokio::select! {
+                biased;
+                () = stop.requested() => {}
+                _ = objects.tick() => {
+                    // A synchronisation that is broken off loses nothing: what the tenant
+                    // acknowledged is in the space.
+                    tokio::select! {
+                        outcome = Box::pin(self.synchronise()) => outcome?,
+                        () = stop.requested() => {}
+                    }
+                }
+                () = sleep_until(passwords_at), if self.scope.is_some() => {
+                    tokio::select! {
+                        outcome = Box::pin(self.replicate()) => outcome?,
+                        () = after_stop(&stop) => {}
+                    }
+                    passwords_at = Instant::now() + self.upkeep.pause();
+                }
+            }
         }
-        tokio::time::sleep(Duration::from_secs(run.interval)).await;
+        Ok(())
+    }
+
+    async fn synchronise(&mut self) -> Result<(), Failure> {
+        let steps = Steps::begin();
+        match self.server.synchronise(self.run.allow_deletions, &steps).await {
+            Ok((summary, scope)) => {
+                if self.objects.succeeded() {
+                    steps.say(None, "objects are synchronised again");
+                }
+                tell_objects(&summary, &steps);
+                (self.scope, self.owed) = (Some(scope), true);
+                self.print(&Report { objects: Some(&summary), credentials: None })
+            }
+            Err(failure) if failure.is_lasting() => Err(failure),
+            Err(failure) => {
+                if self.objects.failed(failure.text()) {
+                    eprint!("{}", failure.render());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn replicate(&mut self) -> Result<(), Failure> {
+        let Some(scope) = &self.scope else { return Ok(()) };
+        let cycle = self.upkeep.cycle(&mut self.server, scope, self.owed, &self.stop);
+        let Some(replicated) = cycle.await? else { return Ok(()) };
+        self.owed = false;
+        let news = self.upkeep.news(&replicated);
+        if replicated.is_quiet() {
+            return Ok(());
+        }
+        let steps = Steps::begin();
+        tell_passwords(&replicated, &self.server, &steps);
+        for line in news {
+            steps.say(None, &format!("left: {line}"));
+        }
+        self.print(&Report { objects: None, credentials: Some(&replicated) })
+    }
+
+    fn print(&self, report: &Report<'_>) -> Result<(), Failure> {
+        if self.run.json { print_json(report) } else { Ok(()) }
     }
 }
 
-fn report(summary: &Summary, json: bool, steps: &Steps) -> Result<(), Failure> {
+fn tell_objects(summary: &Summary, steps: &Steps) {
     for line in summary.warnings.iter().chain(&summary.errors) {
         steps.say(None, &format!("note: {line}"));
     }
-    for refused in summary.refused.iter().chain(&summary.credentials.refused) {
+    for refused in &summary.refused {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
     }
-    if json {
-        print_json(summary)?;
+}
+
+fn tell_passwords(replicated: &Replicated, server: &Server, steps: &Steps) {
+    if let Some(why) = &replicated.restarted {
+        steps.say(None, &format!("all password hashes were read again: {why}"));
     }
-    Ok(())
+    let chart = server.network.chart();
+    let read = format!(
+        "replicated {} objects, {} of them with a password in scope",
+        replicated.objects, replicated.hashes
+    );
+    steps.over(chart, flow::CONNECT_AD_RPC, &read);
+    let sent = format!("sent {} credentials (PPH1_MD4)", replicated.sent);
+    steps.over(chart, flow::CONNECT_TENANT_SYNC, &sent);
 }

@@ -11,16 +11,25 @@ use crate::terminal::plain;
 #[derive(Debug)]
 pub(super) struct Steps {
     started: Instant,
+    quiet: bool,
 }
 
 impl Steps {
     /// Begins an account.
     pub(super) fn begin() -> Self {
-        Self { started: portolan_net::clock::monotonic() }
+        Self { started: portolan_net::clock::monotonic(), quiet: false }
+    }
+
+    /// An account that is not shown: of what was shown before.
+    pub(super) fn quiet() -> Self {
+        Self { quiet: true, ..Self::begin() }
     }
 
     /// Says what was done, and over which row if it crossed the network.
     pub(super) fn say(&self, row: Option<&str>, done: &str) {
+        if self.quiet {
+            return;
+        }
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
         let done = plain(done);

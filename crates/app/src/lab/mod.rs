@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::Flow;
-use portolan_lab::{How, Lab, LabName, Options, Started};
+use portolan_lab::{Controllers, How, Lab, LabName, Options, Started};
 
 use crate::report::Failure;
 
@@ -28,6 +28,9 @@ pub enum Command {
         /// People in the forest beyond the usual ones, for measurements.
         #[arg(long, value_name = "N", default_value_t = 0)]
         users: u32,
+        /// Leave the second domain controller out.
+        #[arg(long)]
+        one_controller: bool,
         /// Print what there is as JSON.
         #[arg(long)]
         json: bool,
@@ -46,7 +49,7 @@ pub enum Command {
         /// Which lab.
         #[command(flatten)]
         place: Place,
-        /// The host: dc1, connect, ws1, tenant or edge.
+        /// The host: dc1, dc2, connect, ws1, tenant or edge.
         host: String,
         /// The program and its arguments, after `--`.
         #[arg(last = true, required = true, value_name = "CMD")]
@@ -108,7 +111,17 @@ pub struct Place {
 /// A [`Failure`] to print.
 pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Up { place, cache, users, json } => up(place, cache, users, json),
+        Command::Up { place, cache, users, one_controller, json } => {
+            let controllers = if one_controller { Controllers::One } else { Controllers::Two };
+            let options = Options {
+                name: place.name.clone(),
+                state: place.state.clone(),
+                cache,
+                extra_users: users,
+                controllers,
+            };
+            up(&place, &options, json)
+        }
         Command::Status { place, json } => {
             let status = place.attach()?.status()?;
             print(&if json { show::status_json(&status) } else { show::status(&status) })
@@ -149,10 +162,8 @@ impl Place {
     }
 }
 
-fn up(place: Place, cache: PathBuf, users: u32, json: bool) -> Result<(), Failure> {
-    let options =
-        Options { name: place.name.clone(), state: place.state.clone(), cache, extra_users: users };
-    let (lab, started) = Lab::up(&options, &mut |step| {
+fn up(place: &Place, options: &Options, json: bool) -> Result<(), Failure> {
+    let (lab, started) = Lab::up(options, &mut |step| {
         if !json {
             let seconds = step.took.as_secs_f64();
             // Progress that cannot be printed does not stop the work.

@@ -4,8 +4,6 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rsa::{KeyPair, KeySize};
 use portolan_model::{Entropy, Guid};
 use portolan_net::{clock, entropy::SystemEntropy};
 use portolan_store::tenant::{SqliteStore, SqliteTransaction};
@@ -21,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::authority::Authority;
-use super::{AppAdd, Enrol, Init, Listing, Place};
+use super::{AppAdd, Enrol, Init, Listing, Place, signing};
 use crate::files;
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -30,7 +28,6 @@ use crate::terminal::plain;
 pub(super) const CA_CERTIFICATE: &str = "ca-certificate";
 pub(super) const CA_KEY: &str = "ca-key";
 pub(super) const PAIRWISE_SALT: &str = "pairwise-salt";
-pub(super) const SIGNING_KEY_PREFIX: &str = "signing-key/";
 
 /// How long an enrolment file works.
 const ENROLMENT_LIFETIME: Duration = Duration::HOUR;
@@ -65,7 +62,7 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     println!("tenant {} ({})", tenant.id, tenant.domain);
     println!("certificate authority {}", place.ca_file().display());
     println!("  sha256 {}", authority.fingerprint());
-    println!("master key {} (keep it apart from backups)", place.master_key_file().display());
+    println!("master key {} (keep it apart from backups)", place.key_file().path().display());
     println!("next:");
     println!("  make {} resolve to this host", tenant.hosts().join(", "));
     let data = place.data.display();
@@ -86,7 +83,7 @@ async fn fill(store: &SqliteStore, place: &Place, tenant: &Tenant) -> Result<Aut
     tx.put_secret(CA_KEY, &ca_key, now).await.map_err(broken)?;
     let salt = Zeroizing::new(SystemEntropy.array::<32>());
     tx.put_secret(PAIRWISE_SALT, salt.as_slice(), now).await.map_err(broken)?;
-    put_signing_key(&mut tx, now).await?;
+    signing::make(&mut tx, now).await?;
     audit(&mut tx, "tenant.init", tenant.id.to_string(), now).await?;
     tx.commit().await.map_err(broken)?;
     // Everyone may read it, and whoever it is copied to trusts it: only its owner writes it.
@@ -105,17 +102,7 @@ fn write_new(path: &Path, mode: u32, octets: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::because(&format!("cannot write {}", path.display()), &error))
 }
 
-/// Makes a key that signs tokens.
-async fn put_signing_key(tx: &mut SqliteTransaction, now: OffsetDateTime) -> Result<(), Failure> {
-    let refused = || Failure::new("cannot make the key that signs tokens");
-    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| refused())?;
-    let der = pair.as_der().map_err(|_| refused())?;
-    let key = portolan_token::SigningKey::from_pkcs8(der.as_ref()).map_err(|_| refused())?;
-    let name = format!("{SIGNING_KEY_PREFIX}{}", key.kid());
-    tx.put_secret(&name, der.as_ref(), now).await.map_err(broken)
-}
-
-async fn audit(
+pub(super) async fn audit(
     tx: &mut SqliteTransaction,
     action: &'static str,
     target: String,
@@ -301,7 +288,7 @@ mod tests {
         init(Init { place: place.clone(), domain, verified_domain: vec![] }).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&place.data), 0o700);
-        assert_eq!(mode(&place.master_key_file()), 0o600);
+        assert_eq!(mode(place.key_file().path()), 0o600);
         assert_eq!(mode(&place.data.join("tenant.sqlite")), 0o600);
         assert_eq!(mode(&place.ca_file()) & 0o022, 0);
         let out = directory.path().join("enrolment.json");

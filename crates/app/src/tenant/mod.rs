@@ -9,7 +9,9 @@ mod authority;
 mod commands;
 mod data;
 mod http;
+mod rotate;
 mod serve;
+mod signing;
 
 use std::path::PathBuf;
 
@@ -27,6 +29,9 @@ pub enum Command {
     Serve(Serve),
     /// Write a one-use file by which a sync server enrols; valid for one hour.
     Enrol(Enrol),
+    /// The keys of the tenant.
+    #[command(subcommand)]
+    Key(Key),
     /// The applications that people sign in to.
     #[command(subcommand)]
     App(App),
@@ -42,8 +47,9 @@ pub struct Place {
     /// The tenant's data directory.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The file with the master key, outside the data directory and its backups [default: the data
-    /// directory's name with `.master-key` behind it].
+    /// The file with the master key, outside the data directory and its backups [default: the systemd
+    /// credential `portolan-tenant-master-key`, else the data directory's name with `.master-key` behind
+    /// it].
     #[arg(long, value_name = "FILE", env = "PORTOLAN_TENANT_MASTER_KEY")]
     master_key: Option<PathBuf>,
 }
@@ -75,6 +81,10 @@ pub struct Serve {
     /// Danger: let applications take people's passwords themselves (the password grant).
     #[arg(long)]
     danger_password_grant: bool,
+    /// Days after which a synchronised password is too old to sign in with [default: no end, as in
+    /// Entra ID]. Users whose password never expires in the forest are exempt.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    password_age_max: Option<u16>,
 }
 
 /// The arguments of `enrol`.
@@ -85,6 +95,17 @@ pub struct Enrol {
     /// The file to write; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+/// What `portolan tenant key` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Key {
+    /// Make a new master key, seal everything with it, and forget the old one.
+    ///
+    /// It works while the tenant serves, and can be run again when it was broken off: it goes on where
+    /// it was, and the old key stays in the file until nothing needs it. A backup from before needs the
+    /// old key: make a new backup afterwards, or keep a copy of the old key file beside the old backup.
+    Rotate(Listing),
 }
 
 /// What `portolan tenant app` can do.
@@ -132,6 +153,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Init(arguments) => commands::init(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Enrol(arguments) => commands::enrol(arguments).await,
+        Command::Key(Key::Rotate(arguments)) => rotate::run(arguments).await,
         Command::App(App::Add(arguments)) => commands::app_add(arguments).await,
         Command::Status(arguments) => commands::status(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,

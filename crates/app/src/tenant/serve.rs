@@ -7,21 +7,24 @@ use portolan_chart::{Chart, Role, flow};
 use portolan_net::http::{ServerLimits, serve};
 use portolan_net::{Listener, Network, NetworkConfig, clock, tls};
 use portolan_store::tenant::SqliteStore;
-use portolan_tenant::Tenant;
+use portolan_tenant::account::Policy;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
-use portolan_token::{Jwks, SigningKey};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::authority::{Authority, SERVER_LIFETIME};
-use super::commands::{PAIRWISE_SALT, SIGNING_KEY_PREFIX, authority, broken};
-use super::http::{self, Service};
+use super::commands::{PAIRWISE_SALT, authority, broken};
+use super::http::{self, Live, Service};
+use super::signing::{self, SigningKeys};
 use super::{Place, Serve};
 use crate::report::Failure;
 
+/// How often it is looked whether a command or another process has changed the tenant.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether something runs out.
-const RENEWAL_CHECK: Duration = Duration::from_secs(600);
+const RENEW_EVERY: time::Duration = time::Duration::minutes(10);
 
 /// How old a revocation list gets.
 const CRL_AGE_MAX: time::Duration = time::Duration::DAY;
@@ -29,17 +32,17 @@ const CRL_AGE_MAX: time::Duration = time::Duration::DAY;
 /// What a running tenant renews by itself.
 struct Renewal {
     authority: Authority,
-    tenant: Tenant,
     tls: tls::Server,
     crl: Arc<RwLock<Vec<u8>>>,
-    store: SqliteStore,
+    live: Live,
     identity_since: OffsetDateTime,
     crl_since: OffsetDateTime,
+    looked_at: OffsetDateTime,
 }
 
 pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     crate::dumps::forbid()?;
-    let Serve { place, edition, listen, danger_password_grant } = arguments;
+    let Serve { place, edition, listen, danger_password_grant, password_age_max } = arguments;
     let chart = match edition {
         Some(edition) => Chart::edition(&edition)?,
         None => Chart::default_edition(),
@@ -47,7 +50,9 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     let config =
         NetworkConfig { listen_address: listen, ..NetworkConfig::new(chart, Role::Tenant) };
     let network = Network::new(config)?;
-    let (service, authority) = open(&place, danger_password_grant).await?;
+    let password_age_max = password_age_max.map(|days| time::Duration::days(days.into()));
+    let policy = Policy { password_age_max };
+    let (service, authority) = open(&place, danger_password_grant, policy).await?;
     let now = clock::now();
     let tls = tls::Server::new(authority.server_identity(service.tenant(), now)?)
         .map_err(|error| Failure::because("cannot set up TLS", &error))?;
@@ -68,19 +73,13 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
             http::crl_router(move || crl.read().unwrap_or_else(PoisonError::into_inner).clone());
         tasks.spawn(serve(listener, None, router, limits, told(stopped.clone())));
     }
+    let live = Live::from(service.clone());
     for listener in secure {
-        let router = http::router(service.clone());
+        let router = http::router(live.clone());
         tasks.spawn(serve(listener, Some(tls.clone()), router, limits, told(stopped.clone())));
     }
-    let renewal = Renewal {
-        authority,
-        tenant: service.tenant().clone(),
-        tls,
-        crl,
-        store: service.store().clone(),
-        identity_since: now,
-        crl_since: now,
-    };
+    let renewal =
+        Renewal { authority, tls, crl, live, identity_since: now, crl_since: now, looked_at: now };
     tasks.spawn(renew(renewal, stopped));
     crate::signal::stop().await?;
     println!("ending");
@@ -92,27 +91,28 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
 }
 
 /// The service of a tenant that was made, with its keys.
-async fn open(place: &Place, password_grant: bool) -> Result<(Service, Authority), Failure> {
+async fn open(
+    place: &Place,
+    password_grant: bool,
+    policy: Policy,
+) -> Result<(Service, Authority), Failure> {
     let store = place.open().await?;
     let mut tx = store.begin(Access::Read).await.map_err(broken)?;
     let tenant = tx.tenant().await.map_err(broken)?;
     let authority = authority(&mut tx).await?;
-    let missing = || {
-        Failure::new("the tenant's store has no key that signs tokens")
+    let salt = tx.secret(PAIRWISE_SALT).await.map_err(broken)?;
+    let salt: Option<[u8; 32]> = salt.and_then(|salt| salt.as_slice().try_into().ok());
+    let salt = salt.ok_or_else(|| {
+        Failure::new("the tenant's store has no salt for the names of people")
             .with_hint("make the tenant anew with `portolan tenant init`")
-    };
-    let mut keys = Vec::new();
-    for name in tx.secret_names(SIGNING_KEY_PREFIX).await.map_err(broken)? {
-        let der = tx.secret(&name).await.map_err(broken)?.ok_or_else(missing)?;
-        keys.push(SigningKey::from_pkcs8(&der).map_err(|_| missing())?);
-    }
-    let salt = tx.secret(PAIRWISE_SALT).await.map_err(broken)?.ok_or_else(missing)?;
-    let salt: [u8; 32] = salt.as_slice().try_into().map_err(|_| missing())?;
+    })?;
     drop(tx);
-    let jwks = Jwks { keys: keys.iter().map(|key| key.public().clone()).collect() };
-    // The newest key signs; the others still check what they signed.
-    let key = keys.pop().ok_or_else(missing)?;
-    let service = Service::new(store, tenant, key, jwks, salt, password_grant)?;
+    let now = clock::now();
+    signing::renew(&store, now).await?;
+    let mut tx = store.begin(Access::Read).await.map_err(broken)?;
+    let SigningKeys { signer, published } = signing::load(&mut tx, now).await?;
+    drop(tx);
+    let service = Service::new(store, tenant, signer, published, salt, password_grant, policy)?;
     Ok((service, authority))
 }
 
@@ -128,27 +128,57 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Renews the server's certificate and the revocation list, and forgets what is over.
+/// Follows what commands change, renews what runs out, and forgets what is over.
 async fn renew(mut renewal: Renewal, stopped: watch::Receiver<bool>) {
     let mut end = std::pin::pin!(told(stopped));
     loop {
         tokio::select! {
             () = &mut end => return,
-            () = tokio::time::sleep(RENEWAL_CHECK) => {}
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
         }
-        if let Err(failure) = renewal.renew(clock::now()) {
-            tracing::error!(error = failure.text(), "Cannot renew the certificate or the list");
-        }
-        if let Err(error) = prune(&renewal.store).await {
-            tracing::error!(%error, "Cannot forget what is over");
-        }
+        renewal.look(clock::now()).await;
     }
 }
 
 impl Renewal {
+    /// What fails is tried again the next time; what is served until then is still good.
+    async fn look(&mut self, now: OffsetDateTime) {
+        if now - self.looked_at >= RENEW_EVERY || now < self.looked_at {
+            self.looked_at = now;
+            if let Err(failure) = self.renew(now) {
+                tracing::error!(error = failure.text(), "Cannot renew the certificate or the list");
+            }
+            if let Err(failure) = signing::renew(self.live.service().store(), now).await {
+                tracing::error!(error = failure.text(), "Cannot renew the keys that sign tokens");
+            }
+            if let Err(error) = prune(self.live.service().store(), now).await {
+                tracing::error!(%error, "Cannot forget what is over");
+            }
+        }
+        if let Err(failure) = self.follow(now).await {
+            tracing::error!(error = failure.text(), "Cannot read the tenant anew");
+        }
+    }
+
+    /// Serves the domains and keys that the store has now.
+    async fn follow(&self, now: OffsetDateTime) -> Result<(), Failure> {
+        let service = self.live.service();
+        let mut tx = service.store().begin(Access::Read).await.map_err(broken)?;
+        let tenant = tx.tenant().await.map_err(broken)?;
+        let (keys, decision) = signing::schedule(&mut tx, now).await?;
+        let names: Vec<_> = keys.iter().map(|(name, _)| signing::key_id(name)).collect();
+        if !service.is_current(&tenant, names[decision.signer], &names) {
+            let SigningKeys { signer, published } = signing::load(&mut tx, now).await?;
+            self.live.replace(service.renewed(tenant, signer, published)?);
+            tracing::info!("Serving changed domains or keys");
+        }
+        Ok(())
+    }
+
     fn renew(&mut self, now: OffsetDateTime) -> Result<(), Failure> {
         if now - self.identity_since >= SERVER_LIFETIME * 2 / 3 {
-            self.tls.replace(self.authority.server_identity(&self.tenant, now)?);
+            let service = self.live.service();
+            self.tls.replace(self.authority.server_identity(service.tenant(), now)?);
             self.identity_since = now;
             tracing::info!("Renewed the server certificate");
         }
@@ -161,8 +191,83 @@ impl Renewal {
     }
 }
 
-async fn prune(store: &SqliteStore) -> Result<(), StorageError> {
+async fn prune(store: &SqliteStore, now: OffsetDateTime) -> Result<(), StorageError> {
     let mut tx = store.begin(Access::Write).await?;
-    tx.prune(clock::now()).await?;
+    tx.prune(now).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use ::time::Duration;
+    use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
+
+    use super::*;
+    use crate::tenant::{Init, commands};
+
+    async fn world() -> (tempfile::TempDir, Renewal) {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place { data: directory.path().join("tenant"), master_key: None };
+        let domain = "cloud.example".parse().unwrap();
+        commands::init(Init { place: place.clone(), domain, verified_domain: vec![] })
+            .await
+            .unwrap();
+        let policy = Policy { password_age_max: None };
+        let (service, authority) = open(&place, false, policy).await.unwrap();
+        let now = clock::now();
+        let identity = authority.server_identity(service.tenant(), now).unwrap();
+        let crl = Arc::new(RwLock::new(authority.revocation_list(now).unwrap()));
+        let renewal = Renewal {
+            tls: tls::Server::new(identity).unwrap(),
+            authority,
+            crl,
+            live: service.into(),
+            identity_since: now,
+            crl_since: now,
+            looked_at: now,
+        };
+        (directory, renewal)
+    }
+
+    /// The keys that are served: the signer's name, and how many are published.
+    fn served(renewal: &Renewal) -> (String, usize) {
+        renewal.live.service().keys()
+    }
+
+    #[tokio::test]
+    async fn keys_certificate_and_list_are_renewed_as_time_passes() {
+        let (_directory, mut renewal) = world().await;
+        let start = clock::now();
+        let (first, count) = served(&renewal);
+        assert_eq!(count, 1);
+        let mut signers = vec![first];
+        let mut published_max = 1;
+        for hours in (0..24 * 100).step_by(12) {
+            let now = start + Duration::hours(hours);
+            renewal.look(now).await;
+            let (signer, count) = served(&renewal);
+            published_max = published_max.max(count);
+            if signers.last() != Some(&signer) {
+                signers.push(signer);
+            }
+            let list = renewal.crl.read().unwrap().clone();
+            let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
+            let ends = list.next_update().unwrap().timestamp();
+            assert!(ends > (now + Duration::days(5)).unix_timestamp(), "day {}", hours / 24);
+            assert!(now - renewal.identity_since < SERVER_LIFETIME * 2 / 3 + Duration::DAY);
+        }
+        assert!(renewal.identity_since > start, "the certificate was renewed");
+        assert_eq!((signers.len(), published_max), (4, 2), "{signers:?}");
+    }
+
+    #[tokio::test]
+    async fn a_domain_that_a_command_adds_is_served_without_a_restart() {
+        let (_directory, mut renewal) = world().await;
+        let service = renewal.live.service();
+        let mut tx = service.store().begin(Access::Write).await.unwrap();
+        tx.add_domain(&"corp.example".parse().unwrap()).await.unwrap();
+        tx.commit().await.unwrap();
+        renewal.look(clock::now()).await;
+        assert!(renewal.live.service().tenant().answers_to("corp.example"));
+    }
 }

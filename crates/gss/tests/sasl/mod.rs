@@ -1,6 +1,6 @@
 //! RFC 4752: the negotiation of a layer.
 
-use portolan_gss::sasl::{Layer, RECEIVE_OCTETS_MAX, SaslError, negotiate};
+use portolan_gss::sasl::{Layer, RECEIVE_OCTETS_MAX, SaslError, negotiate, negotiate_no_layer};
 use portolan_gss::{Protection, Rfc4121, SecurityContext, UnwrapError};
 use portolan_model::Hint;
 use proptest::prelude::*;
@@ -40,6 +40,22 @@ fn only_confidentiality_is_chosen() {
     check_refused(&[3, 1, 0, 0], SaslError::ConfidentialityNotOffered(3));
     check_refused(&[0, 0, 0, 0], SaslError::ConfidentialityNotOffered(0));
     assert!(SaslError::ConfidentialityNotOffered(3).hint().is_some());
+}
+
+#[test]
+fn inside_tls_no_layer_is_chosen_and_a_server_that_insists_is_refused() {
+    let answered = |offered: &[u8]| {
+        let (mut initiator, mut acceptor) = pair();
+        let mut token = offer(&mut acceptor, offered);
+        let mut reply = negotiate_no_layer(&mut initiator, &mut token, &mut Counter(0))?;
+        Ok(acceptor.unwrap(&mut reply).unwrap().message.to_vec())
+    };
+    // RFC 4752 section 3.1: without a layer the maximum is zero.
+    assert_eq!(answered(&[1, 0, 0, 0]), Ok(vec![1, 0, 0, 0]));
+    assert_eq!(answered(&[7, 1, 0, 0]), Ok(vec![1, 0, 0, 0]));
+    assert_eq!(answered(&[6, 1, 0, 0]), Err(SaslError::LayerInsisted(6)));
+    assert_eq!(answered(&[1, 0, 0]), Err(SaslError::OfferLength(3)));
+    assert!(SaslError::LayerInsisted(6).hint().is_some());
 }
 
 #[test]

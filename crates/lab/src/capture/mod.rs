@@ -302,7 +302,8 @@ mod tests {
     const ACK: u8 = 0x10;
 
     fn capture(frames: &[Vec<u8>]) -> Capture {
-        let hosts: Vec<_> = plan::hosts().iter().map(plan::Host::firewall).collect();
+        let hosts: Vec<_> =
+            plan::hosts(plan::Controllers::One).iter().map(plan::Host::firewall).collect();
         Capture::new(vec![recording(Network::Lan, frames)], &Chart::default_edition(), &hosts)
     }
 

@@ -52,6 +52,12 @@ impl MessageId {
     /// maxInt of RFC 4511 section 4.1.1.
     const MAX: u32 = 0x7fff_ffff;
 
+    /// A number of 1 to 2^31 - 1 from any other, a random one mostly.
+    #[must_use]
+    pub const fn of(number: u32) -> Self {
+        Self(number % Self::MAX + 1)
+    }
+
     /// The number after this one; 1 follows the last.
     pub(crate) const fn following(self) -> Self {
         if self.0 >= Self::MAX { Self::FIRST } else { Self(self.0 + 1) }

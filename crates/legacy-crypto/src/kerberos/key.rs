@@ -1,7 +1,10 @@
 //! Keys, and what is derived from them for one usage.
 
+use std::num::NonZeroU32;
+
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes256};
+use aws_lc_rs::pbkdf2;
 use hmac::{Hmac, Mac};
 use portolan_model::Secret;
 use sha1::Sha1;
@@ -93,6 +96,35 @@ impl ProtocolKey {
             }
         };
         key.map(Self).ok_or(KeyLengthMismatch { encryption_type, found: octets.len() })
+    }
+
+    /// The key of a password ([RFC 3962 section 4]): PBKDF2 with HMAC-SHA1, then DK.
+    ///
+    /// [RFC 3962 section 4]: https://www.rfc-editor.org/rfc/rfc3962#section-4
+    #[must_use]
+    pub fn from_password(
+        encryption_type: EncryptionType,
+        password: &str,
+        salt: &[u8],
+        iterations: NonZeroU32,
+    ) -> Self {
+        let derive = |out: &mut [u8]| {
+            let algorithm = pbkdf2::PBKDF2_HMAC_SHA1;
+            pbkdf2::derive(algorithm, iterations, salt, password.as_bytes(), out);
+        };
+        let base = match encryption_type {
+            EncryptionType::Aes128CtsHmacSha1_96 => {
+                let mut octets = Zeroizing::new([0; 16]);
+                derive(octets.as_mut_slice());
+                Octets::Aes128(Secret::new(*octets))
+            }
+            EncryptionType::Aes256CtsHmacSha1_96 => {
+                let mut octets = Zeroizing::new([0; 32]);
+                derive(octets.as_mut_slice());
+                Octets::Aes256(Secret::new(*octets))
+            }
+        };
+        Self(base).derive_key(b"kerberos")
     }
 
     /// The key's encryption type.
@@ -280,6 +312,33 @@ mod tests {
             "c7730daa23521bc16ab83cbee3b37f41",
             b"kerberos",
             "b82ee122531c2d94821ac755bccb5879",
+        );
+    }
+
+    /// RFC 3962 appendix B.
+    #[test]
+    fn keys_of_passwords_are_those_of_rfc_3962() {
+        let check = |iterations, password, salt: &[u8], aes128: &str, aes256: &str| {
+            for (number, expected) in [(17, aes128), (18, aes256)] {
+                let encryption_type = EncryptionType::from_number(number).unwrap();
+                let iterations = NonZeroU32::new(iterations).unwrap();
+                let key = ProtocolKey::from_password(encryption_type, password, salt, iterations);
+                assert_eq!(hex::encode(key.expose()), expected);
+            }
+        };
+        check(
+            1,
+            "password",
+            b"ATHENA.MIT.EDUraeburn",
+            "42263c6e89f4fc28b8df68ee09799f15",
+            "fe697b52bc0d3ce14432ba036a92e65bbb52280990a2fa27883998d72af30161",
+        );
+        check(
+            1200,
+            "password",
+            b"ATHENA.MIT.EDUraeburn",
+            "4c01cd46d632d01e6dbe230a01ed642a",
+            "55a6ac740ad17b4846941051e1e8b0a7548d93b0ab30a8bc3ff16280382b8c2a",
         );
     }
 

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use portolan_chart::flow;
 use portolan_model::Spn;
-use portolan_rpc::drsr::{self, DrsBound, DrsExtensions, DrsHandle, GetNcChanges, Reply};
+use portolan_rpc::drsr::{
+    self, DrsBindStep, DrsBinding, DrsBound, DrsExtensions, DrsHandle, GetNcChanges, Reply,
+};
 use portolan_rpc::epm;
 use zeroize::Zeroizing;
 
@@ -77,10 +79,7 @@ impl DrsConnection {
         let connection = network.dial_dynamic(flow::CONNECT_AD_RPC, &controller.host, port).await?;
         let wire = Wire::new(connection, limits);
         let mut association = secured(wire, network, controller, credential).await?;
-        let mut bound = drs_bind(&mut association, 0).await?;
-        if bound.server.epoch != 0 {
-            bound = drs_bind(&mut association, bound.server.epoch).await?;
-        }
+        let bound = drs_bind(&mut association).await?;
         if !bound.server.suffices() {
             return Err(DrsError::TooOld {
                 link: association.link().clone(),
@@ -229,11 +228,19 @@ async fn secured(
     wire.authenticated(&last, binding).await
 }
 
-async fn drs_bind(association: &mut Association, epoch: u32) -> Result<DrsBound, DrsError> {
-    let request = drsr::encode_bind_request(DrsExtensions::client(epoch));
-    let stub = association.call(drsr::OPNUM_DRS_BIND, &request).await?;
-    let link = || association.link().clone();
-    drsr::decode_bind_response(&stub)
-        .map_err(|error| DrsError::Malformed { link: link(), error })?
-        .map_err(|status| DrsError::Refused { link: link(), operation: "IDL_DRSBind", status })
+async fn drs_bind(association: &mut Association) -> Result<DrsBound, DrsError> {
+    let (mut request, mut binding) = DrsBinding::begin();
+    loop {
+        let stub = association.call(drsr::OPNUM_DRS_BIND, &request).await?;
+        let link = || association.link().clone();
+        let answer = binding.receive(&stub);
+        let step = answer.map_err(|error| DrsError::Malformed { link: link(), error })?;
+        match step {
+            Ok(DrsBindStep::Bound(bound)) => return Ok(bound),
+            Ok(DrsBindStep::Again(next, then)) => (request, binding) = (next, then),
+            Err(status) => {
+                return Err(DrsError::Refused { link: link(), operation: "IDL_DRSBind", status });
+            }
+        }
+    }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderValue};
-use ::http::{Request, Response, Version};
+use ::http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use ::http::uri::Scheme;
+use ::http::{Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -16,7 +17,7 @@ use portolan_model::Hint;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::network::{DialError, Link, Network, Peer};
+use crate::network::{DialError, Fault, Link, Network, Peer, ProxyFault};
 use crate::tls::{self, TlsError};
 
 /// What a client grants its peers.
@@ -157,6 +158,7 @@ impl Client {
     ) -> Result<Response<Bytes>, HttpError> {
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().insert(HOST, self.host_header(flow, peer)?);
+        self.direct_to_proxy(flow, peer, &mut request)?;
         let mut request = request.map(Full::new);
         while let Some(mut kept) = self.take(flow, peer) {
             match kept.sender.try_send_request(request).await {
@@ -185,6 +187,11 @@ impl Client {
         mut connection: Idle,
         response: Response<Incoming>,
     ) -> Result<Response<Bytes>, HttpError> {
+        // Nobody but a proxy gives this status (RFC 9110 section 15.5.8).
+        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            let fault = Fault::Proxy(Box::new(ProxyFault::Unauthenticated));
+            return Err(DialError { link: connection.link, fault }.into());
+        }
         let octets_max = self.limits.body_octets_max;
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, octets_max).collect().await {
@@ -201,7 +208,14 @@ impl Client {
     }
 
     async fn connect(&self, flow: Flow, peer: &Peer) -> Result<Idle, HttpError> {
-        let connection = self.network.dial(flow, peer).await?;
+        let proxy = match &self.tls {
+            None => self.network.dial_proxy(flow, peer).await?,
+            Some(_) => None,
+        };
+        let connection = match proxy {
+            Some(connection) => connection,
+            None => self.network.dial(flow, peer).await?,
+        };
         let link = connection.link;
         let sender = match &self.tls {
             None => handshake(connection.stream).await,
@@ -213,12 +227,31 @@ impl Client {
         }
     }
 
+    /// Without TLS, a request that goes by a proxy names its peer itself (RFC 9112 section 3.2.2).
+    fn direct_to_proxy(
+        &self,
+        flow: Flow,
+        peer: &Peer,
+        request: &mut Request<Bytes>,
+    ) -> Result<(), HttpError> {
+        if self.tls.is_some() || !self.network.is_proxied(flow) {
+            return Ok(());
+        }
+        let host = self.host_header(flow, peer)?;
+        let refuse = || HttpError::HostHeader(peer.clone());
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(host.as_bytes().try_into().map_err(|_| refuse())?);
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| refuse())?;
+        if let Some(value) = self.network.proxy_authorization() {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
+        Ok(())
+    }
+
     /// The peer, and the port if it is not the one that the scheme implies.
     fn host_header(&self, flow: Flow, peer: &Peer) -> Result<HeaderValue, HttpError> {
-        let mut text = match peer {
-            Peer::Address(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-            other => other.to_string(),
-        };
+        let mut text = peer.in_url();
         if let Ok(row) = self.network.chart().row(flow)
             && row.configured
         {

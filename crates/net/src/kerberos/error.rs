@@ -1,11 +1,11 @@
 //! Why there is no security context.
 
 use portolan_codec::DecodeError;
-use portolan_gss::krb_error::ErrorCode;
 use portolan_model::{DnsName, Hint, Spn};
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::network::DialError;
+use portolan_gss::krb_error::ErrorCode;
 
 /// A handshake that did not come about. An authentication failure is never tried again here: each
 /// counts towards the account's lockout.

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 use portolan_gss::{EncryptionType, Established as Keys, ProtocolKey, Rfc4121, Role};
 use portolan_model::Spn;
 use sspi::generator::{GeneratorState, NetworkRequest};
@@ -13,18 +12,25 @@ use sspi::{
 };
 use time::OffsetDateTime;
 
-use super::Credential;
 use super::error::{CLOCK_SKEW_MAX, KerberosError};
 use super::kdc::Kdc;
+use super::{Credential, bound};
 use crate::clock;
 use crate::dc::DomainController;
 use crate::network::Network;
+use crate::tls::ChannelBinding;
+use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 
 /// For what the context is to be used; the tokens differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// The mechanism `GSSAPI` of SASL: framed tokens, two legs.
     Sasl,
+    /// The same inside TLS: it protects no message, and is good for this one connection only
+    /// ([RFC 4121 section 4.1.1.2]).
+    ///
+    /// [RFC 4121 section 4.1.1.2]: https://www.rfc-editor.org/rfc/rfc4121#section-4.1.1.2
+    SaslBound(ChannelBinding),
     /// DCE style, for RPC ([MS-KILE] 3.4.5.1): bare tokens, three legs.
     ///
     /// [MS-KILE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-kile
@@ -69,9 +75,22 @@ impl Handshake {
         let mut handshake = Self { sspi, credentials, kdc, account, service, style };
         let (status, token) = handshake.step(Vec::new()).await?;
         match status {
-            SecurityStatus::ContinueNeeded => Ok((handshake, token)),
+            SecurityStatus::ContinueNeeded => {
+                let token = handshake.bound(token)?;
+                Ok((handshake, token))
+            }
             _ => Err(handshake.fails("making the AP-REQ", "the library stopped early")),
         }
+    }
+
+    /// The first token, in the form in which it is bound to its TLS connection, if it is.
+    fn bound(&self, token: Vec<u8>) -> Result<Vec<u8>, KerberosError> {
+        if !matches!(self.style, Style::SaslBound(_)) {
+            return Ok(token);
+        }
+        let key = self.sspi.query_context_session_key().map_err(|error| self.because(&error))?;
+        bound::repaired(&token, key.session_key.as_ref())
+            .ok_or_else(|| self.fails("binding the AP-REQ", "its authenticator cannot be read"))
     }
 
     /// Takes the service's AP-REP in, which proves that it is the service.
@@ -107,7 +126,11 @@ impl Handshake {
     /// One step of the library, whose questions to the KDC are asked on the way.
     async fn step(&mut self, input: Vec<u8>) -> Result<(SecurityStatus, Vec<u8>), KerberosError> {
         let target = self.service.to_string();
-        let mut input = [SecurityBuffer::new(input, BufferType::Token)];
+        let mut input = vec![SecurityBuffer::new(input, BufferType::Token)];
+        if let Style::SaslBound(binding) = &self.style {
+            let binding = channel_bindings(binding);
+            input.push(SecurityBuffer::new(binding, BufferType::ChannelBindings));
+        }
         let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
         let (kdc, account, service) = (&mut self.kdc, &self.account, &self.service);
         let mut builder = self
@@ -213,8 +236,20 @@ fn requirements(style: Style) -> ClientRequestFlags {
         | ClientRequestFlags::INTEGRITY;
     match style {
         Style::Sasl => common,
+        // A directory refuses to sign or seal inside TLS, and the flags say what is asked for.
+        Style::SaslBound(_) => ClientRequestFlags::MUTUAL_AUTH,
         Style::Dce => common | ClientRequestFlags::USE_DCE_STYLE,
     }
+}
+
+/// The SEC_CHANNEL_BINDINGS structure: eight numbers (kinds, lengths and offsets of both addresses,
+/// which are not given, then length and offset of the application's data), and that data.
+fn channel_bindings(binding: &ChannelBinding) -> Vec<u8> {
+    const HEADER_OCTETS: u32 = 8 * 4 /* the numbers */;
+    let data = binding.as_bytes();
+    let length = u32::try_from(data.len()).unwrap_or_default();
+    let numbers = [0, 0, 0, 0, 0, 0, length, HEADER_OCTETS];
+    numbers.into_iter().flat_map(u32::to_le_bytes).chain(data.iter().copied()).collect()
 }
 
 /// Questions to the KDC in one step of a handshake; three are usual (AS without and with the proof

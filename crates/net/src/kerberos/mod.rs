@@ -11,6 +11,7 @@
 //!
 //! [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 
+mod bound;
 mod error;
 mod handshake;
 mod kdc;
@@ -33,6 +34,12 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Its password, where it is configured with one.
+    #[must_use]
+    pub const fn password(&self) -> Option<&SecretString> {
+        Some(&self.password)
+    }
+
     /// The account with its realm: `svc_connect@CORP.EXAMPLE`.
     #[must_use]
     pub fn principal(&self) -> String {

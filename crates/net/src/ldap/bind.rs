@@ -1,4 +1,5 @@
-//! The bind: Kerberos by SASL GSSAPI, then a layer that seals ([RFC 4752 section 3.1]).
+//! The bind: Kerberos by SASL GSSAPI, then a layer that seals ([RFC 4752 section 3.1]); or inside
+//! TLS, which seals already, Kerberos bound to the TLS connection, or the password itself.
 //!
 //! [RFC 4752 section 3.1]: https://www.rfc-editor.org/rfc/rfc4752#section-3.1
 
@@ -7,13 +8,14 @@ use portolan_ldap::message::BindResponse;
 use portolan_ldap::{
     BindRequest, LayerFault, LdapResult, Refusal, ResultCode, SaslFraming, SecurityLayer,
 };
-use portolan_model::Spn;
+use portolan_model::{SecretString, Spn};
 
 use super::{LdapConnection, LdapError};
 use crate::dc::DomainController;
 use crate::entropy::SystemEntropy;
 use crate::kerberos::{Credential, Handshake, KerberosError, Style};
 use crate::network::Network;
+use crate::tls::ChannelBinding;
 
 const MECHANISM: &str = "GSSAPI";
 /// Octets of a sealed buffer that are taken: what the negotiation can say at most. Samba seals at
@@ -26,34 +28,75 @@ pub(super) async fn sealed(
     controller: &DomainController,
     credential: &Credential,
 ) -> Result<(), LdapError> {
+    let (mut context, mut offer) =
+        authenticate(connection, network, controller, credential, Style::Sasl).await?;
+    let link = connection.link.clone();
+    let (choice, layer) =
+        sasl::negotiate(&mut context, &mut offer, RECEIVE_OCTETS_MAX, &mut SystemEntropy)
+            .map_err(|error| LdapError::NotSealed { link, error })?;
+    let (receive, send) = (layer.receive_octets_max, layer.send_octets_max);
+    accepted(connection, BindRequest::sasl(MECHANISM, Some(choice))).await?;
+    let framing = SaslFraming::new(Box::new(Sealed(context)), receive, send);
+    let framing = framing.map_err(|error| connection.session_error(error.into()))?;
+    connection.session.seal(framing).map_err(|error| connection.session_error(error))
+}
+
+/// Kerberos inside TLS: the context is good for this TLS connection only, and protects nothing.
+pub(super) async fn bound(
+    connection: &mut LdapConnection,
+    network: &Network,
+    controller: &DomainController,
+    credential: &Credential,
+    binding: ChannelBinding,
+) -> Result<(), LdapError> {
+    let style = Style::SaslBound(binding);
+    let (mut context, mut offer) =
+        authenticate(connection, network, controller, credential, style).await?;
+    let link = connection.link.clone();
+    let choice = sasl::negotiate_no_layer(&mut context, &mut offer, &mut SystemEntropy)
+        .map_err(|error| LdapError::NotSealed { link, error })?;
+    accepted(connection, BindRequest::sasl(MECHANISM, Some(choice))).await
+}
+
+/// The password inside TLS, under a name that a forest takes: `account@domain`.
+pub(super) async fn simple(
+    connection: &mut LdapConnection,
+    name: &str,
+    password: SecretString,
+) -> Result<(), LdapError> {
+    accepted(connection, BindRequest::simple(name, password)).await
+}
+
+/// Who is who, by Kerberos: gives the context and the server's offer of layers.
+async fn authenticate(
+    connection: &mut LdapConnection,
+    network: &Network,
+    controller: &DomainController,
+    credential: &Credential,
+    style: Style,
+) -> Result<(Rfc4121, Vec<u8>), LdapError> {
     let link = connection.link.clone();
     let unauthenticated = |error: KerberosError| match error {
         KerberosError::Unreachable(error) => LdapError::Dial(error),
         error => LdapError::Kerberos { link: link.clone(), error: Box::new(error) },
     };
     let service = Spn::new("ldap", controller.host.clone());
-    let begun = Handshake::begin(network, controller, credential, service, Style::Sasl).await;
+    let begun = Handshake::begin(network, controller, credential, service, style).await;
     let (handshake, token) = begun.map_err(unauthenticated)?;
 
     let reply = connection.bind(BindRequest::sasl(MECHANISM, Some(token))).await?;
     let reply = going_on(connection, reply)?;
-    let mut context = handshake.finish(reply).await.map_err(unauthenticated)?.context;
+    let context = handshake.finish(reply).await.map_err(unauthenticated)?.context;
 
     // Nothing is left to be said about who is who: the empty token asks for the server's layers.
     let offer = connection.bind(BindRequest::sasl(MECHANISM, Some(Vec::new()))).await?;
-    let mut offer = going_on(connection, offer)?;
-    let unsealed = |error| LdapError::NotSealed { link: link.clone(), error };
-    let (choice, layer) =
-        sasl::negotiate(&mut context, &mut offer, RECEIVE_OCTETS_MAX, &mut SystemEntropy)
-            .map_err(unsealed)?;
-    let (receive, send) = (layer.receive_octets_max, layer.send_octets_max);
+    Ok((context, going_on(connection, offer)?))
+}
 
-    let last = connection.bind(BindRequest::sasl(MECHANISM, Some(choice))).await?;
-    let result = last.result.success();
-    result.map_err(|refusal| refused(connection, refusal))?;
-    let framing = SaslFraming::new(Box::new(Sealed(context)), receive, send);
-    let framing = framing.map_err(|error| connection.session_error(error.into()))?;
-    connection.session.seal(framing).map_err(|error| connection.session_error(error))
+/// The last step of a bind, which the server has to accept.
+async fn accepted(connection: &mut LdapConnection, step: BindRequest) -> Result<(), LdapError> {
+    let last = connection.bind(step).await?;
+    last.result.success().map(drop).map_err(|refusal| refused(connection, refusal))
 }
 
 /// The token of an answer after which the bind goes on.

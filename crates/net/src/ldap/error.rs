@@ -6,6 +6,7 @@ use portolan_model::Hint;
 
 use crate::kerberos::KerberosError;
 use crate::network::{DialError, Fault, Link};
+use crate::tls::{NoBinding, TlsError};
 
 /// An LDAP connection or a search that failed. But for [`Self::Refused`] of a search, the connection
 /// is over.
@@ -15,6 +16,23 @@ pub enum LdapError {
     /// The domain controller was not reached.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// TLS did not come about, or its certificates prove nothing.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The bind cannot be tied to the TLS connection.
+    #[error("{link} cannot be bound: {error}")]
+    NotBindable {
+        /// The connection.
+        link: Link,
+        /// Why not.
+        error: NoBinding,
+    },
+    /// A bind by password, with a credential that has none.
+    #[error("{link} cannot be bound by password: the account is configured without one")]
+    NoPassword {
+        /// The connection.
+        link: Link,
+    },
     /// There is no Kerberos context.
     #[error("{link} cannot be bound: {error}")]
     Kerberos {
@@ -83,6 +101,12 @@ impl Hint for LdapError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Dial(error) => error.hint(),
+            Self::Tls(error) => error.hint(),
+            Self::NotBindable { error, .. } => error.hint(),
+            Self::NoPassword { .. } => Some(
+                "configure a password file, or leave --simple-bind out: Kerberos needs no password"
+                    .to_owned(),
+            ),
             Self::Kerberos { error, .. } => error.hint(),
             Self::NotSealed { error, .. } => error.hint(),
             Self::Refused { refusal, .. } => refusal.hint(),

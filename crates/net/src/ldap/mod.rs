@@ -1,7 +1,7 @@
-//! The LDAP client on the network: a sealed connection to a domain controller, and searches on it.
+//! The LDAP client on the network: a protected connection to a domain controller, and searches on it.
 //!
-//! A connection binds with Kerberos (SASL GSSAPI, [RFC 4752]) and goes on only if everything after
-//! the bind is sealed. A [`SearchStream`] reads from the socket only when it is asked for the next
+//! A connection is protected in one of the ways of [`Channel`]: it binds with Kerberos (SASL GSSAPI,
+//! [RFC 4752]) and goes on only if everything after the bind is sealed, or it runs inside TLS. A [`SearchStream`] reads from the socket only when it is asked for the next
 //! entry: what it holds does not grow with the result, and a slow reader slows the server down.
 //! Messages and framing are `portolan_ldap`'s, the protection `portolan_gss`'s.
 //!
@@ -16,8 +16,7 @@ use std::time::Duration;
 use portolan_chart::flow;
 use portolan_ldap::message::BindResponse;
 use portolan_ldap::{BindRequest, Event, Limits, MessageId, Session};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 pub use error::LdapError;
@@ -25,7 +24,8 @@ pub use search::{SearchEnd, SearchStream};
 
 use crate::dc::DomainController;
 use crate::kerberos::Credential;
-use crate::network::{Fault, Link, Network, within};
+use crate::network::{Fault, Link, Network, Peer, within};
+use crate::tls::{self, ChannelBinding};
 
 /// How long a connection waits.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct LdapLimits {
     /// For the next whole answer, however steadily octets come: what carries no answer (a drip of
     /// octets, results of a search that was given up) comes to an end.
     pub answer_time_max: Duration,
+    /// For the TLS handshake, with the fetching of revocation lists.
+    pub tls_time_max: Duration,
     /// For a request to be taken by the peer.
     pub send_time_max: Duration,
 }
@@ -44,14 +46,41 @@ impl Default for LdapLimits {
         Self {
             silence_time_max: Duration::from_secs(120),
             answer_time_max: Duration::from_secs(600),
+            tls_time_max: Duration::from_secs(20),
             send_time_max: Duration::from_secs(30),
         }
     }
 }
 
-/// A sealed connection to a domain controller.
+/// How a connection is protected. There is no way without.
+#[derive(Debug, Clone)]
+pub enum Channel {
+    /// By `connect.ad.ldap`, bound with Kerberos, which seals all that follows.
+    Sealed,
+    /// By `connect.ad.ldaps`, inside TLS from the first octet.
+    Tls {
+        /// Whose certificates are believed, and how revocation is looked at.
+        tls: tls::Client,
+        /// How the account is proven there.
+        bind: TlsBind,
+    },
+}
+
+/// How an account is proven inside TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsBind {
+    /// With Kerberos, tied to the TLS connection ([RFC 5929], `tls-server-end-point`) so that nobody
+    /// in between can pass it on; without a layer of its own.
+    ///
+    /// [RFC 5929]: https://www.rfc-editor.org/rfc/rfc5929
+    Kerberos,
+    /// By the password itself, which the domain controller gets to see.
+    Password,
+}
+
+/// A protected connection to a domain controller.
 pub struct LdapConnection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     session: Session,
     link: Link,
     limits: LdapLimits,
@@ -65,6 +94,51 @@ pub struct LdapConnection {
 const READ_OCTETS: usize = 64 * 1024;
 
 impl LdapConnection {
+    /// Connects to a domain controller, and binds.
+    ///
+    /// # Errors
+    /// [`LdapError`]: not reached, not believed, refused, or not sealed.
+    pub async fn connect(
+        network: &Network,
+        controller: &DomainController,
+        credential: &Credential,
+        channel: &Channel,
+        limits: LdapLimits,
+    ) -> Result<Self, LdapError> {
+        let (tls, bind) = match channel {
+            Channel::Sealed => {
+                return Self::connect_sealed(network, controller, credential, limits).await;
+            }
+            Channel::Tls { tls, bind } => (tls, *bind),
+        };
+        let connection = network.dial(flow::CONNECT_AD_LDAPS, &controller.host).await?;
+        let link = connection.link;
+        let peer = Peer::from(&controller.host);
+        let handshake = tls.connect(connection.stream, &peer, &link);
+        let Ok(stream) = timeout(limits.tls_time_max, handshake).await else {
+            let fault = Fault::Filtered { after: limits.tls_time_max };
+            return Err(LdapError::Broken { link, fault });
+        };
+        let stream = stream?;
+        let binding = ChannelBinding::of_server(&stream);
+        let mut this = Self::over(Box::new(stream), link, limits);
+        let link = || this.link.clone();
+        match bind {
+            TlsBind::Kerberos => {
+                let binding =
+                    binding.map_err(|error| LdapError::NotBindable { link: link(), error })?;
+                bind::bound(&mut this, network, controller, credential, binding).await?;
+            }
+            TlsBind::Password => {
+                let name = format!("{}@{}", credential.account, controller.domain);
+                let password = credential.password();
+                let password = password.ok_or_else(|| LdapError::NoPassword { link: link() })?;
+                bind::simple(&mut this, &name, password.clone()).await?;
+            }
+        }
+        Ok(this)
+    }
+
     /// Connects to a domain controller by `connect.ad.ldap`, binds with Kerberos, and seals all that
     /// follows.
     ///
@@ -77,16 +151,15 @@ impl LdapConnection {
         limits: LdapLimits,
     ) -> Result<Self, LdapError> {
         let connection = network.dial(flow::CONNECT_AD_LDAP, &controller.host).await?;
-        let mut this = Self {
-            stream: connection.stream,
-            session: Session::new(Limits::default()),
-            link: connection.link,
-            limits,
-            arrived: vec![0; READ_OCTETS],
-            unread: None,
-        };
+        let mut this = Self::over(Box::new(connection.stream), connection.link, limits);
         bind::sealed(&mut this, network, controller, credential).await?;
         Ok(this)
+    }
+
+    /// Over a stream on which nothing was said yet.
+    fn over(stream: Box<dyn Stream>, link: Link, limits: LdapLimits) -> Self {
+        let (session, arrived) = (Session::new(Limits::default()), vec![0; READ_OCTETS]);
+        Self { stream, session, link, limits, arrived, unread: None }
     }
 
     /// The connection's row, with which errors about it begin.
@@ -159,6 +232,11 @@ impl LdapConnection {
         LdapError::Session { link: self.link.clone(), error: Box::new(error) }
     }
 }
+
+/// What a connection runs over: TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl std::fmt::Debug for LdapConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -21,13 +21,17 @@ pub struct Connection {
 
 impl Network {
     /// Connects to a peer on the flow's port. Of a row with several ports each is tried; of a peer
-    /// with several addresses each, IPv6 first.
+    /// with several addresses each, IPv6 first. The tenant is reached by the configured proxy, if there
+    /// is one.
     ///
     /// # Errors
     /// [`DialError`] with the row and what happened on it. Nothing is tried twice.
     pub async fn dial(&self, flow: Flow, peer: impl Into<Peer>) -> Result<Connection, DialError> {
         let peer = peer.into();
         let row = self.row(flow, &peer, Transport::Tcp)?;
+        if let Some(proxy) = self.proxy_of(row) {
+            return self.tunnel(proxy, row, &peer).await;
+        }
         let ports: Vec<_> = row.ports.iter().filter_map(|range| range.single()).collect();
         let mut last = self.fail(&peer, row, row.first_port(), Fault::PortNotNamed);
         for port in ports {

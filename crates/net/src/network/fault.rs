@@ -8,6 +8,7 @@ use portolan_chart::Role;
 use portolan_model::Hint;
 use tokio::time::timeout;
 
+use super::proxy::ProxyFault;
 use crate::clock;
 
 /// The end of a sentence about one connection: who, to whom, by which row. It prints as
@@ -109,6 +110,11 @@ pub enum Fault {
     },
     /// The datagram that came back was longer than the limit.
     ReplyTooLong,
+    /// A web proxy on the way did not pass it on.
+    Proxy(
+        /// What it did.
+        Box<ProxyFault>,
+    ),
     /// Anything else the system says.
     System {
         /// The system's own words.
@@ -181,6 +187,7 @@ impl fmt::Display for Fault {
             Self::PortNotNamed => f.write_str("is a range, and no port of it was named"),
             Self::OutsideTheRow { port } => write!(f, "does not contain port {port}"),
             Self::ReplyTooLong => f.write_str("sent a datagram above the limit"),
+            Self::Proxy(fault) => write!(f, "is not reached: {fault}"),
             Self::System { text } => write!(f, "fails: {text}"),
         }
     }
@@ -209,6 +216,7 @@ impl Hint for DialError {
             Fault::OutsideTheRow { .. } => format!(
                 "pin the peer's port into the range of {row}, or choose the edition whose range has it"
             ),
+            Fault::Proxy(fault) => return fault.hint(),
             Fault::PortNotNamed | Fault::ReplyTooLong | Fault::System { .. } => return None,
         })
     }

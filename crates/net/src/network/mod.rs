@@ -9,6 +9,7 @@ mod dial;
 mod fault;
 mod listen;
 mod peer;
+mod proxy;
 mod resolver;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub(crate) use fault::within;
 pub use fault::{DialError, Fault, Link};
 pub use listen::{ListenError, ListenFault, Listener};
 pub use peer::Peer;
-pub(crate) use resolver::Service;
+pub use proxy::{InvalidProxy, Proxy, ProxyFault, connect_status};
+pub(crate) use resolver::{Service, Services};
 
 use resolver::Resolver;
 
@@ -55,6 +57,9 @@ pub struct NetworkConfig {
     pub name_servers: Option<Vec<IpAddr>>,
     /// Names whose addresses are given and not asked for, as in `/etc/hosts`.
     pub hosts: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// The web proxy by which the tenant is reached; `None` is directly. Its port has to be the one
+    /// that the chart in force gives its row.
+    pub proxy: Option<Proxy>,
     /// How long to wait.
     pub limits: DialLimits,
     /// The address to listen on; `None` is every address of this host, IPv4 and IPv6.
@@ -73,6 +78,7 @@ impl NetworkConfig {
             role,
             name_servers: None,
             hosts: BTreeMap::new(),
+            proxy: None,
             limits: DialLimits::default(),
             listen_address: None,
             ephemeral_ports: false,
@@ -92,6 +98,7 @@ struct Inner {
     resolver: Resolver,
     /// The row by which names are resolved, as errors name it.
     dns_row: String,
+    proxy: Option<Proxy>,
     limits: DialLimits,
     listen_address: Option<IpAddr>,
     ephemeral_ports: bool,
@@ -118,7 +125,7 @@ impl Network {
     /// # Errors
     /// When the resolver cannot be set up.
     pub fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
-        let NetworkConfig { chart, role, name_servers, hosts, limits, .. } = config;
+        let NetworkConfig { chart, role, name_servers, hosts, proxy, limits, .. } = config;
         let dns = chart.all().find(|row| row.from == role && row.speaks == DNS);
         // A role without a DNS row asks no one: it reaches addresses and given names only.
         let servers = if dns.is_some() { name_servers } else { Some(Vec::new()) };
@@ -134,6 +141,7 @@ impl Network {
                 role,
                 resolver,
                 dns_row,
+                proxy,
                 limits,
                 listen_address: config.listen_address,
                 ephemeral_ports: config.ephemeral_ports,
@@ -153,7 +161,7 @@ impl Network {
         self.inner.role
     }
 
-    pub(crate) async fn services(&self, name: &DnsName) -> Result<Vec<Service>, DialError> {
+    pub(crate) async fn services(&self, name: &DnsName) -> Result<Services, DialError> {
         let services = self.inner.resolver.services(name).await;
         services.map_err(|fault| DialError { link: self.dns_link(), fault })
     }

@@ -15,6 +15,16 @@ pub enum Peer {
     Address(IpAddr),
 }
 
+impl Peer {
+    /// As it stands in a URL: an IPv6 address in brackets.
+    pub(crate) fn in_url(&self) -> String {
+        match self {
+            Self::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl FromStr for Peer {
     type Err = InvalidName;
 

@@ -41,6 +41,15 @@ pub(crate) struct Service {
     pub(crate) target: DnsName,
 }
 
+/// What the name servers say of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Services {
+    /// The hosts that offer it, in the order of the answer.
+    pub(crate) offered: Vec<Service>,
+    /// It is said that nobody offers it: the one record's target is the root.
+    pub(crate) absent: bool,
+}
+
 /// Asks the name servers.
 pub(crate) struct Resolver {
     /// By UDP, and by TCP for what was truncated; then by TCP only, for a way on which UDP fails.
@@ -85,16 +94,15 @@ impl Resolver {
         Err(self.diagnose(name, &silence).await)
     }
 
-    /// The service records of a name, in the order of the answer.
-    pub(crate) async fn services(&self, name: &DnsName) -> Result<Vec<Service>, Fault> {
+    /// The service records of a name.
+    pub(crate) async fn services(&self, name: &DnsName) -> Result<Services, Fault> {
         let question = absolute(name)?;
         let mut silence = NetError::NoConnections;
         for (index, way) in self.ways() {
             match way.lookup(question.clone(), RecordType::SRV).await {
                 Ok(answer) => {
                     self.first.store(index, Ordering::Relaxed);
-                    let services = answer.answers().iter().filter_map(service);
-                    return Ok(services.take(SERVICES_MAX).collect());
+                    return Ok(services(answer.answers()));
                 }
                 Err(error) if is_silence(&error) => silence = error,
                 Err(_) => return Err(Fault::NoSuchName { name: name.to_string() }),
@@ -124,8 +132,15 @@ impl Resolver {
     }
 }
 
-/// What a service record says; a target that is no host name (the root says "no such service") is
-/// left out.
+fn services(answers: &[Record]) -> Services {
+    let absent = answers
+        .iter()
+        .any(|record| matches!(&record.data, RData::SRV(service) if service.target.is_root()));
+    let offered: Vec<_> = answers.iter().filter_map(service).take(SERVICES_MAX).collect();
+    Services { absent: absent && offered.is_empty(), offered }
+}
+
+/// What a service record says; a target that is no host name is left out.
 fn service(record: &Record) -> Option<Service> {
     let RData::SRV(service) = &record.data else { return None };
     let target = service.target.to_ascii().parse().ok()?;

@@ -19,13 +19,21 @@ use crate::network::{Link, Peer};
 pub struct Client {
     trust: Trust,
     revocation: Revocation,
+    /// What is offered by ALPN (RFC 7301); nothing where the protocol has no name there.
+    protocol: Option<&'static [u8]>,
 }
 
 impl Client {
-    /// A client that believes `trust` and looks at revocation lists by `revocation`.
+    /// A client for HTTP that believes `trust` and looks at revocation lists by `revocation`.
     #[must_use]
     pub const fn new(trust: Trust, revocation: Revocation) -> Self {
-        Self { trust, revocation }
+        Self { trust, revocation, protocol: Some(b"http/1.1") }
+    }
+
+    /// The same for LDAP, which TLS has no name for.
+    #[must_use]
+    pub const fn for_ldap(trust: Trust, revocation: Revocation) -> Self {
+        Self { trust, revocation, protocol: None }
     }
 
     /// Performs the handshake on a connection and proves that its peer is the one meant and is not
@@ -43,7 +51,7 @@ impl Client {
         let untrusted = |fault| TlsError::Untrusted { link: link.clone(), fault };
         let name = server_name(peer).map_err(&untrusted)?;
         let verifier = Arc::new(Verifier::new(self.trust.clone()));
-        let config = config(Arc::<Verifier>::clone(&verifier))
+        let config = config(Arc::<Verifier>::clone(&verifier), self.protocol)
             .map_err(|error| handshake(std::io::Error::other(error)))?;
         let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         let chain = match (connected, verifier.take()) {
@@ -65,13 +73,16 @@ impl Client {
 }
 
 /// One connection's configuration, without resumption: every handshake presents its certificates.
-fn config(verifier: Arc<Verifier>) -> Result<ClientConfig, rustls::Error> {
+fn config(
+    verifier: Arc<Verifier>,
+    protocol: Option<&'static [u8]>,
+) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
     config.resumption = Resumption::disabled();
     Ok(config)
 }

@@ -4,6 +4,7 @@
 //! before it hands a stream out: the chain leads to its [`Trust`], it is for the name that was dialled,
 //! and no certificate of it is revoked. Whatever cannot be proven ends the connection.
 
+mod binding;
 mod chain;
 mod client;
 mod error;
@@ -15,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+pub use binding::{ChannelBinding, NoBinding};
 pub use client::Client;
 pub use error::{ChainFault, RevocationFault, TlsError};
 pub use revocation::Revocation;

@@ -11,7 +11,7 @@ use super::open::BIND_CALL;
 use super::{BindingError, PRESENTATION_CONTEXT, SECURITY_CONTEXT};
 use crate::pdu::{
     CALL_HEADER_LENGTH, FRAGMENT_OCTETS_MAX, Fault, Flags, Header, PacketType, Request, Response,
-    SecTrailer,
+    SecTrailer, VerificationTrailer,
 };
 
 /// Octets that the parameters of a call may have.
@@ -22,6 +22,8 @@ pub const RESPONSE_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// An open binding: one call at a time.
 pub struct Binding {
     context: Option<Box<dyn SecurityContext + Send>>,
+    /// What the first request verifies.
+    verification: Option<VerificationTrailer>,
     transmit_max: usize,
     call_id: u32,
     reply: Reply,
@@ -36,11 +38,22 @@ enum Reply {
 
 impl Binding {
     pub(super) fn plain(transmit_max: usize) -> Self {
-        Self { context: None, transmit_max, call_id: BIND_CALL, reply: Reply::NoCall }
+        Self {
+            context: None,
+            verification: None,
+            transmit_max,
+            call_id: BIND_CALL,
+            reply: Reply::NoCall,
+        }
     }
 
-    pub(super) fn secured(transmit_max: usize, context: Box<dyn SecurityContext + Send>) -> Self {
-        Self { context: Some(context), ..Self::plain(transmit_max) }
+    pub(super) fn secured(
+        transmit_max: usize,
+        context: Box<dyn SecurityContext + Send>,
+        verification: VerificationTrailer,
+    ) -> Self {
+        let verification = Some(verification);
+        Self { context: Some(context), verification, ..Self::plain(transmit_max) }
     }
 
     /// The session key of the security context; empty without one.
@@ -67,11 +80,13 @@ impl Binding {
             return Err(BindingError::RequestAboveLimit { found, limit });
         }
         self.call_id = self.call_id.wrapping_add(1);
+        let tail = self.verification.take().map(|trailer| tail(stub.len(), &trailer));
+        let tail = tail.unwrap_or_default();
         let piece = self.stub_octets_max();
         let mut output = Vec::with_capacity(stub.len() + stub.len() / 8 + CALL_HEADER_LENGTH);
         let mut rest = stub;
         loop {
-            let (now, later) = rest.split_at(piece.min(rest.len()));
+            let (now, later) = rest.split_at(piece_length(rest.len(), tail.len(), piece));
             let first = if rest.len() == stub.len() { Flags::FIRST } else { Flags(0) };
             let last = if later.is_empty() { Flags::LAST } else { Flags(0) };
             let request = Request {
@@ -81,7 +96,8 @@ impl Binding {
                 context_id: PRESENTATION_CONTEXT,
                 opnum,
             };
-            output.extend(self.encode_fragment(request, now, rng)?);
+            let tail = if later.is_empty() { tail.as_slice() } else { &[] };
+            output.extend(self.encode_fragment(request, &[now, tail], rng)?);
             rest = later;
             if rest.is_empty() {
                 break;
@@ -104,23 +120,26 @@ impl Binding {
     fn encode_fragment(
         &mut self,
         request: Request,
-        stub: &[u8],
+        body: &[&[u8]],
         rng: &mut dyn Entropy,
     ) -> Result<Vec<u8>, BindingError> {
         let mut out = Writer::with_capacity(usize::from(FRAGMENT_OCTETS_MAX));
         request.encode(&mut out);
-        out.put(stub);
+        for part in body {
+            out.put(part);
+        }
+        let length = out.position() - CALL_HEADER_LENGTH;
         let Some(context) = &mut self.context else {
             Header::patch_lengths(&mut out, 0);
             return Ok(out.into_vec());
         };
-        let padding = stub.len().next_multiple_of(PADDING) - stub.len();
+        let padding = length.next_multiple_of(PADDING) - length;
         out.put(&[0; PADDING][..padding]);
         let auth_pad_length = u8::try_from(padding).unwrap_or_default();
         SecTrailer { auth_pad_length, auth_context_id: SECURITY_CONTEXT }.encode(&mut out);
         let auth_length = context.auth_value_length();
         Header::patch_lengths(&mut out, auth_length);
-        let body_length = stub.len() + padding;
+        let body_length = length + padding;
         let mut fragment = out.into_vec();
         fragment.resize(fragment.len() + auth_length, 0);
         let (header, rest) = fragment.split_at_mut(CALL_HEADER_LENGTH);
@@ -198,6 +217,28 @@ impl Binding {
 impl fmt::Debug for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Binding(call {}, sealed: {})", self.call_id, self.context.is_some())
+    }
+}
+
+/// What stands behind a stub in the last fragment: padding, and the verification trailer.
+fn tail(stub_length: usize, trailer: &VerificationTrailer) -> Vec<u8> {
+    let mut out = Writer::with_capacity(VerificationTrailer::LENGTH + 3);
+    // The trailer's place counts from the stub, which begins at a multiple of four.
+    let before = stub_length % 4;
+    out.put(&[0; 3][..before]);
+    trailer.encode(&mut out);
+    out.into_vec().split_off(before)
+}
+
+/// Octets of a stub's rest that go into the next fragment of `piece` octets. The last one has to hold
+/// the whole tail, so that a rest for which it has no room beside it is cut once more.
+const fn piece_length(rest: usize, tail: usize, piece: usize) -> usize {
+    if rest + tail <= piece {
+        rest
+    } else if rest > piece {
+        piece
+    } else {
+        rest.saturating_sub(1) / PADDING * PADDING
     }
 }
 

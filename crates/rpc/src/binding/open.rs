@@ -5,11 +5,13 @@ use portolan_gss::SecurityContext;
 use super::{Binding, BindingError, PRESENTATION_CONTEXT, SECURITY_CONTEXT};
 use crate::pdu::{
     Bind, BindAck, BindNak, FRAGMENT_OCTETS_MAX, Flags, Header, NDR20, PacketType, SyntaxId,
+    VerificationTrailer,
 };
 
 /// A bind was sent; its acknowledgement is awaited.
 #[derive(Debug)]
 pub struct Opening {
+    interface: SyntaxId,
     secured: bool,
 }
 
@@ -25,6 +27,7 @@ pub enum Acknowledged {
 /// The server's token came; the third leg of the handshake is awaited.
 #[derive(Debug)]
 pub struct Authenticating {
+    interface: SyntaxId,
     token: Vec<u8>,
     transmit_max: usize,
 }
@@ -33,7 +36,7 @@ impl Opening {
     /// A bind without security, for the endpoint mapper; gives the fragment to send.
     #[must_use]
     pub fn plain(interface: SyntaxId) -> (Vec<u8>, Self) {
-        (bind(interface, None), Self { secured: false })
+        (bind(interface, None), Self { interface, secured: false })
     }
 
     /// A bind with Kerberos and privacy; `token` is the handshake's first (the AP-REQ, DCE style).
@@ -44,7 +47,7 @@ impl Opening {
     pub fn secured(interface: SyntaxId, token: &[u8]) -> Result<(Vec<u8>, Self), BindingError> {
         let bind = bind(interface, Some((token, SECURITY_CONTEXT)));
         expect_room(bind.len())?;
-        Ok((bind, Self { secured: true }))
+        Ok((bind, Self { interface, secured: true }))
     }
 
     /// Takes the answer in.
@@ -85,8 +88,9 @@ impl Opening {
         if ack.token.is_empty() {
             return Err(BindingError::NoToken);
         }
-        let token = ack.token.to_vec();
-        Ok(Acknowledged::Authenticating(Authenticating { token, transmit_max }))
+        let (interface, token) = (self.interface, ack.token.to_vec());
+        let authenticating = Authenticating { interface, token, transmit_max };
+        Ok(Acknowledged::Authenticating(authenticating))
     }
 }
 
@@ -109,7 +113,8 @@ impl Authenticating {
     ) -> Result<(Vec<u8>, Binding), BindingError> {
         let auth3 = crate::pdu::encode_auth3(BIND_CALL, third_leg, SECURITY_CONTEXT);
         expect_room(auth3.len())?;
-        Ok((auth3, Binding::secured(self.transmit_max, context)))
+        let verification = VerificationTrailer { interface: self.interface, transfer: NDR20 };
+        Ok((auth3, Binding::secured(self.transmit_max, context, verification)))
     }
 }
 

@@ -69,6 +69,54 @@ pub struct DrsBound {
     pub handle: DrsHandle,
 }
 
+/// The client's side of `IDL_DRSBind`, which may take two: a client that is no domain controller does
+/// not know the epoch, and a server whose epoch is another serves no call ([MS-DRSR] 4.1.3.1). It
+/// learns it from the answer to the first.
+///
+/// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+#[derive(Debug)]
+pub struct DrsBinding {
+    epoch: u32,
+}
+
+/// What follows from an answer to a bind.
+#[derive(Debug)]
+pub enum DrsBindStep {
+    /// The stub of the bind at the server's epoch, and what takes its answer.
+    Again(Vec<u8>, DrsBinding),
+    /// The handle can be used.
+    Bound(DrsBound),
+}
+
+impl DrsBinding {
+    /// Gives the stub of the first bind.
+    #[must_use]
+    pub fn begin() -> (Vec<u8>, Self) {
+        Self::at(0)
+    }
+
+    fn at(epoch: u32) -> (Vec<u8>, Self) {
+        (encode_bind_request(DrsExtensions::client(epoch)), Self { epoch })
+    }
+
+    /// Takes the answer in, or the status of the call when it failed. At most two binds are made: a
+    /// server whose epoch is another again is bound to all the same, and refuses calls by itself.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the stub is no answer.
+    pub fn receive(self, stub: &[u8]) -> Result<Result<DrsBindStep, Status>, DecodeError> {
+        let bound = match decode_bind_response(stub)? {
+            Ok(bound) => bound,
+            Err(status) => return Ok(Err(status)),
+        };
+        if self.epoch == 0 && bound.server.epoch != 0 {
+            let (request, binding) = Self::at(bound.server.epoch);
+            return Ok(Ok(DrsBindStep::Again(request, binding)));
+        }
+        Ok(Ok(DrsBindStep::Bound(bound)))
+    }
+}
+
 /// The stub of `IDL_DRSBind`.
 #[must_use]
 pub fn encode_bind_request(client: DrsExtensions) -> Vec<u8> {

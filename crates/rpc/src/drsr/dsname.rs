@@ -41,7 +41,7 @@ pub struct ObjectName<'a> {
 
 impl<'a> ObjectName<'a> {
     pub(super) fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let units = input.count(2, "StringName")?;
+        let units = input.count(NAME_UNITS_MAX, 2, "StringName")?;
         let at = *input;
         input.u32("structLen")?.unchecked("the counts say it again");
         let sid_length = input.u32("SidLen")?.at_most(SID_LENGTH)?;
@@ -82,6 +82,8 @@ impl<'a> ObjectName<'a> {
     }
 }
 
+/// Units of a name, its final zero included: the range of NameLen, and one.
+const NAME_UNITS_MAX: usize = 10_485_761 + 1;
 /// Octets of the structure's Sid, an `NT4SID`.
 const SID_LENGTH: usize = 28;
 const FIXED_LENGTH: usize =

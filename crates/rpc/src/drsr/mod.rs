@@ -16,8 +16,8 @@ mod up_to_date;
 
 pub use attribute::{AttributeType, Oid};
 pub use bind::{
-    DrsBound, DrsExtensions, DrsHandle, OPNUM_DRS_BIND, OPNUM_DRS_UNBIND, decode_bind_response,
-    decode_unbind_response, encode_bind_request, encode_unbind_request,
+    DrsBindStep, DrsBinding, DrsBound, DrsExtensions, DrsHandle, OPNUM_DRS_BIND, OPNUM_DRS_UNBIND,
+    decode_bind_response, decode_unbind_response, encode_bind_request, encode_unbind_request,
 };
 pub use dsname::{DsName, ObjectName};
 pub use get_nc_changes::{

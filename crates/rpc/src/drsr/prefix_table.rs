@@ -80,7 +80,7 @@ impl PrefixTable {
     /// Reads the structure without what its pointers refer to: whether there is a table, of how many
     /// rows.
     pub(super) fn decode_fixed(input: &mut Reader<'_>) -> Result<Option<usize>, DecodeError> {
-        let count = input.count(ROW_LENGTH, "PrefixCount")?;
+        let count = input.count(ROWS_MAX, ROW_LENGTH, "PrefixCount")?;
         Ok(input.referent("pPrefixEntry")?.then_some(count))
     }
 
@@ -111,6 +111,8 @@ impl PrefixTable {
     }
 }
 
+/// The range of PrefixCount.
+const ROWS_MAX: usize = 1_048_576;
 const ROW_LENGTH: usize = 4 /* ndx */ + 4 /* length */ + 4 /* elements */;
 /// Octets that a prefix may have.
 const PREFIX_OCTETS_MAX: usize = 256;

@@ -71,7 +71,7 @@ impl UpToDateVector {
 
     /// `UPTODATE_VECTOR_V2_EXT`; when a domain controller last synchronised is not kept.
     pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let count = input.count(CURSOR_V2_LENGTH, "rgCursors")?;
+        let count = input.count(CURSORS_MAX, CURSOR_V2_LENGTH, "rgCursors")?;
         input.align(8, "UPTODATE_VECTOR_V2_EXT")?;
         input.u32("dwVersion")?.exactly(2, "version 2")?;
         input.u32("dwReserved1")?.unchecked("reserved");
@@ -88,5 +88,8 @@ impl UpToDateVector {
     }
 }
 
+/// Cursors of a vector. The range of cNumCursors is 1,048,576; a forest has one for each controller
+/// that it ever had and for each restore of one, and a vector is kept.
+const CURSORS_MAX: usize = 16_384;
 const CURSOR_V2_LENGTH: usize =
     16 /* uuidDsa */ + 8 /* usnHighPropUpdate */ + 8 /* timeLastSyncSuccess */;

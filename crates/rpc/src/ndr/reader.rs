@@ -50,18 +50,20 @@ impl<'a> Reader<'a> {
         Ok(self.u32(field)?.unchecked("any identifier but zero refers to something") != 0)
     }
 
-    /// The number of elements of an array, of which each takes at least `element_octets`: a number
-    /// that what is left of the stub cannot hold is refused, so that no allocation exceeds it.
+    /// The number of elements of an array, at most the range of its definition, of which each takes at
+    /// least `element_octets`: a number that what is left of the stub cannot hold is refused, so that
+    /// no allocation exceeds it.
     ///
     /// # Errors
     /// [`Fault::AboveLimit`], [`Fault::Truncated`].
     pub fn count(
         &mut self,
+        count_max: usize,
         element_octets: usize,
         field: &'static str,
     ) -> Result<usize, DecodeError> {
         let count = self.u32(field)?;
-        count.at_most(self.0.remaining() / element_octets.max(1))
+        count.at_most(count_max.min(self.0.remaining() / element_octets.max(1)))
     }
 
     /// The maximum count of a conformant array (C706 14.3.3.2), which must be the `expected` one that

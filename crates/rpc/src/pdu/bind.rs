@@ -20,7 +20,7 @@ pub struct SyntaxId {
 }
 
 impl SyntaxId {
-    fn encode(self, out: &mut Writer) {
+    pub(super) fn encode(self, out: &mut Writer) {
         out.put(&self.uuid.to_bytes_le());
         out.u16_le(self.major);
         out.u16_le(self.minor);

@@ -9,12 +9,14 @@ mod bind;
 mod call;
 mod header;
 mod trailer;
+mod verification;
 
 pub(crate) use bind::encode_auth3;
 pub use bind::{Bind, BindAck, BindNak, ContextResult, SyntaxId};
 pub use call::{CALL_HEADER_LENGTH, Fault, Request, Response};
 pub use header::{FRAGMENT_OCTETS_MAX, Flags, Header, PacketType};
 pub use trailer::{AUTH_LEVEL_PRIVACY, AUTH_TYPE_KERBEROS, SecTrailer};
+pub use verification::VerificationTrailer;
 
 use portolan_model::Guid;
 

@@ -224,7 +224,8 @@ fn a_sealed_call_goes_and_comes_back_in_fragments() {
         let stub: Vec<u8> = (0..=255).cycle().take(length).collect();
         let request = binding.call(3, &stub, &mut Counter(0)).unwrap();
         let call_id = u32::from_le_bytes(request[12..16].try_into().unwrap());
-        assert_eq!(open_request(&mut server, &request), stub, "{length}");
+        let expected = if length == 0 { verified(&stub) } else { stub };
+        assert_eq!(open_request(&mut server, &request), expected, "{length}");
         let reply: Vec<u8> = (0..=250).cycle().take(2 * length + 3).collect();
         let pieces: Vec<_> = reply.chunks(5_000).collect();
         let mut received = None;
@@ -236,6 +237,40 @@ fn a_sealed_call_goes_and_comes_back_in_fragments() {
             received = binding.receive(&mut sealed).unwrap();
         }
         assert_eq!(*received.unwrap(), reply);
+    }
+}
+
+/// A stub as the first request of a binding carries it: with the verification trailer of signed
+/// headers and of the interface drsuapi ([MS-RPCE] 2.2.2.13).
+fn verified(stub: &[u8]) -> Vec<u8> {
+    let trailer = "8ae3137102f43671 0100 0400 01000000 0240 2800 \
+                   354251e3064bd111ab0400c04fc2dcd2 04000000";
+    let mut out = stub.to_vec();
+    out.resize(stub.len().next_multiple_of(4), 0);
+    out.extend(hex::decode(trailer.replace(' ', "") + NDR20).unwrap());
+    out
+}
+
+#[test]
+fn the_first_request_verifies_the_bind_in_its_last_fragment() {
+    // Around the length at which stub and trailer just fit one fragment, and two.
+    let around = [5_600..=5_760, 11_300..=11_520];
+    for length in around.into_iter().flatten().chain([0, 1, 2, 3, 4, 60]) {
+        let (mut binding, mut server) = sealed();
+        let stub: Vec<u8> = (0..=255).cycle().take(length).collect();
+        let request = binding.call(0, &stub, &mut Counter(0)).unwrap();
+        let mut last = 0;
+        while let Some(next) = request.get(last + 8..last + 10) {
+            let length = usize::from(u16::from_le_bytes([next[0], next[1]]));
+            if last + length == request.len() {
+                break;
+            }
+            last += length;
+        }
+        // Head, trailer and signature of a fragment stand around its body.
+        let body = request.len() - last - 24 - 8 - 76;
+        assert!(body >= 60, "{length}: the last fragment has room for the whole trailer");
+        assert_eq!(open_request(&mut server, &request), verified(&stub), "{length}");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use portolan_rpc::Status;
 use portolan_rpc::drsr::{
-    DrsExtensions, decode_bind_response, decode_unbind_response, encode_bind_request,
-    encode_unbind_request,
+    DrsBindStep, DrsBinding, DrsExtensions, decode_bind_response, decode_unbind_response,
+    encode_bind_request, encode_unbind_request,
 };
 use proptest::prelude::*;
 
@@ -28,6 +28,32 @@ fn the_servers_extensions_are_read() {
     assert!(server.suffices());
     let weak = DrsExtensions { flags: server.flags & !DrsExtensions::STRONG_ENCRYPTION, ..server };
     assert!(!weak.suffices());
+}
+
+#[test]
+fn a_server_at_another_epoch_is_bound_to_again_at_its_own_and_only_once() {
+    let (first, binding) = DrsBinding::begin();
+    assert_eq!(first, encode_bind_request(DrsExtensions::client(0)));
+    // The captured answer is of a server at epoch 3.
+    let DrsBindStep::Again(second, binding) = binding.receive(RESPONSE).unwrap().unwrap() else {
+        unreachable!("epoch 0 is not 3")
+    };
+    assert_eq!(second, encode_bind_request(DrsExtensions::client(3)));
+    assert_eq!(second[second.len() - 4..], 3u32.to_le_bytes());
+    let DrsBindStep::Bound(handle) = binding.receive(RESPONSE).unwrap().unwrap() else {
+        unreachable!("the epochs are the same")
+    };
+    assert_eq!(handle, bound());
+}
+
+#[test]
+fn a_server_at_no_epoch_is_bound_to_once() {
+    let mut response = RESPONSE.to_vec();
+    let at = response.windows(4).rposition(|window| window == 3u32.to_le_bytes()).unwrap();
+    response[at..at + 4].fill(0);
+    let (_, binding) = DrsBinding::begin();
+    let step = binding.receive(&response).unwrap().unwrap();
+    assert!(matches!(step, DrsBindStep::Bound(bound) if bound.server.epoch == 0));
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! The tenant's store over SQLite.
 //!
 //! The schema is in `migrations/tenant`. Passwords and the tenant's own keys are sealed
-//! ([`vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
+//! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod directory;
+pub mod rotation;
 mod rows;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub mod vault;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +21,10 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::sqlite::{Database, OpenError};
+use crate::vault::Keyring;
+use rotation::Sealed;
 use rows::nanos;
 pub use transaction::SqliteTransaction;
-use vault::MasterKeys;
 
 /// The schema, by its steps.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/tenant");
@@ -32,7 +33,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/tenant")
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     database: Database,
-    keys: Arc<MasterKeys>,
+    keys: Arc<Keyring>,
 }
 
 impl SqliteStore {
@@ -40,7 +41,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file is not there or is from a newer release.
-    pub async fn open(path: &Path, keys: MasterKeys) -> Result<Self, OpenError> {
+    pub async fn open(path: &Path, keys: impl Into<Keyring>) -> Result<Self, OpenError> {
         Self::with(path, keys, false).await
     }
 
@@ -48,13 +49,13 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub async fn create(path: &Path, keys: MasterKeys) -> Result<Self, OpenError> {
+    pub async fn create(path: &Path, keys: impl Into<Keyring>) -> Result<Self, OpenError> {
         Self::with(path, keys, true).await
     }
 
-    async fn with(path: &Path, keys: MasterKeys, create: bool) -> Result<Self, OpenError> {
+    async fn with(path: &Path, keys: impl Into<Keyring>, create: bool) -> Result<Self, OpenError> {
         let database = Database::open(path, &MIGRATIONS, create).await?;
-        Ok(Self { database, keys: Arc::new(keys) })
+        Ok(Self { database, keys: Arc::new(keys.into()) })
     }
 
     /// Closes the store, after what it is doing.
@@ -72,7 +73,7 @@ impl Store for SqliteStore {
             Access::Write => self.database.write().await,
         };
         let inner = inner.map_err(StorageError::new)?;
-        Ok(SqliteTransaction { inner, keys: Arc::clone(&self.keys) })
+        Ok(SqliteTransaction { inner, keys: Arc::clone(&self.keys), sealing: None })
     }
 }
 
@@ -123,6 +124,32 @@ impl SqliteTransaction {
         })
     }
 
+    /// Lets names of a further domain sign in; false when they do already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn add_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
+        sqlx::query("INSERT OR IGNORE INTO verified_domain (name) VALUES (?)")
+            .bind(name.as_str())
+            .execute(&mut *self.inner)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(StorageError::new)
+    }
+
+    /// Lets names of a domain sign in no longer; false when they did not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remove_domain(&mut self, name: &DnsName) -> Result<bool, StorageError> {
+        sqlx::query("DELETE FROM verified_domain WHERE name = ?")
+            .bind(name.as_str())
+            .execute(&mut *self.inner)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(StorageError::new)
+    }
+
     /// A key or salt of the tenant.
     ///
     /// # Errors
@@ -134,25 +161,40 @@ impl SqliteTransaction {
                 .fetch_optional(&mut *self.inner)
                 .await
                 .map_err(StorageError::new)?;
-        row.map(|(key_id, sealed)| {
-            self.keys.open(&key_id, &context(name), &sealed).map_err(StorageError::new)
-        })
-        .transpose()
+        let context = Sealed::Vault.context(name);
+        row.map(|(key_id, sealed)| self.opened(&key_id, &context, &sealed)).transpose()
     }
 
-    /// The names of the keys and salts that begin so, oldest first.
+    /// The keys and salts whose names begin so, with the moments at which they were made, oldest first.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn secret_names(&mut self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let names: Vec<(String,)> = sqlx::query_as(
-            "SELECT name FROM vault WHERE substr(name, 1, length(?1)) = ?1 ORDER BY created_at",
+    pub async fn secrets_made(
+        &mut self,
+        prefix: &str,
+    ) -> Result<Vec<(String, OffsetDateTime)>, StorageError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT name, created_at FROM vault WHERE substr(name, 1, length(?1)) = ?1
+             ORDER BY created_at, rowid",
         )
         .bind(prefix)
         .fetch_all(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;
-        Ok(names.into_iter().map(|(name,)| name).collect())
+        rows.into_iter().map(|(name, made_at)| Ok((name, rows::moment(made_at)?))).collect()
+    }
+
+    /// Forgets a key or salt of the tenant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn erase_secret(&mut self, name: &str) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM vault WHERE name = ?")
+            .bind(name)
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
     }
 
     /// Keeps a key or salt of the tenant, sealed.
@@ -165,7 +207,7 @@ impl SqliteTransaction {
         octets: &[u8],
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let (key_id, sealed) = self.keys.seal(&context(name), octets).map_err(StorageError::new)?;
+        let (key_id, sealed) = self.sealed(&Sealed::Vault.context(name), octets).await?;
         sqlx::query(
             "INSERT INTO vault (name, key_id, sealed, created_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, sealed = excluded.sealed,
@@ -210,8 +252,4 @@ impl SqliteTransaction {
         .map(|_| ())
         .map_err(StorageError::new)
     }
-}
-
-fn context(name: &str) -> String {
-    format!("vault {name}")
 }

@@ -3,11 +3,13 @@
 use portolan_model::Guid;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Challenge;
+use portolan_tenant::grant::DEVICES_MAX;
 use portolan_tenant::storage::{Code, Grant, RefreshToken, Session, StorageError};
 use sqlx::sqlite::SqliteRow;
+use time::OffsetDateTime;
 
 use super::SqliteTransaction;
-use super::rows::{self, column, guid, nanos};
+use super::rows::{self, column, guid, moment, nanos};
 
 /// A challenge that was stored does not read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,85 @@ impl SqliteTransaction {
                 .map_err(StorageError::new)?;
         }
         Ok(())
+    }
+
+    /// Moves the moment from which a user's sessions are valid to now, or one microsecond on if the
+    /// clock did not: two ends are never taken for one.
+    pub(super) async fn move_session_floor(
+        &mut self,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO session_floor (user_id, valid_from) VALUES (?, ?)
+             ON CONFLICT (user_id) DO UPDATE SET
+             valid_from = max(excluded.valid_from, valid_from + 1000)",
+        )
+        .bind(user.to_string())
+        .bind(nanos(now))
+        .execute(&mut *self.inner)
+        .await
+        .map(|_| ())
+        .map_err(StorageError::new)
+    }
+
+    pub(super) async fn read_session_floor(
+        &mut self,
+        user: Guid,
+    ) -> Result<Option<OffsetDateTime>, StorageError> {
+        let row: Option<(i64,)> =
+            sqlx::query_as("SELECT valid_from FROM session_floor WHERE user_id = ?")
+                .bind(user.to_string())
+                .fetch_optional(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        row.map(|(at,)| moment(at)).transpose()
+    }
+
+    /// Whether a device cookie is known: at a user's name, or at anybody's.
+    pub(super) async fn count_devices(
+        &mut self,
+        device: &Digest,
+        user: Option<Guid>,
+    ) -> Result<bool, StorageError> {
+        let user = user.map(|user| user.to_string());
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT count(*) FROM device WHERE digest = ?1 AND (?2 IS NULL OR user_id = ?2)",
+        )
+        .bind(device.octets().as_slice())
+        .bind(user)
+        .fetch_one(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        Ok(count > 0)
+    }
+
+    pub(super) async fn write_device(
+        &mut self,
+        device: &Digest,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO device (digest, user_id, seen_at) VALUES (?, ?, ?)
+             ON CONFLICT (digest, user_id) DO UPDATE SET seen_at = excluded.seen_at",
+        )
+        .bind(device.octets().as_slice())
+        .bind(user.to_string())
+        .bind(nanos(now))
+        .execute(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        sqlx::query(
+            "DELETE FROM device WHERE user_id = ?1 AND rowid NOT IN
+             (SELECT rowid FROM device WHERE user_id = ?1 ORDER BY seen_at DESC LIMIT ?2)",
+        )
+        .bind(user.to_string())
+        .bind(DEVICES_MAX)
+        .execute(&mut *self.inner)
+        .await
+        .map(|_| ())
+        .map_err(StorageError::new)
     }
 
     pub(super) async fn write_session(&mut self, session: &Session) -> Result<(), StorageError> {

@@ -2,12 +2,13 @@
 //! implementation runs all of it.
 
 use super::SqliteStore;
-use super::vault::MasterKeys;
+use crate::vault::MasterKeys;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
 use portolan_tenant::directory::{Attributes, Kind, Object, Value};
+use portolan_tenant::grant::{DEVICE_LIFETIME, DEVICES_MAX};
 use portolan_tenant::storage::{
     Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, SignInRecord, Store,
     Transaction,
@@ -79,6 +80,17 @@ async fn objects_are_found_by_id_anchor_and_name<S: Store>(store: &S) {
     assert_eq!(tx.objects(Kind::User, None, 10).await.unwrap(), []);
 }
 
+async fn a_released_name_is_free_until_it_is_put_again<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let user = object(3, Kind::User);
+    tx.put_object(&user).await.unwrap();
+    tx.release_name(user.id).await.unwrap();
+    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), None);
+    assert_eq!(tx.object(user.id).await.unwrap(), Some(user.clone()));
+    tx.put_object(&user).await.unwrap();
+    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), Some(user));
+}
+
 async fn what_is_not_committed_was_never_there<S: Store>(store: &S) {
     let mut tx = store.begin(Access::Write).await.unwrap();
     tx.put_object(&object(2, Kind::User)).await.unwrap();
@@ -133,8 +145,10 @@ async fn a_password_is_kept_until_it_is_erased<S: Store>(store: &S) {
     let kept = tx.credential(guid(30)).await.unwrap().unwrap();
     assert!(kept.credential.verify(&SecretString::new("Al1ce-Pass!".to_owned())));
     assert_eq!(kept.changed_at, now());
+    assert_eq!(tx.password_set_at(guid(30)).await.unwrap(), Some(now()));
     tx.erase_credential(guid(30)).await.unwrap();
     assert!(tx.credential(guid(30)).await.unwrap().is_none());
+    assert_eq!(tx.password_set_at(guid(30)).await.unwrap(), None);
 }
 
 async fn ending_a_persons_sessions_ends_everything_of_theirs<S: Store>(store: &S) {
@@ -162,13 +176,37 @@ async fn ending_a_persons_sessions_ends_everything_of_theirs<S: Store>(store: &S
         tx.put_refresh_token(&token).await.unwrap();
         assert_eq!(tx.refresh_token(&digest).await.unwrap(), Some(token));
     }
-    tx.end_sessions_of(guid(40)).await.unwrap();
+    assert_eq!(tx.sessions_valid_from(guid(40)).await.unwrap(), None);
+    tx.end_sessions_of(guid(40), now()).await.unwrap();
+    let first = tx.sessions_valid_from(guid(40)).await.unwrap().unwrap();
+    tx.end_sessions_of(guid(40), now() - Duration::HOUR).await.unwrap();
+    let second = tx.sessions_valid_from(guid(40)).await.unwrap().unwrap();
+    assert!(second > first, "also when the clock went back");
+    assert_eq!(tx.sessions_valid_from(guid(41)).await.unwrap(), None);
     assert_eq!(tx.session(&digest).await.unwrap(), None);
     assert_eq!(tx.code(&digest).await.unwrap(), None);
     assert_eq!(tx.refresh_token(&digest).await.unwrap(), None);
     assert!(tx.session(&other).await.unwrap().is_some());
     tx.end_family(guid(92)).await.unwrap();
     assert_eq!(tx.refresh_token(&other).await.unwrap(), None);
+}
+
+async fn a_browser_is_familiar_where_somebody_signed_in<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let (hers, his) = (Digest::of(b"her browser"), Digest::of(b"his browser"));
+    tx.put_device(&hers, guid(42), now()).await.unwrap();
+    tx.put_device(&hers, guid(42), now() + Duration::SECOND).await.unwrap();
+    assert!(tx.device_exists(&hers).await.unwrap() && !tx.device_exists(&his).await.unwrap());
+    assert!(tx.device_knows(&hers, guid(42)).await.unwrap());
+    assert!(!tx.device_knows(&hers, guid(43)).await.unwrap());
+    for number in 0..DEVICES_MAX {
+        let device = Digest::of(&number.to_be_bytes());
+        tx.put_device(&device, guid(42), now() + Duration::MINUTE).await.unwrap();
+    }
+    assert!(!tx.device_knows(&hers, guid(42)).await.unwrap(), "too many: the oldest has gone");
+    tx.put_device(&his, guid(43), now()).await.unwrap();
+    tx.prune(now() + DEVICE_LIFETIME).await.unwrap();
+    assert!(!tx.device_exists(&his).await.unwrap());
 }
 
 async fn one_time_things_work_one_time<S: Store>(store: &S) {
@@ -201,11 +239,13 @@ async fn what_is_over_is_forgotten<S: Store>(store: &S) {
 
 async fn conformance<S: Store>(store: &S) {
     objects_are_found_by_id_anchor_and_name(store).await;
+    a_released_name_is_free_until_it_is_put_again(store).await;
     what_is_not_committed_was_never_there(store).await;
     pages_go_through_every_living_object_once(store).await;
     members_count_from_when_they_arrive(store).await;
     a_password_is_kept_until_it_is_erased(store).await;
     ending_a_persons_sessions_ends_everything_of_theirs(store).await;
+    a_browser_is_familiar_where_somebody_signed_in(store).await;
     one_time_things_work_one_time(store).await;
     what_is_over_is_forgotten(store).await;
 }
@@ -244,7 +284,8 @@ async fn a_store_comes_back_after_closing_and_needs_its_master_key() {
     let mut tx = store.begin(Access::Read).await.unwrap();
     assert_eq!(tx.tenant().await.unwrap(), tenant);
     assert_eq!(tx.secret("signing-key/a").await.unwrap().unwrap().as_slice(), b"geheim");
-    assert_eq!(tx.secret_names("signing-key/").await.unwrap(), ["signing-key/a"]);
+    let made = tx.secrets_made("signing-key/").await.unwrap();
+    assert_eq!(made, [("signing-key/a".to_owned(), now())]);
     drop(tx);
     store.close().await;
     let store = SqliteStore::open(&path, keys(2)).await.unwrap();
@@ -264,6 +305,7 @@ async fn a_log_that_is_too_long_loses_its_oldest_lines() {
             correlation_id: guid(number),
             user: None,
             client_id: None,
+            address: [192, 0, 2, 7].into(),
             method: "password",
             rule: None,
         };

@@ -6,6 +6,7 @@ use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
 use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
     AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
     StorageError, Transaction,
@@ -15,8 +16,9 @@ use portolan_tenant::{Digest, Tenant};
 use sqlx::Sqlite;
 use time::{Duration, OffsetDateTime};
 
+use super::rotation::Sealed;
 use super::rows::{self, column, guid, moment, nanos};
-use super::vault::MasterKeys;
+use crate::vault::Keyring;
 
 /// How long a batch's answer is kept: a sender that was away longer begins anew.
 const BATCH_KEPT: Duration = Duration::days(7);
@@ -28,11 +30,16 @@ const LOG_KEPT: Duration = Duration::days(90);
 /// can write them. The older ones go first.
 const SIGN_INS_MAX: i64 = 2_000_000;
 
+/// Lines of the audit log that are kept; the older ones go first.
+const AUDITS_MAX: i64 = 2_000_000;
+
 /// A transaction of [`super::SqliteStore`].
 #[derive(Debug)]
 pub struct SqliteTransaction {
     pub(super) inner: sqlx::Transaction<'static, Sqlite>,
-    pub(super) keys: Arc<MasterKeys>,
+    pub(super) keys: Arc<Keyring>,
+    /// The name of the key that seals, once it was read.
+    pub(super) sealing: Option<String>,
 }
 
 /// A sealed credential is no text.
@@ -66,6 +73,15 @@ impl Transaction for SqliteTransaction {
 
     async fn put_object(&mut self, object: &Object) -> Result<(), StorageError> {
         self.write_object(object).await
+    }
+
+    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
+            .bind(user.to_string())
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
     }
 
     async fn objects(
@@ -102,10 +118,8 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         let Some(row) = row else { return Ok(None) };
-        let plain = self
-            .keys
-            .open(column(&row, "key_id")?, &context(user), column(&row, "sealed")?)
-            .map_err(StorageError::new)?;
+        let plain =
+            self.opened(column(&row, "key_id")?, &context(user), column(&row, "sealed")?)?;
         let text = std::str::from_utf8(&plain).map_err(|_| StorageError::new(BadCredential))?;
         let credential = CredentialData::parse(text).map_err(StorageError::new)?;
         Ok(Some(Credential { credential, changed_at: rows::time(&row, "changed_at")? }))
@@ -117,8 +131,7 @@ impl Transaction for SqliteTransaction {
         credential: &Credential,
     ) -> Result<(), StorageError> {
         let text = credential.credential.to_text();
-        let (key_id, sealed) =
-            self.keys.seal(&context(user), text.expose().as_bytes()).map_err(StorageError::new)?;
+        let (key_id, sealed) = self.sealed(&context(user), text.expose().as_bytes()).await?;
         sqlx::query(
             "INSERT INTO credential (user_id, key_id, sealed, changed_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (user_id) DO UPDATE SET key_id = excluded.key_id,
@@ -143,8 +156,50 @@ impl Transaction for SqliteTransaction {
             .map_err(StorageError::new)
     }
 
-    async fn end_sessions_of(&mut self, user: Guid) -> Result<(), StorageError> {
-        self.delete_sessions_of(user).await
+    async fn password_set_at(
+        &mut self,
+        user: Guid,
+    ) -> Result<Option<OffsetDateTime>, StorageError> {
+        let row: Option<(i64,)> =
+            sqlx::query_as("SELECT changed_at FROM credential WHERE user_id = ?")
+                .bind(user.to_string())
+                .fetch_optional(&mut *self.inner)
+                .await
+                .map_err(StorageError::new)?;
+        row.map(|(at,)| moment(at)).transpose()
+    }
+
+    async fn end_sessions_of(
+        &mut self,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        self.delete_sessions_of(user).await?;
+        self.move_session_floor(user, now).await
+    }
+
+    async fn sessions_valid_from(
+        &mut self,
+        user: Guid,
+    ) -> Result<Option<OffsetDateTime>, StorageError> {
+        self.read_session_floor(user).await
+    }
+
+    async fn device_exists(&mut self, device: &Digest) -> Result<bool, StorageError> {
+        self.count_devices(device, None).await
+    }
+
+    async fn device_knows(&mut self, device: &Digest, user: Guid) -> Result<bool, StorageError> {
+        self.count_devices(device, Some(user)).await
+    }
+
+    async fn put_device(
+        &mut self,
+        device: &Digest,
+        user: Guid,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        self.write_device(device, user, now).await
     }
 
     async fn throttle(&mut self, name: &Digest) -> Result<Option<Throttle>, StorageError> {
@@ -325,13 +380,14 @@ impl Transaction for SqliteTransaction {
 
     async fn record_sign_in(&mut self, record: &SignInRecord) -> Result<(), StorageError> {
         sqlx::query(
-            "INSERT INTO sign_in_log (at, correlation_id, user_id, client_id, method, error)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO sign_in_log (at, correlation_id, user_id, client_id, address, method,
+             error) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(nanos(record.at))
         .bind(record.correlation_id.to_string())
         .bind(record.user.map(|id| id.to_string()))
         .bind(record.client_id.map(|id| id.to_string()))
+        .bind(record.address.to_string())
         .bind(record.method)
         .bind(record.rule.map(portolan_tenant::Rule::number))
         .execute(&mut *self.inner)
@@ -359,6 +415,7 @@ impl Transaction for SqliteTransaction {
             ("DELETE FROM refresh_token WHERE expires_at <= ?", now),
             ("DELETE FROM used_once WHERE until <= ?", now),
             ("DELETE FROM enrolment WHERE until <= ?", now),
+            ("DELETE FROM device WHERE seen_at <= ?", now - DEVICE_LIFETIME),
             ("DELETE FROM throttle WHERE failed_at <= ?", now - FORGOTTEN_AFTER),
             ("DELETE FROM ingested_batch WHERE at <= ?", now - BATCH_KEPT),
             ("DELETE FROM sign_in_log WHERE at <= ?", now - LOG_KEPT),
@@ -370,7 +427,8 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         }
-        self.cut_sign_in_log(SIGN_INS_MAX).await
+        self.cut_sign_in_log(SIGN_INS_MAX).await?;
+        self.cut_audit_log(AUDITS_MAX).await
     }
 }
 
@@ -386,7 +444,19 @@ impl SqliteTransaction {
     }
 }
 
+impl SqliteTransaction {
+    /// Forgets the lines of the audit log in front of the last `count`.
+    async fn cut_audit_log(&mut self, count: i64) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM audit_log WHERE rid <= (SELECT max(rid) FROM audit_log) - ?")
+            .bind(count)
+            .execute(&mut *self.inner)
+            .await
+            .map(|_| ())
+            .map_err(StorageError::new)
+    }
+}
+
 /// What a user's sealed password is bound to.
 fn context(user: Guid) -> String {
-    format!("credential {user}")
+    Sealed::Credential.context(&user.to_string())
 }

@@ -101,6 +101,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
     row("state", USER, Shape::Text, Shown::WhenSelected),
     row("country", USER, Shape::Text, Shown::WhenSelected),
     row("usageLocation", USER, Shape::Text, Shown::WhenSelected),
+    row("passwordPolicies", USER, Shape::Text, Shown::WhenSelected),
     row("userType", USER, Shape::Text, Shown::WhenSelected),
     row("onPremisesDistinguishedName", USER, Shape::Text, Shown::WhenSelected),
     row("onPremisesDomainName", BOTH, Shape::Text, Shown::WhenSelected),

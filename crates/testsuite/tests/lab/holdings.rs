@@ -12,7 +12,7 @@ use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret};
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_store::tenant::SqliteStore;
-use portolan_store::tenant::vault::MasterKeys;
+use portolan_store::vault::MasterKeys;
 use portolan_sync::{ForestObject, WANTED_ATTRIBUTES};
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};

@@ -5,7 +5,9 @@
 
 mod changes;
 mod closed_rows;
+mod faults;
 mod first_light;
 mod holdings;
+mod kills;
 mod ldif;
 mod world;

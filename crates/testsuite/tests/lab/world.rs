@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portolan_lab::{Guard, Lab, LabError, LabName, Options};
+use portolan_lab::{Controllers, Guard, Lab, LabError, LabName, Options};
 use portolan_testsuite::{Road, Tools};
 
 /// A lab of its own for a test, and a folder for its files; both go when it does.
@@ -16,6 +16,15 @@ impl World {
     /// Brings a lab up, in this build's own folder of labs, so that another checkout's tests do not
     /// meet it. What an earlier, killed run left of it is taken away first.
     pub(crate) fn up(test: &str) -> Self {
+        Self::with(test, Controllers::One)
+    }
+
+    /// The same with `dc1` and `dc2`, which replicate each other within a second or two.
+    pub(crate) fn with_two_controllers(test: &str) -> Self {
+        Self::with(test, Controllers::Two)
+    }
+
+    fn with(test: &str, controllers: Controllers) -> Self {
         let tools = Tools::from_environment().unwrap();
         let name: LabName = test.parse().unwrap();
         let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("labs");
@@ -23,7 +32,7 @@ impl World {
             Ok(()) | Err(LabError::NotRunning { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-        let options = Options { name, state, ..Options::default() };
+        let options = Options { name, state, controllers, ..Options::default() };
         let (lab, _) = Lab::up(&options, &mut |_| {}).unwrap();
         Self { lab: lab.guard(), tools, work: tempfile::tempdir().unwrap() }
     }

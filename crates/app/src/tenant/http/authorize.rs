@@ -97,6 +97,8 @@ async fn answer_request(
         person,
         session: session.clone(),
         submission: None,
+        client: context.client,
+        policy: service.0.policy,
     };
     let (end, _) = sign_in::run(&mut tx, &start, context.now).await?;
     match (end, session) {
@@ -104,12 +106,9 @@ async fn answer_request(
             let code =
                 grant::code(&mut tx, &request, &session, context.now, &mut SystemEntropy).await?;
             let record = SignInRecord {
-                at: context.now,
-                correlation_id: context.correlation_id,
                 user: Some(user.id),
                 client_id: Some(application.client_id),
-                method: method.as_str(),
-                rule: None,
+                ..context.record(method.as_str())
             };
             login::log(&record);
             tx.record_sign_in(&record).await?;

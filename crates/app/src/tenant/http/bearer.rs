@@ -2,6 +2,11 @@
 
 use axum::http::{HeaderMap, header};
 use portolan_model::Guid;
+use portolan_store::tenant::SqliteTransaction;
+use portolan_tenant::account::AccountState;
+use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::issue;
+use portolan_tenant::storage::{StorageError, Transaction as _};
 use portolan_token::claims::{AccessToken, IdToken};
 use portolan_token::key_id_of;
 use serde::de::DeserializeOwned;
@@ -28,6 +33,22 @@ pub(super) fn bearer(
     Some(claims)
 }
 
+/// The person of an access token, while they may still use it: their account signs in, and their
+/// sessions were not ended since the token was made.
+pub(super) async fn person(
+    service: &Service,
+    context: &Context,
+    tx: &mut SqliteTransaction,
+    token: &AccessToken,
+) -> Result<Option<Object>, StorageError> {
+    let Ok(id) = token.oid.parse() else { return Ok(None) };
+    let user = tx.object(id).await?.filter(|object| object.kind == Kind::User);
+    let Some(user) = user else { return Ok(None) };
+    let valid_from = tx.sessions_valid_from(id).await?.map(issue::unix_micros);
+    let state = AccountState::now(tx, &user, service.0.policy, context.now).await?;
+    Ok((state.refusal().is_none() && valid_from == token.sessions_from).then_some(user))
+}
+
 /// The person whom an ID token of this application names. It may have expired long ago: it says whom
 /// the application means, and lets nobody in.
 pub(super) fn person_of(service: &Service, id_token: &str, client_id: Guid) -> Option<Guid> {
@@ -39,6 +60,6 @@ pub(super) fn person_of(service: &Service, id_token: &str, client_id: Guid) -> O
 /// The claims of a token that one of the tenant's keys signed.
 fn verified<T: DeserializeOwned>(service: &Service, token: &str) -> Option<T> {
     let kid = key_id_of(token)?;
-    let (_, key) = service.0.verifying.iter().find(|(name, _)| *name == kid)?;
+    let (_, key) = service.1.verifying.iter().find(|(name, _)| *name == kid)?;
     key.verify(token).ok()
 }

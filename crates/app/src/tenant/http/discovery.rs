@@ -6,12 +6,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use portolan_model::{DnsName, Upn};
-use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
-use portolan_tenant::{Rule, account};
+use portolan_tenant::Rule;
+use portolan_tenant::storage::{Access, StorageError, Store as _};
 use portolan_token::claims::{self, AccessToken};
 use serde_json::{Value as Json_, json};
 
-use super::bearer::bearer;
+use super::bearer::{bearer, person};
 use super::{Context, Service, answer};
 
 pub(super) fn routes() -> Router<Service> {
@@ -70,7 +70,7 @@ async fn get_keys(
     if !service.tenant().answers_to(&named) {
         return answer::oauth(&context, Rule::UnknownTenant);
     }
-    let mut jwks = service.0.jwks.clone();
+    let mut jwks = service.1.jwks.clone();
     for key in &mut jwks.keys {
         key.issuer = Some(service.tenant().issuer());
     }
@@ -134,13 +134,8 @@ async fn userinfo(
     context: &Context,
     token: &AccessToken,
 ) -> Result<Option<Json_>, StorageError> {
-    let Ok(id) = token.oid.parse() else { return Ok(None) };
     let mut tx = service.store().begin(Access::Read).await?;
-    let user = tx
-        .object(id)
-        .await?
-        .filter(|user| account::AccountState::of(user, true, context.now).refusal().is_none());
-    let Some(user) = user else { return Ok(None) };
+    let Some(user) = person(service, context, &mut tx, token).await? else { return Ok(None) };
     // The same name as in the application's ID token.
     let sub = claims::pairwise_subject(&service.0.pairwise_salt, &token.azp, &token.oid);
     let mut body = json!({"sub": sub});

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use portolan_model::Guid;
-use portolan_tenant::account::AccountState;
 use portolan_tenant::directory::{Kind, Object, Value};
 use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, View, properties};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
@@ -17,7 +16,7 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::bearer::bearer;
+use super::bearer::{bearer, person};
 use super::{Context, Service, answer, discovery, query};
 
 pub(super) fn router() -> Router<Service> {
@@ -96,13 +95,8 @@ impl Call {
         let host = service.tenant().graph_host();
         let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
         if token.idtyp == "user" {
-            let id = token.oid.parse().map_err(|_| Refused::Token)?;
             let mut tx = service.store().begin(Access::Read).await?;
-            // A disabled or deleted person's token ends with them, not with its hour.
-            let person = tx.object(id).await?.ok_or(Refused::Token)?;
-            if AccountState::of(&person, true, context.now).refusal().is_some() {
-                return Err(Refused::Token);
-            }
+            person(service, context, &mut tx, &token).await?.ok_or(Refused::Token)?;
         }
         if !resource.is_permitted_by(&token) {
             return Err(Refused::Permission);

@@ -23,10 +23,13 @@ use super::{Context, Service, answer, cookie, decode, form, pages};
 /// The cookie of a session.
 pub(super) const SESSION_COOKIE: &str = "__Host-portolan_session";
 
+/// The cookie of a browser in which somebody signed in before.
+pub(super) const DEVICE_COOKIE: &str = "__Host-portolan_device";
+
 /// The cookie that ties a form to its browser.
 const FORM_COOKIE: &str = "__Host-portolan_form";
 
-/// What both cookies are: for this host alone, over TLS, out of any script's sight.
+/// What all cookies are: for this host alone, over TLS, out of any script's sight.
 const COOKIE_FLAGS: &str = "; Path=/; Secure; HttpOnly; SameSite=Lax";
 
 pub(super) fn routes() -> Router<Service> {
@@ -74,6 +77,11 @@ pub(super) fn page(
 
 fn with_cookie(mut answer: Response, name: &str, value: Option<&Opaque>) -> Response {
     let text = match value {
+        // It outlives the browser: the others end with it.
+        Some(value) if name == DEVICE_COOKIE => {
+            let seconds = grant::DEVICE_LIFETIME.whole_seconds();
+            format!("{name}={}; Max-Age={seconds}{COOKIE_FLAGS}", value.expose())
+        }
         Some(value) => format!("{name}={}{COOKIE_FLAGS}", value.expose()),
         None => format!("{name}=; Max-Age=0{COOKIE_FLAGS}"),
     };
@@ -149,20 +157,20 @@ async fn sign_in_with(
         person: asked.as_ref().and_then(|checked| checked.person),
         session: None,
         submission: Some(submission),
+        client: context.client,
+        policy: service.0.policy,
     };
     let mut tx = service.store().begin(Access::Write).await?;
     let (end, user) = sign_in::run(&mut tx, &start, context.now).await?;
     let record = SignInRecord {
-        at: context.now,
-        correlation_id: context.correlation_id,
         user,
         client_id: asked.as_ref().map(|checked| checked.application.client_id),
-        method: "password",
         rule: match end {
             End::Ask(rule) => rule,
             End::Refuse(rule) => Some(rule),
             End::SignedIn { .. } => None,
         },
+        ..context.record("password")
     };
     log(&record);
     tx.record_sign_in(&record).await?;
@@ -178,6 +186,9 @@ async fn sign_in_with(
     }
     let (session, secret) = grant::session(user.id, context.now, &mut SystemEntropy);
     tx.put_session(&session).await?;
+    let presented = cookie(headers, DEVICE_COOKIE);
+    let device =
+        grant::device(&mut tx, presented, user.id, context.now, &mut SystemEntropy).await?;
     let answer = match asked {
         Some(Checked { request, .. }) => {
             let code =
@@ -187,7 +198,8 @@ async fn sign_in_with(
         None => (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response(),
     };
     tx.commit().await?;
-    Ok(with_cookie(answer, SESSION_COOKIE, Some(&secret)))
+    let answer = with_cookie(answer, SESSION_COOKIE, Some(&secret));
+    Ok(with_cookie(answer, DEVICE_COOKIE, Some(&device)))
 }
 
 /// A line of the sign-in log for the operator; the store keeps it as well.
@@ -234,6 +246,8 @@ async fn signed_in(
         person: None,
         session,
         submission: None,
+        client: context.client,
+        policy: service.0.policy,
     };
     let (end, _) = sign_in::run(&mut tx, &start, context.now).await?;
     let End::SignedIn { user, .. } = end else { return Ok(None) };

@@ -18,7 +18,8 @@ mod tests;
 mod token;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,8 +30,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
+use portolan_net::http::ClientAddress;
 use portolan_store::tenant::SqliteStore;
+use portolan_tenant::account::Policy;
 use portolan_tenant::rule::Incident;
+use portolan_tenant::storage::SignInRecord;
+use portolan_tenant::throttle::Client;
 use portolan_tenant::{Opaque, Parameters, Rule, Tenant};
 use portolan_token::{Jwks, SigningKey, VerifyingKey};
 use time::OffsetDateTime;
@@ -50,18 +55,24 @@ const FORM_OCTETS_MAX: usize = 64 * 1024;
 /// The header by which a caller names its request.
 const CORRELATION_HEADER: &str = "client-request-id";
 
-/// What the handlers work with. A copy costs nothing.
+/// What the handlers work with: what holds while the process runs, and what holds for one request and
+/// changes while it runs. A copy costs nothing.
 #[derive(Clone)]
-pub(super) struct Service(Arc<Inner>);
+pub(super) struct Service(Arc<Inner>, Arc<Current>);
 
-struct Inner {
-    store: SqliteStore,
+/// Who the tenant is and its keys, as they are now.
+struct Current {
     tenant: Tenant,
     key: SigningKey,
     jwks: Jwks,
     verifying: Vec<(String, VerifyingKey)>,
+}
+
+struct Inner {
+    store: SqliteStore,
     pairwise_salt: [u8; 32],
     password_grant: bool,
+    policy: Policy,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
@@ -74,34 +85,46 @@ impl Service {
         jwks: Jwks,
         pairwise_salt: [u8; 32],
         password_grant: bool,
+        policy: Policy,
     ) -> Result<Self, Failure> {
-        let verifying = jwks
-            .keys
-            .iter()
-            .map(|jwk| Ok((jwk.kid.clone().unwrap_or_default(), VerifyingKey::from_jwk(jwk)?)))
-            .collect::<Result<_, portolan_token::InvalidJwk>>()
-            .map_err(|error| Failure::because("a key of the tenant does not read", &error))?;
         let clock = Arc::new(portolan_net::clock::now);
-        Ok(Self(Arc::new(Inner {
-            store,
-            tenant,
-            key,
-            jwks,
-            verifying,
-            pairwise_salt,
-            password_grant,
-            clock,
-        })))
+        let inner = Inner { store, pairwise_salt, password_grant, policy, clock };
+        Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
+    }
+
+    /// The same service with what has changed.
+    pub(super) fn renewed(
+        &self,
+        tenant: Tenant,
+        key: SigningKey,
+        jwks: Jwks,
+    ) -> Result<Self, Failure> {
+        Ok(Self(Arc::clone(&self.0), Arc::new(Current::new(tenant, key, jwks)?)))
+    }
+
+    /// Whether this is the tenant that it serves, with these keys by their ids, oldest first.
+    pub(super) fn is_current(&self, tenant: &Tenant, signer: &str, published: &[&str]) -> bool {
+        let current = &self.1;
+        let ids = current.verifying.iter().map(|(id, _)| id.as_str());
+        current.tenant == *tenant
+            && current.key.kid() == signer
+            && ids.eq(published.iter().copied())
     }
 
     /// The tenant.
     pub(super) fn tenant(&self) -> &Tenant {
-        &self.0.tenant
+        &self.1.tenant
     }
 
     /// The store.
     pub(super) fn store(&self) -> &SqliteStore {
         &self.0.store
+    }
+
+    /// The name of the key that signs, and how many are published.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> (String, usize) {
+        (self.1.key.kid().to_owned(), self.1.jwks.keys.len())
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -110,25 +133,52 @@ impl Service {
 
     fn issuer(&self) -> portolan_tenant::issue::Issuer<'_> {
         portolan_tenant::issue::Issuer {
-            tenant: &self.0.tenant,
-            key: &self.0.key,
+            tenant: &self.1.tenant,
+            key: &self.1.key,
             pairwise_salt: &self.0.pairwise_salt,
+            policy: self.0.policy,
         }
     }
 }
 
-/// One request: its names and its time.
+impl Current {
+    fn new(tenant: Tenant, key: SigningKey, jwks: Jwks) -> Result<Self, Failure> {
+        let verifying = jwks
+            .keys
+            .iter()
+            .map(|jwk| Ok((jwk.kid.clone().unwrap_or_default(), VerifyingKey::from_jwk(jwk)?)))
+            .collect::<Result<_, portolan_token::InvalidJwk>>()
+            .map_err(|error| Failure::because("a key of the tenant does not read", &error))?;
+        Ok(Self { tenant, key, jwks, verifying })
+    }
+}
+
+/// One request: its names, its time, and where it comes from.
 #[derive(Debug, Clone, Copy)]
 struct Context {
     trace_id: Guid,
     correlation_id: Guid,
     now: OffsetDateTime,
+    client: Client,
 }
 
 impl Context {
     fn incident(&self, rule: Rule) -> Incident {
-        let Self { trace_id, correlation_id, now: at } = *self;
+        let Self { trace_id, correlation_id, now: at, .. } = *self;
         Incident { rule, trace_id, correlation_id, at }
+    }
+
+    /// A line of the sign-in log, of nobody so far.
+    fn record(&self, method: &'static str) -> SignInRecord {
+        SignInRecord {
+            at: self.now,
+            correlation_id: self.correlation_id,
+            user: None,
+            client_id: None,
+            address: self.client.address.to_canonical(),
+            method,
+            rule: None,
+        }
     }
 }
 
@@ -143,24 +193,64 @@ impl FromRequestParts<Service> for Context {
             parameters.optional(CORRELATION_HEADER)?.parse().ok()
         };
         let correlation_id = header.and_then(|text| text.parse().ok()).or_else(named);
+        // Every connection has a peer; a request without one came from a test.
+        let peer = parts.extensions.get::<ClientAddress>();
+        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let device = cookie(&parts.headers, login::DEVICE_COOKIE).map(|cookie| cookie.digest());
         Ok(Self {
             trace_id,
             correlation_id: correlation_id.unwrap_or(trace_id),
             now: service.now(),
+            client: Client { address, device },
         })
     }
 }
 
-/// All hosts of the tenant.
-pub(super) fn router(service: Service) -> Router {
+/// The routers of the tenant's hosts.
+type Hosts = [(String, Router); 3];
+
+/// The service that answers now. It is replaced whole: a request has one from its beginning to its end.
+#[derive(Clone)]
+pub(super) struct Live(Arc<RwLock<(Service, Arc<Hosts>)>>);
+
+impl Live {
+    /// The service that answers.
+    pub(super) fn service(&self) -> Service {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Lets another one answer from here on.
+    pub(super) fn replace(&self, service: Service) {
+        let hosts = hosts(&service);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (service, hosts);
+    }
+
+    fn hosts(&self) -> Arc<Hosts> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+    }
+}
+
+impl From<Service> for Live {
+    fn from(service: Service) -> Self {
+        let hosts = hosts(&service);
+        Self(Arc::new(RwLock::new((service, hosts))))
+    }
+}
+
+fn hosts(service: &Service) -> Arc<Hosts> {
     let tenant = service.tenant();
-    let hosts = Arc::new([
+    Arc::new([
         (tenant.login_host(), login_router().with_state(service.clone())),
         (tenant.graph_host(), graph::router().with_state(service.clone())),
         (tenant.sync_host(), sync::router().with_state(service.clone())),
-    ]);
+    ])
+}
+
+/// All hosts of the tenant.
+pub(super) fn router(live: impl Into<Live>) -> Router {
+    let live = live.into();
     Router::new().fallback(move |request: Request| {
-        let hosts = Arc::clone(&hosts);
+        let hosts = live.hosts();
         async move {
             let Some(host) = host_of(&request) else {
                 return plain(StatusCode::BAD_REQUEST, "no host is named\n");

@@ -235,15 +235,11 @@ async fn ingest_batch(
     if let Some(known) = tx.batch(id).await? {
         return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
     }
-    let mut results = Vec::with_capacity(sent.operations.len());
-    for operation in &sent.operations {
-        let outcome = match operation.check() {
-            Err(fault) => Err(fault),
-            Ok(checked) => {
-                let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
-                ingest::apply(&mut tx, tenant, &checked, context.now, rng).await?
-            }
-        };
+    let checked = sent.operations.iter().map(Operation::check).collect();
+    let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
+    let outcomes = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
+    let mut results = Vec::with_capacity(outcomes.len());
+    for (operation, outcome) in sent.operations.iter().zip(outcomes) {
         if outcome.is_ok() {
             let (actor, action) = (client_id.to_string(), action_of(operation));
             let target = operation.anchor().to_owned();

@@ -59,19 +59,18 @@ async fn exchange(
         Err(Refusal::Rule(rule)) => Err(rule),
         Ok(tokens) => Ok(tokens),
     };
+    let method = match parameters.optional("grant_type") {
+        Some("authorization_code") => "code",
+        Some("refresh_token") => "refresh",
+        Some("client_credentials") => "assertion",
+        Some("password") => "password grant",
+        _ => "unknown",
+    };
     let record = SignInRecord {
-        at: context.now,
-        correlation_id: context.correlation_id,
         user: outcome.as_ref().ok().and_then(|tokens| tokens.user),
         client_id,
-        method: match parameters.optional("grant_type") {
-            Some("authorization_code") => "code",
-            Some("refresh_token") => "refresh",
-            Some("client_credentials") => "assertion",
-            Some("password") => "password grant",
-            _ => "unknown",
-        },
         rule: outcome.as_ref().err().copied(),
+        ..context.record(method)
     };
     login::log(&record);
     // Requests of no application cost anybody nothing to send: the log on disk is not theirs to fill.
@@ -135,6 +134,8 @@ async fn password(
             name: parameters.required("username")?.trim().to_owned(),
             password: SecretString::new(parameters.required("password")?.to_owned()),
         }),
+        client: context.client,
+        policy: service.0.policy,
     };
     match sign_in::run(tx, &start, context.now).await?.0 {
         End::SignedIn { user, .. } => {

@@ -16,6 +16,9 @@ use crate::ndr::Reader;
 /// A page of changes. Names and values stay in the memory of the stub; they are not printed.
 #[derive(Clone)]
 pub struct Reply<'a> {
+    /// uuidDsaObjSrc: the objectGUID of the domain controller's nTDSDSA object. It stays when the
+    /// controller is restored from a backup, which gives it another invocationId.
+    pub source: Guid,
     /// uuidInvocIdSrc: the invocationId that `to` is of.
     pub source_invocation: Guid,
     /// usnvecTo: where the next request goes on.
@@ -72,7 +75,7 @@ impl<'a> Reply<'a> {
         input.u32("pdwOutVersion")?.exactly(6, "version 6")?;
         input.u32("pmsgOut")?.exactly(6, "version 6")?;
         input.align(8, "DRS_MSG_GETCHGREPLY_V6")?;
-        input.uuid("uuidDsaObjSrc")?;
+        let source = input.uuid("uuidDsaObjSrc")?;
         let source_invocation = input.uuid("uuidInvocIdSrc")?;
         let name = input.referent("pNC")?;
         UsnVector::decode(&mut input)?; // usnvecFrom
@@ -80,13 +83,14 @@ impl<'a> Reply<'a> {
         let up_to_date = input.referent("pUpToDateVecSrc")?;
         let table = PrefixTable::decode_fixed(&mut input)?;
         let extended_result = input.u32("ulExtendedRet")?.unchecked("compared by the caller");
-        let count = input.count(OBJECT_LENGTH, "cNumObjects")?;
+        let count = input.count(OBJECTS_MAX, OBJECT_LENGTH, "cNumObjects")?;
         input.u32("cNumBytes")?.unchecked("not used");
         let objects = input.referent("pObjects")?;
         let more_data = input.u32("fMoreData")?.unchecked("a Boolean") != 0;
         input.u32("cNumNcSizeObjects")?.unchecked("not used");
         input.u32("cNumNcSizeValues")?.unchecked("not used");
-        let linked = input.count(skip::LINKED_VALUE_LENGTH, "cNumValues")?;
+        let linked =
+            input.count(skip::LINKED_VALUES_MAX, skip::LINKED_VALUE_LENGTH, "cNumValues")?;
         let linked_values = input.referent("rgValues")?;
         let error = Status(input.u32("dwDRSError")?.unchecked("any status is legal"));
 
@@ -94,6 +98,7 @@ impl<'a> Reply<'a> {
             ObjectName::decode(&mut input)?;
         }
         let mut reply = Self {
+            source,
             source_invocation,
             to,
             up_to_date: match up_to_date {
@@ -190,7 +195,7 @@ impl<'a> Reply<'a> {
         self.attributes.reserve(count);
         for _ in 0..count {
             let attribute = AttributeType(heads.u32("attrTyp")?.unchecked("any may be sent"));
-            let count = heads.count(VALUE_LENGTH, "valCount")?;
+            let count = heads.count(VALUES_MAX, VALUE_LENGTH, "valCount")?;
             let start = self.values.len();
             if heads.referent("pAVal")? {
                 self.decode_values(input, count)?;
@@ -206,7 +211,7 @@ impl<'a> Reply<'a> {
         input.octets(VALUE_LENGTH * count, "pAVal")?;
         self.values.reserve(count);
         for _ in 0..count {
-            let length = heads.count(1, "valLen")?;
+            let length = heads.count(VALUE_OCTETS_MAX, 1, "valLen")?;
             if heads.referent("pVal")? {
                 input.conformance(length, "pVal")?;
                 self.values.push(input.octets(length, "pVal")?);
@@ -280,7 +285,7 @@ impl Head {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let name = input.referent("pName")?;
         input.u32("ulFlags")?.unchecked("not used");
-        let count = input.count(ATTRIBUTE_LENGTH, "attrCount")?;
+        let count = input.count(ATTRIBUTES_MAX, ATTRIBUTE_LENGTH, "attrCount")?;
         let attributes = input.referent("pAttr")?.then_some(count);
         input.u32("fIsNCPrefix")?.unchecked("not used");
         let parent = input.referent("pParentGuid")?;
@@ -289,6 +294,12 @@ impl Head {
     }
 }
 
+/// The ranges of the counts: objects of a reply, attributes of an object, values of an attribute, octets
+/// of a value.
+const OBJECTS_MAX: usize = 1_048_576;
+const ATTRIBUTES_MAX: usize = 1_048_576;
+const VALUES_MAX: usize = 10_485_760;
+pub(super) const VALUE_OCTETS_MAX: usize = 26_214_400;
 /// Octets of the heads.
 const OBJECT_LENGTH: usize = 8 * 4;
 const ATTRIBUTE_LENGTH: usize = 4 /* attrTyp */ + 4 /* valCount */ + 4 /* pAVal */;

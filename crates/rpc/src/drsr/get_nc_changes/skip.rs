@@ -2,6 +2,7 @@
 
 use portolan_codec::DecodeError;
 
+use super::reply::VALUE_OCTETS_MAX;
 use crate::drsr::ObjectName;
 use crate::ndr::Reader;
 
@@ -10,7 +11,7 @@ use crate::ndr::Reader;
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 pub(super) fn property_meta_data(input: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let count = input.count(META_DATA_LENGTH, "rgMetaData")?;
+    let count = input.count(PROPERTIES_MAX, META_DATA_LENGTH, "rgMetaData")?;
     input.align(8, "PROPERTY_META_DATA_EXT_VECTOR")?;
     input.conformance(count, "cNumProps")?;
     input.align(8, "rgMetaData")?;
@@ -27,7 +28,7 @@ pub(super) fn linked_values(input: &mut Reader<'_>, count: usize) -> Result<(), 
         input.align(8, "REPLVALINF_V1")?;
         let object = input.referent("pObject")?;
         input.u32("attrTyp")?.unchecked("not kept");
-        let length = input.count(1, "valLen")?;
+        let length = input.count(VALUE_OCTETS_MAX, 1, "valLen")?;
         let value = input.referent("pVal")?;
         input.u32("fIsPresent")?.unchecked("not kept");
         input.u64("timeCreated")?.unchecked("not kept");
@@ -52,5 +53,8 @@ pub(super) fn linked_values(input: &mut Reader<'_>, count: usize) -> Result<(), 
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 const META_DATA_LENGTH: usize = 4 /* dwVersion */ + 4 /* padding */ + 8 /* timeChanged */
     + 16 /* uuidDsaOriginating */ + 8 /* usnOriginating */;
+/// The ranges of the counts: meta data of an object, linked values of a reply.
+const PROPERTIES_MAX: usize = 1_048_576;
+pub(super) const LINKED_VALUES_MAX: usize = 1_048_576;
 /// Octets that a linked value has at least, before what it refers to.
 pub(super) const LINKED_VALUE_LENGTH: usize = 32 + META_DATA_LENGTH;

@@ -135,6 +135,71 @@ async fn nobody_comes_in_under_a_name_that_is_anothers_or_of_another_domain() {
     }
 }
 
+fn named(anchor: &str, upn: &str) -> Json {
+    json!({"op": "upsert", "anchor": anchor, "kind": "user", "attributes": {
+        "userPrincipalName": upn, "accountEnabled": true}})
+}
+
+/// The words that a batch's operations were answered with.
+async fn codes(world: &mut World, number: u32, operations: &[Json]) -> Vec<String> {
+    let batch = json!({"batch": format!("00000000-0000-4000-8000-{number:012}"),
+        "operations": operations});
+    let answer = world.ingest(&batch).await.json();
+    let results = answer["results"].as_array().unwrap().iter();
+    results.map(|one| one["code"].as_str().unwrap_or("ok").to_owned()).collect()
+}
+
+/// Whose name it is.
+async fn holder(world: &mut World, name: &str) -> Option<String> {
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    tx.user_by_name(name).await.unwrap().map(|user| user.anchor.unwrap().to_string())
+}
+
+#[tokio::test]
+async fn names_are_judged_by_where_a_batch_ends() {
+    let mut world = World::new().await;
+    let (a, b, c) = ("a@corp.example", "b@corp.example", "c@corp.example");
+    codes(&mut world, 2, &[named("A", a), named("B", b), named("C", c)]).await;
+    let swap = codes(&mut world, 3, &[named("A", "B@corp.example"), named("B", a)]).await;
+    assert_eq!(swap, ["ok", "ok"]);
+    assert_eq!(holder(&mut world, b).await.as_deref(), Some("A"));
+    assert_eq!(holder(&mut world, a).await.as_deref(), Some("B"));
+    let ring = [named("A", c), named("C", a), named("B", b)];
+    assert_eq!(codes(&mut world, 4, &ring).await, ["ok", "ok", "ok"]);
+    // From a user who is deleted, in either order, to a new one with a password at once.
+    let password = json!({"op": "credential", "anchor": "D", "credential": credential(PASSWORD),
+        "changed_at": "2026-11-01T00:00:00Z"});
+    let delete = |anchor: &str| json!({"op": "delete", "anchor": anchor, "kind": "user"});
+    let passed = codes(&mut world, 5, &[named("D", b), password, delete("B")]).await;
+    assert_eq!(passed, ["ok", "ok", "ok"]);
+    assert_eq!(holder(&mut world, b).await.as_deref(), Some("D"));
+    assert!(world.sign_in(b, PASSWORD).await.sent("code").is_some());
+    assert_eq!(codes(&mut world, 6, &[delete("D"), named("E", b)]).await, ["ok", "ok"]);
+    assert_eq!(holder(&mut world, b).await.as_deref(), Some("E"));
+}
+
+#[tokio::test]
+async fn names_that_truly_clash_are_refused_one_by_one() {
+    let mut world = World::new().await;
+    let (a, b, c) = ("a@corp.example", "b@corp.example", "c@corp.example");
+    codes(&mut world, 2, &[named("A", a), named("B", b), named("C", c)]).await;
+    let taken = "userPrincipalNameTaken";
+    // C wants what A gives up, but B comes first; B's own name is nobody's then.
+    let both = codes(&mut world, 3, &[named("B", a), named("C", a), named("A", b)]).await;
+    assert_eq!(both, ["ok", taken, "ok"]);
+    assert_eq!(holder(&mut world, c).await.as_deref(), Some("C"));
+    // The holder's own change is refused for another reason: so is what counted on it.
+    let bad = codes(&mut world, 4, &[named("C", b), named("A", "a@evil.example")]).await;
+    assert_eq!(bad, [taken, "unverifiedDomain"]);
+    assert_eq!(holder(&mut world, b).await.as_deref(), Some("A"));
+    let ending = [named("C", a), json!({"op": "delete", "anchor": "B", "kind": "group"})];
+    assert_eq!(codes(&mut world, 5, &ending).await, [taken, "kindMismatch"]);
+    // An anchor that comes twice is taken step by step.
+    let twice = [named("A", a), named("B", b), named("A", "d@corp.example")];
+    assert_eq!(codes(&mut world, 6, &twice).await, [taken, taken, "ok"]);
+    assert_eq!(holder(&mut world, a).await.as_deref(), Some("B"));
+}
+
 #[tokio::test]
 async fn batches_that_are_too_large_or_malformed_are_refused() {
     let mut world = World::empty().await;

@@ -2,7 +2,9 @@
 //! moves, and a browser that keeps cookies.
 
 mod directory;
+mod lockout;
 mod race;
+mod sessions;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use axum::http::Method;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::Secret;
-use portolan_store::tenant::vault::MasterKeys;
+use portolan_store::vault::MasterKeys;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::scope::Permission;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
@@ -32,13 +34,16 @@ pub(super) const ALICE: &str = "alice@corp.example";
 pub(super) const PASSWORD: &str = "Al1ce-Pass!";
 
 pub(super) struct World {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    key: Vec<u8>,
     pub(super) service: Service,
     router: Router,
     seconds: Arc<AtomicI64>,
     pub(super) cookies: BTreeMap<String, String>,
     pub(super) client_id: String,
     pub(super) tenant_id: String,
+    /// Where the browser is.
+    pub(super) address: IpAddr,
 }
 
 pub(super) struct Answer {
@@ -74,9 +79,35 @@ impl Answer {
     }
 }
 
-pub(super) fn signing_key() -> SigningKey {
+fn signing_key_pkcs8() -> Vec<u8> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-    SigningKey::from_pkcs8(pair.to_pkcs8v1().unwrap().as_ref()).unwrap()
+    pair.to_pkcs8v1().unwrap().as_ref().to_vec()
+}
+
+pub(super) fn signing_key() -> SigningKey {
+    SigningKey::from_pkcs8(&signing_key_pkcs8()).unwrap()
+}
+
+fn master_keys() -> MasterKeys {
+    MasterKeys::new([("k1".to_owned(), Secret::new([7; 32]))]).unwrap()
+}
+
+/// The service of a tenant by a clock that the test moves.
+fn service(
+    store: SqliteStore,
+    tenant: Tenant,
+    pkcs8: &[u8],
+    policy: Policy,
+    seconds: &Arc<AtomicI64>,
+) -> Service {
+    let key = SigningKey::from_pkcs8(pkcs8).unwrap();
+    let jwks = Jwks { keys: vec![key.public().clone()] };
+    let mut service = Service::new(store, tenant, key, jwks, [9; 32], true, policy).unwrap();
+    let clock = Arc::clone(seconds);
+    Arc::get_mut(&mut service.0).unwrap().clock = Arc::new(move || {
+        OffsetDateTime::from_unix_timestamp(clock.load(Ordering::SeqCst)).unwrap()
+    });
+    service
 }
 
 pub(super) fn credential(password: &str) -> String {
@@ -101,9 +132,8 @@ impl World {
 
     async fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let keys = MasterKeys::new([("k1".to_owned(), Secret::new([7; 32]))]).unwrap();
         let path = directory.path().join("tenant.sqlite");
-        let store = SqliteStore::create(&path, keys).await.unwrap();
+        let store = SqliteStore::create(&path, master_keys()).await.unwrap();
         let tenant = Tenant {
             id: "11111111-2222-4333-8444-555555555555".parse().unwrap(),
             domain: "cloud.example".parse().unwrap(),
@@ -125,23 +155,35 @@ impl World {
         tx.put_application(&shop).await.unwrap();
         tx.put_application(&application("connect", &[ROLE_INGEST], &[])).await.unwrap();
         tx.commit().await.unwrap();
-        let key = signing_key();
-        let jwks = Jwks { keys: vec![key.public().clone()] };
+        let key = signing_key_pkcs8();
         let tenant_id = tenant.id.to_string();
-        let mut service = Service::new(store, tenant, key, jwks, [9; 32], true).unwrap();
-        let clock = Arc::clone(&seconds);
-        Arc::get_mut(&mut service.0).unwrap().clock = Arc::new(move || {
-            OffsetDateTime::from_unix_timestamp(clock.load(Ordering::SeqCst)).unwrap()
-        });
+        let service = service(store, tenant, &key, Policy::default(), &seconds);
         Self {
-            _directory: directory,
+            directory,
+            key,
             router: router(service.clone()),
             service,
             seconds,
             cookies: BTreeMap::new(),
             client_id: shop.client_id.to_string(),
             tenant_id,
+            address: [192, 0, 2, 7].into(),
         }
+    }
+
+    /// Ends the tenant and starts it again on what it kept.
+    pub(super) async fn restart(&mut self) {
+        self.reopen(Policy::default()).await;
+    }
+
+    /// Ends the tenant and starts it again, with another policy.
+    pub(super) async fn reopen(&mut self, policy: Policy) {
+        self.service.store().close().await;
+        let path = self.directory.path().join("tenant.sqlite");
+        let store = SqliteStore::open(&path, master_keys()).await.unwrap();
+        let tenant = self.service.tenant().clone();
+        self.service = service(store, tenant, &self.key, policy, &self.seconds);
+        self.router = router(self.service.clone());
     }
 
     pub(super) fn pass(&self, seconds: i64) {
@@ -165,7 +207,8 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(body.into()).unwrap();
+        let mut request = request.body(body.into()).unwrap();
+        request.extensions_mut().insert(ClientAddress((self.address, 0).into()));
         let answer = self.router.clone().oneshot(request).await.unwrap();
         for cookie in answer.headers().get_all("set-cookie") {
             let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
@@ -253,7 +296,7 @@ impl World {
 
     /// Opens the sign-in page and posts it.
     pub(super) async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
-        let path = self.authorize_path(&[]);
+        let path = self.authorize_path(&[("prompt", "login")]);
         let page = self.get(LOGIN, &path).await;
         assert_eq!(page.status, 200, "{}", page.text);
         self.submit(&page, name, password).await

@@ -42,23 +42,6 @@ async fn a_session_signs_in_again_without_a_page_until_it_ends() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_and_unknown_names_read_alike_and_lock_alike() {
-    let mut world = World::new().await;
-    for name in [ALICE, "nobody@corp.example", "no name at all"] {
-        for attempt in 1..=11 {
-            let page = world.sign_in(name, "wrong").await;
-            let number = if attempt <= 10 { "AADSTS50126" } else { "AADSTS50053" };
-            assert_eq!(page.status, 200);
-            assert!(page.text.contains(number), "{name} {attempt}: {}", page.text);
-            assert!(page.header("location").is_empty());
-        }
-    }
-    assert!(world.sign_in(ALICE, PASSWORD).await.text.contains("AADSTS50053"));
-    world.pass(61);
-    assert!(world.sign_in(ALICE, PASSWORD).await.sent("code").is_some());
-}
-
-#[tokio::test]
 async fn a_disabled_account_is_told_so_only_with_its_password() {
     let mut world = World::new().await;
     let tokens = world.signed_in().await;

@@ -1,9 +1,12 @@
 //! Secrets at rest: AES-256-GCM under a master key that lies outside the data.
 //!
 //! Each record carries the name of its key, so that keys can be replaced one record at a time. The
-//! record's own name is authenticated with it: a sealed record moved to another row does not open.
+//! record's own name, its table and its row, is authenticated with it: a sealed record moved to another
+//! row does not open. Where the keys come from is the caller's business: a [`Keyring`] asks it again
+//! when it meets a name that it does not know, so that a running process follows a rotation.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
@@ -34,7 +37,7 @@ impl Hint for VaultError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoKey | Self::MissingKey(_) => {
-                Some("give the master key file that was made with this tenant".into())
+                Some("give the master key file that belongs to this state".into())
             }
             Self::Forged => None,
         }
@@ -57,12 +60,26 @@ impl MasterKeys {
         if keys.is_empty() { Err(VaultError::NoKey) } else { Ok(Self(keys)) }
     }
 
-    /// Seals a record: the key's name, and nonce, ciphertext and tag.
+    /// Seals a record with the first key: the key's name, and nonce, ciphertext and tag.
     ///
     /// # Errors
     /// When the cipher fails, which it does for records of impossible length only.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<(String, Vec<u8>), VaultError> {
-        let (id, key) = self.0.first().ok_or(VaultError::NoKey)?;
+        let (name, _) = self.0.first().ok_or(VaultError::NoKey)?;
+        Ok((name.clone(), self.seal_with(name, context, plain)?))
+    }
+
+    /// Seals a record with the key of a name: nonce, ciphertext and tag.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn seal_with(
+        &self,
+        name: &str,
+        context: &str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = self.named(name)?;
         // The room for all is taken at once, so that growth leaves no copy of the plaintext.
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
         body.extend_from_slice(plain);
@@ -71,7 +88,17 @@ impl MasterKeys {
             .map_err(|_| VaultError::Forged)?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut body);
-        Ok((id.clone(), sealed))
+        Ok(sealed)
+    }
+
+    /// The names of the keys; the first one's seals.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn named(&self, name: &str) -> Result<&RandomizedNonceKey, VaultError> {
+        let found = self.0.iter().find(|(id, _)| id == name);
+        found.map(|(_, key)| key).ok_or_else(|| VaultError::MissingKey(name.to_owned()))
     }
 
     /// Opens a record.
@@ -84,11 +111,7 @@ impl MasterKeys {
         context: &str,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let (_, key) = self
-            .0
-            .iter()
-            .find(|(id, _)| id == key_id)
-            .ok_or_else(|| VaultError::MissingKey(key_id.to_owned()))?;
+        let key = self.named(key_id)?;
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(VaultError::Forged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Forged)?;
         let mut body = Zeroizing::new(body.to_vec());
@@ -104,6 +127,56 @@ impl MasterKeys {
 impl fmt::Debug for MasterKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+/// Where a [`Keyring`] reads its keys anew; `None` when they cannot be read.
+type Source = Box<dyn Fn() -> Option<MasterKeys> + Send + Sync>;
+
+/// The master keys of a running process, which reads them again when another one has changed them.
+pub struct Keyring {
+    keys: RwLock<Arc<MasterKeys>>,
+    source: Option<Source>,
+}
+
+impl Keyring {
+    /// From keys, and the way to read them again.
+    pub fn new(
+        keys: MasterKeys,
+        source: impl Fn() -> Option<MasterKeys> + Send + Sync + 'static,
+    ) -> Self {
+        Self { keys: RwLock::new(Arc::new(keys)), source: Some(Box::new(source)) }
+    }
+
+    /// Does something with the keys; when one is missing, once more with the keys read anew.
+    ///
+    /// # Errors
+    /// What it says itself.
+    pub fn with<T>(
+        &self,
+        attempt: impl Fn(&MasterKeys) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        match (attempt(&keys), &self.source) {
+            (Err(missing @ VaultError::MissingKey(_)), Some(source)) => {
+                let keys = Arc::new(source().ok_or(missing)?);
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+                attempt(&keys)
+            }
+            (done, _) => done,
+        }
+    }
+}
+
+impl From<MasterKeys> for Keyring {
+    fn from(keys: MasterKeys) -> Self {
+        Self { keys: RwLock::new(Arc::new(keys)), source: None }
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keyring").field(&self.keys).finish()
     }
 }
 

@@ -1,13 +1,16 @@
 //! Labs as their users see them. Needs root and the packages that `cargo xtask setup` installs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod authority;
+mod controllers;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use portolan_chart::flow;
-use portolan_lab::{Guard, How, Lab, LabError, LabName, Options, Started};
+use portolan_lab::{Controllers, Guard, How, Lab, LabError, LabName, Options, Started};
 
 const SERVICE_PASSWORD: &str = "Svc-C0nnect!";
 
@@ -22,17 +25,25 @@ fn name(name: &str) -> LabName {
 
 /// A new lab; one of the same name that an earlier, killed run left behind is taken away first.
 fn up(lab: &str) -> Guard {
+    up_with(lab, Controllers::One)
+}
+
+fn up_with(lab: &str, controllers: Controllers) -> Guard {
     match Lab::remove(&name(lab), &state(), None) {
         Ok(()) | Err(LabError::NotRunning { .. }) => {}
         Err(error) => panic!("{error}"),
     }
-    let (lab, started) = again(lab);
+    let (lab, started) = again_with(lab, controllers);
     assert_eq!(started, Started::Anew);
     lab.guard()
 }
 
 fn again(lab: &str) -> (Lab, Started) {
-    let options = Options { name: name(lab), state: state(), ..Options::default() };
+    again_with(lab, Controllers::One)
+}
+
+fn again_with(lab: &str, controllers: Controllers) -> (Lab, Started) {
+    let options = Options { name: name(lab), state: state(), controllers, ..Options::default() };
     Lab::up(&options, &mut |_| {}).unwrap()
 }
 

@@ -1,0 +1,87 @@
+//! Credentials to the tenant, in the order in which they were read, and its acknowledgements.
+
+use std::collections::BTreeSet;
+
+use portolan_model::Guid;
+use portolan_store::connector_space::ConnectorSpace;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::fetch::Derived;
+use super::open::Faulty;
+use crate::connect::export::{self, Refused};
+use crate::connect::progress::Progress;
+use crate::connect::tenant_client::Tenant;
+use crate::report::Failure;
+use crate::signal::Stop;
+
+/// What became of the credentials.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// How many the tenant took.
+    pub(super) sent: usize,
+    pub(super) refused: Vec<Refused>,
+    pub(super) faulty: Vec<Faulty>,
+    /// The objects of both.
+    pub(super) owed: BTreeSet<Guid>,
+}
+
+/// Sends pieces as they come, one batch each, until there are no more or this is told to stop. What the
+/// tenant took is recorded before the next piece is sent.
+pub(super) async fn all(
+    mut pieces: mpsc::Receiver<JoinHandle<Derived>>,
+    space: &ConnectorSpace,
+    tenant: &mut Tenant,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Delivered, Failure> {
+    let mut delivered = Delivered::default();
+    while let Some(piece) = pieces.recv().await {
+        let derived =
+            piece.await.map_err(|error| Failure::because("a derivation did not end", &error))?;
+        if stop.is_requested() {
+            break;
+        }
+        send(derived, &mut delivered, space, tenant).await?;
+        progress.sent(delivered.sent);
+    }
+    Ok(delivered)
+}
+
+async fn send(
+    derived: Derived,
+    delivered: &mut Delivered,
+    space: &ConnectorSpace,
+    tenant: &mut Tenant,
+) -> Result<(), Failure> {
+    let mut guids = Vec::with_capacity(derived.len());
+    let mut operations = Vec::with_capacity(derived.len());
+    for outcome in derived {
+        match outcome {
+            Ok(credential) => {
+                guids.push(credential.guid);
+                operations.push(credential.operation);
+            }
+            Err((guid, faulty)) => {
+                delivered.owed.insert(guid);
+                delivered.faulty.push(faulty);
+            }
+        }
+    }
+    if operations.is_empty() {
+        return Ok(());
+    }
+    let answer = export::send(tenant, operations).await?;
+    let mut taken = Vec::with_capacity(guids.len());
+    for (guid, result) in guids.iter().zip(&answer.results) {
+        match export::refusal(result) {
+            None => taken.push(*guid),
+            Some(refused) => {
+                delivered.owed.insert(*guid);
+                delivered.refused.push(refused);
+            }
+        }
+    }
+    delivered.sent += taken.len();
+    Ok(space.acknowledge_credentials(&taken).await?)
+}

@@ -1,0 +1,56 @@
+//! Password hash synchronisation: from a replication cycle to credentials in the tenant.
+//!
+//! - [`cursor`] says where a cycle begins, and what a page does to it;
+//! - [`open`] sorts a page's objects, and derives the credentials of users in scope: the one place
+//!   where an NT hash exists;
+//! - [`fetch`] reads pages, and single objects, from a domain controller;
+//! - [`deliver`] sends credentials to the tenant and records what it acknowledged;
+//! - [`cycle`] runs both beside each other, and says when the cursor moves;
+//! - [`upkeep`] keeps the connection between cycles, and decides when to try again.
+
+mod cursor;
+mod cycle;
+mod deliver;
+mod fetch;
+mod open;
+mod upkeep;
+
+use serde::Serialize;
+
+use cycle::{Cycle, Trouble};
+pub(super) use fetch::prove_rights;
+use open::Faulty;
+pub(super) use upkeep::{Health, Upkeep};
+
+use super::export::Refused;
+
+/// What a cycle did.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Replicated {
+    /// Objects that the controller sent.
+    pub(super) objects: usize,
+    /// In-scope users whose password hash was among them.
+    pub(super) hashes: usize,
+    /// Objects with a password hash that is none of ours: left unopened.
+    pub(super) unopened: usize,
+    /// Credentials that the tenant took.
+    pub(super) sent: usize,
+    /// Credentials that the tenant refused: their objects are read alone by the next run.
+    pub(super) refused: Vec<Refused>,
+    /// In-scope users of whom what was sent makes no sense: they are read alone by the next run.
+    pub(super) faulty: Vec<Faulty>,
+    /// Why everything was read from the beginning, if it was although there was a cursor.
+    pub(super) restarted: Option<String>,
+    /// From the first request to the last acknowledgement, in seconds.
+    pub(super) seconds: f64,
+}
+
+impl Replicated {
+    /// Whether there is nothing to tell.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.hashes == 0
+            && self.refused.is_empty()
+            && self.faulty.is_empty()
+            && self.restarted.is_none()
+    }
+}

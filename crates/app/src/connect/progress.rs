@@ -1,0 +1,90 @@
+//! How far a long piece of work is: a counter that overwrites itself on a terminal, and a line now and
+//! then elsewhere. Work that ends soon shows nothing.
+
+use std::cell::Cell;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// How long nothing is shown, on a terminal and elsewhere, and how often after that.
+const TERMINAL_EVERY: Duration = Duration::from_millis(200);
+const ELSEWHERE_EVERY: Duration = Duration::from_secs(10);
+
+/// The counter of password hash replication. Its two sides count beside each other.
+#[derive(Debug)]
+pub(super) struct Progress {
+    terminal: bool,
+    began: Instant,
+    shown: Cell<Instant>,
+    drawn: Cell<bool>,
+    read: Cell<usize>,
+    sent: Cell<usize>,
+}
+
+impl Progress {
+    /// Begins to count.
+    pub(super) fn begin() -> Self {
+        let now = portolan_net::clock::monotonic();
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            began: now,
+            shown: Cell::new(now),
+            drawn: Cell::new(false),
+            read: Cell::new(0),
+            sent: Cell::new(0),
+        }
+    }
+
+    /// Objects were read, so many by now.
+    pub(super) fn read(&self, objects: usize) {
+        self.read.set(objects);
+        self.show();
+    }
+
+    /// Credentials were taken by the tenant, so many by now.
+    pub(super) fn sent(&self, credentials: usize) {
+        self.sent.set(credentials);
+        self.show();
+    }
+
+    fn show(&self) {
+        let now = portolan_net::clock::monotonic();
+        let every = if self.terminal { TERMINAL_EVERY } else { ELSEWHERE_EVERY };
+        if now.duration_since(self.shown.get()) < every {
+            return;
+        }
+        self.shown.set(now);
+        let seconds = now.duration_since(self.began).as_secs_f64();
+        let counted = counted(seconds, self.read.get(), self.sent.get());
+        // An operator who closed the terminal does not stop the work.
+        let _ = if self.terminal {
+            self.drawn.set(true);
+            write!(std::io::stderr(), "\r\u{1b}[K{counted}")
+        } else {
+            writeln!(std::io::stderr(), "{counted}")
+        };
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.drawn.get() {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+/// In the columns of a step.
+fn counted(seconds: f64, read: usize, sent: usize) -> String {
+    format!("{seconds:8.3} s  {:<38}  {read} objects read, {sent} credentials sent", "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_stands_in_the_columns_of_a_step() {
+        let expected = "  12.500 s  -                                       3000 objects read, 2750 credentials sent";
+        assert_eq!(counted(12.5, 3_000, 2_750), expected);
+    }
+}

@@ -1,0 +1,131 @@
+//! OpenLDAP's slapd with Cyrus SASL, and MIT's KDC: a directory on 636 that checks channel bindings.
+
+use std::path::Path;
+use std::process::Command;
+
+use portolan_model::{DnsName, Realm, SecretString};
+use portolan_net::dc::DomainController;
+use portolan_net::kerberos::Credential;
+
+use crate::authority::Authority;
+use crate::process::{LOOPBACK, Server, free_port, program, run};
+
+/// The directory's host.
+pub(crate) const HOST: &str = "dc1.corp.example";
+const REALM: &str = "CORP.EXAMPLE";
+const ACCOUNT: &str = "svc_connect";
+const PASSWORD: &str = "Svc-C0nnect!";
+
+/// Whether the directory looks at what a client's authentication is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Checked,
+    NotChecked,
+}
+
+/// The two servers, and where they listen.
+pub(crate) struct Directory {
+    pub(crate) ldaps_port: u16,
+    pub(crate) kdc_port: u16,
+    _kdc: Server,
+    _slapd: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Directory {
+    pub(crate) async fn up(authority: &Authority, binding: Binding) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (kdc_port, ldaps_port) = (free_port().await, free_port().await);
+        let kdc = kdc(folder.path(), kdc_port).await;
+        let slapd = slapd(folder.path(), authority, binding, ldaps_port).await;
+        Self { ldaps_port, kdc_port, _kdc: kdc, _slapd: slapd, _folder: folder }
+    }
+
+    /// The directory as a domain controller.
+    pub(crate) fn controller(&self) -> DomainController {
+        let domain: DnsName = "corp.example".parse().unwrap();
+        DomainController { host: HOST.parse().unwrap(), domain }
+    }
+
+    /// The account that may read it.
+    pub(crate) fn credential(&self) -> Credential {
+        Credential {
+            account: ACCOUNT.to_owned(),
+            realm: Realm::from(&self.controller().domain),
+            password: SecretString::new(PASSWORD.to_owned()),
+        }
+    }
+}
+
+async fn kdc(folder: &Path, port: u16) -> Server {
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let at = folder.display();
+    write(
+        "krb5.conf",
+        format!(
+            "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n \
+             rdns = false\n ignore_acceptor_hostname = true\n\
+             [realms]\n {REALM} = {{\n  kdc = {LOOPBACK}:{port}\n }}\n"
+        ),
+    );
+    write(
+        "kdc.conf",
+        format!(
+            "[realms]\n {REALM} = {{\n  database_name = {at}/principal\n  key_stash_file = {at}/stash\n  \
+             acl_file = {at}/acl\n  kdc_listen = {LOOPBACK}:{port}\n  kdc_tcp_listen = {LOOPBACK}:{port}\n  \
+             supported_enctypes = aes256-cts-hmac-sha1-96:normal\n  master_key_type = aes256-cts-hmac-sha1-96\n }}\n\
+             [logging]\n kdc = FILE:{at}/kdc.log\n"
+        ),
+    );
+    let kerberos = |name: &str| with_kerberos(program(name), folder);
+    run(kerberos("kdb5_util").args(["create", "-s", "-W", "-r", REALM, "-P", "master"]));
+    let service = format!("ldap/{HOST}");
+    for query in [
+        format!("addprinc +requires_preauth -pw {PASSWORD} {ACCOUNT}"),
+        format!("addprinc -randkey {service}"),
+        format!("ktadd -k {at}/keytab {service}"),
+    ] {
+        run(kerberos("kadmin.local").args(["-r", REALM, "-q", &query]));
+    }
+    let mut command = kerberos("krb5kdc");
+    command.args(["-n", "-r", REALM]);
+    Server::start(command, port).await
+}
+
+async fn slapd(folder: &Path, authority: &Authority, binding: Binding, port: u16) -> Server {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let issued = authority.issue(HOST);
+    write("ca.pem", &authority.pem());
+    write("cert.pem", &issued.certificate);
+    write("key.pem", &issued.key);
+    std::fs::create_dir(folder.join("db")).unwrap();
+    let at = folder.display();
+    let binding = match binding {
+        Binding::Checked => "tls-endpoint",
+        Binding::NotChecked => "none",
+    };
+    let config = format!(
+        "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+         TLSCACertificateFile {at}/ca.pem\nTLSCertificateFile {at}/cert.pem\n\
+         TLSCertificateKeyFile {at}/key.pem\n\
+         sasl-host {HOST}\nsasl-realm {REALM}\nsasl-secprops noanonymous,maxssf=0\n\
+         sasl-cbinding {binding}\n\
+         database mdb\nmaxsize 10485760\nsuffix dc=corp,dc=example\ndirectory {at}/db\n\
+         access to * by dn.regex=\"^uid={ACCOUNT},.*cn=auth$\" read by * auth\n"
+    );
+    write("slapd.conf", &config);
+    let entry = "dn: dc=corp,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: Corp\ndc: corp\n";
+    write("base.ldif", entry);
+    let config = folder.join("slapd.conf");
+    run(program("slapadd").arg("-f").arg(&config).arg("-l").arg(folder.join("base.ldif")));
+    let mut command = with_kerberos(program("slapd"), folder);
+    command.env("KRB5_KTNAME", folder.join("keytab"));
+    command.args(["-d", "0", "-h", &format!("ldaps://{LOOPBACK}:{port}/")]).arg("-f").arg(&config);
+    Server::start(command, port).await
+}
+
+fn with_kerberos(mut command: Command, folder: &Path) -> Command {
+    command.env("KRB5_CONFIG", folder.join("krb5.conf"));
+    command.env("KRB5_KDC_PROFILE", folder.join("kdc.conf"));
+    command
+}

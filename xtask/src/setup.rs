@@ -11,17 +11,24 @@ use crate::python;
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 
-/// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 25] = [
+/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
+/// compare with, the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 31] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
     "samba-ad-provision",
     "winbind",
     "krb5-user",
+    "krb5-kdc",
+    "krb5-admin-server",
+    "python3-gssapi",
+    "faketime",
     "ldap-utils",
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
+    "slapd",
+    "tinyproxy-bin",
     "nftables",
     "tcpdump",
     "zstd",

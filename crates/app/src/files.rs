@@ -1,7 +1,7 @@
 //! Files with secrets: written whole, readable by their owner alone, refused when they are not.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Permission bits of a file that only its owner reads and writes.
@@ -30,6 +30,14 @@ pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     // The new name is on disk only when its directory is.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Makes a directory, and those above it, that its owner alone enters; one that is there stays as it is.
+///
+/// # Errors
+/// What the file system says.
+pub fn private_directory(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Nothing, if only its owner may touch the file.

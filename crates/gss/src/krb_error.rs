@@ -59,6 +59,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    NameExpired = 1, "KDC_ERR_NAME_EXP", "the account has expired";
     ClientUnknown = 6, "KDC_ERR_C_PRINCIPAL_UNKNOWN", "the domain has no such account";
     ServerUnknown = 7, "KDC_ERR_S_PRINCIPAL_UNKNOWN", "the domain has no such service";
     NeverValid = 11, "KDC_ERR_NEVER_VALID", "the ticket's end lies before its beginning";
@@ -67,7 +68,7 @@ error_codes! {
     ClientRevoked = 18, "KDC_ERR_CLIENT_REVOKED", "the account is disabled, expired or locked";
     TgtRevoked = 20, "KDC_ERR_TGT_REVOKED", "the ticket-granting ticket was revoked";
     KeyExpired = 23, "KDC_ERR_KEY_EXPIRED", "the password has expired or must be changed";
-    PreauthFailed = 24, "KDC_ERR_PREAUTH_FAILED", "the password is wrong";
+    PreauthFailed = 24, "KDC_ERR_PREAUTH_FAILED", "the password or key is wrong";
     PreauthRequired = 25, "KDC_ERR_PREAUTH_REQUIRED", "the password is to be proven";
     BadIntegrity = 31, "KRB_AP_ERR_BAD_INTEGRITY", "what was sent was made with another key";
     TicketExpired = 32, "KRB_AP_ERR_TKT_EXPIRED", "the ticket has expired";

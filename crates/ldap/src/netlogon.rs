@@ -12,9 +12,7 @@ use portolan_model::{DnsName, Guid};
 
 use crate::ber::{Tag, element_octets};
 use crate::filter::Filter;
-use crate::message::{
-    Message, MessageId, Operation, Scope, SearchRequest, SearchResultEntry,
-};
+use crate::message::{Message, MessageId, Operation, Scope, SearchRequest, SearchResultEntry};
 
 /// Octets of an answer that are looked at: what a datagram can carry.
 pub const ANSWER_OCTETS_MAX: usize = u16::MAX as usize;
@@ -219,13 +217,13 @@ fn name<'a>(
             return Err(DecodeError::new(offset, field, Fault::AboveLimit { found, limit }));
         }
     }
-    String::from_utf8(name)
-        .map_err(|_| DecodeError::new(offset, field, Fault::Malformed("UTF-8")))
+    String::from_utf8(name).map_err(|_| DecodeError::new(offset, field, Fault::Malformed("UTF-8")))
 }
 
 fn put_name(writer: &mut Writer, name: &str) {
     for label in name.split('.').filter(|label| !label.is_empty()) {
-        let length = u8::try_from(label.len()).map_or(LABEL_OCTETS_MAX, |length| length.min(LABEL_OCTETS_MAX));
+        let length = u8::try_from(label.len())
+            .map_or(LABEL_OCTETS_MAX, |length| length.min(LABEL_OCTETS_MAX));
         writer.u8(length);
         writer.put(label.as_bytes().get(..usize::from(length)).unwrap_or_default());
     }

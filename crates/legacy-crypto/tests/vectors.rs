@@ -82,7 +82,8 @@ fn credential_data_that_breaks_a_rule_is_refused() {
     check(String::new(), Form);
     check(format!("v1;PPH1_MD4,0001020304050607080,1000,{key};"), Salt);
     check(format!("v1;PPH1_MD4,000102030405060708,1000,{key};"), Salt);
-    for iterations in ["0", "999", "100001", "01000", "+1000", "-1000", "", "99999999999999999999"] {
+    for iterations in ["0", "999", "100001", "01000", "+1000", "-1000", "", "99999999999999999999"]
+    {
         check(format!("v1;PPH1_MD4,00010203040506070809,{iterations},{key};"), Iterations);
     }
     check(format!("v1;PPH1_MD4,00010203040506070809,1000,{}zz;", &key[2..]), Key);

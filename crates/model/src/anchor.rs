@@ -23,6 +23,15 @@ impl SourceAnchor {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The GUID that this anchor is the text of; `None` of an anchor of another kind. A text that
+    /// stands for the same octets otherwise is another anchor, and no GUID's.
+    #[must_use]
+    pub fn guid(&self) -> Option<Guid> {
+        let octets = STANDARD.decode(&self.0).ok()?;
+        let guid = Guid::from_bytes_le(octets.try_into().ok()?);
+        (Self::from(guid) == *self).then_some(guid)
+    }
 }
 
 impl From<Guid> for SourceAnchor {
@@ -60,6 +69,15 @@ mod tests {
     fn the_anchor_of_a_guid_follows_the_published_vector() {
         let guid: Guid = "12345678-9abc-def0-1122-334455667788".parse().unwrap();
         assert_eq!(SourceAnchor::from(guid).as_str(), "eFY0Erya8N4RIjNEVWZ3iA==");
+    }
+
+    #[test]
+    fn an_anchor_gives_the_guid_back_that_it_was_made_of() {
+        let guid: Guid = "12345678-9abc-def0-1122-334455667788".parse().unwrap();
+        assert_eq!(SourceAnchor::from(guid).guid(), Some(guid));
+        for text in ["first", "eFY0Erya8N4RIjNEVWZ3iB==", "eFY0Erya8N4RIjNEVWZ3iA"] {
+            assert_eq!(text.parse::<SourceAnchor>().unwrap().guid(), None, "{text}");
+        }
     }
 
     #[test]

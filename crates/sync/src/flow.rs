@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use portolan_model::{DnsName, Guid, SourceAnchor, Upn};
+use portolan_model::{DnsName, SourceAnchor, Upn};
 
 use crate::filetime::{from_filetime, rfc3339};
-use crate::forest::ForestObject;
+use crate::forest::{ForestObject, ObjectKind};
+use crate::scope::SECURITY_ENABLED;
+use crate::selection::Selection;
 
 /// `userAccountControl` bits ([MS-ADTS] 2.2.16).
 ///
@@ -17,8 +19,6 @@ use crate::forest::ForestObject;
 const ACCOUNT_DISABLE: i64 = 0x0000_0002;
 const DONT_EXPIRE_PASSWORD: i64 = 0x0001_0000;
 const SMARTCARD_REQUIRED: i64 = 0x0004_0000;
-/// `groupType` bit of a security group ([MS-ADTS] 2.2.12, GROUP_TYPE_SECURITY_ENABLED).
-const SECURITY_ENABLED: i64 = 0x8000_0000;
 /// `accountExpires` values that mean never ([MS-ADA1] 2.3).
 const NEVER_EXPIRES: [i64; 2] = [0, i64::MAX];
 
@@ -27,6 +27,8 @@ const NEVER_EXPIRES: [i64; 2] = [0, i64::MAX];
 pub enum TenantKind {
     /// A user.
     User,
+    /// Somebody outside, who does not sign in.
+    Contact,
     /// A group.
     Group,
 }
@@ -37,6 +39,7 @@ impl TenantKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Contact => "contact",
             Self::Group => "group",
         }
     }
@@ -44,7 +47,7 @@ impl TenantKind {
     /// The kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::User, Self::Group].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -113,17 +116,15 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What of the tenant and the forest the flows depend on.
-#[derive(Debug)]
-pub struct Surroundings<'a> {
-    /// The forest's domain, for users without a UPN.
-    pub forest_domain: &'a DnsName,
-    /// The tenant's own domain, for users whose suffix it has not verified.
-    pub initial_domain: &'a DnsName,
-    /// The domains that the tenant has verified.
-    pub verified_domains: &'a [DnsName],
-    /// The anchors of all objects in scope, for references.
-    pub anchors: &'a BTreeMap<Guid, SourceAnchor>,
+/// The domains that the flows depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domains {
+    /// The forest's, for users without a UPN.
+    pub forest: DnsName,
+    /// The tenant's own, for users whose suffix it has not verified.
+    pub initial: DnsName,
+    /// Those that the tenant has verified, its own among them.
+    pub verified: Vec<DnsName>,
 }
 
 /// A person's attributes that flow as they are: the forest's name and Graph's.
@@ -147,6 +148,25 @@ const PERSON_TEXTS: &[(&str, &str)] = &[
     ("preferredLanguage", "preferredLanguage"),
     ("sAMAccountName", "onPremisesSamAccountName"),
     ("userPrincipalName", "onPremisesUserPrincipalName"),
+];
+
+/// A contact's attributes that flow as they are.
+const CONTACT_TEXTS: &[(&str, &str)] = &[
+    ("givenName", "givenName"),
+    ("sn", "surname"),
+    ("title", "jobTitle"),
+    ("department", "department"),
+    ("company", "companyName"),
+    ("mail", "mail"),
+    ("mailNickname", "mailNickname"),
+    ("mobile", "mobilePhone"),
+    ("facsimileTelephoneNumber", "faxNumber"),
+    ("physicalDeliveryOfficeName", "officeLocation"),
+    ("streetAddress", "streetAddress"),
+    ("l", "city"),
+    ("st", "state"),
+    ("postalCode", "postalCode"),
+    ("co", "country"),
 ];
 
 /// A group's attributes that flow as they are.
@@ -178,7 +198,7 @@ const COMPUTED: &[&str] = &[
 /// The name of an attribute that a flow can write, as the flows spell it; `None` for any other.
 #[must_use]
 pub fn attribute_name(name: &str) -> Option<&'static str> {
-    let copied = PERSON_TEXTS.iter().chain(GROUP_TEXTS).map(|(_, to)| *to);
+    let copied = PERSON_TEXTS.iter().chain(CONTACT_TEXTS).chain(GROUP_TEXTS).map(|(_, to)| *to);
     copied.chain(COMPUTED.iter().copied()).find(|known| *known == name)
 }
 
@@ -187,23 +207,31 @@ pub fn attribute_name(name: &str) -> Option<&'static str> {
 pub fn project(
     object: &ForestObject,
     anchor: SourceAnchor,
-    surroundings: &Surroundings<'_>,
-) -> (TenantObject, Vec<Warning>) {
+    domains: &Domains,
+    selection: &Selection,
+) -> (TenantObject, Option<Warning>) {
     let mut attributes = BTreeMap::new();
-    let mut warnings = Vec::new();
-    let kind = if object.kind.is_person() {
-        warnings.extend(person(object, surroundings, &mut attributes));
-        TenantKind::User
-    } else {
-        group(object, &mut attributes);
-        TenantKind::Group
+    let mut warning = None;
+    let kind = match object.kind {
+        ObjectKind::User | ObjectKind::InetOrgPerson => {
+            warning = person(object, domains, &mut attributes);
+            TenantKind::User
+        }
+        ObjectKind::Contact => {
+            contact(object, &mut attributes);
+            TenantKind::Contact
+        }
+        ObjectKind::Group | ObjectKind::OrganizationalUnit | ObjectKind::Container => {
+            group(object, &mut attributes);
+            TenantKind::Group
+        }
     };
-    on_premises(object, surroundings, &mut attributes);
+    on_premises(object, domains, &mut attributes);
     let mut members: Vec<_> =
-        object.members.iter().filter_map(|guid| surroundings.anchors.get(guid).cloned()).collect();
+        object.members.iter().filter_map(|guid| selection.anchor(guid)).collect();
     members.sort_unstable();
     members.dedup();
-    (TenantObject { anchor, kind, attributes, members }, warnings)
+    (TenantObject { anchor, kind, attributes, members }, warning)
 }
 
 type Attributes = BTreeMap<&'static str, Value>;
@@ -218,18 +246,15 @@ fn copy_texts(object: &ForestObject, table: &[(&str, &'static str)], attributes:
 
 fn person(
     object: &ForestObject,
-    surroundings: &Surroundings<'_>,
+    domains: &Domains,
     attributes: &mut Attributes,
 ) -> Option<Warning> {
     copy_texts(object, PERSON_TEXTS, attributes);
     display_name(object, attributes);
-    let phones: Vec<_> = object.texts("telephoneNumber").map(str::to_owned).collect();
-    if !phones.is_empty() {
-        attributes.insert("businessPhones", Value::Texts(phones));
-    }
+    business_phones(object, attributes);
     account_state(object, attributes);
     attributes.insert("onPremisesDistinguishedName", Value::Text(object.dn.to_string()));
-    let (upn, warning) = user_principal_name(object, surroundings);
+    let (upn, warning) = user_principal_name(object, domains);
     attributes.insert("userPrincipalName", Value::Text(upn));
     warning
 }
@@ -254,6 +279,19 @@ fn account_state(object: &ForestObject, attributes: &mut Attributes) {
     }
 }
 
+fn contact(object: &ForestObject, attributes: &mut Attributes) {
+    copy_texts(object, CONTACT_TEXTS, attributes);
+    display_name(object, attributes);
+    business_phones(object, attributes);
+}
+
+fn business_phones(object: &ForestObject, attributes: &mut Attributes) {
+    let phones: Vec<_> = object.texts("telephoneNumber").map(str::to_owned).collect();
+    if !phones.is_empty() {
+        attributes.insert("businessPhones", Value::Texts(phones));
+    }
+}
+
 fn group(object: &ForestObject, attributes: &mut Attributes) {
     copy_texts(object, GROUP_TEXTS, attributes);
     display_name(object, attributes);
@@ -263,17 +301,13 @@ fn group(object: &ForestObject, attributes: &mut Attributes) {
 }
 
 fn display_name(object: &ForestObject, attributes: &mut Attributes) {
-    let name = ["displayName", "cn", "sAMAccountName"].iter().find_map(|name| object.text(name));
+    let name = ["displayName", "name", "sAMAccountName"].iter().find_map(|name| object.text(name));
     if let Some(name) = name {
         attributes.insert("displayName", Value::Text(name.to_owned()));
     }
 }
 
-fn on_premises(
-    object: &ForestObject,
-    surroundings: &Surroundings<'_>,
-    attributes: &mut Attributes,
-) {
+fn on_premises(object: &ForestObject, domains: &Domains, attributes: &mut Attributes) {
     let mut addresses: Vec<_> = object.texts("proxyAddresses").map(str::to_owned).collect();
     if !addresses.is_empty() {
         addresses.sort_unstable();
@@ -282,28 +316,25 @@ fn on_premises(
     if let Some(sid) = object.sid() {
         attributes.insert("onPremisesSecurityIdentifier", Value::Text(sid.to_string()));
     }
-    let domain = surroundings.forest_domain.to_string();
+    let domain = domains.forest.to_string();
     attributes.insert("onPremisesDomainName", Value::Text(domain));
 }
 
 /// The UPN in the tenant: the forest's when its suffix is verified; without one
 /// `sAMAccountName@domain`; otherwise the local part at the tenant's initial domain.
-fn user_principal_name(
-    object: &ForestObject,
-    surroundings: &Surroundings<'_>,
-) -> (String, Option<Warning>) {
+fn user_principal_name(object: &ForestObject, domains: &Domains) -> (String, Option<Warning>) {
     let account = object.text("sAMAccountName").unwrap_or_default();
     let in_forest = object
         .text("userPrincipalName")
-        .map_or_else(|| format!("{account}@{}", surroundings.forest_domain), str::to_owned);
+        .map_or_else(|| format!("{account}@{}", domains.forest), str::to_owned);
     match in_forest.parse::<Upn>() {
-        Ok(upn) if surroundings.verified_domains.contains(upn.domain()) => (upn.to_string(), None),
+        Ok(upn) if domains.verified.contains(upn.domain()) => (upn.to_string(), None),
         Ok(upn) => {
-            let used = format!("{}@{}", upn.local(), surroundings.initial_domain);
+            let used = format!("{}@{}", upn.local(), domains.initial);
             (used.clone(), Some(Warning::UnverifiedSuffix { found: in_forest, used }))
         }
         Err(_) => {
-            let used = format!("{account}@{}", surroundings.initial_domain);
+            let used = format!("{account}@{}", domains.initial);
             (used.clone(), Some(Warning::IllegalUpn { found: in_forest, used }))
         }
     }
@@ -314,17 +345,12 @@ mod tests {
     use super::*;
     use crate::scope::tests::object;
 
-    fn projected(object: &ForestObject) -> (TenantObject, Vec<Warning>) {
-        let [corp, cloud]: [DnsName; 2] =
+    fn projected(object: &ForestObject) -> (TenantObject, Option<Warning>) {
+        let [forest, initial]: [DnsName; 2] =
             ["corp.example", "cloud.example"].map(|name| name.parse().unwrap());
-        let verified = [corp.clone(), cloud.clone()];
-        let surroundings = Surroundings {
-            forest_domain: &corp,
-            initial_domain: &cloud,
-            verified_domains: &verified,
-            anchors: &BTreeMap::new(),
-        };
-        project(object, object.guid.into(), &surroundings)
+        let verified = vec![forest.clone(), initial.clone()];
+        let domains = Domains { forest, initial, verified };
+        project(object, object.guid.into(), &domains, &Selection::default())
     }
 
     fn text(object: &TenantObject, name: &str) -> Option<String> {
@@ -345,9 +371,9 @@ mod tests {
         for (attributes, expected, warned) in cases {
             let mut all = vec![("sAMAccountName", "a")];
             all.extend(attributes);
-            let (object, warnings) = projected(&object("user", "CN=a,DC=corp,DC=example", &all));
+            let (object, warning) = projected(&object("user", "CN=a,DC=corp,DC=example", &all));
             assert_eq!(text(&object, "userPrincipalName").as_deref(), Some(expected));
-            assert_eq!(!warnings.is_empty(), warned, "{expected}");
+            assert_eq!(warning.is_some(), warned, "{expected}");
         }
     }
 
@@ -383,7 +409,7 @@ mod tests {
             ("telephoneNumber", "1"),
             ("proxyAddresses", "SMTP:a@corp.example"),
         ];
-        for kind in ["user", "group"] {
+        for kind in ["user", "contact", "group"] {
             let (object, _) = projected(&object(kind, "CN=a,DC=x", &all));
             for name in object.attributes.keys() {
                 assert_eq!(attribute_name(name), Some(*name));

@@ -11,7 +11,7 @@ pub const WANTED_ATTRIBUTES: &[&str] = &[
     "objectClass",
     "objectSid",
     "parentGUID",
-    "cn",
+    "name",
     "sAMAccountName",
     "sAMAccountType",
     "isCriticalSystemObject",
@@ -44,6 +44,7 @@ pub const WANTED_ATTRIBUTES: &[&str] = &[
     "co",
     "c",
     "preferredLanguage",
+    "msExchHideFromAddressLists",
     "groupType",
     "member",
 ];
@@ -57,8 +58,12 @@ pub enum ObjectKind {
     InetOrgPerson,
     /// A `group`.
     Group,
+    /// A `contact`: somebody outside, who does not sign in.
+    Contact,
     /// An `organizationalUnit`: a place, never exported.
     OrganizationalUnit,
+    /// Anything else that stands above an imported object, and is in its name: never exported.
+    Container,
 }
 
 impl ObjectKind {
@@ -69,17 +74,27 @@ impl ObjectKind {
             Self::User => "user",
             Self::InetOrgPerson => "inetOrgPerson",
             Self::Group => "group",
+            Self::Contact => "contact",
             Self::OrganizationalUnit => "organizationalUnit",
+            Self::Container => "container",
         }
     }
 
     /// The kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::User, Self::InetOrgPerson, Self::Group, Self::OrganizationalUnit]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::User,
+        Self::InetOrgPerson,
+        Self::Group,
+        Self::Contact,
+        Self::OrganizationalUnit,
+        Self::Container,
+    ];
 
     /// Whether it becomes a user of the tenant.
     #[must_use]
@@ -95,7 +110,7 @@ impl ObjectKind {
             return None;
         }
         // inetOrgPerson is derived from user, so it is asked first.
-        [Self::InetOrgPerson, Self::User, Self::Group, Self::OrganizationalUnit]
+        [Self::InetOrgPerson, Self::User, Self::Group, Self::Contact, Self::OrganizationalUnit]
             .into_iter()
             .find(|kind| has(kind.as_str()))
     }
@@ -132,7 +147,7 @@ pub struct ForestObject {
     /// The objectGUIDs of a group's members.
     pub members: Vec<Guid>,
     /// Its attributes by name in lower case.
-    attributes: BTreeMap<String, AttributeValues>,
+    pub(crate) attributes: BTreeMap<String, AttributeValues>,
 }
 
 impl ForestObject {
@@ -175,6 +190,20 @@ impl ForestObject {
         Self { guid, kind, dn, parent, members, attributes }
     }
 
+    /// An entry that stands above imported objects, of whatever class.
+    ///
+    /// # Errors
+    /// When the entry has no objectGUID or no legal name.
+    pub fn above(
+        dn: &str,
+        guid: Option<Guid>,
+        parent: Option<Guid>,
+    ) -> Result<Self, ForestObjectError> {
+        let guid = guid.ok_or_else(|| ForestObjectError::NoGuid { dn: dn.to_owned() })?;
+        let (members, attributes) = (Vec::new(), BTreeMap::new());
+        Ok(Self { guid, kind: ObjectKind::Container, dn: dn.parse()?, parent, members, attributes })
+    }
+
     /// All attributes by name in lower case, for the store.
     #[must_use]
     pub const fn attributes(&self) -> &BTreeMap<String, AttributeValues> {
@@ -184,7 +213,13 @@ impl ForestObject {
     /// The values of an attribute; none when it is absent.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Vec<u8>] {
-        self.attributes.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+        let found = match self.attributes.get(name) {
+            None if name.bytes().any(|octet| octet.is_ascii_uppercase()) => {
+                self.attributes.get(&name.to_ascii_lowercase())
+            }
+            found => found,
+        };
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// The first value of an attribute as text; `None` when absent, empty or not UTF-8.

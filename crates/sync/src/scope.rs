@@ -15,6 +15,19 @@ pub const SAM_USER_OBJECT: i64 = 0x3000_0000;
 /// `msExchRecipientTypeDetails` bits of Exchange's own mailboxes.
 const EXCHANGE_SYSTEM_MAILBOXES: i64 = 0x21C0_7000;
 
+/// `msExchRecipientTypeDetails` bit of Exchange's role groups.
+const EXCHANGE_ROLE_GROUP: i64 = 0x4000_0000;
+
+/// `groupType` bit of a security group ([MS-ADTS] 2.2.12, GROUP_TYPE_SECURITY_ENABLED).
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+pub(crate) const SECURITY_ENABLED: i64 = 0x8000_0000;
+
+/// The group of an earlier synchronisation service.
+const LEGACY_GROUP: &str = "MSOL_AD_Sync_RichCoexistence";
+/// The vendor's help account of old Windows releases.
+const SUPPORT_ACCOUNT: &str = "SUPPORT_388945a0";
+
 /// Account names that mark the service accounts of synchronisation itself.
 const SERVICE_ACCOUNT_PREFIXES: [&str; 2] = ["AAD_", "MSOL_"];
 
@@ -29,8 +42,8 @@ const KRBTGT_READ_ONLY_PREFIX: &str = "krbtgt_";
 /// Why an object is not synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OutOfScope {
-    /// A place, which the tenant does not have.
-    OrganizationalUnit,
+    /// An organizational unit or container: a place, which the tenant does not have.
+    Place,
     /// `isCriticalSystemObject` is TRUE: the directory's own.
     CriticalSystemObject,
     /// `krbtgt`, or that of a read-only controller: their keys are the domain's. They are critical
@@ -50,12 +63,18 @@ pub enum OutOfScope {
     NoNormalUser,
     /// A group of more than 250,000 members.
     GroupTooLarge,
+    /// A contact or distribution group without a mail address that mail could be sent to.
+    NoMailAddress,
+    /// A role group of Exchange, or the group of an earlier synchronisation service.
+    ServiceGroup,
+    /// A contact that a synchronisation service made, hidden from address lists.
+    SynchronisationContact,
 }
 
 impl fmt::Display for OutOfScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OrganizationalUnit => "organizational units are places, not exported",
+            Self::Place => "organizational units and containers are places, not exported",
             Self::CriticalSystemObject => "isCriticalSystemObject is TRUE",
             Self::KeyDistributionCentre => "krbtgt, whose keys are the domain's",
             Self::NoAccountName => "no sAMAccountName",
@@ -65,6 +84,9 @@ impl fmt::Display for OutOfScope {
             Self::LinkedMailbox => "a linked mailbox of an account in another forest",
             Self::NoNormalUser => "sAMAccountType is not that of a normal user",
             Self::GroupTooLarge => "a group of more than 250,000 members",
+            Self::NoMailAddress => "a contact or distribution group without a mail address",
+            Self::ServiceGroup => "a role group of Exchange or a synchronisation service",
+            Self::SynchronisationContact => "a contact made by a synchronisation service",
         })
     }
 }
@@ -74,8 +96,8 @@ impl fmt::Display for OutOfScope {
 /// # Errors
 /// The first rule that leaves it out.
 pub fn check(object: &ForestObject) -> Result<(), OutOfScope> {
-    if object.kind == ObjectKind::OrganizationalUnit {
-        return Err(OutOfScope::OrganizationalUnit);
+    if matches!(object.kind, ObjectKind::OrganizationalUnit | ObjectKind::Container) {
+        return Err(OutOfScope::Place);
     }
     if object.is_true("isCriticalSystemObject") {
         return Err(OutOfScope::CriticalSystemObject);
@@ -83,16 +105,60 @@ pub fn check(object: &ForestObject) -> Result<(), OutOfScope> {
     if object.dn.as_str().contains("\\0ACNF:") {
         return Err(OutOfScope::ReplicationConflict);
     }
+    if object.kind == ObjectKind::Contact {
+        return check_contact(object);
+    }
     let Some(account) = object.text("sAMAccountName") else {
         return Err(OutOfScope::NoAccountName);
     };
     if object.kind.is_person() {
         return check_person(object, account);
     }
+    check_group(object, account)
+}
+
+fn check_group(object: &ForestObject, account: &str) -> Result<(), OutOfScope> {
     if object.members.len() > GROUP_MEMBERS_MAX {
         return Err(OutOfScope::GroupTooLarge);
     }
+    let details = object.number("msExchRecipientTypeDetails").unwrap_or_default();
+    if account == LEGACY_GROUP || details & EXCHANGE_ROLE_GROUP != 0 {
+        return Err(OutOfScope::ServiceGroup);
+    }
+    let security = object.number("groupType").is_none_or(|kind| kind & SECURITY_ENABLED != 0);
+    if !security && !has_mail_address(object) {
+        return Err(OutOfScope::NoMailAddress);
+    }
     Ok(())
+}
+
+fn check_contact(object: &ForestObject) -> Result<(), OutOfScope> {
+    let hidden = object.is_true("msExchHideFromAddressLists");
+    if hidden && object.text("displayName").is_some_and(|name| name.contains("(MSOL)")) {
+        return Err(OutOfScope::SynchronisationContact);
+    }
+    if is_exchange_system_name(object.text("mailNickname")) {
+        return Err(OutOfScope::ExchangeSystemMailbox);
+    }
+    if object.text("mail").is_none() || !has_mail_address(object) {
+        return Err(OutOfScope::NoMailAddress);
+    }
+    Ok(())
+}
+
+/// Whether there are proxy addresses, and a primary address is among them or is the mail attribute.
+fn has_mail_address(object: &ForestObject) -> bool {
+    let primary = |address: &str| address.starts_with("SMTP:") && address.contains('@');
+    let proxied = object.texts("proxyAddresses").any(primary);
+    let mail = object.text("mail").is_some_and(|mail| mail.contains('@'));
+    !object.values("proxyAddresses").is_empty() && (proxied || mail)
+}
+
+/// Names that Exchange gives to what is its own.
+fn is_exchange_system_name(name: Option<&str>) -> bool {
+    name.is_some_and(|name| {
+        name.starts_with("SystemMailbox{") || (name.starts_with("CAS_") && name.contains('}'))
+    })
 }
 
 fn check_person(object: &ForestObject, account: &str) -> Result<(), OutOfScope> {
@@ -101,6 +167,11 @@ fn check_person(object: &ForestObject, account: &str) -> Result<(), OutOfScope> 
     }
     if SERVICE_ACCOUNT_PREFIXES.iter().any(|prefix| account.starts_with(prefix)) {
         return Err(OutOfScope::SynchronisationAccount);
+    }
+    let named = is_exchange_system_name(object.text("mailNickname"))
+        || is_exchange_system_name(Some(account).filter(|name| name.starts_with("CAS_")));
+    if named || account == SUPPORT_ACCOUNT {
+        return Err(OutOfScope::ExchangeSystemMailbox);
     }
     let details = object.number("msExchRecipientTypeDetails").unwrap_or_default();
     if details & EXCHANGE_SYSTEM_MAILBOXES != 0 {
@@ -146,10 +217,49 @@ pub(crate) mod tests {
     #[test]
     fn each_rule_leaves_its_object_out() {
         let user = ("sAMAccountType", "805306368");
-        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 11] = [
+        let proxied = ("proxyAddresses", "SMTP:c@x.example");
+        let cases: [(&str, &str, &[(&str, &str)], Result<(), OutOfScope>); 19] = [
+            ("contact", "CN=c,DC=x", &[("mail", "c@x.example"), proxied], Ok(())),
+            ("contact", "CN=m,DC=x", &[("mail", "c@x.example")], Err(OutOfScope::NoMailAddress)),
+            ("contact", "CN=p,DC=x", &[proxied], Err(OutOfScope::NoMailAddress)),
+            (
+                "contact",
+                "CN=h,DC=x",
+                &[
+                    ("mail", "c@x.example"),
+                    proxied,
+                    ("msExchHideFromAddressLists", "TRUE"),
+                    ("displayName", "c (MSOL)"),
+                ],
+                Err(OutOfScope::SynchronisationContact),
+            ),
+            (
+                "group",
+                "CN=d,DC=x",
+                &[("sAMAccountName", "d"), ("groupType", "8")],
+                Err(OutOfScope::NoMailAddress),
+            ),
+            (
+                "group",
+                "CN=dm,DC=x",
+                &[("sAMAccountName", "d"), ("groupType", "8"), ("mail", "d@x"), proxied],
+                Ok(()),
+            ),
+            (
+                "group",
+                "CN=r,DC=x",
+                &[("sAMAccountName", "r"), ("msExchRecipientTypeDetails", "1073741824")],
+                Err(OutOfScope::ServiceGroup),
+            ),
+            (
+                "user",
+                "CN=cas,DC=x",
+                &[("sAMAccountName", "CAS_{1}"), user],
+                Err(OutOfScope::ExchangeSystemMailbox),
+            ),
             ("user", "CN=a,DC=x", &[("sAMAccountName", "a"), user], Ok(())),
             ("group", "CN=g,DC=x", &[("sAMAccountName", "g")], Ok(())),
-            ("organizationalUnit", "OU=o,DC=x", &[], Err(OutOfScope::OrganizationalUnit)),
+            ("organizationalUnit", "OU=o,DC=x", &[], Err(OutOfScope::Place)),
             (
                 "user",
                 "CN=k,DC=x",

@@ -85,6 +85,7 @@ impl View {
         use Permission as P;
         let (whole, basic): (&[_], &[_]) = match kind {
             Kind::User => (&[P::UserReadAll, P::DirectoryReadAll], &[P::UserReadBasicAll]),
+            Kind::Contact => (&[P::DirectoryReadAll], &[]),
             Kind::Group => (&[P::GroupReadAll, P::DirectoryReadAll], &[]),
         };
         if any_of(whole, token) {

@@ -54,8 +54,8 @@ pub enum Fault {
     /// The directory has no living object with the anchor.
     #[error("no object has this anchor")]
     UnknownAnchor,
-    /// Neither a user nor a group.
-    #[error("the kind is neither user nor group")]
+    /// Neither a user, a contact nor a group.
+    #[error("the kind is neither user, contact nor group")]
     UnknownKind,
     /// The anchor is another kind's.
     #[error("the object with this anchor is of another kind")]
@@ -219,6 +219,9 @@ pub(crate) fn check_alone(
     }
     if members.is_some() {
         return Err(Fault::NotAGroup);
+    }
+    if *kind == Kind::Contact {
+        return Ok(());
     }
     if attributes.flag("accountEnabled").is_none() {
         return Err(Fault::MissingAttribute("accountEnabled"));

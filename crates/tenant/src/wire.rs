@@ -313,10 +313,12 @@ mod tests {
         let wrong = |name| Err(Fault::InvalidAttribute(name, InvalidAttribute::WrongShape));
         check(upsert("user", json!({"displayName": "Alice", "surname": null})), Ok(()));
         check(upsert("group", json!({"securityEnabled": true})), Ok(()));
-        check(upsert("contact", json!({})), Err(Fault::UnknownKind));
+        check(upsert("contact", json!({"displayName": "Nina", "mail": "n@x.example"})), Ok(()));
+        check(upsert("computer", json!({})), Err(Fault::UnknownKind));
         let unknown = |name: &str| Err(Fault::UnknownAttribute(name.to_owned()));
         check(upsert("user", json!({"unicodePwd": "x"})), unknown("unicodePwd"));
         check(upsert("group", json!({"accountEnabled": true})), unknown("accountEnabled"));
+        check(upsert("contact", json!({"accountEnabled": true})), unknown("accountEnabled"));
         check(upsert("user", json!({"accountEnabled": "TRUE"})), wrong("accountEnabled"));
         check(upsert("user", json!({"businessPhones": ["1", 2]})), wrong("businessPhones"));
         let expires = "onPremisesAccountExpiresDateTime";

@@ -8,6 +8,7 @@
 mod reader;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +16,7 @@ use std::process::{Command, Stdio};
 use portolan_lab::{Guard, Lab, LabName, Options};
 use portolan_model::Guid;
 use portolan_store::connector_space::ConnectorSpace;
-use portolan_testsuite::measure::{Better, Comparison};
+use portolan_testsuite::measure::{Better, Comparison, PAIRS, Peer, rounds};
 use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Road, Tools};
 use serde_json::Value;
 
@@ -42,10 +43,8 @@ fn main() {
 
 /// The time of an object, decrypted.
 fn reading(lab: &Guard) {
-    let comparison =
-        Comparison { figure: "DRSR, µs an object".to_owned(), better: Better::Lower, bar: 0.95 };
-    comparison.against(
-        "Samba's client, same attributes and page size",
+    compare(
+        ("DRSR, µs an object", "Samba's client, same attributes and page size", 0.95),
         || {
             let mut command = lab.command("connect", std::env::current_exe().unwrap()).unwrap();
             command.arg(READ);
@@ -55,23 +54,31 @@ fn reading(lab: &Guard) {
     );
 }
 
+/// Measures both in interleaved pairs, after one of each that does not count, and prints the figure.
+fn compare(
+    (figure, peer, bar): (&str, &str, f64),
+    mut ours: impl FnMut() -> f64,
+    mut theirs: impl FnMut() -> f64,
+) {
+    let mut ours = || Ok::<_, Infallible>(ours());
+    let mut theirs = || Ok(theirs());
+    let Ok(_) = rounds(1, &mut [&mut ours, &mut theirs]);
+    let Ok(values) = rounds(PAIRS, &mut [&mut ours, &mut theirs]);
+    let peer = Peer::measured(peer, values[1].clone());
+    let comparison = Comparison { figure: figure.to_owned(), better: Better::Lower, bar };
+    comparison.figure(&values[0], &[peer]).print();
+}
+
 /// Seconds from the first request to the last acknowledgement, against the client alone.
 fn delivering(lab: &Guard, work: &Path) {
-    let python = PathBuf::from("/usr/bin/python3");
-    let scripts = scripts();
-    let tools = Tools { portolan: product(), python, scripts };
-    let mut road = Road::begin(lab, tools, work).unwrap();
+    let mut road = Road::begin(lab, Tools::of_bench(), work).unwrap();
     road.tenant_up().unwrap();
     road.connect_up().unwrap();
     road.connect_run().unwrap().success().unwrap();
-    let comparison = Comparison {
-        figure: "10,000 hashes from DC to tenant, s".to_owned(),
-        better: Better::Lower,
-        // At most 1.3 times as long.
-        bar: 1.0 / 1.3,
-    };
-    comparison.against(
-        "Samba's client, reading alone",
+    // At most 1.3 times as long.
+    let bar = 1.0 / 1.3;
+    compare(
+        ("10,000 hashes from DC to tenant, s", "Samba's client, reading alone", bar),
         || {
             forget(&work.join("connect"));
             let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
@@ -120,13 +127,4 @@ fn answer(mut command: Command, input: &str) -> Value {
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
-}
-
-/// The binary under test: named by a variable, or that of this build's folder.
-fn product() -> PathBuf {
-    if let Some(named) = std::env::var_os("PORTOLAN_BINARY") {
-        return PathBuf::from(named);
-    }
-    let this = std::env::current_exe().unwrap();
-    this.parent().unwrap().parent().unwrap().join("portolan")
 }

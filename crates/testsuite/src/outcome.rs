@@ -92,6 +92,14 @@ pub enum RoadError {
         /// What it printed.
         said: String,
     },
+    /// The daemon did not say, or do, what was waited for.
+    #[error("connect run did not come to {words:?}; it said:\n{said}")]
+    Daemon {
+        /// What was waited for.
+        words: String,
+        /// What it said.
+        said: String,
+    },
     /// A JSON answer lacks a field.
     #[error("{what} has no {field}")]
     NoField {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use portolan_lab::Lab;
 use serde_json::{Value, json};
 
-use crate::{Outcome, RoadError, Tools};
+use crate::{Daemon, Outcome, RoadError, Tools};
 
 /// The forest's domain.
 pub const FOREST_DOMAIN: &str = portolan_lab::plan::FOREST_DOMAIN;
@@ -159,12 +159,23 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When a command fails.
     pub fn connect_up(&self) -> Result<Outcome, RoadError> {
+        let enrolment = self.enrolment()?;
+        self.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD))?.success()
+    }
+
+    /// Writes a fresh enrolment file at the tenant.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn enrolment(&self) -> Result<PathBuf, RoadError> {
         let enrolment = self.path("enrolment.json");
+        // An earlier one was used up; the tenant overwrites no file.
+        let _ = std::fs::remove_file(&enrolment);
         let mut command = self.lab.command("tenant", &self.tools.portolan)?;
         command.args(["tenant", "enrol", "--data"]).arg(self.path("tenant"));
         command.arg("--out").arg(&enrolment);
         finish(command, None)?.success()?;
-        self.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD))?.success()
+        Ok(enrolment)
     }
 
     /// Runs `connect init` with an enrolment file, an account and its password.
@@ -178,11 +189,24 @@ impl<'lab> Road<'lab> {
     ) -> Result<Outcome, RoadError> {
         let password_file = self.path("account.password");
         private_file(&password_file, password)?;
+        self.connect_init_from(enrolment, account, ("--password-file", &password_file))
+    }
+
+    /// Runs `connect init` with an enrolment file, an account, and the flag and file of its secret.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_init_from(
+        &self,
+        enrolment: &Path,
+        account: &str,
+        (flag, file): (&str, &Path),
+    ) -> Result<Outcome, RoadError> {
         let mut command = self.lab.command("connect", &self.tools.portolan)?;
         command.args(["connect", "init", "--state"]).arg(self.path("connect"));
         command.arg("--enrol").arg(enrolment);
-        command.args(["--forest", FOREST_DOMAIN, "--account", account, "--password-file"]);
-        command.arg(password_file);
+        command.args(["--forest", FOREST_DOMAIN, "--account", account, flag]);
+        command.arg(file);
         finish(command, None)
     }
 
@@ -210,25 +234,53 @@ impl<'lab> Road<'lab> {
         })
     }
 
+    /// Starts the daemon, with these options besides.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_daemon(&self, options: &[&str]) -> Result<Daemon<'lab>, RoadError> {
+        let state = self.path("connect");
+        let arguments = ["connect", "run", "--state"].map(OsStr::new);
+        let arguments = arguments.into_iter().chain([state.as_os_str()]);
+        let arguments: Vec<_> = arguments.chain(options.iter().map(OsStr::new)).collect();
+        Daemon::begin(self.lab, &self.tools.portolan, &arguments, &self.work)
+    }
+
+    /// A peer's script.
+    pub(crate) fn script(&self, name: &str) -> PathBuf {
+        self.tools.scripts.join(name)
+    }
+
+    /// The peers' interpreter on a host.
+    pub(crate) fn python(&self, host: &str) -> Result<Command, RoadError> {
+        Ok(self.lab.command(host, &self.tools.python)?)
+    }
+
+    /// The tenant and the person's application, as the peers' scripts are told of them.
+    pub(crate) fn application_question(&self) -> Result<Value, RoadError> {
+        let application = self.application.as_ref();
+        let application = application
+            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
+        Ok(json!({
+            "authority": format!("https://login.{TENANT_DOMAIN}/{}", application.tenant),
+            "client_id": application.client,
+            "ca": self.path("tenant").join("ca.pem"),
+        }))
+    }
+
     /// A person at `ws1` signs in with MSAL and Chromium. The answer is that of `sign_in.py`;
     /// screenshots go to a folder named after `occasion`.
     ///
     /// # Errors
     /// When the clients cannot be run or break.
     pub fn sign_in(&self, occasion: &str, user: &str, password: &str) -> Result<Value, RoadError> {
-        let application = self.application.as_ref();
-        let application = application
-            .ok_or(RoadError::NoField { what: "the road", field: "tenant: call tenant_up" })?;
-        let question = json!({
-            "authority": format!("https://login.{TENANT_DOMAIN}/{}", application.tenant),
-            "client_id": application.client,
-            "graph": format!("https://graph.{TENANT_DOMAIN}"),
-            "user": user,
-            "password": password,
-            "ca": self.path("tenant").join("ca.pem"),
-            "domain": TENANT_DOMAIN,
-            "screenshots": self.path("screenshots").join(occasion),
-        });
+        let mut question = self.application_question()?;
+        question["graph"] = Value::from(format!("https://graph.{TENANT_DOMAIN}"));
+        question["user"] = Value::from(user);
+        question["password"] = Value::from(password);
+        question["domain"] = Value::from(TENANT_DOMAIN);
+        let screenshots = self.path("screenshots").join(occasion);
+        question["screenshots"] = Value::from(screenshots.display().to_string());
         let mut command = self.lab.command("ws1", &self.tools.python)?;
         command.arg(self.tools.scripts.join("sign_in.py"));
         finish(command, Some(&question.to_string()))?.success()?.json()

@@ -26,6 +26,19 @@ impl Tools {
         }
     }
 
+    /// For a benchmark: the binary that a variable names, or the optimised one beside the benchmark.
+    #[must_use]
+    pub fn of_bench() -> Self {
+        let this = std::env::current_exe().unwrap_or_default();
+        let profile = this.ancestors().nth(2).unwrap_or(Path::new("."));
+        let named = std::env::var_os("PORTOLAN_BINARY").map(PathBuf::from);
+        let target = profile.parent().unwrap_or(profile);
+        Self {
+            portolan: named.unwrap_or_else(|| profile.join("portolan")),
+            ..Self::of_target(target)
+        }
+    }
+
     /// From the variables that `cargo xtask test` sets.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 //!
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use portolan_model::{DnsName, Guid, SecretString};
+use portolan_model::{DnsName, Guid};
+use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use super::account::{Account, SecretFile};
+use super::reach::{RawBind, RawLdap, RawReach, Reach};
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -20,6 +23,9 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     pub(super) forest: RawForest,
     pub(super) tenant: RawTenant,
+    /// Ports in place of the chart's, by flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,8 +35,21 @@ pub(super) struct RawForest {
     pub(super) domain: String,
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
-    /// The file with the account's password, readable by its owner alone.
-    pub(super) password_file: PathBuf,
+    /// The file with the account's password, readable by its owner alone; or else a keytab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) password_file: Option<PathBuf>,
+    /// The keytab with the account's AES keys, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keytab: Option<PathBuf>,
+    /// How the directory is read: `sealed` (389) or `ldaps` (636).
+    #[serde(default)]
+    pub(super) ldap: RawLdap,
+    /// How the account is proven inside TLS: `kerberos` or `simple`.
+    #[serde(default)]
+    pub(super) bind: RawBind,
+    /// The authorities of the domain controllers' certificates, as PEM; for `ldaps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,15 +65,22 @@ pub(super) struct RawTenant {
     pub(super) client_id: String,
     /// The file with this server's private key.
     pub(super) key_file: PathBuf,
+    /// The web proxy by which the tenant is reached: `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy: Option<String>,
+    /// The file with name:password for the proxy, readable by its owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) edition: String,
+    pub(super) reach: Reach,
     pub(super) forest_domain: DnsName,
     pub(super) account: String,
-    pub(super) password: SecretString,
+    pub(super) secret_file: SecretFile,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
@@ -77,6 +103,19 @@ impl RawConfig {
             Failure::because(&format!("{} is not right", path.display()), &error)
                 .with_hint("correct the file, or name a new --state directory")
         })
+    }
+
+    /// What of it says how the forest and the tenant are reached.
+    pub(super) fn reach(&self) -> RawReach<'_> {
+        RawReach {
+            edition: &self.edition,
+            ldap: self.forest.ldap,
+            bind: self.forest.bind,
+            ca_file: self.forest.ca_file.as_deref(),
+            proxy: self.tenant.proxy.as_deref(),
+            proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
+            ports: self.ports.clone(),
+        }
     }
 
     /// Writes the file anew, whole or not at all.
@@ -106,29 +145,42 @@ impl Config {
         })
     }
 
+    /// The forest's account with its secret, which is read now, unless it was refused before.
+    pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
+        let account = Account::read(&self.account, &self.forest_domain, &self.secret_file);
+        let account = account.map_err(|problem| {
+            Failure::new(format!("the forest's account cannot be used: {problem}"))
+                .with_hint("correct the file, or run `portolan connect init` again")
+        })?;
+        account.credential(state)
+    }
+
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let reach = Reach::check(raw.reach(), &mut problems);
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
         let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let password =
-            keep(&mut problems, "forest.password_file", read_password(&raw.forest.password_file));
-        match (forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, password) {
+        let secret_file = SecretFile::of(raw.forest.password_file, raw.forest.keytab);
+        let secret_file = keep(&mut problems, "forest.keytab", secret_file);
+        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
             (
+                Some(reach),
                 Some(forest_domain),
                 Some(tenant_id),
                 Some(tenant_domain),
                 Some(client_id),
                 Some(ca_sha256),
-                Some(password),
+                Some(secret_file),
             ) => Ok(Self {
                 edition: raw.edition,
+                reach,
                 forest_domain,
                 account: raw.forest.account,
-                password,
+                secret_file,
                 tenant_id,
                 tenant_domain,
                 ca_sha256,
@@ -156,19 +208,6 @@ pub(super) fn parse_fingerprint(text: &str) -> Result<[u8; 32], String> {
     Ok(out)
 }
 
-/// The first line of a password file, which nobody but its owner may read.
-pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
-    crate::files::refuse_if_shared(path)?;
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(format!("{} has no first line", path.display()));
-    }
-    Ok(SecretString::new(line.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +221,7 @@ mod tests {
             domain = "-corp"
             account = "svc"
             password_file = "/nonexistent"
+            keytab = "/nonexistent"
             [tenant]
             id = "x"
             domain = "cloud.example"
@@ -193,10 +233,7 @@ mod tests {
         .unwrap();
         let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(
-            keys,
-            ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.password_file"]
-        );
+        assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.keytab"]);
     }
 
     #[test]

@@ -1,24 +1,28 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use portolan_chart::flow;
-use portolan_model::{DnsName, SecretString, SourceAnchor};
+use portolan_model::DnsName;
 use portolan_net::Network;
+use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::connector_space::ConnectorSpace;
-use portolan_sync::flow::TenantObject;
-use portolan_sync::plan::{Input, Plan};
+use portolan_sync::Selection;
+use portolan_sync::flow::Domains;
+use portolan_sync::plan::{Counts, Notes, Planner};
 use portolan_tenant::wire::TenantResponse;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::export::{self, Refused};
-use super::forest::{self, Forest};
+use super::forest::Forest;
 use super::import::{self, Imported};
 use super::steps::Steps;
 use super::tenant_client::{self, Tenant};
+use super::walk::{self, Walk};
 use crate::report::Failure;
 
 /// What a synchronisation did.
@@ -34,79 +38,130 @@ pub(super) struct Summary {
     pub(super) errors: Vec<String>,
 }
 
+/// What a plan came to that was carried out: with the same objects and domains there is nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CarriedOut {
+    made_of: String,
+    warnings: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl CarriedOut {
+    fn new(made_of: String, notes: &Notes) -> Self {
+        let warning = |(dn, warning): &(String, _)| format!("{dn}: {warning}");
+        let mut warnings: Vec<_> = notes.warnings.iter().map(warning).collect();
+        if notes.untold > 0 {
+            warnings.push(format!("and {} more notes like these", notes.untold));
+        }
+        let errors = notes.errors.iter().map(ToString::to_string).collect();
+        Self { made_of, warnings, errors }
+    }
+}
+
 /// Everything that a run works with.
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) network: Network,
+    /// With its tickets, which outlast a synchronisation.
+    credential: Credential,
     pub(super) space: ConnectorSpace,
     pub(super) tenant: Tenant,
+    /// The objects in scope, and the generation of objects that they are of.
+    selected: Option<(i64, Arc<Selection>)>,
 }
 
 impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         let config = Config::read(state)?;
-        let network = forest::network(&config.edition)?;
+        let credential = config.credential(state)?;
+        let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let key = super::key::read(&config.key_file)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, space, tenant })
-    }
-
-    /// The password as the run's own copy, wiped with it.
-    fn password(&self) -> SecretString {
-        self.config.password.clone()
+        Ok(Self { config, network, credential, space, tenant, selected: None })
     }
 
     /// The forest, found anew.
     pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
-        let Config { forest_domain, account, .. } = &self.config;
-        Forest::find(&self.network, forest_domain, account, self.password(), steps).await
+        let domain = &self.config.forest_domain;
+        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
+        Ok(forest.over(self.config.reach.channel(&self.network)))
     }
 
-    /// Reads the forest, and plans what the tenant lacks.
-    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<(Imported, Planned), Failure> {
+    /// Reads the forest, and says how long that took once the account was bound. `allowed` objects of a
+    /// kind may be missing, above what goes without a word.
+    pub(super) async fn import(
+        &mut self,
+        allowed: usize,
+        steps: &Steps,
+    ) -> Result<(Imported, Duration), Failure> {
         let domain = self.config.forest_domain.clone();
         let forest = self.forest(steps).await?;
         let mut connection = forest.ldap(steps).await?;
-        let imported = import::full(&mut connection, &domain, &self.space).await?;
+        let begun = portolan_net::clock::monotonic();
+        let imported = import::read(&mut connection, &domain, &self.space, allowed).await?;
+        let took = portolan_net::clock::monotonic().duration_since(begun);
         // The import is whole: how the controller takes the goodbye changes nothing.
         let _ = connection.close().await;
-        let chart = self.network.chart();
-        let read = format!(
-            "imported {} users, {} groups with {} members, {} organizational units",
-            imported.users, imported.groups, imported.members, imported.organizational_units
-        );
-        steps.over(chart, flow::CONNECT_AD_LDAP, &read);
-
-        let domains = self.tenant.domains().await?;
-        let chart = self.network.chart();
-        let reached = format!("signed in to tenant {} by its own key", domains.tenant_id);
-        steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
-        steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
-        let planned = self.plan(&domains).await?;
-        Ok((imported, planned))
+        for note in &imported.notes {
+            steps.say(None, &format!("note: {note}"));
+        }
+        steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &imported.summary());
+        Ok((imported, took))
     }
 
-    async fn plan(&self, domains: &TenantResponse) -> Result<Planned, Failure> {
-        let objects = self.space.objects().await?;
-        let fixed_anchors = self.space.anchors().await?;
-        let exported = self.space.exported().await?;
-        let initial_domain = domain(&domains.initial_domain)?;
-        let mut verified = vec![initial_domain.clone()];
-        for name in &domains.verified_domains {
+    /// Finds out what a plan is made of: the objects in scope, and the domains.
+    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Prepared, Failure> {
+        let answer = self.tenant.domains().await?;
+        let chart = self.network.chart();
+        let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
+        steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
+        steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
+        let domains = self.domains(&answer)?;
+        let generation = self.space.generation().await?;
+        let selection = match &self.selected {
+            Some((of, selection)) if *of == generation => Arc::clone(selection),
+            _ => Arc::new(walk::select(&self.space).await?),
+        };
+        self.selected = Some((generation, Arc::clone(&selection)));
+        let made_of = format!("{} {generation} {domains:?}", env!("CARGO_PKG_VERSION"));
+        Ok(Prepared { selection, domains, made_of })
+    }
+
+    fn domains(&self, answer: &TenantResponse) -> Result<Domains, Failure> {
+        let initial = domain(&answer.initial_domain)?;
+        let mut verified = vec![initial.clone()];
+        for name in &answer.verified_domains {
             verified.push(domain(name)?);
         }
-        let plan = Plan::compute(&Input {
-            objects: &objects,
-            fixed_anchors: &fixed_anchors,
-            exported: &exported,
-            forest_domain: &self.config.forest_domain,
-            initial_domain: &initial_domain,
-            verified_domains: &verified,
-        });
-        Ok(Planned { plan, exported })
+        Ok(Domains { forest: self.config.forest_domain.clone(), initial, verified })
+    }
+
+    /// Carries the plan out, unless that was done with the same objects and domains.
+    async fn export(
+        &mut self,
+        prepared: &Prepared,
+        allowed: usize,
+    ) -> Result<(Counts, Vec<Refused>, CarriedOut), Failure> {
+        let planned = self.space.planned().await?;
+        let before = planned.and_then(|octets| serde_json::from_slice::<CarriedOut>(&octets).ok());
+        if let Some(before) = before.filter(|before| before.made_of == prepared.made_of) {
+            return Ok((Counts::default(), Vec::new(), before));
+        }
+        let mut walk = Walk::begin(&self.space, prepared.planner()).await?;
+        walk.losses().check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
+        self.space.fix_anchors(prepared.selection.new_anchors()).await?;
+        let refused = export::changes(&mut self.tenant, &self.space, &mut walk).await?;
+        let done = CarriedOut::new(prepared.made_of.clone(), &walk.notes);
+        if refused.is_empty() {
+            let octets = serde_json::to_vec(&done)
+                .map_err(|error| Failure::because("cannot write what was planned", &error))?;
+            self.space.commit_planned(&octets).await?;
+        }
+        Ok((walk.counts, refused, done))
     }
 
     /// One whole synchronisation; what it planned says whose passwords are replicated.
@@ -114,43 +169,39 @@ impl Server {
         &mut self,
         allowed: usize,
         steps: &Steps,
-    ) -> Result<(Summary, Plan), Failure> {
-        let (imported, Planned { plan, exported }) = self.prepare(steps).await?;
-        plan.check_deletions(&exported, allowed).map_err(|error| Failure::from(error).lasting())?;
-        self.space.fix_anchors(&plan.anchors).await?;
-        let refused = export::changes(&mut self.tenant, &self.space, &plan.changes).await?;
-        let (added, updated, deleted) = plan.counts();
+    ) -> Result<(Summary, Arc<Selection>), Failure> {
+        let (imported, _) = self.import(allowed, steps).await?;
+        let prepared = self.prepare(steps).await?;
+        let (counts, refused, CarriedOut { warnings, errors, .. }) =
+            self.export(&prepared, allowed).await?;
+        let Counts { added, updated, deleted } = counts;
         let sent = format!(
             "exported {added} new, {updated} changed, {deleted} deleted; {} refused",
             refused.len()
         );
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
 
-        let summary = Summary {
-            imported,
-            added,
-            updated,
-            deleted,
-            left_out: plan.left_out.values().sum(),
-            refused,
-            warnings: plan
-                .warnings
-                .iter()
-                .map(|(dn, warning)| format!("{dn}: {warning}"))
-                .collect(),
-            errors: plan.errors.iter().map(ToString::to_string).collect(),
-        };
-        Ok((summary, plan))
+        let left_out = prepared.selection.left_out().values().sum();
+        let summary =
+            Summary { imported, added, updated, deleted, left_out, refused, warnings, errors };
+        Ok((summary, prepared.selection))
     }
 }
 
-/// What the tenant acknowledged, by anchor.
-pub(super) type Exported = BTreeMap<SourceAnchor, TenantObject>;
+/// What a plan is made of.
+pub(super) struct Prepared {
+    pub(super) selection: Arc<Selection>,
+    domains: Domains,
+    /// The release, the generation of objects and the domains: what, if it is the same again, makes
+    /// the same plan.
+    made_of: String,
+}
 
-/// A plan, and what it was held against.
-pub(super) struct Planned {
-    pub(super) plan: Plan,
-    pub(super) exported: Exported,
+impl Prepared {
+    /// The plan itself.
+    pub(super) fn planner(&self) -> Planner<'_> {
+        Planner { selection: &self.selection, domains: &self.domains }
+    }
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

@@ -13,6 +13,7 @@ use portolan_tenant::wire::{
 use serde_json::Value as Json;
 
 use super::tenant_client::Tenant;
+use super::walk::Walk;
 use crate::report::Failure;
 
 /// Octets of a batch's operations: what the tenant takes, less what stands around them.
@@ -27,30 +28,37 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Sends changes in their order, and records what the tenant acknowledged after each batch, so that
-/// a run that is broken off goes on where it was.
+/// Sends the changes of a plan in their order, and records what the tenant acknowledged after each
+/// batch, so that a run that is broken off goes on where it was.
 pub(super) async fn changes(
     tenant: &mut Tenant,
     space: &ConnectorSpace,
-    changes: &[Change],
+    walk: &mut Walk<'_>,
 ) -> Result<Vec<Refused>, Failure> {
     let mut refused = Vec::new();
-    let mut left = changes;
-    while !left.is_empty() {
-        let operations = fill_batch(left.iter().map(operation));
-        let (chunk, rest) = left.split_at(operations.len());
-        left = rest;
-        let answer = send(tenant, operations).await?;
-        let mut acknowledged = Vec::new();
-        for (change, result) in chunk.iter().zip(&answer.results) {
-            match refusal(result) {
-                None => acknowledged.push(change),
-                Some(refusal) => refused.push(refusal),
+    let mut waiting: Vec<Change> = Vec::new();
+    loop {
+        let more = walk.next().await?;
+        let is_last = more.is_empty();
+        waiting.extend(more);
+        while waiting.len() >= OPERATIONS_MAX || (is_last && !waiting.is_empty()) {
+            let operations = fill_batch(waiting.iter().map(operation));
+            let rest = waiting.split_off(operations.len());
+            let sent = std::mem::replace(&mut waiting, rest);
+            let answer = send(tenant, operations).await?;
+            let mut acknowledged = Vec::new();
+            for (change, result) in sent.iter().zip(&answer.results) {
+                match refusal(result) {
+                    None => acknowledged.push(change),
+                    Some(refusal) => refused.push(refusal),
+                }
             }
+            space.acknowledge(&acknowledged).await?;
         }
-        space.acknowledge(&acknowledged).await?;
+        if is_last {
+            return Ok(refused);
+        }
     }
-    Ok(refused)
 }
 
 /// As many operations as one batch may have, by number and by octets; at least one.
@@ -103,8 +111,8 @@ pub(super) fn refusal(result: &portolan_tenant::wire::OperationResult) -> Option
 fn operation(change: &Change) -> Operation {
     match change {
         Change::Add(object) | Change::Update(object) => upsert(object),
-        Change::Delete { anchor, kind } => {
-            Operation::Delete { anchor: anchor.to_string(), kind: kind.to_string() }
+        Change::Delete(object) => {
+            Operation::Delete { anchor: object.anchor.to_string(), kind: object.kind.to_string() }
         }
     }
 }

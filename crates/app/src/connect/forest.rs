@@ -1,13 +1,14 @@
 //! The forest as connect reaches it: which controller, as whom.
 
-use portolan_chart::{Chart, Role, flow};
-use portolan_model::{DnsName, Realm, SecretString};
-use portolan_net::dc::{self, DomainController};
+use portolan_chart::flow;
+use portolan_ldap::ResultCode;
+use portolan_model::DnsName;
+use portolan_net::Network;
+use portolan_net::dc::{self, DomainController, PassedOver};
 use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::kerberos::{Credential, KerberosError};
-use portolan_net::ldap::{LdapConnection, LdapError, LdapLimits};
-use portolan_net::{Network, NetworkConfig};
+use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits, TlsBind};
 
 use super::steps::Steps;
 use crate::report::Failure;
@@ -17,12 +18,23 @@ pub(super) struct Forest {
     network: Network,
     controllers: Vec<DomainController>,
     credential: Credential,
+    channel: Channel,
+    /// Whether controllers have said that they are writable. Where no ping was answered, each is
+    /// asked once it is bound.
+    pinged: bool,
 }
 
-/// connect's network under an edition of the chart.
-pub(super) fn network(edition: &str) -> Result<Network, Failure> {
-    let chart = Chart::edition(edition)?;
-    Ok(Network::new(NetworkConfig::new(chart, Role::Connect))?)
+/// What a read-only domain controller says of itself ([MS-ADTS] 3.1.1.3.4.3.7,
+/// LDAP_CAP_ACTIVE_DIRECTORY_PARTIAL_SECRETS_OID).
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+const PARTIAL_SECRETS: &[u8] = b"1.2.840.113556.1.4.1920";
+
+/// Why one controller is not the one that is read.
+enum NotThis {
+    Ldap(LdapError),
+    /// It is a read-only one.
+    ReadOnly(DnsName),
 }
 
 impl Forest {
@@ -30,39 +42,116 @@ impl Forest {
     pub(super) async fn find(
         network: &Network,
         domain: &DnsName,
-        account: &str,
-        password: SecretString,
+        credential: Credential,
         steps: &Steps,
     ) -> Result<Self, Failure> {
-        let controllers = dc::locate(network, domain, &mut SystemEntropy).await?;
-        let hosts: Vec<_> = controllers.iter().map(|dc| dc.host.as_str()).collect();
+        let located = dc::locate(network, domain, &mut SystemEntropy).await?;
+        let hosts: Vec<_> = located.controllers.iter().map(|dc| dc.host.as_str()).collect();
         let found = format!("found {}", hosts.join(", "));
         steps.over(network.chart(), flow::CONNECT_AD_DNS, &found);
-        let account = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
-        let credential = Credential { account, realm: Realm::from(domain), password };
-        Ok(Self { network: network.clone(), controllers, credential })
+        if let Some(error) = &located.silence {
+            let text = format!("going on without a site: {error}");
+            steps.over(network.chart(), flow::CONNECT_AD_LDAP, &text);
+        }
+        Ok(Self {
+            network: network.clone(),
+            controllers: located.controllers,
+            credential,
+            channel: Channel::Sealed,
+            pinged: located.silence.is_none(),
+        })
     }
 
-    /// A sealed connection to the first controller that is reached. What is tried next is only
+    /// The same forest, read by another channel.
+    pub(super) fn over(self, channel: Channel) -> Self {
+        Self { channel, ..self }
+    }
+
+    /// A protected connection to the first controller that is reached. What is tried next is only
     /// another host: an account that was refused once is not tried again.
     pub(super) async fn ldap(&self, steps: &Steps) -> Result<LdapConnection, Failure> {
+        self.ldap_except(&[], steps).await
+    }
+
+    /// The same, without the controllers that failed before: where to go on when one breaks off. A
+    /// connection's [`LdapConnection::link`] names its controller.
+    pub(super) async fn ldap_except(
+        &self,
+        failed: &[&str],
+        steps: &Steps,
+    ) -> Result<LdapConnection, Failure> {
         let limits = LdapLimits::default();
-        let mut last = None;
-        for controller in &self.controllers {
+        let connect = |controller: DomainController| async move {
+            let (network, credential) = (&self.network, &self.credential);
             let connected =
-                LdapConnection::connect_sealed(&self.network, controller, &self.credential, limits);
-            match connected.await {
-                Ok(connection) => {
-                    self.say_ticket(controller, steps);
-                    let bound = format!("bound to {}, all that follows is sealed", controller.host);
-                    steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &bound);
-                    return Ok(connection);
-                }
-                Err(error) if is_unreachable(&error) => last = Some(error),
-                Err(error) => return Err(failure(error)),
+                LdapConnection::connect(network, &controller, credential, &self.channel, limits);
+            let mut connection = connected.await.map_err(NotThis::Ldap)?;
+            if !self.pinged && is_read_only(&mut connection).await.map_err(NotThis::Ldap)? {
+                return Err(NotThis::ReadOnly(controller.host));
             }
+            Ok((connection, controller))
+        };
+        let elsewhere = |error: &NotThis| match error {
+            NotThis::Ldap(error) => is_elsewhere(error),
+            NotThis::ReadOnly(_) => true,
+        };
+        let controllers = self.without(failed);
+        let passed = |over: PassedOver<'_, NotThis>| steps.say(None, &over.to_string());
+        match dc::first(&controllers, connect, elsewhere, passed).await {
+            Ok((connection, controller)) => {
+                self.say_bound(&controller, steps);
+                Ok(connection)
+            }
+            Err(Some(NotThis::Ldap(error))) => Err(self.failure(error)),
+            Err(Some(error @ NotThis::ReadOnly(_))) => Err(Failure::new(error.to_string())
+                .with_hint("let this host reach a writable domain controller")),
+            Err(None) => Err(no_controller(failed)),
         }
-        Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
+    }
+
+    /// A replication connection to the first controller that is reached.
+    pub(super) async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
+        let limits = DrsLimits::default();
+        let connect = |controller: DomainController| async move {
+            let (network, credential) = (&self.network, &self.credential);
+            let connection =
+                DrsConnection::connect(network, &controller, credential, limits).await?;
+            Ok((connection, controller))
+        };
+        let elsewhere = |error: &DrsError| matches!(error, DrsError::Dial(_));
+        let passed = |over: PassedOver<'_, DrsError>| steps.say(None, &over.to_string());
+        match dc::first(&self.controllers, connect, elsewhere, passed).await {
+            Ok((connection, controller)) => {
+                let chart = self.network.chart();
+                let named = "the endpoint mapper named DRSUAPI's port";
+                steps.over(chart, flow::CONNECT_AD_EPM, named);
+                self.say_ticket(&controller, steps);
+                let row = connection.link().row().to_owned();
+                steps.say(Some(&row), "bound to DRSUAPI with packet privacy");
+                Ok(connection)
+            }
+            Err(Some(error)) => Err(refused(error)),
+            Err(None) => Err(no_controller(&[])),
+        }
+    }
+
+    /// An account that was refused is locked by trying on.
+    fn failure(&self, error: LdapError) -> Failure {
+        let by_password = matches!(self.channel, Channel::Tls { bind: TlsBind::Password, .. });
+        let lasting = match &error {
+            LdapError::Kerberos { error, .. } => is_refused(error),
+            // Kerberos marks the account itself; a password that went to the directory is marked here.
+            LdapError::Refused { refusal, .. } if by_password => {
+                let refused = refusal.0.code == ResultCode::InvalidCredentials;
+                if refused {
+                    self.credential.refuse(&error.to_string());
+                }
+                refused
+            }
+            _ => false,
+        };
+        let failure = Failure::from(error);
+        if lasting { failure.lasting() } else { failure }
     }
 
     /// Puts a controller that failed behind the others.
@@ -70,31 +159,27 @@ impl Forest {
         self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
     }
 
-    /// A replication connection to the first controller that is reached.
-    pub(super) async fn replica(&self, steps: &Steps) -> Result<DrsConnection, Failure> {
-        let limits = DrsLimits::default();
-        let mut last = None;
-        for controller in &self.controllers {
-            let connected =
-                DrsConnection::connect(&self.network, controller, &self.credential, limits);
-            match connected.await {
-                Ok(connection) => {
-                    let chart = self.network.chart();
-                    steps.over(
-                        chart,
-                        flow::CONNECT_AD_EPM,
-                        "the endpoint mapper named DRSUAPI's port",
-                    );
-                    self.say_ticket(controller, steps);
-                    let row = connection.link().row().to_owned();
-                    steps.say(Some(&row), "bound to DRSUAPI with packet privacy");
-                    return Ok(connection);
-                }
-                Err(error @ DrsError::Dial(_)) => last = Some(error),
-                Err(error) => return Err(refused(error)),
+    fn without(&self, failed: &[&str]) -> Vec<DomainController> {
+        let left = self.controllers.iter().filter(|dc| !failed.contains(&dc.host.as_str()));
+        left.cloned().collect()
+    }
+
+    fn say_bound(&self, controller: &DomainController, steps: &Steps) {
+        let chart = self.network.chart();
+        let host = &controller.host;
+        match &self.channel {
+            Channel::Sealed => {
+                self.say_ticket(controller, steps);
+                let bound = format!("bound to {host}, all that follows is sealed");
+                steps.over(chart, flow::CONNECT_AD_LDAP, &bound);
+            }
+            Channel::Tls { .. } => {
+                let valid = format!("the certificate of {host} is not revoked");
+                steps.over(chart, flow::CONNECT_FOREST_CRL, &valid);
+                let bound = format!("bound to {host} inside TLS");
+                steps.over(chart, flow::CONNECT_AD_LDAPS, &bound);
             }
         }
-        Err(last.map_or_else(|| Failure::new("the domain names no controller"), Failure::from))
     }
 
     fn say_ticket(&self, controller: &DomainController, steps: &Steps) {
@@ -104,23 +189,45 @@ impl Forest {
     }
 }
 
-/// Whether another controller may do better: this one was not reached, so it refused nothing.
-fn is_unreachable(error: &LdapError) -> bool {
+impl std::fmt::Display for NotThis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ldap(error) => error.fmt(f),
+            Self::ReadOnly(host) => write!(f, "{host} is a read-only domain controller"),
+        }
+    }
+}
+
+fn no_controller(failed: &[&str]) -> Failure {
+    match failed {
+        [] => Failure::new("the domain names no controller"),
+        failed => Failure::new(format!("there is no controller besides {}", failed.join(", ")))
+            .with_hint("look why they failed, then try again"),
+    }
+}
+
+async fn is_read_only(connection: &mut LdapConnection) -> Result<bool, LdapError> {
+    let entry = connection.root_dse(&["supportedCapabilities"]).await?;
+    Ok(entry.all("supportedCapabilities").any(|value| value == PARTIAL_SECRETS))
+}
+
+/// Whether another controller may do better: this one was not reached, is not fit, or broke off. It
+/// refused nobody.
+fn is_elsewhere(error: &LdapError) -> bool {
     match error {
-        LdapError::Dial(_) => true,
+        LdapError::Dial(_)
+        | LdapError::Tls(_)
+        | LdapError::Broken { .. }
+        | LdapError::Disconnected { .. } => true,
         LdapError::Kerberos { error, .. } => matches!(**error, KerberosError::Unreachable(_)),
+        LdapError::Refused { refusal, .. } => {
+            matches!(refusal.0.code, ResultCode::Busy | ResultCode::Unavailable)
+        }
         _ => false,
     }
 }
 
 /// An account that was refused is locked by trying on.
-fn failure(error: LdapError) -> Failure {
-    let lasting = matches!(&error, LdapError::Kerberos { error, .. } if is_refused(error));
-    let failure = Failure::from(error);
-    if lasting { failure.lasting() } else { failure }
-}
-
-/// The same for replication.
 fn refused(error: DrsError) -> Failure {
     let lasting = matches!(&error, DrsError::Kerberos { error, .. } if is_refused(error));
     let failure = Failure::from(error);
@@ -128,5 +235,5 @@ fn refused(error: DrsError) -> Failure {
 }
 
 fn is_refused(error: &KerberosError) -> bool {
-    matches!(error, KerberosError::Refused { .. })
+    error.is_authentication_failure()
 }

@@ -1,6 +1,6 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
@@ -8,8 +8,10 @@ use portolan_model::DnsName;
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::EnrolmentFile;
 
-use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
-use super::forest::{self, Forest};
+use super::account::{Account, SecretFile};
+use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
+use super::forest::Forest;
+use super::reach::{RawReach, Reach, ReachArguments};
 use super::steps::Steps;
 use super::{key, passwords, tenant_client};
 use crate::report::Failure;
@@ -29,35 +31,53 @@ pub struct Init {
     /// The service account that reads the forest, by its sAMAccountName
     #[arg(long)]
     account: String,
-    /// A file whose first line is the account's password; its owner alone may read it
-    #[arg(long, value_name = "FILE")]
-    password_file: PathBuf,
+    #[command(flatten)]
+    secret: SecretArguments,
+    #[command(flatten)]
+    reach: ReachArguments,
     /// The edition of the chart whose ports are used
     #[arg(long, default_value = portolan_chart::DEFAULT_EDITION)]
     edition: String,
+}
+
+/// What the service account proves itself with: exactly one of two.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+struct SecretArguments {
+    /// A file whose first line is the account's password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A keytab with the account's AES keys, instead of a password; its owner alone may read it
+    #[arg(long, value_name = "FILE")]
+    keytab: Option<PathBuf>,
 }
 
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let enrolment = read_enrolment(&init.enrol)?;
-    let password = read_password(&init.password_file).map_err(Failure::new)?;
+    let SecretArguments { password_file, keytab } = init.secret.clone();
+    let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let account = Account::read(&init.account, &init.forest, &secret_file).map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
     }
-    let network = forest::network(&init.edition)?;
+    let ports = earlier.as_ref().map(|earlier| earlier.ports.clone()).unwrap_or_default();
+    let reach = reach(&init, ports.clone())?;
+    let network = reach.network()?;
     let chart = network.chart().clone();
 
-    let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
+    let credential = account.credential(&absolute(&init.state)?)?;
+    let found = Forest::find(&network, &init.forest, credential, &steps).await?;
+    let found = found.over(reach.channel(&network));
     found.ldap(&steps).await?.close().await?;
     let mut replica = found.replica(&steps).await?;
     passwords::prove_rights(&mut replica, &init.forest).await?;
     steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
     replica.close().await?;
 
-    let directory = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.state);
-    directory.map_err(|error| {
+    crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let (key, key_file) = key::create(&absolute(&init.state)?)?;
@@ -71,12 +91,20 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
+    let (password_file, keytab) = match secret_file {
+        SecretFile::Password(path) => (Some(path), None),
+        SecretFile::Keytab(path) => (None, Some(path)),
+    };
     let config = RawConfig {
         edition: init.edition,
         forest: RawForest {
             domain: init.forest.to_string(),
             account: init.account,
-            password_file: absolute(&init.password_file)?,
+            password_file,
+            keytab,
+            ldap: init.reach.ldap(),
+            bind: init.reach.bind(),
+            ca_file: init.reach.ca.as_deref().map(absolute).transpose()?,
         },
         tenant: RawTenant {
             id: enrolled.tenant.tenant_id,
@@ -84,7 +112,15 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
             ca_sha256: enrolment.ca_sha256,
             client_id: enrolled.client_id,
             key_file,
+            proxy: init.reach.proxy,
+            proxy_credentials_file: init
+                .reach
+                .proxy_credentials_file
+                .as_deref()
+                .map(absolute)
+                .transpose()?,
         },
+        ports,
     };
     config.write(&init.state)?;
     if let Some(earlier) = earlier {
@@ -113,6 +149,22 @@ fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Re
         enrolment.tenant_id
     );
     Err(Failure::new(text).with_hint("name a new --state directory"))
+}
+
+/// How everything is reached, by what this command was told and, for ports, by what an earlier file
+/// says.
+fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
+    let raw = RawReach {
+        edition: &init.edition,
+        ldap: init.reach.ldap(),
+        bind: init.reach.bind(),
+        ca_file: init.reach.ca.as_deref(),
+        proxy: init.reach.proxy.as_deref(),
+        proxy_credentials_file: init.reach.proxy_credentials_file.as_deref(),
+        ports,
+    };
+    let mut problems = Vec::new();
+    Reach::check(raw, &mut problems).ok_or_else(|| Failure::new(problems.join("; ")))
 }
 
 fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
@@ -157,7 +209,8 @@ mod tests {
                 enrol: "e".into(),
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
-                password_file: "p".into(),
+                secret: SecretArguments { password_file: Some("p".into()), keytab: None },
+                reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };
             let enrolment = format!(

@@ -1,10 +1,13 @@
 //! The subcommand `portolan connect`: the sync server.
 //!
-//! [`import`] reads the forest into the connector space, `portolan_sync` decides, [`export`] sends
-//! what was decided to the tenant ([`tenant_client`]), and [`passwords`] replicates password hashes.
+//! [`import`] reads the forest into the connector space, `portolan_sync` decides in a [`walk`] over
+//! it, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
+//! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`init`] makes the configuration ([`config`], [`key`]).
+//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
+//! account and keeps it from being locked.
 
+mod account;
 mod config;
 mod cycle;
 mod export;
@@ -15,10 +18,13 @@ mod key;
 mod passwords;
 mod plan;
 mod progress;
+mod reach;
+mod read;
 mod run;
 mod status;
 mod steps;
 mod tenant_client;
+mod walk;
 
 use std::path::PathBuf;
 
@@ -36,6 +42,8 @@ pub enum Command {
     Init(init::Init),
     /// Synchronise: import the forest, export to the tenant, replicate password hashes
     Run(run::Run),
+    /// Read the forest into the connector space, and do nothing else
+    Import(read::Import),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(Look),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
@@ -62,6 +70,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
+        Command::Import(import) => read::run(import).await,
         Command::Plan(look) => plan::run(look).await,
         Command::Status(look) => status::run(look).await,
     }

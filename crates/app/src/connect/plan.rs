@@ -4,9 +4,10 @@ use portolan_sync::flow::Value;
 use portolan_sync::plan::Change;
 use serde::Serialize;
 
-use super::cycle::{Exported, Planned, Server};
+use super::Look;
+use super::cycle::Server;
 use super::steps::Steps;
-use super::{Look, print_json};
+use super::walk::Walk;
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -24,37 +25,50 @@ struct Shown {
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let mut server = Server::open(&look.state).await?;
     let steps = Steps::begin();
-    let (_, Planned { plan, exported }) = server.prepare(&steps).await?;
-    let shown: Vec<_> = plan.changes.iter().map(|change| show(change, &exported)).collect();
+    server.import(0, &steps).await?;
+    let prepared = server.prepare(&steps).await?;
+    let mut walk = Walk::begin(&server.space, prepared.planner()).await?;
+    let mut between = "[";
+    loop {
+        let changes = walk.next().await?;
+        if changes.is_empty() {
+            break;
+        }
+        for shown in changes.iter().map(show) {
+            if look.json {
+                let line = serde_json::to_string(&shown)
+                    .map_err(|error| Failure::because("cannot write the plan", &error))?;
+                println!("{between}{line}");
+                between = ",";
+            } else {
+                let Shown { change, kind, anchor, name } = &shown;
+                let name = plain(name.as_deref().unwrap_or("-"));
+                println!("{change:<7} {kind:<7} {anchor}  {name}");
+            }
+        }
+    }
     if look.json {
-        return print_json(&shown);
+        println!("{}", if between == "[" { "[]" } else { "]" });
+        return Ok(());
     }
-    for line in &shown {
-        println!(
-            "{:<7} {:<6} {}  {}",
-            line.change,
-            line.kind,
-            line.anchor,
-            plain(line.name.as_deref().unwrap_or("-"))
-        );
-    }
-    let (added, updated, deleted) = plan.counts();
-    println!("{added} to add, {updated} to change, {deleted} to delete");
-    for (rule, count) in &plan.left_out {
+    let counts = walk.counts;
+    println!("{} to add, {} to change, {} to delete", counts.added, counts.updated, counts.deleted);
+    for (rule, count) in prepared.selection.left_out() {
         println!("{count} left out: {rule}");
     }
     Ok(())
 }
 
-fn show(change: &Change, exported: &Exported) -> Shown {
-    let (word, anchor, kind, object) = match change {
-        Change::Add(object) => ("add", &object.anchor, object.kind, Some(object)),
-        Change::Update(object) => ("change", &object.anchor, object.kind, Some(object)),
-        Change::Delete { anchor, kind } => ("delete", anchor, *kind, exported.get(anchor)),
+fn show(change: &Change) -> Shown {
+    let word = match change {
+        Change::Add(_) => "add",
+        Change::Update(_) => "change",
+        Change::Delete(_) => "delete",
     };
-    let name = match object.and_then(|object| object.attributes.get("displayName")) {
+    let object = change.object();
+    let name = match object.attributes.get("displayName") {
         Some(Value::Text(name)) => Some(name.clone()),
         _ => None,
     };
-    Shown { change: word, kind: kind.as_str(), anchor: anchor.to_string(), name }
+    Shown { change: word, kind: object.kind.as_str(), anchor: object.anchor.to_string(), name }
 }

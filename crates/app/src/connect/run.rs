@@ -1,10 +1,11 @@
 //! `portolan connect run`: object cycles and password hash cycles, in one task, one after the other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_chart::flow;
-use portolan_sync::plan::Plan;
+use portolan_sync::Selection;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -116,7 +117,7 @@ struct Daemon {
     run: Run,
     stop: Stop,
     /// Whose passwords are replicated, since the last synchronisation of objects.
-    scope: Option<Plan>,
+    scope: Option<Arc<Selection>>,
     /// Whether there may be users in scope whose credential the cycles have passed by.
     owed: bool,
     objects: Health,

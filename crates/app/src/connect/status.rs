@@ -1,22 +1,25 @@
 //! `portolan connect status`: what is configured and what was done, without the network.
 
+use portolan_chart::{Chart, Role};
 use portolan_store::connector_space::ConnectorSpace;
 use serde::Serialize;
 
 use super::config::Config;
-use super::{Look, forest, print_json};
+use super::{Look, print_json};
 use crate::report::Failure;
 
 /// The state of this server.
 #[derive(Serialize)]
 struct Status {
     edition: String,
+    ldap: &'static str,
+    proxy: Option<String>,
     forest: String,
     account: String,
     tenant: String,
     client_id: String,
-    objects: usize,
-    exported: usize,
+    objects: u64,
+    exported: u64,
     credentials: usize,
     rows: Vec<String>,
 }
@@ -24,31 +27,29 @@ struct Status {
 /// Runs `connect status`: from the state directory alone, without the network.
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let config = Config::read(&look.state)?;
-    let network = forest::network(&config.edition)?;
     let space = ConnectorSpace::open(&look.state.join("connector-space.db")).await?;
     let status = Status {
-        rows: network
-            .chart()
-            .rows_of(network.role())
-            .filter(|row| row.from == network.role())
-            .map(|row| {
-                format!("{} {} {} {}", row.flow, row.table, row.ports_text(), row.transports_text())
-            })
-            .collect(),
+        rows: rows(config.reach.chart()),
+        ldap: if config.reach.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
+        proxy: config.reach.proxy(),
         edition: config.edition,
         forest: config.forest_domain.to_string(),
         account: config.account,
         tenant: config.tenant_id.to_string(),
         client_id: config.client_id.to_string(),
-        objects: space.objects().await?.len(),
-        exported: space.exported().await?.len(),
+        objects: space.object_counts().await?.iter().map(|(_, count)| count).sum(),
+        exported: space.exported_count().await?,
         credentials: space.credentialed().await?.len(),
     };
     if look.json {
         return print_json(&status);
     }
     println!("forest       {} as {}", status.forest, status.account);
+    println!("read         {}", status.ldap);
     println!("tenant       {} as application {}", status.tenant, status.client_id);
+    if let Some(proxy) = &status.proxy {
+        println!("by           {proxy}");
+    }
     println!("objects      {} imported, {} exported", status.objects, status.exported);
     println!("credentials  {} up to date in the tenant", status.credentials);
     println!("edition      {}", status.edition);
@@ -56,4 +57,32 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
         println!("  {row}");
     }
     Ok(())
+}
+
+/// The rows that connect opens, each with its port, and whether the configuration put it there.
+fn rows(chart: &Chart) -> Vec<String> {
+    let of_connect = chart.rows_of(Role::Connect).filter(|row| row.from == Role::Connect);
+    of_connect
+        .map(|row| {
+            let configured = if row.configured { " (configured)" } else { "" };
+            let (ports, transports) = (row.ports_text(), row.transports_text());
+            format!("{} {} {ports} {transports}{configured}", row.flow, row.table)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_chart::flow;
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_not_the_chart_s_is_shown_as_configured() {
+        let port = std::num::NonZeroU16::new(1389).unwrap();
+        let chart = Chart::default_edition().with_port(flow::CONNECT_AD_LDAP, port).unwrap();
+        let shown: Vec<_> =
+            rows(&chart).into_iter().filter(|row| row.ends_with("(configured)")).collect();
+        assert_eq!(shown, ["connect.ad.ldap Table 1 1389 tcp+udp (configured)"]);
+    }
 }

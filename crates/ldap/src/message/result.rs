@@ -269,7 +269,8 @@ impl Hint for Refusal {
     fn hint(&self) -> Option<String> {
         let hint = match self.0.code {
             ResultCode::StrongerAuthRequired | ResultCode::ConfidentialityRequired => {
-                "the directory wants a sealed connection: bind with Kerberos, or use LDAP over TLS"
+                "the directory wants a protected connection: use LDAP over TLS, or Kerberos in place of the \
+                 password"
             }
             ResultCode::InvalidCredentials => match self.0.logon_failure() {
                 Some(LogonFailure::AccountLockedOut) => "unlock the service account in the forest",

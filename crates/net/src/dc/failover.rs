@@ -58,6 +58,10 @@ where
     let hasty = if controllers.len() > 1 { controllers.len().min(HASTY_MAX) } else { 0 };
     let (hasty, rest) = controllers.split_at_checked(hasty).unwrap_or((&[], controllers));
     for controller in hasty {
+        // Whoever failed last is passed over only now that there is another.
+        if let Some(failed) = last.take() {
+            passed(failed);
+        }
         let error = match timeout(HASTE_TIME_MAX, connect(controller.clone())).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) if !elsewhere(&error) => return Err(Some(error)),
@@ -67,15 +71,11 @@ where
         if error.is_none() {
             slow.push(controller);
         }
-        // INVARIANT: `last` is what the caller hears if no other controller is left.
-        if let Some(error) = last.take() {
-            passed(error);
-        }
         last = Some(PassedOver { controller, error });
     }
     for controller in slow.into_iter().chain(rest) {
-        if let Some(error) = last.take() {
-            passed(error);
+        if let Some(failed) = last.take() {
+            passed(failed);
         }
         match connect(controller.clone()).await {
             Ok(connection) => return Ok(connection),

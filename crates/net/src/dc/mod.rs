@@ -114,7 +114,9 @@ pub async fn locate(
     domain: &DnsName,
     rng: &mut (dyn Entropy + Send),
 ) -> Result<Located, LocateError> {
-    let name = service_name(&format!("_ldap._tcp.dc._msdcs.{domain}"), domain)?;
+    let name: DnsName = format!("_ldap._tcp.dc._msdcs.{domain}")
+        .parse()
+        .map_err(|_: InvalidName| LocateError::DomainTooLong(domain.clone()))?;
     let services = network
         .services(&name)
         .await
@@ -155,7 +157,7 @@ async fn in_site(
     site: &str,
     rng: &mut (dyn Entropy + Send),
 ) -> Vec<DnsName> {
-    let name = service_name(&format!("_ldap._tcp.{site}._sites.dc._msdcs.{domain}"), domain);
+    let name = format!("_ldap._tcp.{site}._sites.dc._msdcs.{domain}").parse();
     let Ok(name) = name else { return Vec::new() };
     match network.services(&name).await {
         Ok(services) => {
@@ -168,8 +170,4 @@ async fn in_site(
             Vec::new()
         }
     }
-}
-
-fn service_name(name: &str, domain: &DnsName) -> Result<DnsName, LocateError> {
-    name.parse().map_err(|_: InvalidName| LocateError::DomainTooLong(domain.clone()))
 }

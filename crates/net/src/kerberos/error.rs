@@ -1,11 +1,12 @@
 //! Why there is no security context.
 
 use portolan_codec::DecodeError;
+use portolan_gss::krb_error::ErrorCode;
 use portolan_model::{DnsName, Hint, Spn};
 use time::{Duration, OffsetDateTime, UtcOffset};
 
+use super::messages::Fault;
 use crate::network::DialError;
-use portolan_gss::krb_error::ErrorCode;
 
 /// A handshake that did not come about. An authentication failure is never tried again here: each
 /// counts towards the account's lockout.
@@ -21,13 +22,56 @@ pub enum KerberosError {
         /// The domain controller.
         kdc: DnsName,
         /// The account.
-        account: String,
+        account: Box<str>,
         /// The service the ticket is for.
         service: Spn,
         /// The KDC's code.
         code: ErrorCode,
         /// The KDC's own words.
         text: Option<String>,
+        /// The version of the key that was proven with, where it is from a keytab.
+        keytab_version: Option<u32>,
+    },
+    /// The account was refused before, and nothing has changed since.
+    #[error("{account} is not tried again: {said}")]
+    NotTriedAgain {
+        /// The account.
+        account: String,
+        /// What the directory said.
+        said: String,
+    },
+    /// The service refused the ticket.
+    #[error("{service} does not take the ticket of {account}: {code}{}", in_words(.text))]
+    RefusedByService {
+        /// The account.
+        account: String,
+        /// The service.
+        service: Spn,
+        /// The service's code.
+        code: ErrorCode,
+        /// The service's own words.
+        text: Option<String>,
+    },
+    /// The account's key is another in the directory.
+    #[error("the key of {account} does not open what {kdc} sealed for it{}",
+            versions(*.keytab_version, *.directory_version))]
+    WrongKey {
+        /// The domain controller.
+        kdc: DnsName,
+        /// The account.
+        account: String,
+        /// The version of the key here, where it is from a keytab.
+        keytab_version: Option<u32>,
+        /// The version of the key in the directory.
+        directory_version: Option<u32>,
+    },
+    /// The directory has no key of the account that is spoken here.
+    #[error("{kdc} has no AES key of {account} that is also here")]
+    NoAesKey {
+        /// The domain controller.
+        kdc: DnsName,
+        /// The account.
+        account: String,
     },
     /// The two clocks differ by more than Kerberos allows.
     #[error(
@@ -89,19 +133,38 @@ fn in_seconds(time: OffsetDateTime) -> String {
     format!("{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
 }
 
+/// Which keys there are: `: the keytab holds kvno 3, the directory has 4`.
+fn versions(keytab: Option<u32>, directory: Option<u32>) -> String {
+    match (keytab, directory) {
+        (Some(keytab), Some(directory)) => {
+            format!(": the keytab holds kvno {keytab}, the directory has {directory}")
+        }
+        (Some(keytab), None) => format!(": the keytab holds kvno {keytab}"),
+        (None, _) => String::new(),
+    }
+}
+
 impl KerberosError {
+    pub(super) fn failed(kdc: &DnsName, fault: Fault) -> Self {
+        Self::Handshake { kdc: kdc.clone(), step: fault.step, reason: fault.reason }
+    }
+
     /// Whether the account itself was refused, so that trying again can only lock it.
     #[must_use]
     pub const fn is_authentication_failure(&self) -> bool {
         matches!(
             self,
-            Self::Refused {
-                code: ErrorCode::ClientUnknown
-                    | ErrorCode::ClientRevoked
-                    | ErrorCode::KeyExpired
-                    | ErrorCode::PreauthFailed,
-                ..
-            }
+            Self::WrongKey { .. }
+                | Self::NotTriedAgain { .. }
+                | Self::Refused {
+                    code: ErrorCode::NameExpired
+                        | ErrorCode::ClientUnknown
+                        | ErrorCode::ClientRevoked
+                        | ErrorCode::KeyExpired
+                        | ErrorCode::PreauthFailed
+                        | ErrorCode::BadIntegrity,
+                    ..
+                }
         )
     }
 }
@@ -111,7 +174,26 @@ impl Hint for KerberosError {
         match self {
             Self::Unreachable(error) => error.hint(),
             Self::ClockSkew { kdc, .. } => Some(format!("set this host's clock by {kdc}")),
-            Self::Refused { account, service, code, .. } => Some(match code {
+            Self::WrongKey { account, keytab_version: None, .. } => Some(format!(
+                "give the password of {account} anew; the old one is not tried again, so that the \
+                 account is not locked"
+            )),
+            Self::WrongKey { account, .. } => Some(format!("export a new keytab for {account}")),
+            Self::NoAesKey { account, .. } => Some(format!(
+                "set the password of {account} anew, which makes its AES keys, and export its keytab \
+                 anew if it has one"
+            )),
+            Self::RefusedByService { service, .. } => Some(format!(
+                "try again, which gets a new ticket; if it stays, look whether {service} is registered \
+                 for one account alone: `setspn -Q {service}`"
+            )),
+            Self::Refused { account, service, code, keytab_version, .. } => Some(match code {
+                ErrorCode::PreauthFailed if keytab_version.is_some() => format!(
+                    "the keytab holds kvno {}: compare it with the directory's \
+                     msDS-KeyVersionNumber of {account}, and export a new keytab; the old one is not \
+                     tried again, so that the account is not locked",
+                    keytab_version.unwrap_or_default()
+                ),
                 ErrorCode::PreauthFailed => format!(
                     "give the password of {account} anew; the old one is not tried again, so that \
                      the account is not locked"
@@ -119,7 +201,9 @@ impl Hint for KerberosError {
                 ErrorCode::ClientUnknown => {
                     format!("look at the spelling of {account}, and whether the account exists")
                 }
-                ErrorCode::ClientRevoked => format!("enable or unlock {account} in the forest"),
+                ErrorCode::ClientRevoked | ErrorCode::NameExpired => {
+                    format!("enable or unlock {account} in the forest")
+                }
                 ErrorCode::KeyExpired => format!("change the password of {account} in the forest"),
                 ErrorCode::ServerUnknown => {
                     format!("look whether {service} is registered: `setspn -Q {service}`")
@@ -130,6 +214,9 @@ impl Hint for KerberosError {
                 ErrorCode::ClockSkew => "set this host's clock by the domain's".to_owned(),
                 _ => return None,
             }),
+            Self::NotTriedAgain { account, .. } => {
+                Some(format!("correct the password or keytab of {account}, and start again"))
+            }
             Self::Malformed { .. } | Self::NoReply { .. } | Self::Handshake { .. } => None,
         }
     }

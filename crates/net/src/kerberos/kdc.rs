@@ -7,12 +7,12 @@ use std::io;
 use std::time::Duration;
 
 use portolan_chart::flow;
+use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 use portolan_model::DnsName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::error::KerberosError;
 use crate::network::{Connection, DatagramLimits, DialError, Fault, Network, within};
-use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 
 /// Requests above this go by TCP at once: a longer datagram would be fragmented on most networks.
 const DATAGRAM_OCTETS_MAX: usize = 1400;

@@ -130,7 +130,7 @@ impl LdapConnection {
                 bind::bound(&mut this, network, controller, credential, binding).await?;
             }
             TlsBind::Password => {
-                let name = format!("{}@{}", credential.account, controller.domain);
+                let name = format!("{}@{}", credential.account(), controller.domain);
                 let password = credential.password();
                 let password = password.ok_or_else(|| LdapError::NoPassword { link: link() })?;
                 bind::simple(&mut this, &name, password.clone()).await?;

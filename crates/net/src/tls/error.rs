@@ -1,6 +1,8 @@
 //! Why a server was not believed.
 
 use portolan_model::Hint;
+use rustls_pki_types::UnixTime;
+use time::OffsetDateTime;
 
 use super::Fingerprint;
 use crate::http::HttpError;
@@ -65,7 +67,7 @@ pub enum ChainFault {
         certificates_max: usize,
     },
     /// The chain itself.
-    #[error("{0}")]
+    #[error("{}", in_words(.0))]
     Chain(webpki::Error),
 }
 
@@ -115,11 +117,44 @@ pub enum RevocationFault {
     Chain(webpki::Error),
 }
 
+/// What is wrong with a chain, for a person.
+fn in_words(error: &webpki::Error) -> String {
+    match error {
+        webpki::Error::CertExpired { not_after, .. } => {
+            format!("one of them expired on {}", day(*not_after))
+        }
+        webpki::Error::CertNotValidYet { not_before, .. } => {
+            format!("one of them is valid from {} only", day(*not_before))
+        }
+        error if is_unknown_issuer(error) => "no trusted CA issued them".to_owned(),
+        webpki::Error::RequiredEkuNotFoundContext(_) => {
+            "the certificate is not for a TLS server".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// A CA of the trusted one's name that is not the trusted one is as unknown as any other.
+const fn is_unknown_issuer(error: &webpki::Error) -> bool {
+    matches!(error, webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey)
+}
+
+fn day(moment: UnixTime) -> String {
+    let seconds = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
+    match OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(moment) => moment.date().to_string(),
+        Err(_) => format!("second {seconds}"),
+    }
+}
+
 impl Hint for TlsError {
     fn hint(&self) -> Option<String> {
         let peer = |link: &Link| link.peer().to_owned();
         match self {
-            Self::Handshake { .. } => None,
+            Self::Handshake { link, .. } => Some(format!(
+                "look whether {} speaks TLS 1.2 or later there, and has a certificate",
+                link.peer()
+            )),
             Self::Untrusted { link, fault } => Some(match fault {
                 ChainFault::WrongName { .. } => {
                     format!("dial a name that the certificate of {} has", peer(link))
@@ -129,13 +164,24 @@ impl Hint for TlsError {
                     peer(link)
                 ),
                 ChainFault::TooLong { .. } => return None,
+                ChainFault::Chain(webpki::Error::CertNotValidYet { .. }) => {
+                    format!("compare the clocks of this host and of {}", peer(link))
+                }
+                ChainFault::Chain(error) if is_unknown_issuer(error) => format!(
+                    "give the CA certificate that issued the one of {}, if it is to be trusted",
+                    peer(link)
+                ),
                 ChainFault::Chain(_) => format!("renew the certificate of {}", peer(link)),
             }),
             Self::Revocation { link, fault } => match fault {
                 RevocationFault::Unreachable { error, .. } => error.hint(),
-                RevocationFault::Revoked | RevocationFault::NoDistributionPoint => {
+                RevocationFault::Revoked => {
                     Some(format!("renew the certificate of {}", peer(link)))
                 }
+                RevocationFault::NoDistributionPoint => Some(format!(
+                    "give {} a certificate that names its revocation list as an http URL",
+                    peer(link)
+                )),
                 _ => Some("publish a fresh revocation list of the CA".to_owned()),
             },
         }

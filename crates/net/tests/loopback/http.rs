@@ -33,6 +33,17 @@ fn start(limits: ServerLimits) -> Served {
     Served { port, stop, ended }
 }
 
+/// A port on which HTTP is spoken without TLS.
+pub(crate) async fn plain_port() -> u16 {
+    let served = start(ServerLimits::default());
+    tokio::spawn(async move {
+        // It serves until the runtime ends.
+        std::future::pending::<()>().await;
+        drop(served.stop);
+    });
+    served.port
+}
+
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let address = request.extensions().get::<ClientAddress>().unwrap().0;
     let body = match request.uri().path() {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use portolan_chart::flow;
 use portolan_model::{DnsName, Hint, Realm, SecretString, Spn};
 use portolan_net::dc::DomainController;
-use portolan_net::kerberos::{Credential, ErrorCode, Handshake, KerberosError, Style};
+use portolan_net::kerberos::{
+    AccountSecret, Credential, ErrorCode, Handshake, KerberosError, Style,
+};
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
@@ -56,14 +58,21 @@ async fn outcome(script: Script) -> (KerberosError, usize, usize) {
     let network = dialling(&[(flow::CONNECT_AD_KERBEROS, port)], &[DC]);
     let host: DnsName = DC.parse().unwrap();
     let domain: DnsName = "corp.example".parse().unwrap();
-    let credential = Credential {
-        account: "svc_connect".to_owned(),
-        realm: Realm::from(&domain),
-        password: SecretString::new("secret".to_owned()),
-    };
+    let password = AccountSecret::Password(SecretString::new("secret".to_owned()));
+    let credential = Credential::new("svc_connect".to_owned(), Realm::from(&domain), password);
     let service = Spn::new("ldap", host.clone());
     let controller = DomainController { host, domain };
-    let begun = Handshake::begin(&network, &controller, &credential, service, Style::Sasl).await;
+    let begin =
+        || Handshake::begin(&network, &controller, &credential, service.clone(), Style::Sasl);
+    let begun = begin().await;
+    if let Err(error) = &begun
+        && error.is_authentication_failure()
+    {
+        // Another connection of the same account does not ask at all.
+        let again = begin().await.err().unwrap();
+        assert!(matches!(again, KerberosError::NotTriedAgain { .. }), "{again}");
+        assert!(again.to_string().ends_with(&error.to_string()), "{again}");
+    }
     by_datagram.abort();
     by_stream.abort();
     let Err(error) = begun else { unreachable!("the script gives no ticket") };
@@ -137,7 +146,7 @@ async fn a_wrong_password_reads_as_an_operator_wants_it() {
     assert_eq!(
         error.to_string(),
         "dc1.corp.example gives svc_connect@CORP.EXAMPLE no ticket for ldap/dc1.corp.example: \
-         KDC_ERR_PREAUTH_FAILED, the password is wrong"
+         KDC_ERR_PREAUTH_FAILED, the password or key is wrong"
     );
     assert!(error.hint().unwrap().contains("the old one is not tried again"));
 }

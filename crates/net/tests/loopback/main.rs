@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail there")]
 
+mod dc;
 mod dial;
 mod http;
+mod ipv6;
 mod kerberos;
+mod ldaps;
+mod mit;
+mod name_server;
+mod proxy;
 mod tls;
 
 use std::collections::BTreeMap;

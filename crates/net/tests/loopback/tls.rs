@@ -25,9 +25,9 @@ const CRL: Flow = flow::CONNECT_TENANT_CRL;
 const NAME: &str = "sync.cloud.example";
 const SERIAL: u64 = 7;
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Issuer {
+pub(crate) fn authority(name: &str) -> Issuer {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +45,7 @@ fn certificate(issuer: &Issuer, points: &[&str]) -> (CertificateDer<'static>, Ke
     (params.signed_by(&key, issuer).unwrap().der().clone(), key)
 }
 
-fn list(issuer: &Issuer, revoked: &[u64], next_update: OffsetDateTime) -> Vec<u8> {
+pub(crate) fn list(issuer: &Issuer, revoked: &[u64], next_update: OffsetDateTime) -> Vec<u8> {
     let now = OffsetDateTime::now_utc();
     let revoked_certs = revoked.iter().map(|serial| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
@@ -64,7 +64,7 @@ fn list(issuer: &Issuer, revoked: &[u64], next_update: OffsetDateTime) -> Vec<u8
     params.signed_by(issuer).unwrap().der().to_vec()
 }
 
-fn tomorrow() -> OffsetDateTime {
+pub(crate) fn tomorrow() -> OffsetDateTime {
     OffsetDateTime::now_utc() + Duration::days(1)
 }
 
@@ -76,7 +76,7 @@ struct Site {
     fetches: Arc<AtomicUsize>,
 }
 
-fn identity(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Identity {
+pub(crate) fn identity(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Identity {
     Identity::from_der(chain, PrivateKeyDer::Pkcs8(key.serialize_der().into())).unwrap()
 }
 

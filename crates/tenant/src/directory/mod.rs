@@ -1,4 +1,4 @@
-//! The directory's objects: users and groups, with the attributes of Microsoft Graph.
+//! The directory's objects: users, contacts and groups, with the attributes of Microsoft Graph.
 
 mod schema;
 
@@ -20,16 +20,19 @@ const LIST_TEXTS_MAX: usize = 1000;
 pub enum Kind {
     /// A person.
     User,
+    /// Somebody outside, who does not sign in.
+    Contact,
     /// A group.
     Group,
 }
 
 impl Kind {
-    /// The word for it: `user`, `group`.
+    /// The word for it: `user`, `contact`, `group`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Contact => "contact",
             Self::Group => "group",
         }
     }
@@ -37,7 +40,7 @@ impl Kind {
     /// From the word for it.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::User, Self::Group].into_iter().find(|kind| kind.as_str() == word)
+        [Self::User, Self::Contact, Self::Group].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The attributes, as one table: name, which kinds of object have it, shape, when Graph shows it.
 //!
-//! Names and default sets are those of Microsoft Graph's [user] and [group]. The rows that Graph
+//! Names and default sets are those of Microsoft Graph's [user] and [group]; a contact has the names of
+//! a user. The rows that Graph
 //! never shows carry the state of the account in the forest, which Graph has no names for.
 //!
 //! [user]: https://learn.microsoft.com/graph/api/resources/user
@@ -63,7 +64,9 @@ impl Attribute {
 
 const USER: &[Kind] = &[Kind::User];
 const GROUP: &[Kind] = &[Kind::Group];
+const PEOPLE: &[Kind] = &[Kind::User, Kind::Contact];
 const BOTH: &[Kind] = &[Kind::User, Kind::Group];
+const ALL: &[Kind] = &[Kind::User, Kind::Contact, Kind::Group];
 
 const fn row(name: &'static str, kinds: &'static [Kind], shape: Shape, shown: Shown) -> Attribute {
     Attribute { name, kinds, shape, shown }
@@ -71,40 +74,40 @@ const fn row(name: &'static str, kinds: &'static [Kind], shape: Shape, shown: Sh
 
 /// Every attribute that the sync server may write.
 pub static ATTRIBUTES: &[Attribute] = &[
-    row("displayName", BOTH, Shape::Text, Shown::ByDefault),
-    row("mail", BOTH, Shape::Text, Shown::ByDefault),
+    row("displayName", ALL, Shape::Text, Shown::ByDefault),
+    row("mail", ALL, Shape::Text, Shown::ByDefault),
     row("userPrincipalName", USER, Shape::Text, Shown::ByDefault),
-    row("givenName", USER, Shape::Text, Shown::ByDefault),
-    row("surname", USER, Shape::Text, Shown::ByDefault),
-    row("jobTitle", USER, Shape::Text, Shown::ByDefault),
-    row("officeLocation", USER, Shape::Text, Shown::ByDefault),
-    row("mobilePhone", USER, Shape::Text, Shown::ByDefault),
-    row("businessPhones", USER, Shape::Texts, Shown::ByDefault),
+    row("givenName", PEOPLE, Shape::Text, Shown::ByDefault),
+    row("surname", PEOPLE, Shape::Text, Shown::ByDefault),
+    row("jobTitle", PEOPLE, Shape::Text, Shown::ByDefault),
+    row("officeLocation", PEOPLE, Shape::Text, Shown::ByDefault),
+    row("mobilePhone", PEOPLE, Shape::Text, Shown::ByDefault),
+    row("businessPhones", PEOPLE, Shape::Texts, Shown::ByDefault),
     row("preferredLanguage", USER, Shape::Text, Shown::ByDefault),
     row("description", GROUP, Shape::Text, Shown::ByDefault),
     row("mailEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("securityEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("groupTypes", GROUP, Shape::Texts, Shown::ByDefault),
     row("accountEnabled", USER, Shape::Flag, Shown::WhenSelected),
-    row("mailNickname", BOTH, Shape::Text, Shown::WhenSelected),
-    row("proxyAddresses", BOTH, Shape::Texts, Shown::WhenSelected),
+    row("mailNickname", ALL, Shape::Text, Shown::WhenSelected),
+    row("proxyAddresses", ALL, Shape::Texts, Shown::WhenSelected),
     row("otherMails", USER, Shape::Texts, Shown::WhenSelected),
     row("imAddresses", USER, Shape::Texts, Shown::WhenSelected),
-    row("faxNumber", USER, Shape::Text, Shown::WhenSelected),
-    row("department", USER, Shape::Text, Shown::WhenSelected),
-    row("companyName", USER, Shape::Text, Shown::WhenSelected),
+    row("faxNumber", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("department", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("companyName", PEOPLE, Shape::Text, Shown::WhenSelected),
     row("employeeId", USER, Shape::Text, Shown::WhenSelected),
     row("employeeType", USER, Shape::Text, Shown::WhenSelected),
-    row("streetAddress", USER, Shape::Text, Shown::WhenSelected),
-    row("postalCode", USER, Shape::Text, Shown::WhenSelected),
-    row("city", USER, Shape::Text, Shown::WhenSelected),
-    row("state", USER, Shape::Text, Shown::WhenSelected),
-    row("country", USER, Shape::Text, Shown::WhenSelected),
+    row("streetAddress", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("postalCode", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("city", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("state", PEOPLE, Shape::Text, Shown::WhenSelected),
+    row("country", PEOPLE, Shape::Text, Shown::WhenSelected),
     row("usageLocation", USER, Shape::Text, Shown::WhenSelected),
     row("passwordPolicies", USER, Shape::Text, Shown::WhenSelected),
     row("userType", USER, Shape::Text, Shown::WhenSelected),
     row("onPremisesDistinguishedName", USER, Shape::Text, Shown::WhenSelected),
-    row("onPremisesDomainName", BOTH, Shape::Text, Shown::WhenSelected),
+    row("onPremisesDomainName", ALL, Shape::Text, Shown::WhenSelected),
     row("onPremisesNetBiosName", GROUP, Shape::Text, Shown::WhenSelected),
     row("onPremisesSamAccountName", BOTH, Shape::Text, Shown::WhenSelected),
     row("onPremisesSecurityIdentifier", BOTH, Shape::Text, Shown::WhenSelected),

@@ -1,7 +1,5 @@
 //! A figure: ours against the best of some peers, from interleaved rounds.
 
-use std::convert::Infallible;
-
 use serde::Serialize;
 
 /// How many rounds a figure is measured in.
@@ -104,25 +102,6 @@ impl Comparison {
             highest: bound(f64::max).unwrap_or(f64::NAN),
             bar,
         }
-    }
-}
-
-impl Comparison {
-    /// Measures ours and one peer's, once unmeasured before, and prints the figure. Both tell what
-    /// they measured, in the figure's unit.
-    pub fn against(
-        self,
-        peer: &str,
-        mut ours: impl FnMut() -> f64,
-        mut theirs: impl FnMut() -> f64,
-    ) {
-        let (mut ours, mut theirs) =
-            (|| Ok::<_, Infallible>(ours()), || Ok::<_, Infallible>(theirs()));
-        let Ok(_) = rounds(1, &mut [&mut ours, &mut theirs]);
-        let Ok(mut values) = rounds(PAIRS, &mut [&mut ours, &mut theirs]);
-        let theirs = values.pop().unwrap_or_default();
-        let ours = values.pop().unwrap_or_default();
-        self.figure(&ours, &[Peer::measured(peer, theirs)]).print();
     }
 }
 

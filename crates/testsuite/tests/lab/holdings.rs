@@ -13,14 +13,15 @@ use portolan_model::{Guid, Secret};
 use portolan_store::connector_space::ConnectorSpace;
 use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
-use portolan_sync::{ForestObject, WANTED_ATTRIBUTES};
+use portolan_sync::{ForestObject, ObjectKind, WANTED_ATTRIBUTES};
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use portolan_testsuite::Road;
 
 use crate::ldif::{self, Entry, text};
 
-const IMPORTED: &str = "(|(&(objectCategory=person)(objectClass=user))(objectCategory=group)(objectCategory=organizationalUnit))";
+const IMPORTED: &str =
+    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
 const ROWS_MAX: u32 = 10_000;
 
 /// The forest by `ldapsearch`: entries that are imported, and the GUID behind every name.
@@ -56,7 +57,13 @@ impl Forest {
             let person = has(entry, "objectclass", "user");
             let normal = text(entry, "samaccounttype").as_deref() == Some("805306368");
             let critical = text(entry, "iscriticalsystemobject").as_deref() == Some("TRUE");
-            entry.contains_key("samaccountname") && !critical && (normal || !person)
+            let mailed = |name| entry.contains_key(name);
+            if has(entry, "objectclass", "contact") {
+                return mailed("mail") && mailed("proxyaddresses");
+            }
+            let kind = text(entry, "grouptype").map_or(0, |kind| kind.parse::<i64>().unwrap());
+            let listed = person || kind < 0 || mailed("proxyaddresses");
+            mailed("samaccountname") && !critical && listed && (normal || !person)
         };
         self.entries.iter().filter(|(_, e)| inside(e)).map(|(guid, e)| (*guid, e)).collect()
     }
@@ -78,9 +85,23 @@ fn anchor(guid: Guid) -> String {
 pub(crate) async fn connector_space_equals(road: &Road<'_>, forest: &Forest) {
     let space =
         ConnectorSpace::open(&road.path("connect").join("connector-space.db")).await.unwrap();
-    let objects = space.objects().await.unwrap();
+    let mut reader = space.objects(&ObjectKind::ALL);
+    let (mut objects, mut above) = (Vec::new(), Vec::new());
+    loop {
+        let batch = reader.next().await.unwrap();
+        if batch.is_empty() {
+            break;
+        }
+        let (places, others): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|object| object.kind == ObjectKind::Container);
+        above.extend(places);
+        objects.extend(others);
+    }
     let held: BTreeSet<_> = objects.iter().map(|object| object.guid).collect();
     assert_eq!(held, forest.entries.keys().copied().collect(), "the same objects");
+    for place in above {
+        assert_eq!(forest.guid_of.get(place.dn.as_str()), Some(&place.guid), "{}", place.dn);
+    }
     for object in &objects {
         let entry = &forest.entries[&object.guid];
         assert_eq!(object.dn.as_str(), text(entry, "dn").unwrap());
@@ -104,6 +125,7 @@ fn parent(forest: &Forest, object: &ForestObject) -> Option<Guid> {
 /// What the tenant holds.
 pub(crate) struct Tenant {
     users: BTreeMap<String, Object>,
+    contacts: BTreeMap<String, Object>,
     groups: BTreeMap<String, (Object, BTreeSet<String>)>,
     credentials: BTreeMap<String, CredentialData>,
 }
@@ -123,8 +145,15 @@ impl Tenant {
         let store = SqliteStore::open(&path, keys).await.unwrap();
         let mut reading = store.begin(Access::Read).await.unwrap();
         let name = |object: &Object| object.anchor.as_ref().unwrap().to_string();
-        let mut this =
-            Self { users: BTreeMap::new(), groups: BTreeMap::new(), credentials: BTreeMap::new() };
+        let mut this = Self {
+            users: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+        };
+        for contact in reading.objects(Kind::Contact, None, ROWS_MAX).await.unwrap() {
+            this.contacts.insert(name(&contact), contact);
+        }
         for user in reading.objects(Kind::User, None, ROWS_MAX).await.unwrap() {
             if let Some(held) = reading.credential(user.id).await.unwrap() {
                 this.credentials.insert(name(&user), held.credential);
@@ -139,22 +168,31 @@ impl Tenant {
         this
     }
 
-    /// Every user, group and member is the forest's, and nothing else is here.
+    /// Every user, contact, group and member is the forest's, and nothing else is here.
     pub(crate) fn equals(&self, forest: &Forest) {
         let inside = forest.in_scope();
-        let (people, groups): (Vec<_>, Vec<_>) =
+        let (people, others): (Vec<_>, Vec<_>) =
             inside.iter().partition(|(_, entry)| has(entry, "objectclass", "user"));
+        let (contacts, groups): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|(_, entry)| has(entry, "objectclass", "contact"));
         let anchors = |entries: &[(&Guid, &&Entry)]| -> BTreeSet<_> {
             entries.iter().map(|(guid, _)| anchor(**guid)).collect()
         };
         assert_eq!(self.users.keys().cloned().collect::<BTreeSet<_>>(), anchors(&people));
         assert_eq!(self.groups.keys().cloned().collect::<BTreeSet<_>>(), anchors(&groups));
+        assert_eq!(self.contacts.keys().cloned().collect::<BTreeSet<_>>(), anchors(&contacts));
+        for (guid, entry) in contacts {
+            let contact = &self.contacts[&anchor(*guid)];
+            assert_eq!(contact.display_name(), text(entry, "displayname").as_deref());
+            assert_eq!(contact.attributes.text("mail"), text(entry, "mail").as_deref());
+            assert_eq!(contact.attributes.text("surname"), text(entry, "sn").as_deref());
+        }
         for (guid, entry) in people {
             person_equals(&self.users[&anchor(*guid)], entry);
         }
         for (guid, entry) in groups {
             let (group, members) = &self.groups[&anchor(*guid)];
-            let name = text(entry, "displayname").or_else(|| text(entry, "cn"));
+            let name = text(entry, "displayname").or_else(|| text(entry, "name"));
             assert_eq!(group.display_name(), name.as_deref());
             let expected =
                 forest.members(entry).into_iter().filter(|guid| inside.contains_key(guid));
@@ -221,7 +259,7 @@ fn person_equals(user: &Object, entry: &Entry) {
     for (from, to) in copied {
         assert_eq!(user.attributes.text(to), text(entry, from).as_deref(), "{to} of {upn}");
     }
-    let name = text(entry, "displayname").or_else(|| text(entry, "cn"));
+    let name = text(entry, "displayname").or_else(|| text(entry, "name"));
     assert_eq!(user.display_name(), name.as_deref());
     let control: u32 = text(entry, "useraccountcontrol").unwrap().parse().unwrap();
     assert_eq!(user.attributes.flag("accountEnabled"), Some(control & 2 == 0), "{upn}");

@@ -3,6 +3,7 @@
 //! They need root and what `cargo xtask setup` installs, and are run by `cargo xtask test`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+mod account;
 mod changes;
 mod closed_rows;
 mod faults;
@@ -10,4 +11,5 @@ mod first_light;
 mod holdings;
 mod kills;
 mod ldif;
+mod passwords;
 mod world;

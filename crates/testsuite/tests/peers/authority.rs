@@ -74,10 +74,19 @@ impl Authority {
 
     /// A server's certificate.
     pub(crate) fn issue(&self, name: &str) -> Issued {
+        self.issue_at(name, &format!("http://{CRL_HOST}/ca.crl"))
+    }
+
+    /// The same, with the list under an address: for who cannot resolve its name.
+    pub(crate) fn issue_for_address(&self, address: &str) -> Issued {
+        self.issue_at(address, &format!("http://{LOOPBACK}:{}/ca.crl", self.port))
+    }
+
+    fn issue_at(&self, name: &str, place: &str) -> Issued {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let place = format!("http://{CRL_HOST}/ca.crl");
-        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![place] }];
+        params.crl_distribution_points =
+            vec![CrlDistributionPoint { uris: vec![place.to_owned()] }];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Issued { certificate, key: key.serialize_pem() }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use portolan_model::{DnsName, Realm, SecretString};
 use portolan_net::dc::DomainController;
-use portolan_net::kerberos::Credential;
+use portolan_net::kerberos::{AccountSecret, Credential};
 
 use crate::authority::Authority;
 use crate::process::{LOOPBACK, Server, free_port, program, run};
@@ -25,6 +25,7 @@ pub(crate) enum Binding {
 
 /// The two servers, and where they listen.
 pub(crate) struct Directory {
+    pub(crate) ldap_port: u16,
     pub(crate) ldaps_port: u16,
     pub(crate) kdc_port: u16,
     _kdc: Server,
@@ -35,10 +36,11 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) async fn up(authority: &Authority, binding: Binding) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (kdc_port, ldaps_port) = (free_port().await, free_port().await);
+        let kdc_port = free_port().await;
+        let (ldap_port, ldaps_port) = (free_port().await, free_port().await);
         let kdc = kdc(folder.path(), kdc_port).await;
-        let slapd = slapd(folder.path(), authority, binding, ldaps_port).await;
-        Self { ldaps_port, kdc_port, _kdc: kdc, _slapd: slapd, _folder: folder }
+        let slapd = slapd(folder.path(), authority, binding, [ldap_port, ldaps_port]).await;
+        Self { ldap_port, ldaps_port, kdc_port, _kdc: kdc, _slapd: slapd, _folder: folder }
     }
 
     /// The directory as a domain controller.
@@ -49,11 +51,9 @@ impl Directory {
 
     /// The account that may read it.
     pub(crate) fn credential(&self) -> Credential {
-        Credential {
-            account: ACCOUNT.to_owned(),
-            realm: Realm::from(&self.controller().domain),
-            password: SecretString::new(PASSWORD.to_owned()),
-        }
+        let password = AccountSecret::Password(SecretString::new(PASSWORD.to_owned()));
+        let realm = Realm::from(&self.controller().domain);
+        Credential::new(ACCOUNT.to_owned(), realm, password)
     }
 }
 
@@ -92,7 +92,12 @@ async fn kdc(folder: &Path, port: u16) -> Server {
     Server::start(command, port).await
 }
 
-async fn slapd(folder: &Path, authority: &Authority, binding: Binding, port: u16) -> Server {
+async fn slapd(
+    folder: &Path,
+    authority: &Authority,
+    binding: Binding,
+    [clear, tls]: [u16; 2],
+) -> Server {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     let issued = authority.issue(HOST);
     write("ca.pem", &authority.pem());
@@ -120,8 +125,9 @@ async fn slapd(folder: &Path, authority: &Authority, binding: Binding, port: u16
     run(program("slapadd").arg("-f").arg(&config).arg("-l").arg(folder.join("base.ldif")));
     let mut command = with_kerberos(program("slapd"), folder);
     command.env("KRB5_KTNAME", folder.join("keytab"));
-    command.args(["-d", "0", "-h", &format!("ldaps://{LOOPBACK}:{port}/")]).arg("-f").arg(&config);
-    Server::start(command, port).await
+    let places = format!("ldap://{LOOPBACK}:{clear}/ ldaps://{LOOPBACK}:{tls}/");
+    command.args(["-d", "0", "-h", &places]).arg("-f").arg(&config);
+    Server::start(command, tls).await
 }
 
 fn with_kerberos(mut command: Command, folder: &Path) -> Command {

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use portolan_chart::{Chart, Role, flow};
 use portolan_ldap::{Filter, Scope, SearchRequest};
+use portolan_model::Hint as _;
 use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits, TlsBind};
 use portolan_net::tls::{self, Identity, Revocation, Roots, Trust};
 use portolan_net::{Network, NetworkConfig, Peer};
@@ -15,6 +16,7 @@ use crate::process::LOOPBACK;
 /// connect's network, with the directory on a port of its own.
 fn network(authority: &Authority, directory: &Directory, ldaps_port: u16) -> Network {
     let ports = [
+        (flow::CONNECT_AD_LDAP, directory.ldap_port),
         (flow::CONNECT_AD_LDAPS, ldaps_port),
         (flow::CONNECT_AD_KERBEROS, directory.kdc_port),
         (flow::CONNECT_FOREST_CRL, authority.port),
@@ -105,4 +107,19 @@ async fn slapd_refuses_a_bind_that_is_bound_to_the_certificate_of_a_relay() {
     let port = relay(&authority, &careless).await;
     let mut connection = bind(&authority, &careless, port).await.unwrap();
     assert_eq!(base_entry(&mut connection).await, ["dc=corp,dc=example"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slapd_that_does_not_seal_in_clear_is_refused() {
+    let authority = Authority::up().await;
+    // Its maxssf is 0: inside TLS that is enough, in clear nothing protects what follows.
+    let directory = Directory::up(&authority, Binding::NotChecked).await;
+    let network = network(&authority, &directory, directory.ldaps_port);
+    let (controller, credential) = (directory.controller(), directory.credential());
+    let limits = LdapLimits::default();
+    let connected = LdapConnection::connect_sealed(&network, &controller, &credential, limits);
+    let error = connected.await.unwrap_err();
+    let said = "cannot be sealed: the server does not offer confidentiality, its layers are 0x01";
+    assert!(error.to_string().ends_with(said), "{error}");
+    assert!(error.hint().unwrap().contains("connect to it over TLS"));
 }

@@ -7,3 +7,4 @@ mod authority;
 mod directory;
 mod ldaps;
 mod process;
+mod proxy;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use portolan_model::{DnsName, Guid};
 use portolan_net::drs::DrsConnection;
 use portolan_store::connector_space::{ConnectorSpace, SpaceError};
-use portolan_sync::plan::Plan;
+use portolan_sync::Selection;
 
 use super::Replicated;
 use super::cursor::{Cursor, Head, Step};
@@ -29,7 +29,7 @@ const RESTARTS_MAX: usize = 2;
 /// What a cycle works with.
 pub(in super::super) struct Cycle<'a> {
     pub(in super::super) domain: &'a DnsName,
-    pub(in super::super) scope: &'a Plan,
+    pub(in super::super) scope: &'a Selection,
     pub(in super::super) space: &'a ConnectorSpace,
     pub(in super::super) tenant: &'a mut Tenant,
     pub(in super::super) stop: &'a Stop,
@@ -193,7 +193,7 @@ impl Trouble {
 /// One side of a stretch: what is read, and where it goes.
 struct Reading<'a> {
     replica: &'a mut DrsConnection,
-    scope: &'a Plan,
+    scope: &'a Selection,
     work: Work,
     progress: &'a Progress,
     stop: &'a Stop,

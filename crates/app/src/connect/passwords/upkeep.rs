@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portolan_net::drs::DrsConnection;
-use portolan_sync::plan::Plan;
+use portolan_sync::Selection;
 
 use super::{Cycle, Replicated, Trouble};
 use crate::connect::cycle::Server;
@@ -91,7 +91,7 @@ impl Upkeep {
     pub(in super::super) async fn cycle(
         &mut self,
         server: &mut Server,
-        scope: &Plan,
+        scope: &Selection,
         owed: bool,
         stop: &Stop,
     ) -> Result<Option<Replicated>, Failure> {
@@ -131,7 +131,7 @@ impl Upkeep {
     pub(in super::super) async fn once(
         &mut self,
         server: &mut Server,
-        scope: &Plan,
+        scope: &Selection,
         stop: &Stop,
         steps: &Steps,
     ) -> Result<Option<Replicated>, Failure> {
@@ -159,7 +159,7 @@ impl Upkeep {
     async fn attempt(
         &mut self,
         server: &mut Server,
-        scope: &Plan,
+        scope: &Selection,
         owed: bool,
         stop: &Stop,
         steps: &Steps,

@@ -315,7 +315,11 @@ async fn members(asked: Asked, Path(named): Path<String>) -> Response {
         // Members are of several kinds: each says which.
         let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
         for (value, object) in values.iter_mut().zip(&objects) {
-            value["@odata.type"] = json!(format!("#microsoft.graph.{}", object.kind.as_str()));
+            let name = match object.kind {
+                Kind::Contact => "orgContact",
+                kind => kind.as_str(),
+            };
+            value["@odata.type"] = json!(format!("#microsoft.graph.{name}"));
         }
         Ok(body)
     };

@@ -1,0 +1,146 @@
+//! The full import: every user, contact, group and organizational unit of a domain, entry by entry.
+
+use portolan_ldap::control::{self, DirSync, DirSyncReply};
+use portolan_ldap::{Scope, SearchRequest};
+use portolan_model::DnsName;
+use portolan_store::connector_space::{ConnectorSpace, FullImport};
+use portolan_sync::{ForestObject, ObjectKind, WANTED_ATTRIBUTES};
+
+use super::cursor::{self, Controller, Cursor, From};
+use super::directory::{Directory, Entries as _, SearchError};
+use super::search::{self, Pace};
+use super::{Imported, domain_base, entries, incremental};
+use crate::report::Failure;
+
+/// What is imported. A computer is a user to the directory; the kind of an object tells them apart.
+const FILTER: &str =
+    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
+/// A filter that no object matches.
+const NOTHING: &str = "(!(objectClass=*))";
+/// Answers that a DirSync search without a match may have: each passes a thousand objects or a minute.
+const ANSWERS_MAX: usize = 10_000;
+
+/// Reads a domain in full. Nothing of the space changes unless all of it was read, and not too much
+/// of what was there is missing.
+pub(super) async fn read(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    controller: &Controller,
+    space: &ConnectorSpace,
+    allowed: usize,
+    imported: &mut Imported,
+) -> Result<Cursor, Failure> {
+    let from = position(directory, domain, controller, imported).await?;
+    let cursor = Cursor::new(from, controller);
+    let mut import = space.begin_full_import().await?;
+    let request = SearchRequest::new(domain_base(domain), Scope::Subtree, search::filter(FILTER)?)
+        .select(WANTED_ATTRIBUTES.iter().copied());
+    let pace = pace(controller);
+    let mut unfinished = Vec::new();
+    search::all(directory, pace, &request, &[control::extended_dn()], async |entry| {
+        let Some(object) = entries::object(&entry)? else { return Ok(()) };
+        // The connection serves one search at a time, so the rest is read after this one.
+        if let Some(range) = entries::missing(&entry, "member") {
+            unfinished.push((object.guid, range));
+        }
+        take(&object, &mut import, imported).await
+    })
+    .await?;
+    for (guid, range) in unfinished {
+        let members = search::remaining_values(directory, guid, "member", range).await?;
+        imported.members += members.len() as u64;
+        import.add_members(&guid, &members).await?;
+    }
+    if imported.users == 0 {
+        // A domain has users from its first day.
+        return Err(Failure::new("the directory shows no user at all")
+            .with_hint("let the service account read the domain's users"));
+    }
+    let losses = import.losses().await?;
+    losses.check_read(allowed).map_err(|error| Failure::from(error).lasting())?;
+    imported.removed = losses.lost() as u64;
+    import.finish(&cursor.write()?).await?;
+    Ok(cursor)
+}
+
+/// How this controller is read fastest.
+pub(super) const fn pace(controller: &Controller) -> Pace {
+    if controller.is_samba { Pace::Whole } else { Pace::Paged }
+}
+
+/// Where the changes begin that the read may miss: taken before it.
+async fn position(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    controller: &Controller,
+    imported: &mut Imported,
+) -> Result<From, Failure> {
+    if !cursor::sees_deletions(directory, domain).await? {
+        imported.notes.push(
+            "the account does not see deleted objects: each run reads the forest in full"
+                .to_owned(),
+        );
+        return Ok(From::Everything);
+    }
+    match cookie(directory, domain).await {
+        Ok(cookie) => Ok(From::DirSync(cookie)),
+        Err(SearchError::Refused(code, _)) if incremental::lacks_right(code) => {
+            imported.notes.push(
+                "the account may not ask for directory changes (DS-Replication-Get-Changes): they are found by uSNChanged".to_owned(),
+            );
+            Ok(From::Usn { service: controller.service.clone(), usn: controller.usn })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The cookie of all that there is, without any of it.
+async fn cookie(directory: &mut impl Directory, domain: &DnsName) -> Result<Vec<u8>, SearchError> {
+    let mut cookie = Vec::new();
+    for _ in 0..ANSWERS_MAX {
+        let request =
+            SearchRequest::new(domain_base(domain), Scope::Subtree, search::filter(NOTHING)?)
+                .select(["objectGUID"]);
+        let asked = DirSync { flags: incremental::FLAGS, octets_max: u32::MAX, cookie };
+        let mut entries = directory.search(request, vec![asked.control()]).await?;
+        while entries.next().await?.is_some() {}
+        let DirSyncReply { more, cookie: next } = incremental::reply(entries.controls())?;
+        if !more {
+            return Ok(next);
+        }
+        cookie = next;
+    }
+    Err(Failure::new("the directory does not come to an end of its changes").into())
+}
+
+/// Takes one object into the space.
+async fn take(
+    object: &ForestObject,
+    import: &mut FullImport,
+    imported: &mut Imported,
+) -> Result<(), Failure> {
+    match object.kind {
+        ObjectKind::User | ObjectKind::InetOrgPerson => imported.users += 1,
+        ObjectKind::Group => imported.groups += 1,
+        ObjectKind::Contact => imported.contacts += 1,
+        ObjectKind::OrganizationalUnit | ObjectKind::Container => {
+            imported.organizational_units += 1;
+        }
+    }
+    imported.members += object.members.len() as u64;
+    Ok(import.put(object).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_ldap::Filter;
+
+    use super::*;
+
+    #[test]
+    fn the_filters_are_legal() {
+        for filter in [FILTER, NOTHING] {
+            assert_eq!(filter.parse::<Filter>().unwrap().to_string(), filter);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The incremental import: what changed since the cursor, applied to the objects that are there.
+//!
+//! By DirSync ([MS-ADTS] 3.1.1.3.4.1.3) a controller tells each changed object's changed attributes,
+//! deletions among them. Where the account lacks that right, the objects that the controller changed
+//! last are read whole ([`by_usn`]). Either says nothing of what follows from a change elsewhere: the
+//! names below a renamed object, the groups of a deleted member. The space works those out.
+//!
+//! [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+
+use std::collections::BTreeSet;
+
+use portolan_ldap::control::{self, DirSync, DirSyncFlags, DirSyncReply};
+use portolan_ldap::{Control, ResultCode, Scope, SearchRequest};
+use portolan_model::{DnsName, Guid};
+use portolan_store::connector_space::{Changes, ConnectorSpace};
+use portolan_sync::{Delta, WANTED_ATTRIBUTES};
+
+use super::cursor::{Controller, Cursor, From, deleted_objects};
+use super::directory::{Directory, Entries as _, SearchError};
+use super::entries::{self, Told};
+use super::full::pace;
+use super::search::{self, Pace};
+use super::{Imported, alone, domain_base};
+use crate::report::Failure;
+
+/// How DirSync is asked: of a group the members that came and went.
+pub(super) const FLAGS: DirSyncFlags = DirSyncFlags::INCREMENTAL_VALUES;
+/// Answers of one import: Windows gives a thousand objects in each, or a minute.
+const ANSWERS_MAX: usize = 100_000;
+
+/// What an import by DirSync came to.
+pub(super) enum Outcome {
+    /// It is complete.
+    Done,
+    /// The directory does not take the cursor, for this reason: everything is to be read.
+    CursorRefused(String),
+}
+
+/// Applies what changed since a cursor.
+pub(super) async fn read(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    controller: &Controller,
+    space: &ConnectorSpace,
+    cursor: Cursor,
+    imported: &mut Imported,
+) -> Result<Outcome, Failure> {
+    match &cursor.from {
+        From::DirSync(_) => by_cookie(directory, domain, controller, space, cursor, imported).await,
+        From::Usn { usn, .. } => {
+            let after = *usn;
+            by_usn(directory, domain, controller, space, &cursor, after, imported).await?;
+            Ok(Outcome::Done)
+        }
+        From::Everything => {
+            // What was read in full is all that this account can see; only the places are missing.
+            let mut changes = space.begin_changes().await?;
+            alone::read_above(directory, domain, &mut changes).await?;
+            let _ = changes.commit(&cursor.write()?).await?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// Whether a refusal of DirSync means that the account lacks its right.
+pub(super) fn lacks_right(code: ResultCode) -> bool {
+    code == ResultCode::InsufficientAccessRights
+}
+
+/// Whether a refusal of a search with a cookie speaks of the cookie, and not of the server's state.
+fn refuses_cookie(code: ResultCode) -> bool {
+    !matches!(
+        code,
+        ResultCode::Busy
+            | ResultCode::Unavailable
+            | ResultCode::TimeLimitExceeded
+            | ResultCode::AdminLimitExceeded
+            | ResultCode::SizeLimitExceeded
+    )
+}
+
+/// The reply to a DirSync search.
+pub(super) fn reply(controls: &[Control]) -> Result<DirSyncReply, Failure> {
+    let reply = control::find(controls).map_err(|error| {
+        Failure::because("the directory's DirSync control is not legal", &error)
+    })?;
+    reply.ok_or_else(|| Failure::new("the directory sends no cookie for its changes"))
+}
+
+/// Each answer is applied in a transaction of its own, with the cookie behind it.
+async fn by_cookie(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    controller: &Controller,
+    space: &ConnectorSpace,
+    mut cursor: Cursor,
+    imported: &mut Imported,
+) -> Result<Outcome, Failure> {
+    for _ in 0..ANSWERS_MAX {
+        let From::DirSync(cookie) = &cursor.from else { return Ok(Outcome::Done) };
+        let asked = DirSync { flags: FLAGS, octets_max: u32::MAX, cookie: cookie.clone() };
+        let applied = answer(directory, domain, space, asked).await;
+        let (mut changes, reply) = match applied {
+            Err(SearchError::Refused(code, failure)) if refuses_cookie(code) => {
+                return Ok(Outcome::CursorRefused(failure.text().to_owned()));
+            }
+            applied => applied?,
+        };
+        if reply.more && reply.cookie == *cookie {
+            return Err(Failure::new("the directory names the same changes again and again"));
+        }
+        if !reply.more {
+            alone::read_above(directory, domain, &mut changes).await?;
+        }
+        cursor = cursor.followed_by(From::DirSync(reply.cookie), controller);
+        let changed = changes.commit(&cursor.write()?).await?;
+        imported.changed += changed.changed;
+        imported.removed += changed.removed;
+        if !reply.more {
+            return Ok(Outcome::Done);
+        }
+    }
+    Err(Failure::new("the directory does not come to an end of its changes"))
+}
+
+/// Asks once, and applies the answer.
+async fn answer(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    space: &ConnectorSpace,
+    asked: DirSync,
+) -> Result<(Changes, DirSyncReply), SearchError> {
+    let everything = search::filter("(objectClass=*)")?;
+    let request = SearchRequest::new(domain_base(domain), Scope::Subtree, everything)
+        .select(WANTED_ATTRIBUTES.iter().copied().chain(["isDeleted"]));
+    let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
+    let mut found = directory.search(request, controls).await?;
+    // The space is not held while the directory thinks.
+    let mut entry = found.next().await?;
+    let mut changes = space.begin_changes().await.map_err(Failure::from)?;
+    let mut unknown = Vec::new();
+    while let Some(told) = entry {
+        apply(entries::told(&told)?, &mut changes, &mut unknown).await?;
+        entry = found.next().await?;
+    }
+    let reply = reply(found.controls())?;
+    drop(found);
+    alone::read(directory, domain, &mut changes, &unknown).await?;
+    Ok((changes, reply))
+}
+
+/// Applies what a reply says of one object; one that has to be read alone is put among `unknown`.
+async fn apply(told: Told, changes: &mut Changes, unknown: &mut Vec<Guid>) -> Result<(), Failure> {
+    match told {
+        Told::Deleted(guid) => changes.remove(&guid).await?,
+        Told::Restored(guid) => {
+            // It may not be a member any more of the groups that it was in.
+            changes.remove(&guid).await?;
+            unknown.push(guid);
+        }
+        Told::New(guid, object) => {
+            let before = changes.get(&guid).await?;
+            match object {
+                Some(mut object) => {
+                    object.members.sort_unstable();
+                    if before.as_ref() != Some(&*object) {
+                        changes.put(&object, true).await?;
+                    }
+                }
+                // It is of another class now, or stands above others.
+                None if before.is_some() => unknown.push(guid),
+                None => {}
+            }
+        }
+        Told::Changed(delta) => changed(delta, changes, unknown).await?,
+    }
+    Ok(())
+}
+
+async fn changed(
+    delta: Delta,
+    changes: &mut Changes,
+    unknown: &mut Vec<Guid>,
+) -> Result<(), Failure> {
+    let Some(mut object) = changes.get(&delta.guid).await? else {
+        unknown.push(delta.guid);
+        return Ok(());
+    };
+    let renamed = object.dn != delta.dn;
+    // Of a place only its name is kept.
+    let delta = match object.kind {
+        portolan_sync::ObjectKind::Container => Delta { attributes: Vec::new(), ..delta },
+        _ => delta,
+    };
+    if object.apply(delta) {
+        changes.put(&object, renamed).await?;
+    }
+    Ok(())
+}
+
+/// Reads the objects that this controller changed after a number, and the deleted ones among them. A
+/// group's members are among what is read of it; that it lost a deleted one is not.
+async fn by_usn(
+    directory: &mut impl Directory,
+    domain: &DnsName,
+    controller: &Controller,
+    space: &ConnectorSpace,
+    cursor: &Cursor,
+    after: i64,
+    imported: &mut Imported,
+) -> Result<(), Failure> {
+    let since = format!("(uSNChanged>={})", after + 1);
+    let pace = pace(controller);
+    let touched = guids(directory, pace, &domain_base(domain), &since, &[]).await?;
+    let deleted = format!("(&(isDeleted=TRUE){since})");
+    let show = [control::show_deleted()];
+    let gone = guids(directory, pace, &deleted_objects(domain), &deleted, &show).await?;
+
+    let mut changes = space.begin_changes().await?;
+    for guid in &gone {
+        changes.remove(guid).await?;
+    }
+    let touched: Vec<_> = touched.difference(&gone).copied().collect();
+    alone::read(directory, domain, &mut changes, &touched).await?;
+    alone::read_above(directory, domain, &mut changes).await?;
+    let from = From::Usn { service: controller.service.clone(), usn: controller.usn };
+    let changed = changes.commit(&cursor.followed_by(from, controller).write()?).await?;
+    imported.changed += changed.changed;
+    imported.removed += changed.removed;
+    Ok(())
+}
+
+/// The objectGUIDs of the objects that match.
+async fn guids(
+    directory: &mut impl Directory,
+    pace: Pace,
+    base: &str,
+    filter: &str,
+    controls: &[Control],
+) -> Result<BTreeSet<Guid>, Failure> {
+    let request =
+        SearchRequest::new(base, Scope::Subtree, search::filter(filter)?).select(["objectGUID"]);
+    let controls: Vec<_> = controls.iter().cloned().chain([control::extended_dn()]).collect();
+    let mut found = BTreeSet::new();
+    search::all(directory, pace, &request, &controls, async |entry| {
+        found.insert(entries::guid(&entry)?);
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}

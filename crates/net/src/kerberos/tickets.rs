@@ -1,0 +1,356 @@
+//! Tickets, kept and renewed: one AS exchange a lifetime, and one TGS exchange a service.
+//!
+//! They live in memory alone, in the [`Credential`] and all its copies, and are wiped with it. A ticket
+//! is used until shortly before its end. It is not used any more when this host's clock was set, or
+//! when a service did not take it: the KDC is then asked anew, and tells its own clock.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use portolan_gss::etype_info::KeyInfo;
+use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
+use portolan_gss::{EncryptionType, ProtocolKey};
+use portolan_model::Spn;
+use time::{Duration, OffsetDateTime};
+
+use super::error::{CLOCK_SKEW_MAX, KerberosError};
+use super::kdc::Kdc;
+use super::messages::{self, Fault, Ticket};
+use super::{AccountSecret, Credential};
+use crate::clock;
+
+/// How long before its end a ticket is not used any more: the peer's clock may be ahead by this much.
+const REST_MIN: Duration = CLOCK_SKEW_MAX;
+/// Services whose tickets are kept.
+const SERVICES_MAX: usize = 64;
+/// Rounds of PBKDF2: the default of RFC 3962 section 4, and what Active Directory uses.
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).expect("4096 is not zero");
+/// The encryption types of a password, the strongest first.
+const PASSWORD_TYPES: [EncryptionType; 2] =
+    [EncryptionType::Aes256CtsHmacSha1_96, EncryptionType::Aes128CtsHmacSha1_96];
+/// The tags of AS-REP and TGS-REP.
+const AS_REP: u8 = 0x6b;
+const TGS_REP: u8 = 0x6d;
+
+/// Whether a ticket that was got at a time and ends at another is to be used now, when this host's
+/// steady clock says that some time has passed.
+fn is_usable(
+    (got, ends): (OffsetDateTime, OffsetDateTime),
+    passed: std::time::Duration,
+    now: OffsetDateTime,
+) -> bool {
+    let was_set = (now - got - passed).abs() > CLOCK_SKEW_MAX;
+    // A ticket that lives shortly is used for half its life.
+    let rest = REST_MIN.min((ends - got) / 2);
+    !was_set && now + rest < ends
+}
+
+/// The tickets of an account.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    kept: Mutex<Kept>,
+    /// Held while the KDC is asked, so that two connections ask once.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    granting: Option<Stamped>,
+    services: BTreeMap<String, Stamped>,
+}
+
+/// A ticket, and when it was got by both of this host's clocks.
+#[derive(Debug, Clone)]
+struct Stamped {
+    ticket: Arc<Ticket>,
+    at: OffsetDateTime,
+    since: Instant,
+}
+
+impl Stamped {
+    fn now(ticket: Ticket) -> Self {
+        Self { ticket: Arc::new(ticket), at: clock::now(), since: clock::monotonic() }
+    }
+
+    fn is_usable(&self) -> bool {
+        let passed = clock::monotonic().saturating_duration_since(self.since);
+        is_usable((self.at, self.ticket.ends), passed, clock::now())
+    }
+}
+
+impl Tickets {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // What a panic left behind are whole tickets.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a ticket that its service did not take.
+    pub(super) fn forget(&self, service: &Spn, ticket: &Arc<Ticket>) {
+        let (mut kept, name) = (self.kept(), service.to_string());
+        if kept.services.get(&name).is_some_and(|kept| Arc::ptr_eq(&kept.ticket, ticket)) {
+            kept.services.remove(&name);
+        }
+    }
+
+    fn keep(&self, service: &Spn, stamped: Stamped) {
+        let mut kept = self.kept();
+        if kept.services.len() >= SERVICES_MAX {
+            kept.services.clear();
+        }
+        kept.services.insert(service.to_string(), stamped);
+    }
+}
+
+/// A ticket for a service, kept or fresh. After a refusal of the account nothing is asked any more.
+pub(super) async fn ticket(
+    credential: &Credential,
+    kdc: &mut Kdc,
+    service: &Spn,
+) -> Result<Arc<Ticket>, KerberosError> {
+    let _alone = credential.shared.tickets.asking.lock().await;
+    if let Some(said) = credential.refusal() {
+        let account = credential.principal();
+        return Err(KerberosError::NotTriedAgain { account, said: said.to_owned() });
+    }
+    let got = kept_or_fresh(credential, kdc, service).await;
+    if let Err(error) = &got
+        && error.is_authentication_failure()
+    {
+        credential.refuse(&error.to_string());
+    }
+    got
+}
+
+async fn kept_or_fresh(
+    credential: &Credential,
+    kdc: &mut Kdc,
+    service: &Spn,
+) -> Result<Arc<Ticket>, KerberosError> {
+    let tickets = &credential.shared.tickets;
+    let kept = tickets.kept().services.get(&service.to_string()).cloned();
+    if let Some(kept) = kept.filter(Stamped::is_usable) {
+        return Ok(kept.ticket);
+    }
+    let mut asking = Asking { credential, kdc, service };
+    let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
+    let granted = match kept {
+        None => None,
+        Some(granting) => match asking.service_ticket(&granting.ticket).await {
+            // The KDC has changed its key, or forgot its own ticket: a new one is due.
+            Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => None,
+            answer => Some(answer?),
+        },
+    };
+    let granted = match granted {
+        Some(granted) => granted,
+        None => {
+            tickets.kept().granting = None;
+            let granting = Stamped::now(asking.granting_ticket().await?);
+            tickets.kept().granting = Some(granting.clone());
+            asking.service_ticket(&granting.ticket).await?
+        }
+    };
+    let stamped = Stamped::now(granted);
+    tickets.keep(service, stamped.clone());
+    Ok(stamped.ticket)
+}
+
+const fn is_about_the_ticket(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::TgtRevoked
+            | ErrorCode::BadIntegrity
+            | ErrorCode::TicketExpired
+            | ErrorCode::TicketNotYetValid
+            | ErrorCode::Modified
+    )
+}
+
+/// The exchanges with a KDC about an account and a service.
+struct Asking<'a> {
+    credential: &'a Credential,
+    kdc: &'a mut Kdc,
+    service: &'a Spn,
+}
+
+impl Asking<'_> {
+    /// The AS exchange. The account is proven once: what is refused is not tried again.
+    async fn granting_ticket(&mut self) -> Result<Ticket, KerberosError> {
+        let Credential { account, realm, secret, .. } = self.credential;
+        let types = match secret {
+            AccountSecret::Password(_) => PASSWORD_TYPES.to_vec(),
+            AccountSecret::Keys(keys) => keys.encryption_types().collect(),
+        };
+        let made = messages::as_request(account, realm, &types, None);
+        let mut request = made.map_err(|fault| self.fails(fault))?;
+        let mut answer = self.ask(&request.octets, AS_REP).await?;
+        let mut key = None;
+        if let Answer::Refusal(error) = &answer
+            && error.code == ErrorCode::PreauthRequired
+        {
+            let proof = self.key(&error.keys, &types)?;
+            let made = messages::as_request(account, realm, &types, Some(&proof));
+            request = made.map_err(|fault| self.fails(fault))?;
+            answer = self.ask(&request.octets, AS_REP).await?;
+            key = Some(proof);
+        }
+        let reply = match answer {
+            Answer::Reply(reply) => reply,
+            Answer::Refusal(error) => return Err(self.refused(error)),
+        };
+        let reply = messages::as_reply(&reply).map_err(|fault| self.fails(fault))?;
+        let (sealed_with, directory_version) = reply.sealed_with();
+        let key = match key {
+            Some(key) => key,
+            // The account need not prove itself: the reply alone says which key it is sealed with.
+            None => {
+                let mut keys = reply.keys().map_err(|fault| self.fails(fault))?;
+                if let Some(kind) = sealed_with.filter(|_| keys.is_empty()) {
+                    let encryption_type = kind.number();
+                    keys.push(KeyInfo { encryption_type, salt: None, iterations: None });
+                }
+                self.key(&keys, sealed_with.as_slice())?
+            }
+        };
+        let opened =
+            reply.open(&key, &request, account, realm).map_err(|fault| self.fails(fault))?;
+        let ticket = opened.ok_or_else(|| KerberosError::WrongKey {
+            kdc: self.kdc.host().clone(),
+            account: self.credential.principal(),
+            keytab_version: self.credential.key_version(),
+            directory_version,
+        })?;
+        self.judge(ticket.made)?;
+        tracing::debug!(account, until = %ticket.ends, "Got a ticket-granting ticket");
+        Ok(ticket)
+    }
+
+    /// The TGS exchange.
+    async fn service_ticket(&mut self, granting: &Ticket) -> Result<Ticket, KerberosError> {
+        let realm = &self.credential.realm;
+        let made = messages::tgs_request(granting, realm, self.service);
+        let request = made.map_err(|fault| self.fails(fault))?;
+        let reply = match self.ask(&request.octets, TGS_REP).await? {
+            Answer::Reply(reply) => reply,
+            Answer::Refusal(error) => return Err(self.refused(error)),
+        };
+        let ticket = messages::tgs_reply(&reply, &request, granting, realm, self.service)
+            .map_err(|fault| self.fails(fault))?;
+        self.judge(ticket.made)?;
+        tracing::debug!(service = %self.service, until = %ticket.ends, "Got a service ticket");
+        Ok(ticket)
+    }
+
+    /// The account's key, by what the KDC says about its keys: the first that there is here. A KDC that
+    /// names none has none of the types that were offered (RFC 4120 section 3.1.3), so nothing is tried.
+    fn key(
+        &self,
+        infos: &[KeyInfo],
+        types: &[EncryptionType],
+    ) -> Result<ProtocolKey, KerberosError> {
+        let Credential { account, realm, secret, .. } = self.credential;
+        let first = infos.iter().find_map(|info| {
+            let kind = EncryptionType::from_number(info.encryption_type);
+            kind.filter(|kind| types.contains(kind)).map(|kind| (kind, info))
+        });
+        let (kind, info) = first.ok_or_else(|| KerberosError::NoAesKey {
+            kdc: self.kdc.host().clone(),
+            account: self.credential.principal(),
+        })?;
+        if info.iterations.is_some_and(|asked| asked != ITERATIONS.get()) {
+            let reason = "the KDC wants another number of rounds than 4096";
+            return Err(self.fails(Fault::new("deriving the key", reason)));
+        }
+        match secret {
+            AccountSecret::Keys(keys) => keys.key(kind).cloned().ok_or_else(|| {
+                let reason = format!("the keytab has no key of type {}", kind.number());
+                self.fails(Fault::new("choosing the key", reason))
+            }),
+            AccountSecret::Password(password) => {
+                let salt =
+                    info.salt.clone().unwrap_or_else(|| format!("{realm}{account}").into_bytes());
+                Ok(ProtocolKey::from_password(kind, password.expose(), &salt, ITERATIONS))
+            }
+        }
+    }
+
+    /// Asks the KDC. What it refuses comes with its clock, which is judged first.
+    async fn ask(&mut self, request: &[u8], expected: u8) -> Result<Answer, KerberosError> {
+        let reply = self.kdc.ask(request).await?;
+        let kdc = self.kdc.host();
+        if is_error(&reply) {
+            let error = KrbError::decode(&reply)
+                .map_err(|error| KerberosError::Malformed { kdc: kdc.clone(), error })?;
+            self.judge(Some(error.server_time))?;
+            return Ok(Answer::Refusal(error));
+        }
+        let tag = reply.first().copied().unwrap_or_default();
+        if tag != expected {
+            return Err(KerberosError::NoReply { kdc: kdc.clone(), tag });
+        }
+        Ok(Answer::Reply(reply))
+    }
+
+    /// Refuses a clock that differs too much, also where the KDC tolerates it.
+    fn judge(&self, there: Option<OffsetDateTime>) -> Result<(), KerberosError> {
+        let here = clock::now();
+        match there.filter(|there| (*there - here).abs() > CLOCK_SKEW_MAX) {
+            None => Ok(()),
+            Some(there) => {
+                Err(KerberosError::ClockSkew { kdc: self.kdc.host().clone(), there, here })
+            }
+        }
+    }
+
+    fn refused(&self, error: KrbError) -> KerberosError {
+        KerberosError::Refused {
+            kdc: self.kdc.host().clone(),
+            account: self.credential.principal().into(),
+            service: self.service.clone(),
+            code: error.code,
+            text: error.text,
+            keytab_version: self.credential.key_version(),
+        }
+    }
+
+    fn fails(&self, fault: Fault) -> KerberosError {
+        KerberosError::failed(self.kdc.host(), fault)
+    }
+}
+
+/// What a KDC answers.
+enum Answer {
+    Reply(Vec<u8>),
+    Refusal(KrbError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_serves_until_shortly_before_its_end_unless_the_clock_was_set() {
+        const HOUR: u64 = 3600;
+        let check = |life: u64, passed: u64, set: i64, expected| {
+            let got = OffsetDateTime::UNIX_EPOCH;
+            let ends = got + std::time::Duration::from_secs(life);
+            let passed = std::time::Duration::from_secs(passed);
+            let now = got + passed + Duration::seconds(set);
+            assert_eq!(is_usable((got, ends), passed, now), expected, "{life} {passed:?} {set}");
+        };
+        check(10 * HOUR, 0, 0, true);
+        check(10 * HOUR, 10 * HOUR - 301, 0, true);
+        check(10 * HOUR, 10 * HOUR - 299, 0, false);
+        check(10 * HOUR, 11 * HOUR, 0, false);
+        // The clock was set, forwards or back, by more than is tolerated.
+        check(10 * HOUR, HOUR, 300, true);
+        check(10 * HOUR, HOUR, 301, false);
+        check(10 * HOUR, HOUR, -301, false);
+        // A short life is used half.
+        check(60, 29, 0, true);
+        check(60, 31, 0, false);
+        check(0, 0, 0, false);
+    }
+}

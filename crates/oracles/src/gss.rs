@@ -1,6 +1,5 @@
 //! What protects messages: nothing that the key's holder did not make is accepted.
 
-use portolan_gss::krb_error::{KrbError, is_error};
 use portolan_gss::{
     EncryptionType, Established, Pdu, Protection, ProtocolKey, Rfc4121, Role, SecurityContext, sasl,
 };
@@ -112,17 +111,4 @@ pub(crate) fn layer(octets: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     });
-}
-
-/// A KDC's refusal.
-pub(crate) fn krb_error(octets: &[u8]) {
-    match KrbError::decode(octets) {
-        Ok(error) => {
-            assert!(is_error(octets));
-            assert!(!error.code.to_string().is_empty());
-            let text = error.text.unwrap_or_default();
-            assert!(!text.chars().any(char::is_control), "the KDC's words reach a terminal");
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
 }

@@ -2,8 +2,7 @@
 
 use portolan_chart::Chart;
 use portolan_lab::capture::{Capture, Packet, Payload, Recording};
-use portolan_lab::Controllers;
-use portolan_lab::plan::{Network, hosts};
+use portolan_lab::plan::{Controllers, Network, hosts};
 
 /// A recording, its packets by their rows, and a search in its streams.
 pub(crate) fn recording(octets: &[u8]) {
@@ -11,7 +10,8 @@ pub(crate) fn recording(octets: &[u8]) {
     let held: usize = recording.frames().map(|frame| frame.octets.len()).sum();
     assert!(held <= octets.len(), "frames lie over each other");
     let frames = recording.frames().count() as u64;
-    let hosts: Vec<_> = hosts(Controllers::Two).iter().map(portolan_lab::plan::Host::firewall).collect();
+    let hosts: Vec<_> =
+        hosts(Controllers::Two).iter().map(portolan_lab::plan::Host::firewall).collect();
     let capture = Capture::new(vec![recording], &Chart::default_edition(), &hosts);
     let counted = capture.rows.iter().map(|row| row.packets).sum::<u64>()
         + capture.excepted.iter().map(|excepted| excepted.packets).sum::<u64>()

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use portolan_ldap::ber::{Decoder, Encoder, Tag, element_octets};
 use portolan_ldap::control::{Control, DirSyncReply, ExtendedDn, PagedResults, find};
 use portolan_ldap::filter::FILTER_TEXT_OCTETS_MAX;
-use portolan_ldap::message::{Authentication, Message, Operation};
+use portolan_ldap::message::{Authentication, Message, MessageId, Operation};
+use portolan_ldap::netlogon::{self, SamLogonResponse};
 use portolan_ldap::sasl::{LayerFault, SecurityLayer};
 use portolan_ldap::session::Session;
 use portolan_ldap::{
@@ -143,6 +144,17 @@ pub(crate) fn words(octets: &[u8]) {
         let printed = format!("<GUID={}>;{sid}{}", extended.guid, extended.dn);
         assert_eq!(ExtendedDn::parse(&printed).as_ref(), Ok(&extended));
     }
+}
+
+/// What a domain controller answers to the question who it is.
+pub(crate) fn netlogon(octets: &[u8]) {
+    if let Err(error) = netlogon::answer(MessageId::of(0), octets) {
+        assert!(!error.to_string().is_empty());
+    }
+    let Ok(response) = SamLogonResponse::decode(octets) else { return };
+    let names = [&response.forest, &response.domain, &response.host, &response.site];
+    // A name on the wire has at most 255 octets (RFC 1035 section 2.3.4).
+    assert!(names.iter().all(|name| name.len() <= 255), "a name longer than any name");
 }
 
 /// The session says the same however the octets arrive, and gives no more than arrived.

@@ -12,6 +12,7 @@ mod bytes;
 mod crypto;
 mod directory;
 mod gss;
+mod kerberos;
 mod lab;
 mod ldap;
 mod names;
@@ -66,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("ldap_filter", ldap::filter),
     Target::new("ldap_filter_text", ldap::filter_text),
     Target::new("ldap_words", ldap::words),
+    Target::new("ldap_netlogon", ldap::netlogon),
     Target::new("ldap_session", ldap::session).holding(256),
     Target::new("forest_entry", directory::entry).holding(256),
     Target::new("rpc_fragments", rpc::fragments),
@@ -78,7 +80,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("gss_unwrap", gss::unwrap),
     Target::new("gss_fragment", gss::fragment),
     Target::new("gss_layer", gss::layer),
-    Target::new("krb_error", gss::krb_error),
+    Target::new("krb_error", kerberos::refusal),
+    Target::new("krb_keytab", kerberos::keys),
+    Target::new("krb_messages", kerberos::messages),
     Target::new("crypto_secrets", crypto::secrets),
     Target::new("crypto_credential", crypto::credential),
     Target::new("token_jws", token::jws),

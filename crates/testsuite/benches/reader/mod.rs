@@ -9,7 +9,7 @@ use portolan_model::{DistinguishedName, DnsName, Guid, Realm, SecretString};
 use portolan_net::dc;
 use portolan_net::drs::{DrsConnection, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
-use portolan_net::kerberos::Credential;
+use portolan_net::kerberos::{AccountSecret, Credential};
 use portolan_net::{Network, NetworkConfig};
 use portolan_rpc::drsr::{
     DsName, ExtendedOperation, GetNcChanges, Oid, PartialAttributes, ReplicationFlags, Reply,
@@ -46,14 +46,11 @@ async fn connect() -> DrsConnection {
     let chart = Chart::edition("2017-02-15").unwrap();
     let network = Network::new(NetworkConfig::new(chart, Role::Connect)).unwrap();
     let domain: DnsName = FOREST_DOMAIN.parse().unwrap();
-    let controllers = dc::locate(&network, &domain, &mut SystemEntropy).await.unwrap();
-    let credential = Credential {
-        account: ACCOUNT.to_owned(),
-        realm: Realm::from(&domain),
-        password: SecretString::new(ACCOUNT_PASSWORD.to_owned()),
-    };
+    let located = dc::locate(&network, &domain, &mut SystemEntropy).await.unwrap();
+    let password = AccountSecret::Password(SecretString::new(ACCOUNT_PASSWORD.to_owned()));
+    let credential = Credential::new(ACCOUNT.to_owned(), Realm::from(&domain), password);
     let limits = DrsLimits::default();
-    DrsConnection::connect(&network, &controllers[0], &credential, limits).await.unwrap()
+    DrsConnection::connect(&network, &located.controllers[0], &credential, limits).await.unwrap()
 }
 
 async fn cycle(replica: &mut DrsConnection) -> Cycle {

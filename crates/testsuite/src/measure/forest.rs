@@ -11,7 +11,8 @@ use super::process::{Marked, watch};
 use crate::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Outcome, Road, RoadError, Tools};
 
 /// The filter of connect's import, which peers get too.
-const FILTER: &str = "(|(&(objectCategory=person)(objectClass=user))(objectCategory=group)(objectCategory=organizationalUnit))";
+const FILTER: &str =
+    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
 /// What connect says right before and right after it reads the forest.
 const BOUND: &str = "all that follows is sealed";
 const IMPORTED: &str = "imported ";
@@ -26,7 +27,7 @@ pub struct BulkForest {
 /// One full import by connect, from the bound connection to the connector space on disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Import {
-    /// Users, groups and organizational units.
+    /// Users, contacts, groups and organizational units.
     pub objects: u64,
     /// How long it took.
     pub took: Duration,
@@ -103,7 +104,6 @@ impl BulkForest {
         let mut command = self.lab.command("connect", &self.tools.portolan)?;
         // Planning writes nothing but the connector space.
         command.args(["connect", "plan", "--json", "--state"]).arg(state);
-        command.stdout(Stdio::null());
         let (outcome, marked) = watch(command)?;
         outcome.success()?;
         import_of(&marked).ok_or(RoadError::NoField { what: "connect plan", field: "import" })
@@ -174,7 +174,10 @@ fn import_of(marked: &[Marked]) -> Option<Import> {
         part.split(' ').next()?.parse::<u64>().ok()
     };
     Some(Import {
-        objects: number("users")? + number("groups")? + number("organizational units")?,
+        objects: number("users")?
+            + number("contacts")?
+            + number("groups")?
+            + number("organizational units")?,
         took: end.at.duration_since(begin.at),
         cpu: end.cpu.saturating_sub(begin.cpu),
         peak_kib: end.peak_kib,
@@ -222,7 +225,7 @@ mod tests {
             marked(2, "   0.2 s  Table 1  bound to dc1, all that follows is sealed"),
             marked(
                 6,
-                "   0.6 s  Table 1  imported 7 users, 2 groups with 9 members, 1 organizational units",
+                "   0.6 s  Table 1  imported 6 users, 1 contacts, 2 groups with 9 members, 1 organizational units",
             ),
             marked(9, "   0.9 s  Table 1  signed in"),
         ];

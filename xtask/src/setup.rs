@@ -25,6 +25,7 @@ const PACKAGES: [&str; 25] = [
     "nftables",
     "tcpdump",
     "zstd",
+    "libfaketime",
     "dnsmasq-base",
     "python3",
     "python3-venv",

@@ -11,7 +11,7 @@ use portolan_tenant::wire::EnrolmentFile;
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint, read_password};
 use super::forest::{self, Forest};
 use super::steps::Steps;
-use super::{key, passwords, tenant_client};
+use super::{key, rights, tenant_client};
 use crate::report::Failure;
 
 /// What `connect init` is told.
@@ -50,11 +50,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let chart = network.chart().clone();
 
     let found = Forest::find(&network, &init.forest, &init.account, password, &steps).await?;
-    found.ldap(&steps).await?.close().await?;
-    let mut replica = found.replica(&steps).await?;
-    passwords::prove_rights(&mut replica, &init.forest).await?;
-    steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
-    replica.close().await?;
+    rights::prove(&found, &init.forest, &init.account, &steps).await?;
 
     let directory = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.state);
     directory.map_err(|error| {

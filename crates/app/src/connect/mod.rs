@@ -15,6 +15,7 @@ mod key;
 mod passwords;
 mod plan;
 mod progress;
+mod rights;
 mod run;
 mod status;
 mod steps;

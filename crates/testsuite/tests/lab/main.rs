@@ -10,4 +10,5 @@ mod first_light;
 mod holdings;
 mod kills;
 mod ldif;
+mod rights;
 mod world;

@@ -29,16 +29,18 @@ def main(configuration, verb, container, entry):
     found = samdb.search(dn, ldb.SCOPE_BASE, attrs=["nTSecurityDescriptor"], controls=CONTROLS)
     descriptor = ndr_unpack(security.descriptor, found[0]["nTSecurityDescriptor"][0])
     domain = security.dom_sid(samdb.get_domain_sid())
-    entry = entry.replace("SID", str(sid))
-    ace = security.descriptor.from_sddl(f"D:{entry}", domain).dacl.aces[0]
-    # Two entries are the same when their octets are.
-    held = any(ndr_pack(other) == ndr_pack(ace) for other in descriptor.dacl.aces)
-    if (verb == "give") == held:
+    # As text, in Samba's own spelling: taking an entry by itself takes its like along.
+    entry = security.descriptor.from_sddl(f"D:{entry.replace('SID', str(sid))}", domain)
+    entry = entry.as_sddl(domain).removeprefix("D:")
+    held = descriptor.as_sddl(domain)
+    if (verb == "give") == (entry in held):
         sys.exit(f"cannot {verb} {entry} on {dn}")
     if verb == "give":
-        descriptor.dacl_add(ace, 0)
+        # In front of the first entry, as explicit ones are.
+        changed = held.replace("(", f"{entry}(", 1)
     else:
-        descriptor.dacl_del_ace(ace)
+        changed = held.replace(entry, "")
+    descriptor = security.descriptor.from_sddl(changed, domain)
     message = ldb.Message(ldb.Dn(samdb, dn))
     packed = ndr_pack(descriptor)
     name = "nTSecurityDescriptor"

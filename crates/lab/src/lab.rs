@@ -249,7 +249,8 @@ impl Lab {
     }
 
     /// Starts a domain controller anew with a clock that is this many seconds fast, or slow when it
-    /// is negative; with 0 it has the machine's clock again.
+    /// is negative; with 0 it has the machine's clock again. Its Kerberos goes by that clock; the
+    /// `currentTime` of its LDAP does not.
     ///
     /// # Errors
     /// [`LabError::MissingPackages`] without the library that shifts a program's clock.

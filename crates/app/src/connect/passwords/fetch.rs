@@ -155,8 +155,9 @@ pub(in super::super) async fn prove_rights(
     domain: &DnsName,
 ) -> Result<bool, Failure> {
     let context = naming_context(domain);
-    match ask(replica, &context, &Cursor::start(), ExtendedOperation::None).await {
-        Ok(answer) => complete(&answer.reply()?).map(|()| true),
+    let answer = ask(replica, &context, &Cursor::start(), ExtendedOperation::None).await?;
+    match answer.reply() {
+        Ok(reply) => complete(&reply).map(|()| true),
         Err(DrsError::Refused { status: Status::DRA_ACCESS_DENIED, .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }

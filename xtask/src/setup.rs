@@ -12,7 +12,7 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 
 /// The Debian packages: the forest, its clients, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 25] = [
+const PACKAGES: [&str; 26] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",

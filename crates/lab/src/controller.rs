@@ -75,10 +75,21 @@ impl Controller<'_> {
         self.namespace.program("samba-tool").args(words)
     }
 
-    /// Starts it.
+    /// Starts it with the machine's clock.
     pub(crate) fn start(&self) -> Result<(), LabError> {
-        let mut samba = self.namespace.daemon("samba", &self.log())?;
-        samba.args(["--foreground", "--no-process-group", "--configfile"]);
+        self.start_with_clock(0)
+    }
+
+    /// Starts it with a clock that is this many seconds fast, or slow when it is negative.
+    pub(crate) fn start_with_clock(&self, seconds: i64) -> Result<(), LabError> {
+        let mut samba = self.namespace.daemon("env", &self.log())?;
+        if seconds != 0 {
+            let library = clock_library()?;
+            samba.arg(format!("LD_PRELOAD={library}")).arg(format!("FAKETIME={seconds:+}s"));
+            // What waits for a span of time waits for the true one.
+            samba.arg("FAKETIME_DONT_FAKE_MONOTONIC=1");
+        }
+        samba.args(["samba", "--foreground", "--no-process-group", "--configfile"]);
         samba.arg(place("etc/smb.conf"));
         Program::from(samba).start()
     }
@@ -162,6 +173,16 @@ impl Controller<'_> {
     fn log(&self) -> PathBuf {
         self.directory.log(&format!("samba-{}", self.host.name))
     }
+}
+
+/// The library that shifts a program's clock: all hosts of a machine share the true one.
+fn clock_library() -> Result<String, LabError> {
+    let architecture = std::env::consts::ARCH;
+    let library = format!("/usr/lib/{architecture}-linux-gnu/faketime/libfaketime.so.1");
+    if std::path::Path::new(&library).exists() {
+        return Ok(library);
+    }
+    Err(LabError::MissingPackages { packages: vec!["libfaketime"] })
 }
 
 /// Where a controller writes the number of its first process.

@@ -20,8 +20,33 @@ use crate::state::{Directory, Namespace};
 /// Fills the database.
 const POPULATE: &str = include_str!("../forest/populate.py");
 
+/// Changes the account's rights.
+const RIGHTS: &str = include_str!("../forest/rights.py");
+
+/// What the sync server's account may do in the forest: all of it, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForestRight {
+    /// DS-Replication-Get-Changes on the domain.
+    Changes,
+    /// DS-Replication-Get-Changes-All on the domain.
+    ChangesAll,
+    /// To read and to list the container of deleted objects.
+    DeletedObjects,
+}
+
+impl ForestRight {
+    /// Where it is given, and how, in SDDL.
+    const fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Changes => ("domain", "(OA;;CR;1131f6aa-9c07-11d1-f79f-00c04fc2dcd2;;SID)"),
+            Self::ChangesAll => ("domain", "(OA;;CR;1131f6ad-9c07-11d1-f79f-00c04fc2dcd2;;SID)"),
+            Self::DeletedObjects => ("deleted", "(A;;RPLC;;;SID)"),
+        }
+    }
+}
+
 /// Changes whenever the steps from nothing to an archive do, so that older archives are not used.
-const RECIPE: &str = "4";
+const RECIPE: &str = "5";
 /// The same for the steps from one controller to two.
 const JOIN_RECIPE: &str = "1";
 
@@ -93,6 +118,7 @@ impl<'lab> Forest<'lab> {
             authority.certify(&self.first, Certificate::Good)?;
             self.populate()?;
             self.name_services(&self.first)?;
+            self.export_keys()?;
             self.pack(&archive)?;
         }
         if let Some((second, joined)) = joined {
@@ -124,6 +150,14 @@ impl<'lab> Forest<'lab> {
             authority.serve(controller, self.chart)?;
             controller.wait(self.asking, self.chart)
         })
+    }
+
+    /// Gives or takes a right of the sync server's account, while the first controller runs.
+    pub(crate) fn change_right(&self, verb: &str, right: ForestRight) -> Result<(), LabError> {
+        let (container, entry) = right.entry();
+        let python = self.first.namespace.program(PYTHON);
+        let python = python.args(["-", &place("etc/smb.conf"), verb, container, entry]);
+        python.input(RIGHTS).run().map(drop)
     }
 
     fn digest(&self) -> Result<String, LabError> {
@@ -234,6 +268,13 @@ impl<'lab> Forest<'lab> {
     fn populate(&self) -> Result<(), LabError> {
         let python = self.first.namespace.program(PYTHON).args(["-", &place("etc/smb.conf")]);
         python.arg(self.extra_users.to_string()).input(POPULATE).run().map(drop)
+    }
+
+    /// Writes down the keys of the sync server's account.
+    fn export_keys(&self) -> Result<(), LabError> {
+        let tool = self.first.tool(&["domain", "exportkeytab", "--principal=svc_connect"]);
+        let tool = tool.arg(self.directory.service_keytab());
+        tool.arg(format!("--configfile={}", place("etc/smb.conf"))).run().map(drop)
     }
 
     /// Gives a controller's account its service names: the service that would do so when it runs

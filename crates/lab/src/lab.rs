@@ -13,7 +13,7 @@ use crate::capture::Capture;
 use crate::controller::{Controller, End};
 use crate::error::LabError;
 use crate::firewall::{self, How};
-use crate::forest::Forest;
+use crate::forest::{Forest, ForestRight};
 use crate::guard::Guard;
 use crate::keeper::Draft;
 use crate::network::{self, ENVIRONMENT, switch_name};
@@ -245,8 +245,20 @@ impl Lab {
         if !controller.runs()? {
             controller.start()?;
         }
-        let asking = plan::host_of(&self.hosts, Role::Connect)?;
-        controller.wait(self.namespace(asking.name)?, &self.chart)
+        self.wait_for(&controller)
+    }
+
+    /// Starts a domain controller anew with a clock that is this many seconds fast, or slow when it
+    /// is negative; with 0 it has the machine's clock again. Its Kerberos goes by that clock; the
+    /// `currentTime` of its LDAP does not.
+    ///
+    /// # Errors
+    /// [`LabError::MissingPackages`] without the library that shifts a program's clock.
+    pub fn set_clock(&self, host: &str, seconds: i64) -> Result<(), LabError> {
+        let controller = self.controller(host)?;
+        controller.end(End::Hard)?;
+        controller.start_with_clock(seconds)?;
+        self.wait_for(&controller)
     }
 
     /// Cuts a host off, silently: what it sends and what is sent to it vanishes, and nobody is told.
@@ -302,6 +314,22 @@ impl Lab {
         let authority = Authority::of(&self.directory);
         let forest = self.forest(0)?;
         forest.controllers().try_for_each(|controller| authority.serve(controller, &self.chart))
+    }
+
+    /// Takes a right from the sync server's account at `dc1`.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when it does not have it.
+    pub fn take_right(&self, right: ForestRight) -> Result<(), LabError> {
+        self.forest(0)?.change_right("take", right)
+    }
+
+    /// Gives a right back to the sync server's account at `dc1`.
+    ///
+    /// # Errors
+    /// [`LabError::Program`] when it has it already.
+    pub fn give_right(&self, right: ForestRight) -> Result<(), LabError> {
+        self.forest(0)?.change_right("give", right)
     }
 
     /// Everything that crossed both networks up to now.
@@ -402,6 +430,11 @@ impl Lab {
         })
     }
 
+    fn wait_for(&self, controller: &Controller<'_>) -> Result<(), LabError> {
+        let asking = plan::host_of(&self.hosts, Role::Connect)?;
+        controller.wait(self.namespace(asking.name)?, &self.chart)
+    }
+
     /// Makes the namespaces, each written down before it may stay.
     fn keep_namespaces(&mut self, hosts: &[Host]) -> Result<(), LabError> {
         let switches = Network::ALL.map(switch_name);
@@ -440,6 +473,9 @@ impl Lab {
             let copy = self.directory.etc(host.name).join("ca.pem");
             std::fs::copy(&authority, &copy).map_err(LabError::io("write", &copy))?;
         }
+        let asking = plan::host_of(&self.hosts, Role::Connect)?;
+        let copy = self.directory.etc(asking.name).join(plan::SERVICE_KEYTAB_FILE);
+        process::write_private(&copy, process::read(&self.directory.service_keytab())?)?;
         step("forest", format!("{} from {}", plan::FOREST_DOMAIN, archive.display()));
         // From here on: how an archive came to be is nobody's traffic.
         for network in Network::ALL {

@@ -31,6 +31,7 @@ pub use authority::Certificate;
 pub use controller::End;
 pub use error::LabError;
 pub use firewall::{How, Stopped};
+pub use forest::ForestRight;
 pub use guard::Guard;
 pub use lab::{Lab, Options, Started, Step};
 pub use plan::{Controllers, LabName};

@@ -23,6 +23,10 @@ pub const FOREST_NETBIOS: &str = "CORP";
 pub const FOREST_CONFIG: &str = "/run/samba/forest/etc/smb.conf";
 /// The certificate of the forest's authority, as every host sees it: what `--ca` takes there.
 pub const FOREST_CA: &str = "/run/samba/etc/ca.pem";
+/// The keys of the sync server's account, as its host sees them: what `--keytab` takes there.
+pub const SERVICE_KEYTAB: &str = "/run/samba/etc/svc_connect.keytab";
+/// The name of that file.
+pub(crate) const SERVICE_KEYTAB_FILE: &str = "svc_connect.keytab";
 /// The domain that the tenant is born with.
 pub const TENANT_DOMAIN: &str = "cloud.example";
 /// The tenant's host names below [`TENANT_DOMAIN`].

@@ -238,6 +238,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, LabError> {
     std::fs::read_to_string(path).map_err(LabError::io("read", path))
 }
 
+/// Reads a small file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LabError> {
+    std::fs::read(path).map_err(LabError::io("read", path))
+}
+
 /// Writes a file whole.
 pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), LabError> {
     std::fs::write(path, contents).map_err(LabError::io("write", path))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
-use crate::plan::{Controllers, LabName, Network};
+use crate::plan::{Controllers, LabName, Network, SERVICE_KEYTAB_FILE};
 use crate::process::{self, Process};
 
 /// The version of the file's form.
@@ -144,6 +144,11 @@ impl Directory {
     /// The certificate of the forest's authority.
     pub(crate) fn authority_certificate(&self) -> PathBuf {
         self.authority().join("ca.pem")
+    }
+
+    /// The keys of the sync server's account, as the forest gives them out.
+    pub(crate) fn service_keytab(&self) -> PathBuf {
+        self.authority().join(SERVICE_KEYTAB_FILE)
     }
 
     /// A daemon's log.

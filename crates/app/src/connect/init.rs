@@ -14,7 +14,7 @@ use super::forest::Forest;
 use super::reach::{RawReach, Reach, ReachArguments};
 use super::secrets::{Secrets, client_key, next_client_key};
 use super::steps::Steps;
-use super::{key, passwords, tenant_client};
+use super::{key, rights, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -73,11 +73,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let credential = account.credential(&absolute(&init.state)?)?;
     let found = Forest::find(&network, &init.forest, credential, &steps).await?;
     let found = found.over(reach.channel(&network));
-    found.ldap(&steps).await?.close().await?;
-    let mut replica = found.replica(&steps).await?;
-    passwords::prove_rights(&mut replica, &init.forest).await?;
-    steps.say(Some(replica.link().row()), "the account may replicate the domain with its secrets");
-    replica.close().await?;
+    rights::prove(&found, &init.forest, &init.account, &steps).await?;
 
     crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)

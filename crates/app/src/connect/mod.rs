@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod reach;
 mod read;
+mod rights;
 mod rotate;
 mod run;
 pub(crate) mod secrets;

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use portolan_chart::flow;
-use portolan_lab::{Controllers, Guard, How, Lab, LabError, LabName, Options, Started};
+use portolan_lab::{Controllers, Guard, How, Lab, LabError, LabName, Options, Started, plan};
 
 const SERVICE_PASSWORD: &str = "Svc-C0nnect!";
 
@@ -102,6 +102,9 @@ fn the_sync_server_s_account_reads_deletions_and_nothing_goes_off_the_chart() {
     let tombstone = search(&lab, &dirsync);
     assert!(tombstone.contains("isDeleted: TRUE"), "{tombstone}");
     assert!(tombstone.contains("DEL:"), "{tombstone}");
+    // The account's keys open the same door as its password.
+    says(&lab, "connect", &["kinit", "-k", "-t", plan::SERVICE_KEYTAB, "svc_connect"], "");
+    assert!(search(&lab, &["(sAMAccountName=bob)", "cn"]).contains("cn: Bob Baker"));
     // Both families, and names of the tenant by way of the forest.
     assert!(reaches_ldap(&lab, "connect", "10.77.0.10"));
     assert!(reaches_ldap(&lab, "connect", "[fd77::10]"));

@@ -15,4 +15,5 @@ mod kills;
 mod ldif;
 mod passwords;
 mod reach;
+mod rights;
 mod world;

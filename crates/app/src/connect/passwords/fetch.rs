@@ -145,7 +145,7 @@ pub(super) async fn object(
     Ok(Ok(open::select(&reply, anchor_of, portolan_net::clock::now())))
 }
 
-/// Proves that the account may replicate the domain with its secrets (DS-Replication-Get-Changes and
+/// Whether the account may replicate the domain with its secrets (DS-Replication-Get-Changes and
 /// DS-Replication-Get-Changes-All, [MS-ADTS] 5.1.3.2.1): asks for a page as a cycle would, and opens
 /// nothing of it.
 ///
@@ -153,10 +153,14 @@ pub(super) async fn object(
 pub(in super::super) async fn prove_rights(
     replica: &mut DrsConnection,
     domain: &DnsName,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let context = naming_context(domain);
     let answer = ask(replica, &context, &Cursor::start(), ExtendedOperation::None).await?;
-    complete(&answer.reply()?)
+    match answer.reply() {
+        Ok(reply) => complete(&reply).map(|()| true),
+        Err(DrsError::Refused { status: Status::DRA_ACCESS_DENIED, .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Asks for a page of changes, or for one object.
@@ -165,7 +169,7 @@ async fn ask(
     name: &DsName,
     cursor: &Cursor,
     operation: ExtendedOperation,
-) -> Result<Changes, Failure> {
+) -> Result<Changes, DrsError> {
     let attributes = PartialAttributes::new(&ATTRIBUTES);
     let vector = &cursor.up_to_date;
     let request = GetNcChanges {
@@ -181,7 +185,7 @@ async fn ask(
         operation,
         attributes: Some(&attributes),
     };
-    Ok(replica.get_nc_changes(&request).await?)
+    replica.get_nc_changes(&request).await
 }
 
 /// Refuses a page in which the controller says that something is missing (dwDRSError).

@@ -14,6 +14,7 @@ use super::forest::Forest;
 use super::reach::{RawReach, Reach, ReachArguments};
 use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
+use super::tenant_client::Predecessor;
 use super::{key, rights, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -83,7 +84,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let (key, private) = key::make()?;
     let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
     let client = tenant_client::client(&network, Fingerprint::new(ca));
-    let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
+    let was = earlier.as_ref().and_then(|earlier| predecessor(&secrets, earlier));
+    let enrolled = tenant_client::enrol(&client, &enrolment, &key, was.as_ref()).await?;
     steps.over(&chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
     let done = format!(
         "enrolled as application {} of tenant {}",
@@ -94,6 +96,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
         Failure::because("the tenant names an application that is none", &error)
     })?;
+    let replaced = enrolled.replaced.clone();
     let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
     seal(&mut secrets, (&client_key(client_id), &private), &init.account, &held, &told)?;
     let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
@@ -102,8 +105,13 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     if let Some(earlier) = earlier {
         forget(&mut secrets, &earlier, &config)?;
         let id = plain(&earlier.tenant.client_id);
-        let remove = format!("it was application {id}: `portolan tenant sync-server remove {id}`");
-        steps.say(None, &remove);
+        let become_of = match &replaced {
+            Some(_) => format!("it succeeds application {id}: what that wrote is its own"),
+            None => format!(
+                "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
+            ),
+        };
+        steps.say(None, &become_of);
     }
     let master = secrets.key_file().display();
     let sealed = match secret_file.is_handed_over() {
@@ -165,6 +173,17 @@ fn configuration(
         },
         ports,
     })
+}
+
+/// The application that this server was, with the key in use and the one that was to take its place.
+fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
+    let id: Guid = earlier.tenant.client_id.parse().ok()?;
+    let of_file = earlier.tenant.key_file.as_deref().and_then(|path| key::read_file(path).ok());
+    let sealed = [client_key(id), next_client_key(id)];
+    let sealed = sealed.iter().filter_map(|name| secrets.get(name).ok().flatten());
+    let keys = of_file.into_iter().chain(sealed).filter_map(|private| key::parse(&private).ok());
+    let keys: Vec<_> = keys.collect();
+    (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
 }
 
 /// Seals this server's key and the account's secret, which the forest has taken.

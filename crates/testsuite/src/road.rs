@@ -210,6 +210,17 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Gives connect another secret of its account: the flag and the file of it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn credential_set(&self, (flag, file): (&str, &Path)) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "credential", "set", "--state"]).arg(self.path("connect"));
+        command.arg(flag).arg(file);
+        finish(command, None)
+    }
+
     /// Runs one synchronisation.
     ///
     /// # Errors

@@ -124,7 +124,7 @@ fn synchronise_many_times(world: &World, road: &Road<'_>) {
     for line in BufReader::new(daemon.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         writeln!(said, "{line}").unwrap();
-        done += usize::from(line.contains("credentials (PPH1_MD4)"));
+        done += usize::from(line.contains("exported 0 new"));
         if done == SYNCHRONISATIONS {
             break;
         }

@@ -156,13 +156,12 @@ async fn sign_in_with(
     };
     let name = parameters.optional("loginfmt").unwrap_or_default().trim().to_owned();
     let password = parameters.optional("passwd").unwrap_or_default().to_owned();
-    let submission = Submission { name: name.clone(), password: SecretString::new(password) };
     let start = Start {
         prompt: Prompt::Always,
         age_seconds_max: None,
         person: asked.as_ref().and_then(|checked| checked.person),
         session: None,
-        submission: Some(submission),
+        submission: Some(Submission { name: name.clone(), password: SecretString::new(password) }),
         client: context.client,
         policy: service.0.policy,
     };
@@ -187,8 +186,7 @@ async fn sign_in_with(
             return Ok(password::page(service, headers, text, &name, None));
         }
         let asked = asked.as_ref().map(|checked| (&checked.application, &checked.request));
-        let rule = record.rule;
-        return Ok(page(service, context, headers, asked, text, rule, Some(&name)));
+        return Ok(page(service, context, headers, asked, text, record.rule, Some(&name)));
     };
     // A new session in any case: one that was planted before is worth nothing afterwards.
     if let Some(old) = cookie(headers, SESSION_COOKIE) {

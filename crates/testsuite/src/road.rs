@@ -210,6 +210,34 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Gives connect another secret of its account: the flag and the file of it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn credential_set(&self, (flag, file): (&str, &Path)) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "credential", "set", "--state"]).arg(self.path("connect"));
+        command.arg(flag).arg(file);
+        finish(command, None)
+    }
+
+    /// Configures an enrolled connect to read the forest inside TLS (636), with the password bound
+    /// there: Samba refuses Kerberos.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn read_inside_tls(&self) -> Result<(), RoadError> {
+        let path = self.path("connect").join("connect.toml");
+        let io = |error| RoadError::Io { what: "cannot change connect.toml".to_owned(), error };
+        let text = std::fs::read_to_string(&path).map_err(io)?;
+        let ca = portolan_lab::plan::FOREST_CA;
+        let inside = format!("ldap = \"ldaps\"\nbind = \"simple\"\nca_file = \"{ca}\"\n");
+        let kept = |line: &&str| !line.starts_with("ldap = ") && !line.starts_with("bind = ");
+        let lines = text.lines().filter(kept).map(|line| format!("{line}\n"));
+        let text = lines.collect::<String>().replace("[forest]\n", &format!("[forest]\n{inside}"));
+        std::fs::write(&path, text).map_err(io)
+    }
+
     /// Runs one synchronisation.
     ///
     /// # Errors

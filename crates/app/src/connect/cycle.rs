@@ -105,6 +105,11 @@ impl Server {
         Ok(true)
     }
 
+    /// The name of the key by which this server proves itself.
+    pub(super) fn key_id(&self) -> Result<String, Failure> {
+        Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
+    }
+
     /// The forest, found anew.
     pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
         let domain = &self.config.forest_domain;

@@ -51,7 +51,7 @@ impl Forest {
         steps.over(network.chart(), flow::CONNECT_AD_DNS, &found);
         if let Some(error) = &located.silence {
             let text = format!("going on without a site: {error}");
-            steps.over(network.chart(), flow::CONNECT_AD_LDAP, &text);
+            steps.note_over(network.chart(), flow::CONNECT_AD_LDAP, &text);
         }
         Ok(Self {
             network: network.clone(),

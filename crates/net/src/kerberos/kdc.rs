@@ -60,13 +60,13 @@ impl Kdc {
         self.by_stream(request).await
     }
 
-    /// Nothing when the answer is too long for a datagram.
+    /// Nothing when the answer is too long for a datagram, or when the KDC failed.
     async fn by_datagram(&self, request: &[u8]) -> Result<Option<Vec<u8>>, DialError> {
         let flow = flow::CONNECT_AD_KERBEROS;
         let reply = self.network.exchange(flow, &self.host, request, DATAGRAM).await?;
-        let too_big = is_error(&reply)
-            && KrbError::decode(&reply).is_ok_and(|error| error.code == ErrorCode::ResponseTooBig);
-        Ok((!too_big).then_some(reply))
+        let over = is_error(&reply)
+            && KrbError::decode(&reply).is_ok_and(|error| goes_by_stream(error.code));
+        Ok((!over).then_some(reply))
     }
 
     async fn by_stream(&self, request: &[u8]) -> Result<Vec<u8>, KerberosError> {
@@ -79,6 +79,13 @@ impl Kdc {
         };
         Err(DialError { link, fault }.into())
     }
+}
+
+/// Whether an error by UDP is answered by asking again by TCP. Samba's KDC says of some answers at the
+/// limit of a datagram that it failed ("Reply packet too large", as KRB_ERR_GENERIC). Neither error judged the
+/// password, so nothing counts towards a lockout.
+fn goes_by_stream(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::ResponseTooBig | ErrorCode::Generic)
 }
 
 /// Both messages with four octets of length before them; nothing when the answer is too long.

@@ -168,7 +168,7 @@ impl SqliteTransaction {
                 "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted)
                  SELECT ?1, ?2, value, ?3, ?4 FROM json_each(?5) WHERE true
                  ON CONFLICT (src_rid, attr, dst_anchor)
-                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted",
+                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted, deleted_at = NULL",
             )
             .bind(rid)
             .bind(MEMBER_LINK)

@@ -437,6 +437,7 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         }
+        self.purge(now).await?;
         self.cut_sign_in_log(SIGN_INS_MAX).await?;
         self.cut_audit_log(AUDITS_MAX).await
     }

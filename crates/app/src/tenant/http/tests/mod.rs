@@ -10,6 +10,7 @@ mod lockout;
 mod race;
 mod sessions;
 mod sign_in;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -36,9 +36,7 @@ pub(super) fn guids_from_octets(octets: &[u8]) -> Result<Vec<Guid>, SpaceError> 
 /// The attributes of a forest object: for each its name and its values, all with their lengths before
 /// them, as 32-bit numbers in little-endian order.
 #[must_use]
-pub fn forest_attributes_to_octets(
-    attributes: &BTreeMap<String, AttributeValues>,
-) -> Vec<u8> {
+pub fn forest_attributes_to_octets(attributes: &BTreeMap<String, AttributeValues>) -> Vec<u8> {
     let mut out = Vec::with_capacity(FOREST_ATTRIBUTES_USUAL);
     for (name, values) in attributes {
         put(&mut out, name.as_bytes());

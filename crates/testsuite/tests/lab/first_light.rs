@@ -105,7 +105,7 @@ fn a_day_of_the_daemon_shows_no_name_and_no_hash_sealed_or_inside_tls() {
     let mut road = world.road();
     road.tenant_up().unwrap();
     road.connect_up().unwrap();
-    let mut gone = vec![NtHash::of_password(ALICE.1).as_bytes().to_vec()];
+    let mut gone = vec![nt_hash(ALICE.1)];
     let mut stopwatch = Stopwatch::begin(&road).unwrap();
     let mut old = ALICE.1.to_owned();
     for (at, channel) in ["all that follows is sealed", "inside TLS"].into_iter().enumerate() {
@@ -120,8 +120,9 @@ fn a_day_of_the_daemon_shows_no_name_and_no_hash_sealed_or_inside_tls() {
         let changed = stopwatch.change("alice", &old, &new).unwrap();
         assert!(changed.seconds.is_some() && !changed.old_admitted, "{}", daemon.said());
         old = new;
-        gone.push(NtHash::of_password(&old).as_bytes().to_vec());
-        let nina = [&format!("nina{at}"), "N1na-Pass!word", "--surname=Ñandú"];
+        gone.push(nt_hash(&old));
+        let given = format!("--given-name=Nina {at}");
+        let nina = [&format!("nina{at}"), "N1na-Pass!word", &given, "--surname=Ñandú"];
         let create = [&["user", "create"][..], &nina].concat();
         road.samba_tool(&create).unwrap().success().unwrap();
         daemon.wait_for("imported 1 changes", 1).unwrap();
@@ -137,6 +138,10 @@ fn a_day_of_the_daemon_shows_no_name_and_no_hash_sealed_or_inside_tls() {
     hashes.append(&mut gone);
     let of_tls = [flow::CONNECT_AD_LDAPS, flow::CONNECT_FOREST_CRL];
     on_the_chart_and_never_in_clear(&world, &forest, &hashes, &[&USED[..], &of_tls].concat());
+}
+
+fn nt_hash(password: &str) -> Vec<u8> {
+    NtHash::from_password(password).expose().to_vec()
 }
 
 /// Nothing was off the chart, these rows were used, and in all packets there is no name of the forest,

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 pub mod usage {
     /// The encrypted part of an AS-REP, under the account's key.
     pub const AS_REP: u32 = 3;
+    /// The checksum of a TGS-REQ's body, under the session key of the ticket-granting ticket.
+    pub const TGS_REQ_CHECKSUM: u32 = 6;
     /// The encrypted part of a TGS-REP, under the session key of the ticket-granting ticket.
     pub const TGS_REP: u32 = 8;
     /// The encrypted part of an AP-REP, under the ticket's session key.

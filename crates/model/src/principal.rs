@@ -65,18 +65,29 @@ impl From<&DnsName> for Realm {
     }
 }
 
-/// A service principal name of two parts: `ldap/dc1.corp.example`.
+/// A service principal name: `ldap/dc1.corp.example`, or of a domain controller
+/// `ldap/dc1.corp.example/corp.example`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spn {
     class: &'static str,
     host: DnsName,
+    domain: Option<DnsName>,
 }
 
 impl Spn {
     /// The name of a service class on a host.
     #[must_use]
     pub const fn new(class: &'static str, host: DnsName) -> Self {
-        Self { class, host }
+        Self { class, host, domain: None }
+    }
+
+    /// The name of a service class that a host offers for a domain. Active Directory lets only the
+    /// domain's controllers bear it ([MS-ADTS] 3.1.1.5.3.1.1.4).
+    ///
+    /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+    #[must_use]
+    pub const fn of_controller(class: &'static str, host: DnsName, domain: DnsName) -> Self {
+        Self { class, host, domain: Some(domain) }
     }
 
     /// The host.
@@ -84,11 +95,18 @@ impl Spn {
     pub const fn host(&self) -> &DnsName {
         &self.host
     }
+
+    /// Its parts, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        let domain = self.domain.as_ref().map(DnsName::as_str);
+        [self.class, self.host.as_str()].into_iter().chain(domain)
+    }
 }
 
 impl fmt::Display for Spn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.class, self.host)
+        write!(f, "{}/{}", self.class, self.host)?;
+        self.domain.as_ref().map_or(Ok(()), |domain| write!(f, "/{domain}"))
     }
 }
 

@@ -16,8 +16,10 @@ mod kerberos;
 mod lab;
 mod ldap;
 mod names;
+mod net;
 mod peers;
 mod rpc;
+mod store;
 mod tenant;
 mod token;
 
@@ -90,6 +92,11 @@ pub const TARGETS: &[Target] = &[
     Target::new("tenant_wire", tenant::wire).holding(256),
     Target::new("tenant_forms", tenant::forms).holding(256),
     Target::new("tenant_words", tenant::words),
+    Target::new("net_certificate", net::certificate).holding(256),
+    Target::new("net_revocation", net::revocation).holding(256),
+    Target::new("net_tunnel", net::tunnel),
+    Target::new("store_forest", store::forest),
+    Target::new("store_tenant", store::tenant).holding(256),
     Target::new("lab_recording", lab::recording),
     Target::new("lab_packet", lab::packet),
 ];

@@ -7,7 +7,7 @@ use portolan_net::Network;
 use portolan_net::dc::{self, DomainController, PassedOver};
 use portolan_net::drs::{DrsConnection, DrsError, DrsLimits};
 use portolan_net::entropy::SystemEntropy;
-use portolan_net::kerberos::{Credential, KerberosError};
+use portolan_net::kerberos::{Credential, ErrorCode, Exchange, KerberosError, prove_controller};
 use portolan_net::ldap::{Channel, LdapConnection, LdapError, LdapLimits, TlsBind};
 
 use super::steps::Steps;
@@ -33,6 +33,8 @@ const PARTIAL_SECRETS: &[u8] = b"1.2.840.113556.1.4.1920";
 /// Why one controller is not the one that is read.
 enum NotThis {
     Ldap(LdapError),
+    /// It is not known to be one.
+    NotProven(Box<KerberosError>),
     /// It is a read-only one.
     ReadOnly(DnsName),
 }
@@ -83,6 +85,12 @@ impl Forest {
         let limits = LdapLimits::default();
         let connect = |controller: DomainController| async move {
             let (network, credential) = (&self.network, &self.credential);
+            if matches!(self.channel, Channel::Tls { bind: TlsBind::Password, .. }) {
+                // Many hosts have a certificate of the forest's authority; the password is for none
+                // of them but its controllers.
+                let proven = prove_controller(network, &controller, credential).await;
+                proven.map_err(|error| NotThis::NotProven(Box::new(error)))?;
+            }
             let connected =
                 LdapConnection::connect(network, &controller, credential, &self.channel, limits);
             let mut connection = connected.await.map_err(NotThis::Ldap)?;
@@ -93,6 +101,7 @@ impl Forest {
         };
         let elsewhere = |error: &NotThis| match error {
             NotThis::Ldap(error) => is_elsewhere(error),
+            NotThis::NotProven(error) => is_other(error),
             NotThis::ReadOnly(_) => true,
         };
         let controllers = self.without(failed);
@@ -103,6 +112,11 @@ impl Forest {
                 Ok(connection)
             }
             Err(Some(NotThis::Ldap(error))) => Err(self.failure(error)),
+            Err(Some(NotThis::NotProven(error))) => {
+                let lasting = is_refused(&error);
+                let failure = Failure::from(*error);
+                Err(if lasting { failure.lasting() } else { failure })
+            }
             Err(Some(error @ NotThis::ReadOnly(_))) => Err(Failure::new(error.to_string())
                 .with_hint("let this host reach a writable domain controller")),
             Err(None) => Err(no_controller(failed)),
@@ -119,11 +133,10 @@ impl Forest {
             Ok((connection, controller))
         };
         // One that is ending or starting may be reached and not know the interface yet.
-        let elsewhere = |error: &DrsError| {
-            matches!(
-                error,
-                DrsError::Dial(_) | DrsError::Broken { .. } | DrsError::NoEndpoint { .. }
-            )
+        let elsewhere = |error: &DrsError| match error {
+            DrsError::Dial(_) | DrsError::Broken { .. } | DrsError::NoEndpoint { .. } => true,
+            DrsError::Kerberos { error, .. } => is_other(error),
+            _ => false,
         };
         let passed = |over: PassedOver<'_, DrsError>| steps.say(None, &over.to_string());
         match dc::first(&self.controllers, connect, elsewhere, passed).await {
@@ -207,6 +220,7 @@ impl std::fmt::Display for NotThis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ldap(error) => error.fmt(f),
+            Self::NotProven(error) => error.fmt(f),
             Self::ReadOnly(host) => write!(f, "{host} is a read-only domain controller"),
         }
     }
@@ -233,12 +247,25 @@ pub(super) fn is_elsewhere(error: &LdapError) -> bool {
         | LdapError::Tls(_)
         | LdapError::Broken { .. }
         | LdapError::Disconnected { .. } => true,
-        LdapError::Kerberos { error, .. } => matches!(**error, KerberosError::Unreachable(_)),
+        LdapError::Kerberos { error, .. } => is_other(error),
         LdapError::Refused { refusal, .. } => {
             matches!(refusal.0.code, ResultCode::Busy | ResultCode::Unavailable)
         }
         _ => false,
     }
+}
+
+/// Whether it is this host alone: not reached, or no controller, whatever DNS says.
+const fn is_other(error: &KerberosError) -> bool {
+    matches!(
+        error,
+        KerberosError::Unreachable(_)
+            | KerberosError::Refused {
+                exchange: Exchange::Service,
+                code: ErrorCode::ServerUnknown,
+                ..
+            }
+    )
 }
 
 /// An account that was refused is locked by trying on.

@@ -12,7 +12,7 @@ mod failover;
 mod order;
 mod ping;
 
-use portolan_model::{DnsName, Entropy, InvalidName, Realm};
+use portolan_model::{DnsName, Entropy, InvalidName, Realm, Spn};
 
 pub use failover::{PassedOver, first};
 
@@ -34,6 +34,12 @@ impl DomainController {
     #[must_use]
     pub fn realm(&self) -> Realm {
         Realm::from(&self.domain)
+    }
+
+    /// Its directory service, by the name that no other host has.
+    #[must_use]
+    pub fn service(&self) -> Spn {
+        Spn::of_controller("ldap", self.host.clone(), self.domain.clone())
     }
 }
 

@@ -13,7 +13,6 @@ mod rpc;
 use std::time::Duration;
 
 use portolan_chart::flow;
-use portolan_model::Spn;
 use portolan_rpc::drsr::{
     self, DrsBindStep, DrsBinding, DrsBound, DrsExtensions, DrsHandle, GetNcChanges, Reply,
 };
@@ -216,7 +215,7 @@ async fn secured(
         KerberosError::Unreachable(error) => DrsError::Dial(error),
         error => DrsError::Kerberos { link: link.clone(), error: Box::new(error) },
     };
-    let service = Spn::new("ldap", controller.host.clone());
+    let service = controller.service();
     let begun = Handshake::begin(network, controller, credential, service, Style::Dce).await;
     let (handshake, token) = begun.map_err(unauthenticated)?;
     let authenticating = wire.bind_secured(drsr::INTERFACE, &token).await?;

@@ -8,6 +8,16 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 use super::messages::Fault;
 use crate::network::DialError;
 
+/// What a KDC was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    /// The ticket-granting ticket, for which the account proves itself (AS): what is refused here counts
+    /// towards its lockout.
+    Account,
+    /// A service's ticket, for one that was granted (TGS): nothing is proven with the account's key.
+    Service,
+}
+
 /// A handshake that did not come about. An authentication failure is never tried again here: each
 /// counts towards the account's lockout.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +35,8 @@ pub enum KerberosError {
         account: Box<str>,
         /// The service the ticket is for.
         service: Spn,
+        /// What was asked for when it refused.
+        exchange: Exchange,
         /// The KDC's code.
         code: ErrorCode,
         /// The KDC's own words.
@@ -157,6 +169,7 @@ impl KerberosError {
             Self::WrongKey { .. }
                 | Self::NotTriedAgain { .. }
                 | Self::Refused {
+                    exchange: Exchange::Account,
                     code: ErrorCode::NameExpired
                         | ErrorCode::ClientUnknown
                         | ErrorCode::ClientRevoked

@@ -33,6 +33,24 @@ pub enum Style {
     Dce,
 }
 
+/// Has the KDC confirm that a host is a domain controller of its domain: by a ticket for
+/// [`Spn::of_controller`], a name that the directory lets controllers alone bear ([MS-ADTS]
+/// 3.1.1.5.3.1.1.4). Any other account may name itself a service on its own host, so that a ticket
+/// for `ldap` on a host that DNS named proves nothing of the kind.
+///
+/// # Errors
+/// [`KerberosError`]: with `KDC_ERR_S_PRINCIPAL_UNKNOWN` it is none.
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+pub async fn prove_controller(
+    network: &Network,
+    controller: &DomainController,
+    credential: &Credential,
+) -> Result<(), KerberosError> {
+    let kdc = Kdc::new(network.clone(), controller.host.clone());
+    tickets::ticket(credential, &kdc, &controller.service()).await.map(drop)
+}
+
 /// A handshake that waits for the service's AP-REP. A ticket that leads to none is not used again.
 pub struct Handshake {
     controller: DomainController,
@@ -65,8 +83,8 @@ impl Handshake {
         service: Spn,
         style: Style,
     ) -> Result<(Self, Vec<u8>), KerberosError> {
-        let mut kdc = Kdc::new(network.clone(), controller.host.clone());
-        let ticket = tickets::ticket(credential, &mut kdc, &service).await?;
+        let kdc = Kdc::new(network.clone(), controller.host.clone());
+        let ticket = tickets::ticket(credential, &kdc, &service).await?;
         let made = ap::request(&ticket, style);
         let (said, token) = made.map_err(|fault| KerberosError::failed(&controller.host, fault))?;
         let handshake = Self {

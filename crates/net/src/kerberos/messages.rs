@@ -7,12 +7,17 @@
 //! [RFC 4120 section 3.1]: https://www.rfc-editor.org/rfc/rfc4120#section-3.1
 //! [RFC 4120 section 3.1.5]: https://www.rfc-editor.org/rfc/rfc4120#section-3.1.5
 
+use picky_asn1::restricted_string::IA5String;
 use picky_asn1::wrapper::{
-    Asn1SequenceOf, ExplicitContextTag8, GeneralizedTimeAsn1, IntegerAsn1, Optional,
+    Asn1SequenceOf, ExplicitContextTag0, ExplicitContextTag1, ExplicitContextTag2,
+    ExplicitContextTag3, ExplicitContextTag8, GeneralizedTimeAsn1, IntegerAsn1, OctetStringAsn1,
+    Optional,
 };
 use picky_krb::constants::types::NT_PRINCIPAL;
 use picky_krb::crypto::CipherSuite;
-use picky_krb::data_types::{EncryptedData, EncryptionKey, PrincipalName};
+use picky_krb::data_types::{
+    Checksum, EncryptedData, EncryptionKey, KerberosStringAsn1, PrincipalName,
+};
 use picky_krb::messages::{
     AsRep, EncAsRepPart, EncKdcRepPart, EncTgsRepPart, KdcRep, KdcReqBody, TgsRep,
 };
@@ -24,7 +29,7 @@ use sspi::kerberos::EncryptionParams;
 use sspi::kerberos::client::generators::{
     GenerateAsReqOptions, GenerateAuthenticatorOptions, GenerateKeytabPaDataOptions,
     GenerateTgsReqOptions, generate_as_req, generate_as_req_kdc_body, generate_authenticator,
-    generate_pa_datas_for_as_req_with_key, generate_tgs_req,
+    generate_pa_datas_for_as_req_with_key, generate_tgs_ap_req, generate_tgs_req,
 };
 use sspi::{ClientRequestFlags, Secret};
 use time::OffsetDateTime;
@@ -179,10 +184,11 @@ pub(super) fn tgs_request(
         extensions: Vec::new(),
     })
     .map_err(fault)?;
-    let request = generate_tgs_req(GenerateTgsReqOptions {
+    let key = Secret::new(granting.key.expose().to_vec());
+    let mut request = generate_tgs_req(GenerateTgsReqOptions {
         realm: realm.as_str(),
         service_principal: &service.to_string(),
-        session_key: &Secret::new(granting.key.expose().to_vec()),
+        session_key: &key,
         ticket: granting.reply.ticket.0.clone(),
         authenticator: &mut authenticator,
         additional_tickets: None,
@@ -190,10 +196,54 @@ pub(super) fn tgs_request(
         context_requirements: ClientRequestFlags::empty(),
     })
     .map_err(fault)?;
+    // The library takes a name for two parts, whatever stands behind the first slash, and puts a
+    // checksum without a key over it.
+    let body = &mut request.0.req_body.0;
+    if let Some(name) = body.sname.0.as_mut() {
+        name.0.name_string = ExplicitContextTag1::from(strings(step, service.parts())?);
+    }
+    let body = encode(step, body)?;
+    authenticator.0.cksum = Optional::from(Some(checksum(&granting.key, &body)));
+    let ticket = granting.reply.ticket.0.clone();
+    let parameters = parameters(&granting.key);
+    let proof = generate_tgs_ap_req(ticket, &key, &authenticator, &parameters).map_err(fault)?;
+    let proof = encode(step, &proof)?;
+    let methods = request.0.padata.0.as_mut().map(|methods| &mut methods.0.0);
+    let mut methods = methods.into_iter().flatten();
+    let method = methods.find(|method| number(&method.padata_type.0) == Some(PA_TGS_REQ));
+    let method = method.ok_or_else(|| Fault::new(step, "the library put no proof in"))?;
+    method.padata_data = ExplicitContextTag2::from(OctetStringAsn1::from(proof));
     // The library chooses the nonce.
     let nonce = number(&request.0.req_body.0.nonce.0);
     let nonce = nonce.ok_or_else(|| Fault::new(step, "the nonce is no number of 32 bits"))?;
     Ok(Request { octets: encode(step, &request)?, nonce })
+}
+
+/// The parts of a name, as Kerberos has them.
+fn strings<'p>(
+    step: &'static str,
+    parts: impl Iterator<Item = &'p str>,
+) -> Result<Asn1SequenceOf<KerberosStringAsn1>, Fault> {
+    let string = |part: &str| {
+        let string = IA5String::from_string(part.to_owned());
+        string.map(KerberosStringAsn1::from).map_err(|error| Fault::new(step, error))
+    };
+    Ok(Asn1SequenceOf::from(parts.map(string).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The checksum of a TGS-REQ's body under the session key ([RFC 3962 section 7]).
+///
+/// [RFC 3962 section 7]: https://www.rfc-editor.org/rfc/rfc3962#section-7
+fn checksum(key: &ProtocolKey, body: &[u8]) -> ExplicitContextTag3<Checksum> {
+    let kind = match key.encryption_type() {
+        EncryptionType::Aes128CtsHmacSha1_96 => HMAC_SHA1_96_AES128,
+        EncryptionType::Aes256CtsHmacSha1_96 => HMAC_SHA1_96_AES256,
+    };
+    let code = key.derive(usage::TGS_REQ_CHECKSUM).checksum(&[body]);
+    ExplicitContextTag3::from(Checksum {
+        cksumtype: ExplicitContextTag0::from(IntegerAsn1::from(vec![kind])),
+        checksum: ExplicitContextTag1::from(OctetStringAsn1::from(code.to_vec())),
+    })
 }
 
 /// Reads a TGS-REP.
@@ -210,8 +260,7 @@ pub(super) fn tgs_reply(
         .map_err(|error| Fault::new(step, error))?;
     let part = decode::<EncTgsRepPart>(step, &plain)?.0;
     let account = names(&granting.reply.cname.0).join("/");
-    let service = service.to_string();
-    let expected: Vec<_> = service.split('/').collect();
+    let expected: Vec<_> = service.parts().collect();
     ticket(step, reply, part, request, &account, realm, &expected)
 }
 
@@ -329,6 +378,15 @@ fn time(step: &'static str, time: &GeneralizedTimeAsn1) -> Result<OffsetDateTime
 
 /// The service that grants tickets.
 const GRANTING: &str = "krbtgt";
+/// PA-TGS-REQ ([RFC 4120 section 7.5.2]).
+///
+/// [RFC 4120 section 7.5.2]: https://www.rfc-editor.org/rfc/rfc4120#section-7.5.2
+const PA_TGS_REQ: u32 = 1;
+/// The checksums that go with the encryption types ([RFC 3962 section 7]).
+///
+/// [RFC 3962 section 7]: https://www.rfc-editor.org/rfc/rfc3962#section-7
+const HMAC_SHA1_96_AES128: u8 = 15;
+const HMAC_SHA1_96_AES256: u8 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -27,8 +27,8 @@ use std::sync::{Arc, OnceLock};
 use portolan_gss::keytab::AccountKeys;
 use portolan_model::{Realm, SecretString};
 
-pub use error::{CLOCK_SKEW_MAX, KerberosError};
-pub use handshake::{Established, Handshake, Style};
+pub use error::{CLOCK_SKEW_MAX, Exchange, KerberosError};
+pub use handshake::{Established, Handshake, Style, prove_controller};
 pub use portolan_gss::krb_error::ErrorCode;
 
 /// What an account proves itself with.

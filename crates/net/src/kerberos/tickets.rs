@@ -15,7 +15,7 @@ use portolan_gss::{EncryptionType, ProtocolKey};
 use portolan_model::Spn;
 use time::{Duration, OffsetDateTime};
 
-use super::error::{CLOCK_SKEW_MAX, KerberosError};
+use super::error::{CLOCK_SKEW_MAX, Exchange, KerberosError};
 use super::kdc::Kdc;
 use super::messages::{self, Fault, Ticket};
 use super::{AccountSecret, Credential};
@@ -106,7 +106,7 @@ impl Tickets {
 /// A ticket for a service, kept or fresh. After a refusal of the account nothing is asked any more.
 pub(super) async fn ticket(
     credential: &Credential,
-    kdc: &mut Kdc,
+    kdc: &Kdc,
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let _alone = credential.shared.tickets.asking.lock().await;
@@ -125,7 +125,7 @@ pub(super) async fn ticket(
 
 async fn kept_or_fresh(
     credential: &Credential,
-    kdc: &mut Kdc,
+    kdc: &Kdc,
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let tickets = &credential.shared.tickets;
@@ -133,7 +133,7 @@ async fn kept_or_fresh(
     if let Some(kept) = kept.filter(Stamped::is_usable) {
         return Ok(kept.ticket);
     }
-    let mut asking = Asking { credential, kdc, service };
+    let asking = Asking { credential, kdc, service };
     let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
     let granted = match kept {
         None => None,
@@ -171,13 +171,13 @@ const fn is_about_the_ticket(code: ErrorCode) -> bool {
 /// The exchanges with a KDC about an account and a service.
 struct Asking<'a> {
     credential: &'a Credential,
-    kdc: &'a mut Kdc,
+    kdc: &'a Kdc,
     service: &'a Spn,
 }
 
 impl Asking<'_> {
     /// The AS exchange. The account is proven once: what is refused is not tried again.
-    async fn granting_ticket(&mut self) -> Result<Ticket, KerberosError> {
+    async fn granting_ticket(&self) -> Result<Ticket, KerberosError> {
         let Credential { account, realm, secret, .. } = self.credential;
         let types = match secret {
             AccountSecret::Password(_) => PASSWORD_TYPES.to_vec(),
@@ -198,7 +198,7 @@ impl Asking<'_> {
         }
         let reply = match answer {
             Answer::Reply(reply) => reply,
-            Answer::Refusal(error) => return Err(self.refused(error)),
+            Answer::Refusal(error) => return Err(self.refused(error, Exchange::Account)),
         };
         let reply = messages::as_reply(&reply).map_err(|fault| self.fails(fault))?;
         let (sealed_with, directory_version) = reply.sealed_with();
@@ -228,13 +228,13 @@ impl Asking<'_> {
     }
 
     /// The TGS exchange.
-    async fn service_ticket(&mut self, granting: &Ticket) -> Result<Ticket, KerberosError> {
+    async fn service_ticket(&self, granting: &Ticket) -> Result<Ticket, KerberosError> {
         let realm = &self.credential.realm;
         let made = messages::tgs_request(granting, realm, self.service);
         let request = made.map_err(|fault| self.fails(fault))?;
         let reply = match self.ask(&request.octets, TGS_REP).await? {
             Answer::Reply(reply) => reply,
-            Answer::Refusal(error) => return Err(self.refused(error)),
+            Answer::Refusal(error) => return Err(self.refused(error, Exchange::Service)),
         };
         let ticket = messages::tgs_reply(&reply, &request, granting, realm, self.service)
             .map_err(|fault| self.fails(fault))?;
@@ -277,8 +277,11 @@ impl Asking<'_> {
     }
 
     /// Asks the KDC. What it refuses comes with its clock, which is judged first.
-    async fn ask(&mut self, request: &[u8], expected: u8) -> Result<Answer, KerberosError> {
-        let reply = self.kdc.ask(request).await?;
+    async fn ask(&self, request: &[u8], expected: u8) -> Result<Answer, KerberosError> {
+        let reply = match expected {
+            TGS_REP => self.kdc.ask_by_either(request).await?,
+            _ => self.kdc.ask(request).await?,
+        };
         let kdc = self.kdc.host();
         if is_error(&reply) {
             let error = KrbError::decode(&reply)
@@ -304,11 +307,12 @@ impl Asking<'_> {
         }
     }
 
-    fn refused(&self, error: KrbError) -> KerberosError {
+    fn refused(&self, error: KrbError, exchange: Exchange) -> KerberosError {
         KerberosError::Refused {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal().into(),
             service: self.service.clone(),
+            exchange,
             code: error.code,
             text: error.text.map(String::into_boxed_str),
             keytab_version: self.credential.key_version(),

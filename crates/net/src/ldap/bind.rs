@@ -13,7 +13,7 @@ use portolan_model::{SecretString, Spn};
 use super::{LdapConnection, LdapError};
 use crate::dc::DomainController;
 use crate::entropy::SystemEntropy;
-use crate::kerberos::{Credential, Handshake, KerberosError, Style};
+use crate::kerberos::{Credential, Handshake, KerberosError, Style, prove_controller};
 use crate::network::Network;
 use crate::tls::ChannelBinding;
 
@@ -80,6 +80,8 @@ async fn authenticate(
         KerberosError::Unreachable(error) => LdapError::Dial(error),
         error => LdapError::Kerberos { link: link.clone(), error: Box::new(error) },
     };
+    prove_controller(network, controller, credential).await.map_err(unauthenticated)?;
+    // The name of two parts, which every directory bears.
     let service = Spn::new("ldap", controller.host.clone());
     let begun = Handshake::begin(network, controller, credential, service, style).await;
     let (handshake, token) = begun.map_err(unauthenticated)?;

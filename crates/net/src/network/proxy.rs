@@ -39,16 +39,22 @@ pub struct Proxy {
     credentials: Option<SecretString>,
 }
 
-/// A text that is no proxy's URL.
+/// A text that is no proxy's URL. What stands before an `@` in it is not kept: it may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no proxy: http://HOST:PORT is expected, without a name or a path")]
 pub struct InvalidProxy(String);
+
+impl InvalidProxy {
+    fn of(text: &str) -> Self {
+        Self(text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, rest)| format!("…@{rest}")))
+    }
+}
 
 impl FromStr for Proxy {
     type Err = InvalidProxy;
 
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
-        let refuse = || InvalidProxy(text.to_owned());
+        let refuse = || InvalidProxy::of(text);
         let rest = text.strip_prefix("http://").ok_or_else(refuse)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = rest.rsplit_once(':').ok_or_else(refuse)?;
@@ -316,6 +322,9 @@ mod tests {
 
     #[test]
     fn credentials_do_not_print() {
+        let refused = "http://name:w@rd@proxy.corp.example:1080".parse::<Proxy>().unwrap_err();
+        assert!(refused.to_string().starts_with("\"…@proxy.corp.example:1080\" is no proxy"));
+        assert!(!format!("{refused:?}").contains("name"));
         let proxy: Proxy = "http://proxy:1".parse().unwrap();
         let proxy = proxy.with_credentials(SecretString::new("name:word".to_owned()));
         assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy:1)");

@@ -8,7 +8,7 @@ mod binding;
 mod chain;
 mod client;
 mod error;
-mod revocation;
+pub mod revocation;
 mod server;
 mod trust;
 

@@ -34,7 +34,7 @@ const LIST_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// How long fetching one list may take.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(10);
 /// Places that are looked at for one certificate.
-const PLACES_MAX: usize = 4;
+pub const PLACES_MAX: usize = 4;
 /// Lists that are kept.
 const KEPT_MAX: usize = 64;
 
@@ -131,11 +131,8 @@ impl Revocation {
             let status = response.status().as_u16();
             return Err(RevocationFault::Status { url: url.to_owned(), status });
         }
-        let body = response.into_body();
-        let list = OwnedCertRevocationList::from_der(&body).map_err(|_| malformed())?;
-        let (_, parsed) = CertificateRevocationList::from_der(&body).map_err(|_| malformed())?;
-        let due = parsed.next_update().ok_or_else(malformed)?.timestamp();
-        Ok(Kept { list: Arc::new(list.into()), due })
+        let (list, due) = read_list(&response.into_body()).ok_or_else(malformed)?;
+        Ok(Kept { list: Arc::new(list), due })
     }
 
     /// The host and path of a URL, if it is plain HTTP on the flow's port.
@@ -179,8 +176,21 @@ fn now() -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-/// The URLs of a certificate's distribution points; `None` for a self-issued certificate.
-fn places(certificate: &CertificateDer<'_>) -> Result<Option<Vec<String>>, RevocationFault> {
+/// A revocation list, whose signature is still to be proven, and its nextUpdate, in seconds since 1970;
+/// `None` of what is none.
+#[must_use]
+pub fn read_list(octets: &[u8]) -> Option<(CertRevocationList<'static>, i64)> {
+    let list = OwnedCertRevocationList::from_der(octets).ok()?;
+    let (_, parsed) = CertificateRevocationList::from_der(octets).ok()?;
+    let due = parsed.next_update()?.timestamp();
+    Some((list.into(), due))
+}
+
+/// The URLs of a certificate's distribution points, four at most; `None` for a self-issued certificate.
+///
+/// # Errors
+/// [`RevocationFault::NoDistributionPoint`] of what is no certificate.
+pub fn places(certificate: &CertificateDer<'_>) -> Result<Option<Vec<String>>, RevocationFault> {
     let none = |_| RevocationFault::NoDistributionPoint;
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(none)?;
     if parsed.subject().as_raw() == parsed.issuer().as_raw() {

@@ -14,7 +14,8 @@ use portolan_model::{DnsName, Hint as _, Realm, SecretString, Spn};
 use portolan_net::dc::DomainController;
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::kerberos::{
-    AccountSecret, Credential, Established, Handshake, KerberosError, Style,
+    AccountSecret, Credential, ErrorCode, Established, Exchange, Handshake, KerberosError, Style,
+    prove_controller,
 };
 
 use crate::{LOOPBACK, closed_port, dialling};
@@ -222,6 +223,33 @@ async fn converse(realms: &Realms, credential: &Credential, style: Style) {
             assert_eq!((opened.message, opened.protection), (message.as_slice(), protection));
         }
     }
+}
+
+/// A service on a host of its own is what any account may name itself (by the validated write of
+/// servicePrincipalName), and a lying DNS then leads there.
+#[tokio::test]
+async fn a_host_is_a_controller_when_the_kdc_knows_it_by_its_domain() {
+    let account = format!("addprinc +requires_preauth -pw {PASSWORD} svc_connect");
+    let controller = format!("addprinc -randkey ldap/{DC}/corp.example");
+    let other = "addprinc -randkey ldap/workstation.corp.example";
+    let realms = Realms::up(&[&account, &controller, other], 0).await;
+    let domain: DnsName = "corp.example".parse().unwrap();
+    let password = AccountSecret::Password(SecretString::new(PASSWORD.to_owned()));
+    let credential = Credential::new("svc_connect".to_owned(), Realm::from(&domain), password);
+    let hosts = [DC, "workstation.corp.example"];
+    let network = dialling(&[(flow::CONNECT_AD_KERBEROS, realms.port)], &hosts);
+    let [proven, other] =
+        hosts.map(|host| DomainController { host: host.parse().unwrap(), domain: domain.clone() });
+    prove_controller(&network, &proven, &credential).await.unwrap();
+    let service = Spn::new("ldap", other.host.clone());
+    assert!(Handshake::begin(&network, &other, &credential, service, Style::Sasl).await.is_ok());
+    let refused = prove_controller(&network, &other, &credential).await.unwrap_err();
+    let (code, exchange) = (ErrorCode::ServerUnknown, Exchange::Service);
+    assert!(
+        matches!(refused, KerberosError::Refused { code: c, exchange: e, .. } if c == code && e == exchange),
+        "{refused}"
+    );
+    assert!(!refused.is_authentication_failure() && credential.refusal().is_none());
 }
 
 #[tokio::test]

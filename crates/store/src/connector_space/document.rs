@@ -35,9 +35,8 @@ pub(super) fn guids_from_octets(octets: &[u8]) -> Result<Vec<Guid>, SpaceError> 
 
 /// The attributes of a forest object: for each its name and its values, all with their lengths before
 /// them, as 32-bit numbers in little-endian order.
-pub(super) fn forest_attributes_to_octets(
-    attributes: &BTreeMap<String, AttributeValues>,
-) -> Vec<u8> {
+#[must_use]
+pub fn forest_attributes_to_octets(attributes: &BTreeMap<String, AttributeValues>) -> Vec<u8> {
     let mut out = Vec::with_capacity(FOREST_ATTRIBUTES_USUAL);
     for (name, values) in attributes {
         put(&mut out, name.as_bytes());
@@ -60,7 +59,11 @@ fn put_number(out: &mut Vec<u8>, number: usize) {
     out.extend_from_slice(&(number as u32).to_le_bytes());
 }
 
-pub(super) fn forest_attributes_from_octets(
+/// The attributes of a forest object, from their column.
+///
+/// # Errors
+/// [`SpaceError`] of what was not written by [`forest_attributes_to_octets`].
+pub fn forest_attributes_from_octets(
     mut octets: &[u8],
 ) -> Result<BTreeMap<String, AttributeValues>, SpaceError> {
     let mut attributes = BTreeMap::new();
@@ -87,7 +90,9 @@ fn take_number(octets: &mut &[u8]) -> Result<usize, SpaceError> {
     Ok(u32::from_le_bytes(*number) as usize)
 }
 
-pub(super) fn tenant_attributes_to_json(attributes: &BTreeMap<&'static str, Value>) -> String {
+/// The attributes of a tenant object, for their column.
+#[must_use]
+pub fn tenant_attributes_to_json(attributes: &BTreeMap<&'static str, Value>) -> String {
     let document: BTreeMap<_, _> = attributes
         .iter()
         .map(|(name, value)| {
@@ -102,9 +107,12 @@ pub(super) fn tenant_attributes_to_json(attributes: &BTreeMap<&'static str, Valu
     json(&document)
 }
 
-/// A name that no flow has any more is left out: the object then differs from what it should be and
-/// is exported anew.
-pub(super) fn tenant_attributes_from_json(
+/// The attributes of a tenant object, from their column. A name that no flow has any more is left out:
+/// the object then differs from what it should be and is exported anew.
+///
+/// # Errors
+/// [`SpaceError`] of what was not written by [`tenant_attributes_to_json`].
+pub fn tenant_attributes_from_json(
     text: &str,
 ) -> Result<BTreeMap<&'static str, Value>, SpaceError> {
     let document: BTreeMap<String, TenantValue> =

@@ -6,7 +6,7 @@
 //! tenant has acknowledged.
 
 mod changes;
-mod document;
+pub mod document;
 mod error;
 mod exported;
 mod full;

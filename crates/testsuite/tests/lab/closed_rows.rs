@@ -36,7 +36,6 @@ const SEALED: [Case; 17] = [
     (flow::CONNECT_AD_DNS, Some(TCP), SurvivesBy(UDP)),
     (flow::CONNECT_AD_DNS, None, Named("Table 1, DNS 53/")),
     (flow::CONNECT_AD_KERBEROS, Some(UDP), SurvivesBy(TCP)),
-    // A ticket's request outgrows a datagram.
     (flow::CONNECT_AD_KERBEROS, Some(TCP), Named("Table 1, Kerberos 88/tcp is refused")),
     (flow::CONNECT_AD_KERBEROS, None, Named("Table 1, Kerberos 88/tcp is refused")),
     (flow::CONNECT_AD_LDAP, Some(UDP), SurvivesAndSays("going on without a site")),
@@ -62,7 +61,8 @@ const INSIDE_TLS: [Case; 3] = [
 
 /// What nothing that was built so far uses, of the rows that connect opens. Whoever uses one takes it
 /// out of here and says above what happens when it is closed.
-const UNUSED: [(Flow, Transport, &str); 8] = [
+const UNUSED: [(Flow, Transport, &str); 9] = [
+    (flow::CONNECT_AD_KERBEROS, UDP, "the KDC is asked by TCP alone: anybody forges a datagram"),
     (flow::CONNECT_FEDERATION_CRL, TCP, "no role uses it yet: there is no federation role"),
     (flow::CONNECT_FEDERATION_HTTPS, TCP, "no role uses it yet: there is no federation role"),
     (flow::CONNECT_FEDERATION_WINRM, TCP, "no role uses it yet: there is no federation role"),

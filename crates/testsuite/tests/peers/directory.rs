@@ -83,6 +83,8 @@ async fn kdc(folder: &Path, port: u16) -> Server {
     for query in [
         format!("addprinc +requires_preauth -pw {PASSWORD} {ACCOUNT}"),
         format!("addprinc -randkey {service}"),
+        // What a forest's KDC knows of its controllers.
+        format!("addprinc -randkey {service}/corp.example"),
         format!("ktadd -k {at}/keytab {service}"),
     ] {
         run(kerberos("kadmin.local").args(["-r", REALM, "-q", &query]));

@@ -21,7 +21,8 @@
 //! same batch id with the same content from the same sender gets the same answer again, and changes
 //! nothing again; with other content, or from another sender, it is refused (409).
 //!
-//! **Upserts** carry the whole object: an attribute that is absent or null is unset. Names are
+//! **Upserts** carry the whole object, at most [`OBJECT_OCTETS_MAX`] octets of text: an attribute that
+//! is absent or null is unset. Names are
 //! those of Microsoft Graph; texts, booleans, lists of texts, and times as RFC 3339. A user needs
 //! `userPrincipalName` (of a domain of the tenant) and `accountEnabled`. Besides Graph's, a user has
 //! `onPremisesAccountExpiresDateTime` and `onPremisesPasswordExpiresDateTime` (absent: never), and
@@ -56,6 +57,9 @@ pub const OPERATIONS_MAX: usize = 500;
 
 /// Octets that a batch may have.
 pub const BODY_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// Octets that the texts of one object may have together: a page of Graph holds 999 objects.
+pub const OBJECT_OCTETS_MAX: usize = 128 * 1024;
 
 /// What `portolan tenant enrol` writes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -336,6 +340,7 @@ fn parse_kind(word: &str) -> Result<Kind, Fault> {
 
 fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attributes, Fault> {
     let mut attributes = Attributes::default();
+    let mut octets = 0;
     for (name, json) in sent {
         let attribute = Attribute::named(name)
             .filter(|attribute| attribute.belongs_to(kind))
@@ -345,9 +350,12 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
         }
         let value = parse_value(attribute.shape, json)
             .ok_or(Fault::InvalidAttribute(attribute.name, InvalidAttribute::WrongShape))?;
-        attributes
-            .set(attribute.name, value)
-            .map_err(|rule| Fault::InvalidAttribute(attribute.name, rule))?;
+        octets += value.octets();
+        let refused = |rule| Fault::InvalidAttribute(attribute.name, rule);
+        if octets > OBJECT_OCTETS_MAX {
+            return Err(refused(InvalidAttribute::TooLong));
+        }
+        attributes.set(attribute.name, value).map_err(refused)?;
     }
     Ok(attributes)
 }
@@ -407,6 +415,21 @@ mod tests {
             Ok(()),
         );
         check(credential("64f12cddaa88057e06a81b54e73b949b"), Err(Fault::InvalidCredential));
+    }
+
+    #[test]
+    fn an_object_is_of_a_size_of_which_a_page_can_be_shown() {
+        let check = |count: usize, expected: Result<(), Fault>| {
+            let address = format!("smtp:{}", "x".repeat(507));
+            let operation: Operation =
+                serde_json::from_value(json!({"op": "upsert", "anchor": "a",
+                "kind": "group", "attributes": {"proxyAddresses": vec![address; count]}}))
+                .unwrap();
+            assert_eq!(operation.check().map(|_| ()), expected, "{count}");
+        };
+        check(256, Ok(()));
+        let refused = Fault::InvalidAttribute("proxyAddresses", InvalidAttribute::TooLong);
+        check(257, Err(refused));
     }
 
     #[test]

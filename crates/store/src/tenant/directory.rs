@@ -155,24 +155,26 @@ impl SqliteTransaction {
         .map_err(StorageError::new)?;
         let before: HashSet<&str> = before.iter().map(|(anchor,)| anchor.as_str()).collect();
         let after: HashSet<&str> = members.iter().map(SourceAnchor::as_str).collect();
-        let gone = before.difference(&after).map(|&anchor| (anchor, true));
-        let come = after.difference(&before).map(|&anchor| (anchor, false));
-        let changes: Vec<_> = gone.chain(come).collect();
-        if changes.is_empty() {
+        let gone: Vec<_> = before.difference(&after).collect();
+        let come: Vec<_> = after.difference(&before).collect();
+        if gone.is_empty() && come.is_empty() {
             return Ok(());
         }
         let seq = self.next_seq().await?;
-        for (anchor, deleted) in changes {
+        for (anchors, deleted) in [(gone, true), (come, false)] {
+            // All in one statement: the largest groups have as many members as the directory users, and
+            // nobody else writes meanwhile.
             sqlx::query(
-                "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted) VALUES (?, ?, ?, ?, ?)
+                "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted)
+                 SELECT ?1, ?2, value, ?3, ?4 FROM json_each(?5) WHERE true
                  ON CONFLICT (src_rid, attr, dst_anchor)
                  DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted, deleted_at = NULL",
             )
             .bind(rid)
             .bind(MEMBER_LINK)
-            .bind(anchor)
             .bind(seq)
             .bind(deleted)
+            .bind(serde_json::to_string(&anchors).map_err(StorageError::new)?)
             .execute(&mut *self.inner)
             .await
             .map_err(StorageError::new)?;

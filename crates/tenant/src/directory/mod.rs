@@ -90,6 +90,18 @@ pub enum Value {
     Time(OffsetDateTime),
 }
 
+impl Value {
+    /// Octets of its texts.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Texts(texts) => texts.iter().map(String::len).sum(),
+            Self::Flag(_) | Self::Time(_) => 0,
+        }
+    }
+}
+
 /// Why an attribute cannot be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAttribute {

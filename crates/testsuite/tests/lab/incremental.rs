@@ -97,6 +97,8 @@ fn each_change_of_the_forest_is_imported_alone_and_both_ends_are_what_ldapsearch
     assert_eq!(summary["imported"]["full"], false, "{summary:#}");
     assert_eq!(summary["imported"]["changed"], 0, "{summary:#}");
 
+    two_people_swap_their_names(&road, &runtime);
+    one_who_is_refused_holds_up_nobody(&road, &runtime);
     for (what, commands) in CHANGES {
         for command in commands {
             samba(&road, command);
@@ -167,6 +169,51 @@ fn a_name_passes_to_another_person(road: &Road<'_>, runtime: &tokio::runtime::Ru
     samba(road, &["user", "create", "bob", "B0b-An0ther!", "--given-name=Bob"]);
     let summary = synchronise(road, runtime, "a name passes on");
     assert_eq!((&summary["added"], &summary["deleted"]), (&1.into(), &1.into()), "{summary:#}");
+}
+
+/// Gives a person a user principal name.
+fn call(road: &Road<'_>, account: &str, upn: &str) {
+    let script = "db.modify_ldif('dn: {dn}\\nchangetype: modify\\nreplace: userPrincipalName\\n\
+                  userPrincipalName: {upn}\\n')";
+    let script = script.replace("{dn}", &name_of(road, account)).replace("{upn}", upn);
+    at_the_database(road, &script);
+}
+
+/// Neither name is free until both are: the tenant judges by where a batch ends.
+fn two_people_swap_their_names(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    // Samba lets nobody have a name that is another's account name.
+    call(road, "heidi", "one@corp.example");
+    call(road, "zoe", "two@corp.example");
+    synchronise(road, runtime, "before a swap");
+    call(road, "heidi", "between@corp.example");
+    call(road, "zoe", "one@corp.example");
+    call(road, "heidi", "two@corp.example");
+    let summary = synchronise(road, runtime, "a swap");
+    assert_eq!((&summary["added"], &summary["updated"]), (&0.into(), &2.into()), "{summary:#}");
+    call(road, "zoe", "zoe@corp.example");
+    call(road, "heidi", "heidi@corp.example");
+    synchronise(road, runtime, "after a swap");
+}
+
+/// Two people whose names differ only by suffixes that the tenant does not have come to the same name
+/// there: one is told of, all others and all passwords go on, and one correction in the forest mends it.
+fn one_who_is_refused_holds_up_nobody(road: &Road<'_>, runtime: &tokio::runtime::Runtime) {
+    for (account, upn) in [("twin1", "twin@one.example"), ("twin2", "twin@two.example")] {
+        samba(road, &["user", "create", account, "Tw1n-Pass!word"]);
+        call(road, account, upn);
+    }
+    samba(road, &["user", "create", "oskar", "0skar-Pass!word"]);
+    for run in ["first", "second"] {
+        let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+        let refused = summary["refused"].as_array().unwrap();
+        assert_eq!(refused.len(), 1, "{run}: {summary:#}");
+        let why = refused[0]["why"].as_str().unwrap();
+        assert_eq!(why, "another user has this user principal name", "{run}: {summary:#}");
+    }
+    call(road, "twin2", "twin2@corp.example");
+    synchronise(road, runtime, "the correction");
+    let tenant = runtime.block_on(Tenant::read(road));
+    tenant.credentials_equal(&Forest::read(road), &road.hashes_by_samba().unwrap());
 }
 
 /// A run that is killed at some point is made good by the next.

@@ -215,6 +215,11 @@ impl Call {
         Ok((found, self.query.count.then_some(total)))
     }
 
+    /// Whether the answer takes a look at more objects than it shows.
+    const fn is_scan(&self) -> bool {
+        self.query.filter.is_some() || self.query.count
+    }
+
     /// One more object than the page shows, to know whether there is a next one.
     fn count(&self) -> u32 {
         self.query.top.saturating_add(1)
@@ -333,6 +338,7 @@ async fn groups(asked: Asked) -> Response {
 async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue, Refused> {
     let call = Call::begin(asked, resource, kind).await?;
     let set = if kind == Kind::User { "users" } else { "groups" };
+    let _turn = if call.is_scan() { asked.service.scan().await } else { None };
     let mut tx = asked.service.store().begin(Access::Read).await?;
     let (objects, total) = call.list(&mut tx, kind).await?;
     let mut body = call.page(&objects, set, set);
@@ -358,6 +364,7 @@ async fn count(asked: &Asked, resource: Resource, kind: Kind) -> Response {
             return Err(Refused::Query(InvalidQuery::InvalidCount));
         }
         call.query.count = true;
+        let _turn = asked.service.scan().await;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let (_, total) = call.list(&mut tx, kind).await?;
         Ok(total.unwrap_or_default())
@@ -410,6 +417,7 @@ async fn members(asked: Asked, Path(named): Path<String>) -> Response {
             return Err(Refused::Query(refused));
         }
         let id = named.parse().map_err(|_| Refused::NotFound)?;
+        let _turn = asked.service.scan().await;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let group = living(tx.object(id).await?, Kind::Group)?;
         let objects = tx.members(group.id, call.query.after, call.count()).await?;

@@ -41,6 +41,7 @@ use portolan_tenant::throttle::Client;
 use portolan_tenant::{Opaque, Parameters, Rule, Tenant};
 use portolan_token::{Jwks, SigningKey, VerifyingKey};
 use time::OffsetDateTime;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
@@ -53,6 +54,9 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Octets that a form may have.
 const FORM_OCTETS_MAX: usize = 64 * 1024;
+
+/// Reads at a time that look at many objects, of the four that the store answers.
+const SCANS_MAX: usize = 2;
 
 /// The header by which a caller names its request.
 const CORRELATION_HEADER: &str = "client-request-id";
@@ -76,6 +80,8 @@ struct Inner {
     password_grant: bool,
     policy: Policy,
     rates: Mutex<Rates>,
+    /// Reads that look at many objects: they leave connections of the store to all others.
+    scans: Semaphore,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
@@ -92,7 +98,8 @@ impl Service {
     ) -> Result<Self, Failure> {
         let clock = Arc::new(portolan_net::clock::now);
         let rates = Mutex::default();
-        let inner = Inner { store, pairwise_salt, password_grant, policy, rates, clock };
+        let scans = Semaphore::new(SCANS_MAX);
+        let inner = Inner { store, pairwise_salt, password_grant, policy, rates, scans, clock };
         Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
     }
 
@@ -137,6 +144,12 @@ impl Service {
 
     fn rates(&self) -> MutexGuard<'_, Rates> {
         self.0.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of a read that looks at many objects. It is given back when it is dropped.
+    async fn scan(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.scans.acquire().await.ok()
     }
 
     /// Whether a request may come now. Whom it is from is not known yet; what anybody may send is

@@ -164,3 +164,19 @@ async fn a_batch_with_many_members_counts_as_many_batches() {
     assert_eq!(world.ingest(&batch(&members)).await.status, 429);
     assert_eq!(world.ingest(&batch(&members[..10])).await.status, 200);
 }
+
+#[tokio::test]
+async fn who_has_the_whole_directory_looked_through_leaves_the_store_to_the_others() {
+    let mut world = World::new().await;
+    let wide = world.token_with_role("User.Read.All").await;
+    let service = world.service.clone();
+    let turns = (service.scan().await, service.scan().await);
+    let filtered = "/v1.0/users?$filter=accountEnabled%20eq%20true";
+    let waits = Duration::from_millis(100);
+    let found = tokio::time::timeout(waits, world.get_as(&wide, filtered)).await;
+    assert!(found.is_err(), "it waits for its turn");
+    assert_eq!(world.get_as(&wide, "/v1.0/users").await.status, 200);
+    assert!(world.sign_in(ALICE, PASSWORD).await.sent("code").is_some());
+    drop(turns);
+    assert_eq!(world.get_as(&wide, filtered).await.status, 200);
+}

@@ -290,6 +290,15 @@ impl Operation {
         }
     }
 
+    /// How many members it names.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        match self {
+            Self::Upsert { members: Some(members), .. } => members.len(),
+            _ => 0,
+        }
+    }
+
     /// The operation in the engine's terms.
     ///
     /// # Errors

@@ -1,8 +1,6 @@
 //! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
 //! `portolan_tenant::wire`.
 
-use std::sync::PoisonError;
-
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +12,7 @@ use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::grant::Refusal;
 use portolan_tenant::ingest;
+use portolan_tenant::rate::draws_of_batch;
 use portolan_tenant::storage::{
     Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
 };
@@ -30,10 +29,15 @@ use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
 
 /// Objects on a page of what is a sync server's.
 const OBJECTS_MAX: u32 = 2_000;
+/// Where a sync server enrols. It is the one path of this host that anybody may ask.
+pub(super) const ENROL_PATH: &str = "/enrol";
+
+/// Characters of a refused operation's own words that an answer repeats: answers are kept.
+const REPEATED_CHARS_MAX: usize = 200;
 
 pub(super) fn router() -> Router<Service> {
     Router::new()
-        .route("/enrol", post(post_enrol))
+        .route(ENROL_PATH, post(post_enrol))
         .route("/v1.0/tenant", get(get_tenant))
         .route("/v1.0/objects", get(get_objects))
         .route("/v1.0/key", post(post_key))
@@ -301,6 +305,9 @@ async fn register_key(
     let KeyRequest { key, proof } = serde_json::from_slice(&octets)
         .map_err(|_| Refused::Malformed("The body is no key request."))?;
     key.thumbprint().map_err(Refused::Key)?;
+    if !service.rates().batches.admit(client_id, 1, context.now) {
+        return Err(Refused::TooMany);
+    }
     let mut tx = service.store().begin(Access::Write).await?;
     let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
     let tenant = service.tenant();
@@ -398,13 +405,9 @@ async fn ingest_batch(
     }
     let id: Guid =
         sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
-    if !service
-        .0
-        .ingest_rate
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .admit(client_id, context.now)
-    {
+    let members = sent.operations.iter().map(Operation::member_count).sum();
+    let draws = draws_of_batch(octets.len(), members);
+    if !service.rates().batches.admit(client_id, draws, context.now) {
         return Err(Refused::TooMany);
     }
     let mut tx = service.store().begin(Access::Write).await?;
@@ -452,7 +455,8 @@ const fn action_of(operation: &Operation) -> &'static str {
 }
 
 fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -> OperationResult {
-    let anchor = operation.anchor().to_owned();
+    let repeated = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
+    let anchor = repeated(operation.anchor());
     match outcome {
         Ok(id) => OperationResult {
             anchor,
@@ -465,7 +469,7 @@ fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -
             anchor,
             status: "error".to_owned(),
             code: Some(fault.code().to_owned()),
-            message: Some(fault.to_string()),
+            message: Some(repeated(&fault.to_string())),
             id: None,
         },
     }

@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod administration;
+mod attacks;
 mod directory;
 mod effort;
 mod errors;

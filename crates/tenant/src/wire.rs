@@ -147,8 +147,8 @@ pub struct TenantResponse {
     pub initial_domain: String,
     /// The other domains whose names sign in.
     pub verified_domains: Vec<String>,
-    /// The last batch that the tenant has of this server, or of the one that it succeeded: another one
-    /// than the server remembers says that the tenant was restored from a backup.
+    /// The last batch that the tenant has of this server, or of the one that it succeeded; empty when
+    /// none. Another one than the server remembers says that the tenant was restored from a backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_batch: Option<String>,
 }
@@ -218,6 +218,9 @@ pub enum Operation {
 pub struct IngestResponse {
     /// The batch's id.
     pub batch: String,
+    /// The last batch of this server that the tenant had in front of this one; empty when none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<String>,
     /// What became of each operation, in order.
     pub results: Vec<OperationResult>,
 }

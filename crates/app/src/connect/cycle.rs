@@ -16,6 +16,7 @@ use portolan_sync::plan::{Counts, Notes, Planner};
 use portolan_tenant::wire::TenantResponse;
 use serde::{Deserialize, Serialize};
 
+use super::batches;
 use super::config::{Config, RawConfig};
 use super::export::{self, Refused};
 use super::forest::Forest;
@@ -160,6 +161,15 @@ impl Server {
             steps.say(None, "replaced this server's key at the tenant by a new one");
         }
         let answer = self.tenant.domains().await?;
+        if let Some(last) = &answer.last_batch
+            && let Some(count) = batches::reconcile(&mut self.tenant, &self.space, last).await?
+        {
+            let lost = format!(
+                "the tenant does not have what it acknowledged, as after a restored backup: it has \
+                 {count} objects, and everything is sent again"
+            );
+            steps.say(None, &lost);
+        }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
         steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");

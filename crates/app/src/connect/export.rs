@@ -12,6 +12,7 @@ use portolan_tenant::wire::{
 };
 use serde_json::Value as Json;
 
+use super::batches::Batches;
 use super::tenant_client::Tenant;
 use super::walk::Walk;
 use crate::report::Failure;
@@ -45,7 +46,7 @@ pub(super) async fn changes(
             let operations = fill_batch(waiting.iter().map(operation));
             let rest = waiting.split_off(operations.len());
             let sent = std::mem::replace(&mut waiting, rest);
-            let answer = send(tenant, operations).await?;
+            let answer = send(tenant, space, operations).await?;
             let mut acknowledged = Vec::new();
             for (change, result) in sent.iter().zip(&answer.results) {
                 match refusal(result) {
@@ -78,11 +79,14 @@ fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
 /// Sends operations as one batch, and holds the answer against what was sent.
 pub(super) async fn send(
     tenant: &mut Tenant,
+    space: &ConnectorSpace,
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
     let batch =
         IngestRequest { batch: Guid::from_random(SystemEntropy.array()).to_string(), operations };
+    let begun = Batches::begin(space, &batch.batch).await?;
     let answer = tenant.ingest(&batch).await?;
+    begun.end(space, &batch.batch, answer.previous.as_deref()).await?;
     let matches = answer.results.len() == batch.operations.len()
         && batch
             .operations

@@ -4,10 +4,12 @@
 //! it, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
+//! [`batches`] notices a tenant that was restored from a backup;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
 mod account;
+mod batches;
 mod config;
 mod cycle;
 mod export;

@@ -10,7 +10,7 @@ use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    KeyRequest, KeyResponse, SecretText, Succession, TenantResponse,
+    KeyRequest, KeyResponse, ObjectsResponse, SecretText, Succession, TenantResponse,
 };
 use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::batches::Owned;
 use super::key::Registrar;
 use crate::report::Failure;
 
@@ -219,6 +220,20 @@ impl Tenant {
             .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
         Ok(self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?)
+    }
+}
+
+impl Owned for Tenant {
+    async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request = Request::builder()
+            .uri(format!("/v1.0/objects?after={}", form_value(after)))
+            .header(AUTHORIZATION, authorization(&bearer)?)
+            .body(Bytes::new())
+            .map_err(|error| Failure::because("cannot ask the tenant what it has", &error))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read what the tenant has")
     }
 }
 

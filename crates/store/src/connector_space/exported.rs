@@ -83,6 +83,34 @@ impl ConnectorSpace {
         Ok(count.unsigned_abs())
     }
 
+    /// Forgets what the tenant has acknowledged, but that it has these objects, of which nothing else is
+    /// known: the next plan writes each of them anew or deletes it, and credentials are replicated from
+    /// the beginning. `batches` is what is remembered of those from now on.
+    ///
+    /// # Errors
+    /// When the space cannot be written; nothing is forgotten then.
+    pub async fn begin_anew(
+        &self,
+        objects: &[(SourceAnchor, TenantKind)],
+        batches: &[u8],
+    ) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
+        for statement in ["DELETE FROM exported", "DELETE FROM credential"] {
+            sqlx::query(statement).execute(&mut *transaction).await?;
+        }
+        for name in [super::PLANNED, super::REPLICATION_CURSOR] {
+            let delete = sqlx::query("DELETE FROM cursor WHERE name = ?").bind(name);
+            delete.execute(&mut *transaction).await?;
+        }
+        for (anchor, kind) in objects {
+            let (attributes, members) = (BTreeMap::new(), [].into());
+            let object = TenantObject { anchor: anchor.clone(), kind: *kind, attributes, members };
+            put_exported(&mut transaction, &object).await?;
+        }
+        super::put_cursor(&mut transaction, super::BATCHES, batches).await?;
+        Ok(transaction.commit().await?)
+    }
+
     /// Records changes that the tenant has acknowledged.
     ///
     /// # Errors

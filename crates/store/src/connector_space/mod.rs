@@ -31,6 +31,8 @@ pub use objects::Objects;
 const REPLICATION_CURSOR: &str = "drs";
 /// The cursor of the import.
 const FOREST_CURSOR: &str = "forest";
+/// Which batches the tenant was sent last.
+const BATCHES: &str = "batches";
 /// What the last plan that was carried out was made of.
 const PLANNED: &str = "planned";
 
@@ -146,6 +148,24 @@ impl ConnectorSpace {
     pub async fn commit_planned(&self, planned: &[u8]) -> Result<(), SpaceError> {
         let mut transaction = self.database.write().await?;
         put_cursor(&mut transaction, PLANNED, planned).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// What is remembered of the batches that the tenant was sent last.
+    ///
+    /// # Errors
+    /// When the space cannot be read.
+    pub async fn batches(&self) -> Result<Option<Vec<u8>>, SpaceError> {
+        self.cursor(BATCHES).await
+    }
+
+    /// Remembers which batches the tenant was sent last.
+    ///
+    /// # Errors
+    /// When the space cannot be written.
+    pub async fn commit_batches(&self, batches: &[u8]) -> Result<(), SpaceError> {
+        let mut transaction = self.database.write().await?;
+        put_cursor(&mut transaction, BATCHES, batches).await?;
         Ok(transaction.commit().await?)
     }
 

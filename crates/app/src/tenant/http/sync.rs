@@ -231,13 +231,18 @@ async fn proven(
     }
 }
 
-fn describe(service: &Service, last_batch: Option<Guid>) -> TenantResponse {
+/// The name of a sync server's last batch; empty when there is none.
+fn batch_name(last: Option<(Guid, time::OffsetDateTime)>) -> String {
+    last.map(|(id, _)| id.to_string()).unwrap_or_default()
+}
+
+fn describe(service: &Service, last_batch: Option<String>) -> TenantResponse {
     let tenant = service.tenant();
     TenantResponse {
         tenant_id: tenant.id.to_string(),
         initial_domain: tenant.domain.to_string(),
         verified_domains: tenant.verified_domains.iter().map(ToString::to_string).collect(),
-        last_batch: last_batch.map(|id| id.to_string()),
+        last_batch,
     }
 }
 
@@ -335,7 +340,7 @@ async fn tenant_of(
 ) -> Result<TenantResponse, Refused> {
     let client_id = sender(service, context, headers).await?;
     let last = service.store().begin(Access::Read).await?.last_batch(client_id).await?;
-    Ok(describe(service, last.map(|(id, _)| id)))
+    Ok(describe(service, Some(batch_name(last))))
 }
 
 /// From where a page goes on.
@@ -432,7 +437,8 @@ async fn ingest_batch(
     let refused = results.iter().filter(|result| result.status != "ok").count();
     tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
         operations = results.len(), refused, "Audit");
-    let answer = serde_json::to_string(&IngestResponse { batch: sent.batch, results })
+    let previous = Some(batch_name(tx.last_batch(client_id).await?));
+    let answer = serde_json::to_string(&IngestResponse { batch: sent.batch, previous, results })
         .map_err(StorageError::new)?;
     tx.note_batch(client_id, id, context.now).await?;
     tx.put_batch(&IngestedBatch { id, digest, answer: answer.clone(), at: context.now }).await?;

@@ -49,7 +49,7 @@ async fn the_sync_server_enrols_once_and_proves_itself_by_its_key() {
     let token = token["access_token"].as_str().unwrap();
     let batch = json!({"batch": "00000000-0000-4000-8000-000000000009", "operations": []});
     let answer = world.post_json(token, "/v1.0/ingest", batch.to_string()).await;
-    assert_eq!(answer.json(), json!({"batch": batch["batch"], "results": []}));
+    assert_eq!(answer.json(), json!({"batch": batch["batch"], "previous": "", "results": []}));
 }
 
 #[tokio::test]

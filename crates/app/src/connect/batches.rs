@@ -1,0 +1,197 @@
+//! Which batch the tenant has last: how a tenant that was restored from a backup is noticed.
+//!
+//! The tenant names the last batch that it has of this server, and before each batch the one in front of
+//! it. This server remembers the last one that was acknowledged, and the one that it was about to send:
+//! what breaks off between the two is one of them. Any other name says that the tenant is not what it
+//! was. Then what it has is asked for, and everything else is forgotten here, so that objects and
+//! passwords are sent again and what should be gone is deleted again.
+
+use portolan_store::connector_space::ConnectorSpace;
+use portolan_sync::flow::TenantKind;
+use portolan_tenant::wire::ObjectsResponse;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Failure;
+
+/// Pages of objects that the tenant may have, each of some thousands.
+const PAGES_MAX: usize = 10_000;
+
+/// Stands for a batch that no tenant names.
+const LOST: &str = "lost";
+
+/// Who says what of the directory is this server's.
+pub(super) trait Owned {
+    /// A page of living objects behind an anchor; none behind the last one.
+    async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure>;
+}
+
+/// What is remembered. An empty name is that of no batch.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batches {
+    acknowledged: String,
+    sending: String,
+}
+
+impl Batches {
+    async fn read(space: &ConnectorSpace) -> Result<Option<Self>, Failure> {
+        let Some(octets) = space.batches().await? else { return Ok(None) };
+        serde_json::from_slice(&octets)
+            .map(Some)
+            .map_err(|error| Failure::because("what was sent to the tenant does not read", &error))
+    }
+
+    fn octets(&self) -> Result<Vec<u8>, Failure> {
+        serde_json::to_vec(self)
+            .map_err(|error| Failure::because("cannot write what was sent to the tenant", &error))
+    }
+
+    async fn write(&self, space: &ConnectorSpace) -> Result<(), Failure> {
+        Ok(space.commit_batches(&self.octets()?).await?)
+    }
+
+    fn knows(&self, last: &str) -> bool {
+        last == self.acknowledged || (!last.is_empty() && last == self.sending)
+    }
+
+    /// Remembers a batch that is about to be sent.
+    pub(super) async fn begin(space: &ConnectorSpace, batch: &str) -> Result<Self, Failure> {
+        let before = Self::read(space).await?.unwrap_or_default();
+        let begun = Self { acknowledged: before.acknowledged.clone(), sending: batch.to_owned() };
+        begun.write(space).await?;
+        Ok(before)
+    }
+
+    /// Remembers that a batch was acknowledged. `previous` is the one in front of it at the tenant: if
+    /// that is none of those that were known, the next synchronisation sends everything again.
+    pub(super) async fn end(
+        self,
+        space: &ConnectorSpace,
+        batch: &str,
+        previous: Option<&str>,
+    ) -> Result<(), Failure> {
+        let is_known = previous.is_none_or(|previous| self.knows(previous));
+        let acknowledged = if is_known { batch } else { LOST };
+        Self { acknowledged: acknowledged.to_owned(), sending: String::new() }.write(space).await
+    }
+}
+
+/// Holds the last batch that the tenant has against what is remembered. How many objects the tenant has,
+/// if it is not what it was: everything else is forgotten then.
+pub(super) async fn reconcile(
+    tenant: &mut impl Owned,
+    space: &ConnectorSpace,
+    last: &str,
+) -> Result<Option<usize>, Failure> {
+    let now = Batches { acknowledged: last.to_owned(), sending: String::new() };
+    let known = Batches::read(space).await?;
+    if known.as_ref().is_none_or(|known| known.knows(last)) {
+        if known.as_ref() != Some(&now) {
+            now.write(space).await?;
+        }
+        return Ok(None);
+    }
+    let mut objects = Vec::new();
+    let mut after = String::new();
+    for _ in 0..PAGES_MAX {
+        let page = tenant.owned(&after).await?;
+        let Some(end) = page.objects.last() else {
+            space.begin_anew(&objects, &now.octets()?).await?;
+            return Ok(Some(objects.len()));
+        };
+        if end.anchor <= after {
+            break;
+        }
+        after.clone_from(&end.anchor);
+        for object in &page.objects {
+            let unknown = || Failure::new("the tenant names an object that is none");
+            let anchor = object.anchor.parse().map_err(|_| unknown())?;
+            let kind = TenantKind::from_name(&object.kind).ok_or_else(unknown)?;
+            objects.push((anchor, kind));
+        }
+    }
+    Err(Failure::new("the tenant's list of this server's objects has no end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_tenant::wire::OwnedObject;
+
+    use super::*;
+
+    /// A tenant that has these anchors, two on a page.
+    struct Restored(Vec<&'static str>);
+
+    impl Owned for Restored {
+        async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure> {
+            let behind = self.0.iter().filter(|anchor| **anchor > after).take(2);
+            let object = |anchor: &&str| OwnedObject {
+                anchor: (*anchor).to_owned(),
+                kind: "user".to_owned(),
+            };
+            Ok(ObjectsResponse { objects: behind.map(object).collect() })
+        }
+    }
+
+    async fn space(directory: &tempfile::TempDir) -> ConnectorSpace {
+        ConnectorSpace::open(&directory.path().join("space.db")).await.unwrap()
+    }
+
+    /// Sends a batch; whether the acknowledgement came.
+    async fn send(space: &ConnectorSpace, batch: &str, previous: &str, comes: bool) {
+        let begun = Batches::begin(space, batch).await.unwrap();
+        if comes {
+            begun.end(space, batch, Some(previous)).await.unwrap();
+        }
+    }
+
+    async fn forgotten(space: &ConnectorSpace, last: &str) -> Option<usize> {
+        let mut tenant = Restored(vec!["a", "b", "c"]);
+        reconcile(&mut tenant, space, last).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_is_no_loss_wherever_it_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space(&directory).await;
+        assert_eq!(
+            forgotten(&space, "").await,
+            None,
+            "a tenant that knows nothing of a new server"
+        );
+        send(&space, "1", "", true).await;
+        assert_eq!(forgotten(&space, "1").await, None);
+        send(&space, "2", "1", false).await;
+        assert_eq!(forgotten(&space, "1").await, None, "it did not arrive");
+        send(&space, "3", "1", false).await;
+        assert_eq!(forgotten(&space, "3").await, None, "its acknowledgement did not arrive");
+        send(&space, "4", "3", false).await;
+        send(&space, "5", "4", true).await;
+        assert_eq!(forgotten(&space, "5").await, None, "nobody asked between the two");
+    }
+
+    #[tokio::test]
+    async fn a_restored_tenant_is_noticed_and_what_it_has_is_what_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space(&directory).await;
+        send(&space, "1", "", true).await;
+        send(&space, "2", "1", true).await;
+        let guid = portolan_model::Guid::from_random([1; 16]);
+        space.acknowledge_credentials(&[guid]).await.unwrap();
+        space.commit_planned(b"planned").await.unwrap();
+        space.commit_replication_cursor(b"cursor", &[].into()).await.unwrap();
+        assert_eq!(forgotten(&space, "1").await, Some(3));
+        assert!(space.credentialed().await.unwrap().is_empty());
+        assert_eq!(space.planned().await.unwrap(), None);
+        assert_eq!(space.replication_cursor().await.unwrap(), None);
+        let keys = space.exported_keys(0).await.unwrap();
+        assert_eq!(keys.iter().map(|key| key.anchor.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(forgotten(&space, "1").await, None, "once is enough");
+        // A tenant without anything, and one that is sent to before anybody asks.
+        send(&space, "3", "1", true).await;
+        assert_eq!(forgotten(&space, "").await, Some(3));
+        send(&space, "4", "", true).await;
+        send(&space, "5", "0", true).await;
+        assert_eq!(forgotten(&space, "5").await, Some(3));
+    }
+}

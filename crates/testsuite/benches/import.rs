@@ -57,6 +57,9 @@ fn measure(users: u32, count: usize) -> Result<(), RoadError> {
     ];
     let figure = format!("full import of {users} users, objects/s");
     Comparison { figure, better: Better::Higher, bar: 0.8 }.figure(ours, &peers).print();
+    let figure = format!("full import of {users} users beside the very same search, objects/s");
+    let same = [Peer::measured("ldapsearch, sealed, extended names", extended.clone())];
+    Comparison { figure, better: Better::Higher, bar: 0.8 }.figure(ours, &same).print();
     let figure = format!("full import of {users} users, CPU an object, µs");
     let limit = [Peer::limit(OBJECT_CPU_MAX, count)];
     Comparison { figure, better: Better::Lower, bar: 1.0 }.figure(&cpu.take(), &limit).print();

@@ -13,13 +13,14 @@ pub struct Failure {
     text: String,
     hint: Option<String>,
     lasting: bool,
+    elsewhere: bool,
 }
 
 impl Failure {
     /// A failure in its own words.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, lasting: false }
+        Self { text: text.into(), hint: None, lasting: false, elsewhere: false }
     }
 
     /// With a next step for the operator.
@@ -40,6 +41,19 @@ impl Failure {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         self.lasting
+    }
+
+    /// As one of the host that was asked: another one that holds the same may do better.
+    #[must_use]
+    pub const fn elsewhere(mut self) -> Self {
+        self.elsewhere = true;
+        self
+    }
+
+    /// Whether the same may succeed with another host.
+    #[must_use]
+    pub const fn is_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// An error without a hint, with what was being done: `cannot read the enrolment file: …`.
@@ -83,7 +97,7 @@ impl<E: Error + Hint + 'static> From<E> for Failure {
             let _ = write!(text, ": {error}");
             cause = error.source();
         }
-        Self { text, hint, lasting: false }
+        Self { text, hint, lasting: false, elsewhere: false }
     }
 }
 

@@ -9,8 +9,8 @@ use portolan_chart::{Chart, flow};
 
 use crate::error::LabError;
 use crate::plan::{
-    FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM, Host, Network, PRIVATE_DIRECTORY, TENANT_DOMAIN,
-    TENANT_SITES,
+    Addresses, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM, Host, Network, PRIVATE_DIRECTORY,
+    TENANT_DOMAIN, TENANT_SITES,
 };
 use crate::process::{self, Program};
 use crate::state::{Directory, Namespace};
@@ -201,7 +201,7 @@ pub(crate) fn configuration(host: &Host, chart: &Chart) -> Result<String, LabErr
     let dynamic_ports = rpc.map_err(|error| LabError::Chart(error.to_string()))?.ports_text();
     let forest = place("");
     let forest = forest.trim_end_matches('/');
-    let forwarder = Network::Lan.address(1).v4;
+    let Addresses { v4, v6 } = Network::Lan.address(1);
     let server = host.name.to_uppercase();
     Ok(format!(
         "[global]
@@ -214,7 +214,7 @@ pub(crate) fn configuration(host: &Host, chart: &Chart) -> Result<String, LabErr
 \tinterfaces = lo eth0
 \tbind interfaces only = yes
 \trpc server dynamic port range = {dynamic_ports}
-\tdns forwarder = {forwarder}
+\tdns forwarder = {v4} {v6}
 \tdns update command = /usr/sbin/samba_dnsupdate --use-samba-tool
 \tldap server require strong auth = yes
 \tldb:nosync = true

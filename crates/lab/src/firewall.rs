@@ -7,6 +7,7 @@
 
 use std::str::FromStr;
 
+use portolan_chart::Transport;
 use portolan_chart::firewall::TABLE;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,18 +56,24 @@ pub struct Stopped {
     pub octets: u64,
 }
 
-/// Closes a flow on one host. Gives the number of rules it closed.
-pub(crate) fn close(namespace: &Namespace, flow: &str, how: How) -> Result<usize, LabError> {
-    // Closing it twice, or the other way, leaves one closure.
-    open(namespace, flow)?;
-    let commands = closures(&list(namespace)?, flow, how);
+/// Closes a flow on one host, by one transport or by all. Gives the number of rules it closed.
+pub(crate) fn close(
+    namespace: &Namespace,
+    (flow, transport): (&str, Option<Transport>),
+    how: How,
+) -> Result<usize, LabError> {
+    let items = list(namespace)?;
+    let closures = closures(&items, flow, transport, how);
+    // Closing it twice, or the other way, leaves one closure; both changes are one transaction.
+    let mut commands = openings(&items, flow, transport);
+    commands.extend_from_slice(&closures);
     apply(namespace, &commands)?;
-    Ok(commands.len())
+    Ok(closures.len())
 }
 
 /// Opens a flow on one host again. Gives the number of rules it opened.
 pub(crate) fn open(namespace: &Namespace, flow: &str) -> Result<usize, LabError> {
-    let commands = openings(&list(namespace)?, flow);
+    let commands = openings(&list(namespace)?, flow, None);
     apply(namespace, &commands)?;
     Ok(commands.len())
 }
@@ -142,29 +149,43 @@ fn rules<'items>(
         .filter(move |rule| rule.get("comment").and_then(Value::as_str) == Some(comment))
 }
 
-/// The commands that close a flow.
-fn closures(items: &[Value], flow: &str, how: How) -> Vec<Value> {
-    let verdict = |is_tcp: bool| match (how, is_tcp) {
+/// The transport that a rule is for.
+fn transport(rule: &Value) -> Option<Transport> {
+    let expressions = rule["expr"].as_array()?;
+    let protocol = |it: &Value| {
+        it.pointer("/match/left/payload/protocol").and_then(Value::as_str).map(str::to_owned)
+    };
+    let protocols: Vec<_> = expressions.iter().filter_map(protocol).collect();
+    [Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .find(|transport| protocols.iter().any(|protocol| protocol == transport.name()))
+}
+
+/// Whether a rule is for what is asked for; `None` asks for both.
+fn is_for(rule: &Value, asked: Option<Transport>) -> bool {
+    asked.is_none() || transport(rule) == asked
+}
+
+/// The commands that close a flow, by one transport or by all.
+fn closures(items: &[Value], flow: &str, asked: Option<Transport>, how: How) -> Vec<Value> {
+    let verdict = |transport| match (how, transport) {
         // TCP overlooks an ICMP error that comes while it is still sending, as between virtual
         // links it does, until it tries again a second later.
-        (How::Reject, true) => json!({ "reject": { "type": "tcp reset" } }),
-        (How::Reject, false) => {
+        (How::Reject, Some(Transport::Tcp)) => json!({ "reject": { "type": "tcp reset" } }),
+        (How::Reject, _) => {
             json!({ "reject": { "type": "icmpx", "expr": "admin-prohibited" } })
         }
         (How::Drop, _) => json!({ "drop": null }),
     };
     rules(items, flow)
         // Not on the way out: a drop there is an error to the sender instead of silence.
-        .filter(|rule| rule["chain"] != "output")
+        .filter(|rule| rule["chain"] != "output" && is_for(rule, asked))
         .map(|rule| {
             let conditions = rule["expr"].as_array().into_iter().flatten();
             let mut expressions: Vec<_> =
                 conditions.filter(|expression| is_address_or_port(expression)).cloned().collect();
-            let is_tcp = expressions.iter().any(|expression| {
-                expression.pointer("/match/left/payload/protocol").is_some_and(|it| it == "tcp")
-            });
             expressions.push(json!({ "counter": null }));
-            expressions.push(verdict(is_tcp));
+            expressions.push(verdict(transport(rule)));
             json!({ "insert": { "rule": {
                 "family": FAMILY,
                 "table": TABLE,
@@ -182,9 +203,10 @@ fn is_address_or_port(expression: &Value) -> bool {
     expression.pointer("/match/left/payload").is_some()
 }
 
-/// The commands that open a flow again.
-fn openings(items: &[Value], flow: &str) -> Vec<Value> {
+/// The commands that open a flow again, by one transport or by all.
+fn openings(items: &[Value], flow: &str, asked: Option<Transport>) -> Vec<Value> {
     rules(items, &format!("{CLOSED}{flow}"))
+        .filter(|rule| is_for(rule, asked))
         .map(|rule| {
             json!({ "delete": { "rule": {
                 "family": FAMILY,
@@ -210,11 +232,24 @@ fn stopped(items: &[Value]) -> Vec<Stopped> {
         .collect()
 }
 
+/// What is closed: a flow's name, with the transport behind it when another one of it is open.
 fn closed(items: &[Value]) -> Vec<String> {
-    let mut flows: Vec<_> = items
+    let all: Vec<_> = items.iter().filter_map(|item| item.get("rule")).collect();
+    let comment = |rule: &Value| rule["comment"].as_str().unwrap_or_default().to_owned();
+    let mut flows: Vec<_> = all
         .iter()
-        .filter_map(|item| item.pointer("/rule/comment")?.as_str()?.strip_prefix(CLOSED))
-        .map(str::to_owned)
+        .filter_map(|rule| {
+            let flow = comment(rule).strip_prefix(CLOSED)?.to_owned();
+            let stopped = transport(rule);
+            let is_closed = |other| {
+                rules(items, &format!("{CLOSED}{flow}")).any(|it| transport(it) == Some(other))
+            };
+            let rest = rules(items, &flow).filter_map(transport).any(|other| !is_closed(other));
+            match stopped.filter(|_| rest) {
+                Some(transport) => Some(format!("{flow}/{transport}")),
+                None => Some(flow),
+            }
+        })
         .collect();
     flows.sort();
     flows.dedup();
@@ -248,7 +283,7 @@ mod tests {
     #[test]
     fn a_closed_flow_is_stopped_where_it_arrives_whatever_the_connection_s_state() {
         for (how, verdict) in [(How::Reject, "reject"), (How::Drop, "drop")] {
-            let commands = closures(&listing(), "connect.ad.ldap", how);
+            let commands = closures(&listing(), "connect.ad.ldap", None, how);
             assert_eq!(commands.len(), 1);
             let rule = &commands[0]["insert"]["rule"];
             assert_eq!(rule["chain"], "input");
@@ -262,10 +297,33 @@ mod tests {
 
     #[test]
     fn a_flow_is_opened_by_the_handle_of_what_closed_it() {
-        let commands = openings(&listing(), "connect.ad.epm");
+        let commands = openings(&listing(), "connect.ad.epm", None);
         assert_eq!(commands.len(), 1);
         assert_eq!(commands[0]["delete"]["rule"]["handle"], 9);
-        assert!(openings(&listing(), "connect.ad.ldap").is_empty());
+        assert!(openings(&listing(), "connect.ad.ldap", None).is_empty());
+    }
+
+    #[test]
+    fn one_transport_of_a_row_is_closed_and_named_alone() {
+        let rule = |comment: &str, protocol: &str| {
+            let port = json!({ "payload": { "protocol": protocol, "field": "dport" } });
+            json!({ "rule": { "chain": "input", "handle": 1, "comment": comment,
+                "expr": [ { "match": { "op": "==", "left": port, "right": 1 } } ] } })
+        };
+        let flow = "connect.ad.kerberos";
+        let mut items = vec![rule(flow, "tcp"), rule(flow, "udp")];
+        let closures = |items: &[Value], asked| closures(items, flow, asked, How::Reject);
+        assert_eq!(closures(&items, None).len(), 2);
+        let udp = closures(&items, Some(Transport::Udp));
+        assert_eq!(udp.len(), 1);
+        let reject = udp[0].pointer("/insert/rule/expr/2/reject/type").unwrap();
+        assert_eq!(reject, "icmpx", "a reset answers TCP alone");
+        items.push(rule("closed connect.ad.kerberos", "udp"));
+        assert_eq!(closed(&items), ["connect.ad.kerberos/udp"]);
+        assert!(openings(&items, flow, Some(Transport::Tcp)).is_empty());
+        assert_eq!(openings(&items, flow, Some(Transport::Udp)).len(), 1);
+        items.push(rule("closed connect.ad.kerberos", "tcp"));
+        assert_eq!(closed(&items), ["connect.ad.kerberos"]);
     }
 
     #[test]

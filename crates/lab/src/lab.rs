@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use portolan_chart::{Chart, Flow, Role};
+use portolan_chart::{Chart, Flow, Role, Transport};
 
 use crate::authority::{Authority, Certificate};
 use crate::capture::Capture;
@@ -205,17 +205,36 @@ impl Lab {
     /// # Errors
     /// [`LabError::UnknownFlow`] when no firewall of the lab has a rule for it.
     pub fn close(&self, flow: Flow, how: How) -> Result<(), LabError> {
+        self.close_rules(flow, None, how)
+    }
+
+    /// Closes one transport of a row on every host, beside what is closed of it already.
+    ///
+    /// # Errors
+    /// [`LabError::UnknownFlow`] when no firewall of the lab has a rule for it by this transport.
+    pub fn close_over(&self, flow: Flow, transport: Transport, how: How) -> Result<(), LabError> {
+        self.close_rules(flow, Some(transport), how)
+    }
+
+    fn close_rules(
+        &self,
+        flow: Flow,
+        transport: Option<Transport>,
+        how: How,
+    ) -> Result<(), LabError> {
         let mut closed = 0;
         for host in &self.hosts {
-            closed += firewall::close(self.namespace(host.name)?, flow.name(), how)?;
+            let rules = (flow.name(), transport);
+            closed += firewall::close(self.namespace(host.name)?, rules, how)?;
         }
         if closed == 0 {
-            return Err(LabError::UnknownFlow { flow: flow.name().to_owned() });
+            let by = transport.map(|transport| format!(" by {transport}")).unwrap_or_default();
+            return Err(LabError::UnknownFlow { flow: format!("{flow}{by}") });
         }
         Ok(())
     }
 
-    /// Opens a row of the chart again. Gives whether it was closed.
+    /// Opens a row of the chart again, by every transport. Gives whether it was closed.
     ///
     /// # Errors
     /// [`LabError::Program`] when a firewall does not take the change.

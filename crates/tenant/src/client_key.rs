@@ -19,6 +19,40 @@ pub fn audience(tenant: &Tenant, thumbprint: &str) -> String {
     format!("https://{}/v1.0/key#{thumbprint}", tenant.sync_host())
 }
 
+/// Whom the assertion is for by which a server that enrols with a new key succeeds the application that
+/// it was.
+#[must_use]
+pub fn succession_audience(tenant: &Tenant, thumbprint: &str) -> String {
+    format!("https://{}/enrol#{thumbprint}", tenant.sync_host())
+}
+
+/// Whether a key of an application vouches for something, for the first time.
+///
+/// # Errors
+/// [`Rule::InvalidAssertion`], or the store's failure.
+pub async fn check_vouched<T: Transaction>(
+    tx: &mut T,
+    application: &Application,
+    audience: &str,
+    proof: &str,
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
+    let client = application.client_id.to_string();
+    let named = key_id_of(proof);
+    let checked = application
+        .keys
+        .iter()
+        .filter(|key| named.is_none() || key.kid == named)
+        .filter_map(|key| VerifyingKey::from_jwk(key).ok())
+        .find_map(|key| assertion::verify(proof, &key, &client, &[audience], now).ok())
+        .ok_or(Rule::InvalidAssertion)?;
+    let name = Digest::of(format!("assertion {client} {}", checked.jti).as_bytes());
+    match tx.use_once(&name, checked.expires).await? {
+        true => Ok(()),
+        false => Err(Rule::InvalidAssertion.into()),
+    }
+}
+
 /// Registers the next key of an application; the ids of the keys that are good now, the next one last.
 ///
 /// # Errors
@@ -33,20 +67,7 @@ pub async fn register<T: Transaction>(
 ) -> Result<Vec<String>, Refusal> {
     let thumbprint = next.thumbprint().map_err(|_| Rule::InvalidAssertion)?;
     let client = application.client_id.to_string();
-    let named = key_id_of(proof);
-    let checked = application
-        .keys
-        .iter()
-        .filter(|key| named.is_none() || key.kid == named)
-        .filter_map(|key| VerifyingKey::from_jwk(key).ok())
-        .find_map(|key| {
-            assertion::verify(proof, &key, &client, &[&audience(tenant, &thumbprint)], now).ok()
-        })
-        .ok_or(Rule::InvalidAssertion)?;
-    let name = Digest::of(format!("assertion {client} {}", checked.jti).as_bytes());
-    if !tx.use_once(&name, checked.expires).await? {
-        return Err(Rule::InvalidAssertion.into());
-    }
+    check_vouched(tx, &application, &audience(tenant, &thumbprint), proof, now).await?;
     next.kid = Some(thumbprint.clone());
     if !application.keys.iter().any(|key| key.kid == next.kid) {
         // What was next and never used gives way.

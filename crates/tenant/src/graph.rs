@@ -6,6 +6,8 @@
 
 pub mod filter;
 
+use std::collections::BTreeSet;
+
 use portolan_model::Guid;
 use portolan_token::claims::AccessToken;
 
@@ -124,6 +126,9 @@ pub enum InvalidQuery {
     /// An option that is not understood here.
     #[error("The query option '{0}' is not supported.")]
     UnknownOption(String),
+    /// An option that comes twice.
+    #[error("The query option '{0}' comes more than once.")]
+    RepeatedOption(String),
     /// A property that objects of this kind do not have.
     #[error("Could not find a property named '{0}' on type 'microsoft.graph.{1}'.")]
     UnknownProperty(String, &'static str),
@@ -150,6 +155,8 @@ pub struct Query {
     pub select: Option<Vec<&'static str>>,
     /// Which objects; `None` for all.
     pub filter: Option<Filter>,
+    /// The filter as it came, for the next page's address.
+    pub filter_text: Option<String>,
     /// Whether to say how many there are.
     pub count: bool,
     /// Objects on a page.
@@ -173,17 +180,32 @@ impl Query {
     /// # Errors
     /// The option that is not understood.
     pub fn parse(parameters: &Parameters, kind: Kind) -> Result<Self, InvalidQuery> {
-        let mut query =
-            Self { select: None, filter: None, count: false, top: TOP_DEFAULT, after: None };
+        let mut query = Self {
+            select: None,
+            filter: None,
+            filter_text: None,
+            count: false,
+            top: TOP_DEFAULT,
+            after: None,
+        };
+        let mut seen = BTreeSet::new();
         for option in parameters.names() {
             let value = parameters.optional(option).unwrap_or_default();
-            match option.trim_start_matches('$').to_ascii_lowercase().as_str() {
+            let name = option.strip_prefix('$').unwrap_or(option).to_ascii_lowercase();
+            // Spelled in two ways it would come twice, and one of them would be passed over.
+            if !seen.insert(name.clone()) {
+                return Err(InvalidQuery::RepeatedOption(name));
+            }
+            match name.as_str() {
                 "select" => query.select = Some(parse_select(value, kind)?),
                 "top" => {
                     let top = value.parse().ok().filter(|top| (1..=TOP_MAX).contains(top));
                     query.top = top.ok_or(InvalidQuery::InvalidTop)?;
                 }
-                "filter" => query.filter = Some(Filter::parse(value, kind)?),
+                "filter" => {
+                    query.filter = Some(Filter::parse(value, kind)?);
+                    query.filter_text = Some(value.to_owned());
+                }
                 "count" => {
                     query.count = value.parse().map_err(|_| InvalidQuery::InvalidCount)?;
                 }
@@ -297,6 +319,10 @@ mod tests {
         assert!(parse(&[("$count", "true")]).unwrap().count);
         assert_eq!(parse(&[("$count", "many")]), Err(InvalidQuery::InvalidCount));
         assert_eq!(parse(&[("$skiptoken", "x")]), Err(InvalidQuery::InvalidContinuation));
+        let twice = parse(&[("$Top", "1"), ("$top", "2")]);
+        assert_eq!(twice, Err(InvalidQuery::RepeatedOption("top".to_owned())));
+        let mistaken = parse(&[("$$top", "1")]);
+        assert_eq!(mistaken, Err(InvalidQuery::UnknownOption("$$top".to_owned())));
     }
 
     #[test]

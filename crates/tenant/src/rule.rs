@@ -143,6 +143,9 @@ rules! {
     /// The path is there, for another method.
     WrongMethod, 900561, "invalid_request",
         "This address does not take requests of this kind.";
+    /// Too many requests from one place.
+    TooManyRequests, 90055, "temporarily_unavailable",
+        "Too many requests come from your network. Wait a moment, then try again.";
     /// The tenant failed.
     Unavailable, 90033, "temporarily_unavailable",
         "The service is not available for the moment. Try again.";
@@ -166,6 +169,7 @@ impl Rule {
             Self::NothingHere => 404,
             Self::WrongMethod => 405,
             Self::WrongHost => 421,
+            Self::TooManyRequests => 429,
             Self::Unavailable => 503,
             _ => 400,
         }

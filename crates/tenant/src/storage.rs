@@ -303,6 +303,7 @@ pub trait Transaction: Send {
     /// Writes a line of the audit log.
     fn record_audit(&mut self, record: &AuditRecord) -> impl Stored<()>;
 
-    /// Forgets what is over: sessions, codes, tokens, counts, names, batches.
+    /// Forgets what is over: sessions, codes, tokens, counts, names, batches, and what was deleted long
+    /// ago.
     fn prune(&mut self, now: OffsetDateTime) -> impl Stored<()>;
 }

@@ -1,8 +1,8 @@
 //! How wrong passwords are slowed down, and whom that stops.
 //!
-//! Four counts are kept, each under a [`Limit`] of its own. A browser in which the person signed in
+//! Five counts are kept, each under a [`Limit`] of its own. A browser in which the person signed in
 //! before is *familiar* at their name: it carries a device cookie, and is counted by itself, so that
-//! nobody else's attempts stop it. Everybody else is *unfamiliar*, and counted three times:
+//! nobody else's attempts stop it. Everybody else is *unfamiliar*, and counted three or four times:
 //!
 //! | count of | limit | what it stops |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 //! | an unfamiliar address at a name | [`CLIENT`] | unfamiliar browsers there, at that name |
 //! | a name, over all unfamiliar addresses | [`NAME`] | unfamiliar browsers everywhere, at that name |
 //! | an address, over all names | [`ADDRESS`] | unfamiliar browsers there, at every name |
+//! | an IPv6 site, over all names | [`SITE`] | unfamiliar browsers there, at every name |
 //!
 //! So ten wrong passwords lock a name for whoever typed them, and for nobody else; who types them
 //! from many places locks it for unfamiliar browsers only; who tries one password at many names is
@@ -69,11 +70,22 @@ pub const ADDRESS: Limit = Limit {
     forgotten_after: Duration::HOUR,
 };
 
+/// One site of IPv6, over all names: whoever has a /48 has 65,536 addresses to count by.
+pub const SITE: Limit = Limit {
+    failures_max: 1_000,
+    lock_first: Duration::MINUTE,
+    lock_max: Duration::HOUR,
+    forgotten_after: Duration::HOUR,
+};
+
 /// After how long without a wrong password any count may be forgotten.
 pub const FORGOTTEN_AFTER: Duration = Duration::DAY;
 
 /// Bits of an IPv6 address that one customer has: the rest is theirs to vary.
 const IPV6_CUSTOMER_BITS: u32 = 64;
+
+/// Bits of an IPv6 address that one site has at most (RFC 6177 section 2).
+const IPV6_SITE_BITS: u32 = 80;
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +101,21 @@ impl Client {
     /// address the /64.
     #[must_use]
     pub fn network(&self) -> IpAddr {
+        self.without(IPV6_CUSTOMER_BITS)
+    }
+
+    /// The address without what one site can vary: an IPv4 address whole, and of an IPv6 address
+    /// the /48.
+    #[must_use]
+    pub fn site(&self) -> IpAddr {
+        self.without(IPV6_SITE_BITS)
+    }
+
+    fn without(&self, ipv6_bits: u32) -> IpAddr {
         match self.address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => {
-                let kept = u128::MAX << (u128::BITS - IPV6_CUSTOMER_BITS);
-                IpAddr::V6((address.to_bits() & kept).into())
+                IpAddr::V6((address.to_bits() & (u128::MAX << ipv6_bits)).into())
             }
         }
     }
@@ -119,12 +141,16 @@ pub fn counts(subject: &Subject, client: &Client, familiar: bool) -> Vec<(Digest
     if let (Some(device), true) = (client.device, familiar) {
         return vec![(key(format!("device {} {subject}", device.to_base64url())), CLIENT)];
     }
-    let network = client.network();
-    vec![
+    let (network, site) = (client.network(), client.site());
+    let mut counts = vec![
         (key(format!("client {network} {subject}")), CLIENT),
         (key(subject), NAME),
         (key(format!("address {network}")), ADDRESS),
-    ]
+    ];
+    if site != network {
+        counts.push((key(format!("site {site}")), SITE));
+    }
+    counts
 }
 
 /// A count.
@@ -224,6 +250,19 @@ mod tests {
         check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
         check("2001:db8:1:2:ffff::1", "2001:db8:1:2::");
         check("2001:db8:1:3::1", "2001:db8:1:3::");
+    }
+
+    #[test]
+    fn who_changes_addresses_within_a_site_of_ipv6_is_counted_by_the_site() {
+        let at = |address: &str| {
+            let client = Client { address: address.parse().unwrap(), device: None };
+            counts(&Subject::Name(address.to_owned()), &client, false)
+        };
+        let (one, other) = (at("2001:db8:1:2::1"), at("2001:db8:1:3::1"));
+        assert_eq!((one[3], one[3].1), (other[3], SITE));
+        assert!((0..3).all(|count| one[count].0 != other[count].0));
+        assert_ne!(one[3], at("2001:db8:2:2::1")[3]);
+        assert_eq!(at("192.0.2.7").len(), 3, "an IPv4 address is its site");
     }
 
     #[test]

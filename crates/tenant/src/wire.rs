@@ -1,15 +1,17 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Four requests, all HTTPS and JSON:
+//! Both sides use these types. Five requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
 //! - `GET /v1.0/tenant` answers a [`TenantResponse`].
+//! - `GET /v1.0/objects?after=<anchor>` answers an [`ObjectsResponse`]: what of the directory is this
+//!   server's. The anchor of the last one asks for more; the last page is empty.
 //! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
 //!   new one was used.
 //! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
 //!
-//! The last three need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
+//! All but the first need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
 //! the token endpoint gives for `grant_type=client_credentials`, `scope=https://sync.<domain>/.default`
 //! and a client assertion (`portolan_token::assertion`). A refused request has a status of 400 and
 //! above and an [`ErrorResponse`].
@@ -30,7 +32,8 @@
 //! is absent they stay as they are.
 //!
 //! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
-//! a deleted anchor brings the object back under its old id, without its password.
+//! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
+//! that it is a new object.
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 
@@ -78,6 +81,20 @@ pub struct EnrolRequest {
     pub secret: SecretText,
     /// The public half of the sync server's key.
     pub key: Jwk,
+    /// The application that this server was, and succeeds: its objects pass on, and it is removed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaces: Option<Succession>,
+}
+
+/// What proves that a server was an application.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Succession {
+    /// The application's id. One that the tenant does not know any more is succeeded by nobody.
+    pub client_id: String,
+    /// An assertion of a key of that application, for the audience
+    /// [`client_key::succession_audience`](crate::client_key::succession_audience) of the new key.
+    pub proof: String,
 }
 
 /// The answer to `POST /enrol`.
@@ -91,6 +108,9 @@ pub struct EnrolResponse {
     pub scope: String,
     /// Where it sends its batches.
     pub ingest_endpoint: String,
+    /// The application that it succeeds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaced: Option<String>,
     /// The tenant's domains.
     #[serde(flatten)]
     pub tenant: TenantResponse,
@@ -123,6 +143,26 @@ pub struct TenantResponse {
     pub initial_domain: String,
     /// The other domains whose names sign in.
     pub verified_domains: Vec<String>,
+    /// The last batch that the tenant has of this server, or of the one that it succeeded: another one
+    /// than the server remembers says that the tenant was restored from a backup.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_batch: Option<String>,
+}
+
+/// The answer to `GET /v1.0/objects`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectsResponse {
+    /// Living objects in the order of their anchors.
+    pub objects: Vec<OwnedObject>,
+}
+
+/// An object that is a sync server's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedObject {
+    /// Its anchor.
+    pub anchor: String,
+    /// `user`, `contact` or `group`.
+    pub kind: String,
 }
 
 /// The body of `POST /v1.0/ingest`.
@@ -244,6 +284,15 @@ impl Operation {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
+        }
+    }
+
+    /// How many members it names.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        match self {
+            Self::Upsert { members: Some(members), .. } => members.len(),
+            _ => 0,
         }
     }
 

@@ -210,6 +210,34 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Gives connect another secret of its account: the flag and the file of it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn credential_set(&self, (flag, file): (&str, &Path)) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "credential", "set", "--state"]).arg(self.path("connect"));
+        command.arg(flag).arg(file);
+        finish(command, None)
+    }
+
+    /// Configures an enrolled connect to read the forest inside TLS (636), with the password bound
+    /// there: Samba refuses Kerberos.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn read_inside_tls(&self) -> Result<(), RoadError> {
+        let path = self.path("connect").join("connect.toml");
+        let io = |error| RoadError::Io { what: "cannot change connect.toml".to_owned(), error };
+        let text = std::fs::read_to_string(&path).map_err(io)?;
+        let ca = portolan_lab::plan::FOREST_CA;
+        let inside = format!("ldap = \"ldaps\"\nbind = \"simple\"\nca_file = \"{ca}\"\n");
+        let kept = |line: &&str| !line.starts_with("ldap = ") && !line.starts_with("bind = ");
+        let lines = text.lines().filter(kept).map(|line| format!("{line}\n"));
+        let text = lines.collect::<String>().replace("[forest]\n", &format!("[forest]\n{inside}"));
+        std::fs::write(&path, text).map_err(io)
+    }
+
     /// Runs one synchronisation.
     ///
     /// # Errors
@@ -364,14 +392,8 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When `kinit` or `ldapmodify` fail.
     pub fn ldapmodify(&self, changes: &str) -> Result<(), RoadError> {
-        let path = self.path("krb5cc-administrator");
-        let cache = format!("FILE:{}", path.display());
-        if !path.exists() {
-            let mut kinit = self.lab.command("connect", "kinit")?;
-            kinit.arg("Administrator").env("KRB5CCNAME", &cache);
-            let password = portolan_lab::plan::ADMINISTRATOR_PASSWORD;
-            finish(kinit, Some(&format!("{password}\n")))?.success()?;
-        }
+        let password = portolan_lab::plan::ADMINISTRATOR_PASSWORD;
+        let cache = self.ticket_cache("krb5cc-administrator", "Administrator", password)?;
         let mut modify = self.lab.command("connect", "ldapmodify")?;
         modify.args(["-Q", "-Y", "GSSAPI", "-O", "minssf=56", "-H"]);
         modify.arg(format!("ldap://dc1.{FOREST_DOMAIN}"));
@@ -386,15 +408,24 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When `kinit` or `ldapsearch` fail.
     pub fn ldapsearch(&self, arguments: &[&str]) -> Result<String, RoadError> {
-        let cache = format!("FILE:{}", self.path("krb5cc").display());
-        let mut kinit = self.lab.command("connect", "kinit")?;
-        kinit.arg(ACCOUNT).env("KRB5CCNAME", &cache);
-        finish(kinit, Some(&format!("{ACCOUNT_PASSWORD}\n")))?.success()?;
+        let cache = self.ticket_cache("krb5cc", ACCOUNT, ACCOUNT_PASSWORD)?;
         let mut search = self.lab.command("connect", "ldapsearch")?;
         search.args(["-LLL", "-Q", "-Y", "GSSAPI", "-O", "minssf=56", "-o", "ldif-wrap=no", "-H"]);
         search.arg(format!("ldap://dc1.{FOREST_DOMAIN}")).args(arguments);
         search.env("KRB5CCNAME", &cache).env("LDAPSASL_NOCANON", "on");
         Ok(finish(search, None)?.success()?.stdout)
+    }
+
+    /// The file of an account's tickets, which `kinit` fills the first time: they outlast every test.
+    fn ticket_cache(&self, file: &str, account: &str, password: &str) -> Result<String, RoadError> {
+        let path = self.path(file);
+        let cache = format!("FILE:{}", path.display());
+        if !path.exists() {
+            let mut kinit = self.lab.command("connect", "kinit")?;
+            kinit.arg(account).env("KRB5CCNAME", &cache);
+            finish(kinit, Some(&format!("{password}\n")))?.success()?;
+        }
+        Ok(cache)
     }
 }
 

@@ -1,10 +1,11 @@
-//! The forest's service account: the file with its password or keys, and the mark of a refusal.
+//! The forest's service account: its password or keytab, sealed or in a file, and the mark of a refusal.
 //!
 //! A refused password that is tried again and again locks the account. So at the moment of a refusal a
 //! mark is written to the state directory, and no later command asks the directory again until the
-//! account or the file is another. The mark names the file by its inode and its time of change, which
-//! say nothing about what is in it.
+//! account or its secret is another. The mark names a sealed secret by its record and when that was
+//! made, and a file by its inode and its time of change: neither says anything about the secret.
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,14 @@ use zeroize::Zeroizing;
 use super::secrets::{self, Secrets};
 use crate::report::Failure;
 
-/// The mark, in the state directory.
+/// The mark of what is configured, in the state directory.
 const MARK: &str = "account-refused.toml";
+
+/// The mark of a file that `connect init` or `connect credential set` was given.
+const MARK_OF_OFFER: &str = "account-offer-refused.toml";
+
+/// Where systemd puts the credentials of its services (systemd.exec(5)).
+const SYSTEMD_CREDENTIALS: &str = "/run/credentials";
 
 /// What the account proves itself with: one of two kinds of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +53,14 @@ impl SecretFile {
         }
     }
 
+    /// Whether the service manager hands the file over anew at each start. Such a file is protected
+    /// and changed there: it stays where it is, and nothing of it is sealed here.
+    pub(super) fn is_handed_over(&self) -> bool {
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        self.path().starts_with(SYSTEMD_CREDENTIALS)
+            || directory.is_some_and(|directory| self.path().starts_with(directory))
+    }
+
     /// The same file under a path that holds wherever a later command starts.
     pub(super) fn absolute(self) -> Result<Self, Failure> {
         let absolute = |path: PathBuf| {
@@ -60,6 +75,76 @@ impl SecretFile {
     }
 }
 
+/// A secret of the account as its file has it, and as it is sealed.
+pub(super) enum Held {
+    Password(Zeroizing<Vec<u8>>),
+    Keytab(Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password([hidden])",
+            Self::Keytab(_) => "Keytab([hidden])",
+        })
+    }
+}
+
+impl Held {
+    /// Reads a file, which nobody but its owner may read.
+    ///
+    /// # Errors
+    /// A clause that says what is wrong with the file.
+    pub(super) fn read(file: &SecretFile) -> Result<Self, String> {
+        Ok(match file {
+            SecretFile::Password(path) => {
+                let password = read_password(path)?;
+                Self::Password(Zeroizing::new(password.expose().as_bytes().to_vec()))
+            }
+            SecretFile::Keytab(path) => Self::Keytab(read_keytab(path)?),
+        })
+    }
+
+    /// What is sealed for an account, and the name of its record.
+    fn sealed(account: &str, secrets: &Secrets) -> Result<Option<(Self, String)>, String> {
+        let (password, keytab) = (secrets::password(account), secrets::keytab(account));
+        let opened = |name: &str| secrets.get(name).map_err(|failure| failure.text().to_owned());
+        if let Some(octets) = opened(&password)? {
+            return Ok(Some((Self::Password(octets), password)));
+        }
+        Ok(opened(&keytab)?.map(|octets| (Self::Keytab(octets), keytab)))
+    }
+
+    pub(super) fn octets(&self) -> &[u8] {
+        match self {
+            Self::Password(octets) | Self::Keytab(octets) => octets,
+        }
+    }
+
+    /// The name of its record, and that of the other kind, which is forgotten with it.
+    pub(super) fn records(&self, account: &str) -> (String, String) {
+        let (password, keytab) = (secrets::password(account), secrets::keytab(account));
+        match self {
+            Self::Password(_) => (password, keytab),
+            Self::Keytab(_) => (keytab, password),
+        }
+    }
+
+    fn usable(&self, name: &str, realm: &Realm) -> Result<AccountSecret, String> {
+        match self {
+            Self::Password(octets) => {
+                let text = std::str::from_utf8(octets).map_err(|error| error.to_string())?;
+                Ok(AccountSecret::Password(SecretString::new(text.to_owned())))
+            }
+            Self::Keytab(octets) => {
+                let keytab = Keytab::decode(octets).map_err(|error| error.to_string())?;
+                let keys = keytab.keys(name, realm.as_str()).map_err(|error| error.to_string())?;
+                Ok(AccountSecret::Keys(keys))
+            }
+        }
+    }
+}
+
 /// The service account with its secret, read.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -69,7 +154,7 @@ pub(super) struct Account {
     identity: Identity,
 }
 
-/// The mark: which account with which file was refused, and what the directory said.
+/// The mark: which account with which secret was refused, and what the directory said.
 #[derive(Debug, Serialize, Deserialize)]
 struct Mark {
     #[serde(flatten)]
@@ -81,41 +166,43 @@ struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     account: String,
-    file: PathBuf,
-    inode: u64,
-    changed: String,
+    #[serde(flatten)]
+    source: Source,
+}
+
+/// Which secret it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Source {
+    File { file: PathBuf, inode: u64, changed: String },
+    Sealed { record: String, made_at: i64 },
 }
 
 impl Account {
-    /// Reads the secret of an account, given as `name` or `name@domain`.
+    /// Reads the secret of an account, given as `name` or `name@domain`, from a file.
     ///
     /// # Errors
     /// A clause that says what is wrong with the file.
-    pub(super) fn read(account: &str, domain: &DnsName, file: &SecretFile) -> Result<Self, String> {
-        let name = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
-        let realm = Realm::from(domain);
+    pub(super) fn read(
+        account: &str,
+        domain: &DnsName,
+        file: &SecretFile,
+    ) -> Result<(Self, Held), String> {
         let path = file.path();
         // Before the content: a file that is replaced meanwhile is then tried once too often, not never.
         let metadata = std::fs::metadata(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let secret = match file {
-            SecretFile::Password(path) => AccountSecret::Password(read_password(path)?),
-            SecretFile::Keytab(path) => AccountSecret::Keys(
-                read_keytab(path)?
-                    .keys(&name, realm.as_str())
-                    .map_err(|error| format!("{} is of no use: {error}", path.display()))?,
-            ),
-        };
-        let identity = Identity {
-            account: format!("{name}@{realm}"),
+        let held = Held::read(file)?;
+        let source = Source::File {
             file: path.to_owned(),
             inode: metadata.ino(),
             changed: format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()),
         };
-        Ok(Self { name, realm, secret, identity })
+        let read = Self::with(account, domain, &held, source);
+        Ok((read.map_err(|error| format!("{} is of no use: {error}", path.display()))?, held))
     }
 
-    /// The account with the secret that `connect credential set` sealed.
+    /// The account with the secret that is sealed.
     ///
     /// # Errors
     /// A clause that says what is wrong with it.
@@ -124,37 +211,65 @@ impl Account {
         domain: &DnsName,
         secrets: &Secrets,
     ) -> Result<Self, String> {
-        let name = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
-        let realm = Realm::from(domain);
-        let (password_name, keytab_name) = (secrets::password(account), secrets::keytab(account));
-        let opened = |name: &str| secrets.get(name).map_err(|failure| failure.text().to_owned());
-        let (secret, of) = if let Some(password) = opened(&password_name)? {
-            let text = std::str::from_utf8(&password).map_err(|error| error.to_string())?;
-            (AccountSecret::Password(SecretString::new(text.to_owned())), password_name)
-        } else if let Some(octets) = opened(&keytab_name)? {
-            let keytab = Keytab::decode(&octets).map_err(|error| error.to_string())?;
-            let keys = keytab.keys(&name, realm.as_str()).map_err(|error| error.to_string())?;
-            (AccountSecret::Keys(keys), keytab_name)
-        } else {
+        let Some((held, record)) = Held::sealed(account, secrets)? else {
             return Err(
                 "it has neither password nor keytab; run `portolan connect credential set`"
                     .to_owned(),
             );
         };
-        let identity = Identity {
-            account: format!("{name}@{realm}"),
-            file: secrets.path().to_owned(),
-            inode: 0,
-            changed: secrets.made_at(&of).map_or_else(String::new, |at| at.to_string()),
-        };
+        let made_at = secrets.made_at(&record).map_or(0, time::OffsetDateTime::unix_timestamp);
+        Self::with(account, domain, &held, Source::Sealed { record, made_at })
+    }
+
+    fn with(account: &str, domain: &DnsName, held: &Held, source: Source) -> Result<Self, String> {
+        let name = account.split_once('@').map_or(account, |(name, _)| name).to_owned();
+        let realm = Realm::from(domain);
+        let secret = held.usable(&name, &realm)?;
+        let identity = Identity { account: format!("{name}@{realm}"), source };
         Ok(Self { name, realm, secret, identity })
     }
 
-    /// The credential, unless it was refused before. A refusal is written to the state directory when
-    /// it happens.
+    /// The credential of what is configured, unless it was refused before. A refusal is written to the
+    /// state directory when it happens.
     pub(super) fn credential(self, state: &Path) -> Result<Credential, Failure> {
-        let mark = state.join(MARK);
-        refuse_if_marked(&mark, &self.identity)?;
+        self.remembered(state.join(MARK))
+    }
+
+    /// The credential of what is offered in place of what is configured, unless that same secret was
+    /// refused before.
+    pub(super) fn offered(
+        self,
+        held: &Held,
+        account: &str,
+        state: &Path,
+    ) -> Result<Credential, Failure> {
+        let path = state.join(MARK);
+        if let Some(mark) = read_mark(&path)? {
+            let is_same = match &mark.identity.source {
+                Source::File { .. } => mark.identity == self.identity,
+                Source::Sealed { record, .. } => {
+                    let sealed = Held::sealed(account, &Secrets::open(state)?);
+                    let sealed = sealed.map_err(Failure::new)?;
+                    sealed.is_some_and(|(sealed, of)| {
+                        of == *record && sealed.octets() == held.octets()
+                    })
+                }
+            };
+            if is_same {
+                return Err(not_again(&path, &mark));
+            }
+        }
+        self.remembered(state.join(MARK_OF_OFFER))
+    }
+
+    fn remembered(self, mark: PathBuf) -> Result<Credential, Failure> {
+        match read_mark(&mark)? {
+            Some(refused) if refused.identity == self.identity => {
+                return Err(not_again(&mark, &refused));
+            }
+            Some(_) => remove(&mark).map_err(|error| unreadable(&mark, &error))?,
+            None => {}
+        }
         let identity = self.identity;
         let credential = Credential::new(self.name, self.realm, self.secret);
         Ok(credential.remembering(Box::new(move |said| {
@@ -165,29 +280,54 @@ impl Account {
     }
 }
 
-/// Refuses an account whose mark is there, and takes away the mark of another one.
-fn refuse_if_marked(path: &Path, identity: &Identity) -> Result<(), Failure> {
-    let unreadable = |error: &(dyn std::error::Error + 'static)| {
-        let doing = format!("cannot tell from {} whether the account was refused", path.display());
-        Failure::because(&doing, error).with_hint("correct the password or keytab, then remove it")
-    };
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(|error| unreadable(&error).lasting())?,
-    };
-    let mark: Mark = toml::from_str(&text).map_err(|error| unreadable(&error).lasting())?;
-    if mark.identity != *identity {
-        return std::fs::remove_file(path).map_err(|error| unreadable(&error).lasting());
+/// Whether what is configured was refused, by whatever secret.
+pub(super) fn is_marked(state: &Path) -> bool {
+    state.join(MARK).exists()
+}
+
+/// Takes the marks away: the forest has taken the account.
+pub(super) fn forget_marks(state: &Path) -> Result<(), Failure> {
+    for path in [state.join(MARK), state.join(MARK_OF_OFFER)] {
+        remove(&path).map_err(|error| unreadable(&path, &error))?;
     }
-    let file = identity.file.display();
-    Err(Failure::new(format!(
-        "{} is not tried again, so that it is not locked: {}",
-        identity.account, mark.said
-    ))
-    .with_hint(format!(
-        "correct {file}; if it is right, and the account was mended in the forest, `touch {file}`"
-    ))
-    .lasting())
+    Ok(())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn unreadable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let doing = format!("cannot tell from {} whether the account was refused", path.display());
+    Failure::because(&doing, error).with_hint("correct the secret, then remove it").lasting()
+}
+
+fn read_mark(path: &Path) -> Result<Option<Mark>, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| unreadable(path, &error))?,
+    };
+    toml::from_str(&text).map(Some).map_err(|error| unreadable(path, &error))
+}
+
+fn not_again(path: &Path, Mark { identity, said }: &Mark) -> Failure {
+    let mended = "if it is right, and the account was mended in the forest";
+    let hint = match &identity.source {
+        Source::File { file, .. } => {
+            let file = file.display();
+            format!("correct {file}; {mended}, `touch {file}`")
+        }
+        Source::Sealed { .. } => format!(
+            "give the right one to `portolan connect credential set`; {mended}, remove {}",
+            path.display()
+        ),
+    };
+    let account = &identity.account;
+    let text = format!("{account} is not tried again, so that it is not locked: {said}");
+    Failure::new(text).with_hint(hint).lasting()
 }
 
 fn write(path: &Path, identity: &Identity, said: &str) -> std::io::Result<()> {
@@ -212,14 +352,8 @@ pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
     Ok(SecretString::new(line.to_owned()))
 }
 
-/// A keytab, which nobody but its owner may read.
-fn read_keytab(path: &Path) -> Result<Keytab, String> {
-    let octets = read_keytab_octets(path)?;
-    Keytab::decode(&octets).map_err(|error| format!("{} is no keytab: {error}", path.display()))
-}
-
 /// The octets of a keytab, which nobody but its owner may read.
-pub(super) fn read_keytab_octets(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+fn read_keytab(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     use std::io::Read as _;
     crate::files::refuse_if_shared(path)?;
     let mut octets = Zeroizing::new(Vec::new());
@@ -227,6 +361,7 @@ pub(super) fn read_keytab_octets(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stri
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut octets))
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Keytab::decode(&octets).map_err(|error| format!("{} is no keytab: {error}", path.display()))?;
     Ok(octets)
 }
 
@@ -259,7 +394,7 @@ mod tests {
         fn credential(&self, account: &str) -> Result<Credential, Failure> {
             let file = SecretFile::Password(self.password());
             let domain = "corp.example".parse().unwrap();
-            let account = Account::read(account, &domain, &file).unwrap();
+            let (account, _) = Account::read(account, &domain, &file).unwrap();
             account.credential(&self.directory.path().join("state"))
         }
     }
@@ -282,6 +417,55 @@ mod tests {
         server.write("right");
         assert!(server.credential("svc").is_ok());
         assert!(server.credential("svc").unwrap().refusal().is_none());
+    }
+
+    #[test]
+    fn a_refused_sealed_secret_is_not_tried_again_nor_offered_again_until_another_is_sealed() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let domain: DnsName = "corp.example".parse().unwrap();
+        let file = SecretFile::Password(directory.path().join("password"));
+        let offer = |password: &str| {
+            crate::files::write_private(file.path(), password.as_bytes()).unwrap();
+            let (account, held) = Account::read("svc", &domain, &file).unwrap();
+            (account.offered(&held, "svc", &state), held)
+        };
+        let seal = |held: &Held, at: i64| {
+            let (record, other) = held.records("svc");
+            let now = time::OffsetDateTime::from_unix_timestamp(at).unwrap();
+            let mut secrets = Secrets::open(&state).unwrap();
+            secrets.change(&[(&record, held.octets())], &[&other], now).unwrap();
+        };
+        let sealed = || {
+            let account = Account::sealed("svc", &domain, &Secrets::open(&state).unwrap()).unwrap();
+            account.credential(&state)
+        };
+        let (credential, wrong) = offer("wrong");
+        seal(&wrong, 1);
+        drop(credential.unwrap());
+        sealed().unwrap().refuse(REFUSED);
+        let failure = sealed().unwrap_err();
+        assert!(failure.is_lasting());
+        let said = failure.render().replace(&state.display().to_string(), "STATE");
+        assert!(
+            said.ends_with(
+                "hint: give the right one to `portolan connect credential set`; if it is right, \
+                 and the account was mended in the forest, remove STATE/account-refused.toml\n"
+            ),
+            "{said}"
+        );
+        assert!(offer("wrong").0.unwrap_err().text().contains("is not tried again"));
+        // Another one may be offered, once; its refusal does not free the one that is sealed.
+        offer("wrong too").0.unwrap().refuse(REFUSED);
+        assert!(sealed().is_err());
+        let (credential, right) = offer("right");
+        credential.unwrap();
+        seal(&right, 2);
+        assert!(sealed().is_ok());
+        forget_marks(&state).unwrap();
+        assert!(!is_marked(&state));
+        assert!(!format!("{right:?}").contains("right"));
     }
 
     #[test]

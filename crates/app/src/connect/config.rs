@@ -10,10 +10,11 @@ use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::account::{Account, SecretFile};
+use super::account::{self, Account, Held, SecretFile};
 use super::key;
 use super::reach::{RawBind, RawLdap, RawReach, Reach};
 use super::secrets::{Secrets, client_key};
+use super::steps::Steps;
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -39,7 +40,8 @@ pub(super) struct RawForest {
     /// The service account, `name` or `name@domain`.
     pub(super) account: String,
     /// The file with the account's password, readable by its owner alone; or else a keytab. Without
-    /// either, the secret is sealed in the state directory (`connect credential set`).
+    /// either, the secret is sealed in the state directory. Only a credential of the service manager
+    /// stays in a file: any other one is sealed by the next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) password_file: Option<PathBuf>,
     /// The keytab with the account's AES keys, readable by its owner alone.
@@ -123,20 +125,45 @@ impl RawConfig {
         }
     }
 
-    /// Seals the private key that the first release kept in a file of its own, and takes that away.
+    /// Seals the secrets that earlier releases kept in files: this server's private key, whose file is
+    /// taken away, and the secret of the forest's account, whose file is its owner's to remove.
     pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
         let Some(mut raw) = Self::existing(state)? else { return Ok(()) };
+        raw.adopt_key(state, now)?;
+        raw.adopt_account(state, now)
+    }
+
+    fn adopt_key(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
         // What is wrong with the file is said when it is checked.
         let (Some(path), Ok(client_id)) =
-            (raw.tenant.key_file.take(), raw.tenant.client_id.parse::<Guid>())
+            (self.tenant.key_file.clone(), self.tenant.client_id.parse::<Guid>())
         else {
             return Ok(());
         };
         let mut secrets = Secrets::open(state)?;
         let private = key::read_file(&path)?;
         secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
-        raw.write(state)?;
+        self.tenant.key_file = None;
+        self.write(state)?;
         let _ = std::fs::remove_file(path);
+        Ok(())
+    }
+
+    fn adopt_account(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
+        let (password, keytab) = (self.forest.password_file.clone(), self.forest.keytab.clone());
+        let Ok(file) = SecretFile::of(password, keytab) else { return Ok(()) };
+        // A refused file is to be corrected first, and one that does not read says so when it is used.
+        if file.is_handed_over() || account::is_marked(state) {
+            return Ok(());
+        }
+        let Ok(held) = Held::read(&file) else { return Ok(()) };
+        let (record, other) = held.records(&self.forest.account);
+        Secrets::open(state)?.change(&[(&record, held.octets())], &[&other], now)?;
+        (self.forest.password_file, self.forest.keytab) = (None, None);
+        self.write(state)?;
+        let sealed =
+            format!("the account's secret is sealed now; {} may go", file.path().display());
+        Steps::begin().say(None, &sealed);
         Ok(())
     }
 
@@ -170,12 +197,14 @@ impl Config {
     /// The forest's account with its secret, which is read now, unless it was refused before.
     pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
         let account = match &self.secret_file {
-            Some(file) => Account::read(&self.account, &self.forest_domain, file),
+            Some(file) => {
+                Account::read(&self.account, &self.forest_domain, file).map(|(account, _)| account)
+            }
             None => Account::sealed(&self.account, &self.forest_domain, &Secrets::open(state)?),
         };
         let account = account.map_err(|problem| {
             Failure::new(format!("the forest's account cannot be used: {problem}"))
-                .with_hint("correct the file, or run `portolan connect init` again")
+                .with_hint("give its secret to `portolan connect credential set`")
         })?;
         account.credential(state)
     }
@@ -264,20 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn the_key_file_of_the_first_release_is_sealed_and_taken_away() {
+    fn the_files_of_earlier_releases_are_sealed_and_the_key_file_is_taken_away() {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         std::fs::create_dir(&state).unwrap();
+        let password = directory.path().join("password");
+        crate::files::write_private(&password, b"Geheim-1\n").unwrap();
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let file = state.join("client-key-00.pem");
         crate::files::write_private(&file, pair.serialize_pem().as_bytes()).unwrap();
         let text = format!(
             "edition = \"2017-02-15\"\n[forest]\ndomain = \"corp.example\"\naccount = \"svc\"\n\
-             password_file = \"/nowhere\"\n[tenant]\nid = \"{0}\"\ndomain = \"cloud.example\"\n\
+             password_file = \"{3}\"\n[tenant]\nid = \"{0}\"\ndomain = \"cloud.example\"\n\
              ca_sha256 = \"{1}\"\nclient_id = \"{0}\"\nkey_file = \"{2}\"\n",
             "11111111-2222-4333-8444-555555555555",
             "ab".repeat(32),
-            file.display()
+            file.display(),
+            password.display()
         );
         std::fs::write(state.join(FILE), text).unwrap();
         let now = portolan_net::clock::now();
@@ -285,11 +317,33 @@ mod tests {
         assert!(!file.exists());
         let config = Config::read(&state).unwrap();
         let kept = std::fs::read_to_string(state.join(FILE)).unwrap();
-        assert!(!kept.contains("key_file"), "{kept}");
+        assert!(!kept.contains("key_file") && !kept.contains("password"), "{kept}");
+        let secrets = Secrets::open(&state).unwrap();
+        assert_eq!(secrets.get("password/svc").unwrap().unwrap().as_slice(), b"Geheim-1");
+        assert!(config.credential(&state).is_ok());
+        assert!(password.exists(), "its owner removes it");
         let key = key::current(&Secrets::open(&state).unwrap(), config.client_id).unwrap();
         let made = portolan_token::SigningKey::from_pkcs8(&pair.serialize_der()).unwrap();
         assert_eq!(key.kid(), made.kid());
         RawConfig::adopt(&state, now).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_the_service_manager_hands_over_stays_a_reference() {
+        let directory = tempfile::tempdir().unwrap();
+        let raw = |path: &str| {
+            let forest = format!(
+                "edition = \"2017-02-15\"\n[forest]\ndomain = \"corp.example\"\naccount = \"svc\"\n\
+                 password_file = \"{path}\"\n[tenant]\nid = \"x\"\ndomain = \"cloud.example\"\n\
+                 ca_sha256 = \"00\"\nclient_id = \"x\"\n"
+            );
+            std::fs::write(directory.path().join(FILE), forest).unwrap();
+            RawConfig::adopt(directory.path(), portolan_net::clock::now()).unwrap();
+            RawConfig::existing(directory.path()).unwrap().unwrap().forest.password_file
+        };
+        let handed = "/run/credentials/portolan-connect.service/password";
+        assert_eq!(raw(handed), Some(handed.into()));
+        assert_eq!(raw("/nonexistent"), Some("/nonexistent".into()), "said when it is used");
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Server {
         Ok(true)
     }
 
+    /// The name of the key by which this server proves itself.
+    pub(super) fn key_id(&self) -> Result<String, Failure> {
+        Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
+    }
+
     /// The forest, found anew.
     pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
         let domain = &self.config.forest_domain;
@@ -123,7 +128,22 @@ impl Server {
         let forest = self.forest(steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let begun = portolan_net::clock::monotonic();
-        let imported = import::read(&mut connection, &domain, &self.space, allowed).await?;
+        let mut failed = Vec::new();
+        let imported = loop {
+            let read = import::read(&mut connection, &domain, &self.space, allowed).await;
+            let failure = match read {
+                Ok(imported) => break imported,
+                Err(failure) => failure,
+            };
+            // What was committed with its cursor stands, and is every controller's; a full read that
+            // was broken off begins anew.
+            failed.push(connection.link().peer().to_owned());
+            if !failure.is_elsewhere() || !forest.has_besides(&failed) {
+                return Err(failure);
+            }
+            steps.say(None, &format!("note: {}; going on elsewhere", failure.text()));
+            connection = forest.ldap_except(&failed, steps).await?;
+        };
         let took = portolan_net::clock::monotonic().duration_since(begun);
         // The import is whole: how the controller takes the goodbye changes nothing.
         let _ = connection.close().await;

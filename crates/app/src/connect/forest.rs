@@ -51,7 +51,7 @@ impl Forest {
         steps.over(network.chart(), flow::CONNECT_AD_DNS, &found);
         if let Some(error) = &located.silence {
             let text = format!("going on without a site: {error}");
-            steps.over(network.chart(), flow::CONNECT_AD_LDAP, &text);
+            steps.note_over(network.chart(), flow::CONNECT_AD_LDAP, &text);
         }
         Ok(Self {
             network: network.clone(),
@@ -77,7 +77,7 @@ impl Forest {
     /// connection's [`LdapConnection::link`] names its controller.
     pub(super) async fn ldap_except(
         &self,
-        failed: &[&str],
+        failed: &[String],
         steps: &Steps,
     ) -> Result<LdapConnection, Failure> {
         let limits = LdapLimits::default();
@@ -118,7 +118,13 @@ impl Forest {
                 DrsConnection::connect(network, &controller, credential, limits).await?;
             Ok((connection, controller))
         };
-        let elsewhere = |error: &DrsError| matches!(error, DrsError::Dial(_));
+        // One that is ending or starting may be reached and not know the interface yet.
+        let elsewhere = |error: &DrsError| {
+            matches!(
+                error,
+                DrsError::Dial(_) | DrsError::Broken { .. } | DrsError::NoEndpoint { .. }
+            )
+        };
         let passed = |over: PassedOver<'_, DrsError>| steps.say(None, &over.to_string());
         match dc::first(&self.controllers, connect, elsewhere, passed).await {
             Ok((connection, controller)) => {
@@ -159,8 +165,16 @@ impl Forest {
         self.controllers.sort_by_key(|controller| controller.host.as_str() == host);
     }
 
-    fn without(&self, failed: &[&str]) -> Vec<DomainController> {
-        let left = self.controllers.iter().filter(|dc| !failed.contains(&dc.host.as_str()));
+    /// Whether there is another controller than those that failed.
+    pub(super) fn has_besides(&self, failed: &[String]) -> bool {
+        !self.without(failed).is_empty()
+    }
+
+    fn without(&self, failed: &[String]) -> Vec<DomainController> {
+        let left = self
+            .controllers
+            .iter()
+            .filter(|dc| !failed.iter().any(|host| host == dc.host.as_str()));
         left.cloned().collect()
     }
 
@@ -198,7 +212,7 @@ impl std::fmt::Display for NotThis {
     }
 }
 
-fn no_controller(failed: &[&str]) -> Failure {
+fn no_controller(failed: &[String]) -> Failure {
     match failed {
         [] => Failure::new("the domain names no controller"),
         failed => Failure::new(format!("there is no controller besides {}", failed.join(", ")))
@@ -213,7 +227,7 @@ async fn is_read_only(connection: &mut LdapConnection) -> Result<bool, LdapError
 
 /// Whether another controller may do better: this one was not reached, is not fit, or broke off. It
 /// refused nobody.
-fn is_elsewhere(error: &LdapError) -> bool {
+pub(super) fn is_elsewhere(error: &LdapError) -> bool {
     match error {
         LdapError::Dial(_)
         | LdapError::Tls(_)

@@ -8,12 +8,13 @@ use portolan_model::{DnsName, Guid};
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
 
-use super::account::{Account, SecretFile};
+use super::account::{Account, Held, SecretFile, forget_marks};
 use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
 use super::forest::Forest;
 use super::reach::{RawReach, Reach, ReachArguments};
-use super::secrets::{Secrets, client_key, next_client_key};
+use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
+use super::tenant_client::Predecessor;
 use super::{key, rights, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -60,7 +61,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let enrolment = read_enrolment(&init.enrol)?;
     let SecretArguments { password_file, keytab } = init.secret.clone();
     let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
-    let account = Account::read(&init.account, &init.forest, &secret_file).map_err(Failure::new)?;
+    let read = Account::read(&init.account, &init.forest, &secret_file);
+    let (account, held) = read.map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
@@ -70,7 +72,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let network = reach.network()?;
     let chart = network.chart().clone();
 
-    let credential = account.credential(&absolute(&init.state)?)?;
+    let credential = account.offered(&held, &init.account, &absolute(&init.state)?)?;
     let found = Forest::find(&network, &init.forest, credential, &steps).await?;
     let found = found.over(reach.channel(&network));
     rights::prove(&found, &init.forest, &init.account, &steps).await?;
@@ -82,7 +84,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let (key, private) = key::make()?;
     let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
     let client = tenant_client::client(&network, Fingerprint::new(ca));
-    let enrolled = tenant_client::enrol(&client, &enrolment, &key).await?;
+    let was = earlier.as_ref().and_then(|earlier| predecessor(&secrets, earlier));
+    let enrolled = tenant_client::enrol(&client, &enrolment, &key, was.as_ref()).await?;
     steps.over(&chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
     let done = format!(
         "enrolled as application {} of tenant {}",
@@ -90,23 +93,38 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     );
     steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
 
-    let now = portolan_net::clock::now();
     let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
         Failure::because("the tenant names an application that is none", &error)
     })?;
-    secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
-    let told = Told { secret_file, ports };
+    let replaced = enrolled.replaced.clone();
+    let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
+    seal(&mut secrets, (&client_key(client_id), &private), &init.account, &held, &told)?;
     let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
     config.write(&init.state)?;
+    forget_marks(&init.state)?;
     if let Some(earlier) = earlier {
-        forget(&mut secrets, &earlier, now)?;
+        forget(&mut secrets, &earlier, &config)?;
         let id = plain(&earlier.tenant.client_id);
-        let remove = format!("it was application {id}: `portolan tenant sync-server remove {id}`");
-        steps.say(None, &remove);
+        let become_of = match &replaced {
+            Some(_) => format!("it succeeds application {id}: what that wrote is its own"),
+            None => format!(
+                "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
+            ),
+        };
+        steps.say(None, &become_of);
     }
     let master = secrets.key_file().display();
-    steps
-        .say(None, &format!("its key is sealed under {master}, which no backup of it should have"));
+    let sealed = match secret_file.is_handed_over() {
+        true => "its key is".to_owned(),
+        false => {
+            format!(
+                "its key and the account's secret are ({} may go)",
+                secret_file.path().display()
+            )
+        }
+    };
+    let sealed = format!("{sealed} sealed under {master}, which no backup of it should have");
+    steps.say(None, &sealed);
     let written = format!("the configuration is in {}", init.state.display());
     steps.say(None, &written);
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
@@ -115,7 +133,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
 
 /// What the file says besides what the command was told.
 struct Told {
-    secret_file: SecretFile,
+    /// The file of the account's secret, if that is not sealed.
+    kept: Option<SecretFile>,
     ports: BTreeMap<String, u16>,
 }
 
@@ -123,11 +142,12 @@ fn configuration(
     init: &Init,
     ca_sha256: String,
     enrolled: EnrolResponse,
-    Told { secret_file, ports }: Told,
+    Told { kept, ports }: Told,
 ) -> Result<RawConfig, Failure> {
-    let (password_file, keytab) = match secret_file {
-        SecretFile::Password(path) => (Some(path), None),
-        SecretFile::Keytab(path) => (None, Some(path)),
+    let (password_file, keytab) = match kept {
+        Some(SecretFile::Password(path)) => (Some(path), None),
+        Some(SecretFile::Keytab(path)) => (None, Some(path)),
+        None => (None, None),
     };
     let reach = &init.reach;
     let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
@@ -155,19 +175,49 @@ fn configuration(
     })
 }
 
-/// Forgets the key of the application that this server was: it has no use here any more.
-fn forget(
+/// The application that this server was, with the key in use and the one that was to take its place.
+fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
+    let id: Guid = earlier.tenant.client_id.parse().ok()?;
+    let of_file = earlier.tenant.key_file.as_deref().and_then(|path| key::read_file(path).ok());
+    let sealed = [client_key(id), next_client_key(id)];
+    let sealed = sealed.iter().filter_map(|name| secrets.get(name).ok().flatten());
+    let keys = of_file.into_iter().chain(sealed).filter_map(|private| key::parse(&private).ok());
+    let keys: Vec<_> = keys.collect();
+    (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
+}
+
+/// Seals this server's key and the account's secret, which the forest has taken.
+fn seal(
     secrets: &mut Secrets,
-    earlier: &RawConfig,
-    now: time::OffsetDateTime,
+    key: (&str, &[u8]),
+    account: &str,
+    held: &Held,
+    told: &Told,
 ) -> Result<(), Failure> {
+    let now = portolan_net::clock::now();
+    let (record, other) = held.records(account);
+    match told.kept {
+        Some(_) => secrets.change(&[key], &[&record, &other], now),
+        None => secrets.change(&[key, (&record, held.octets())], &[&other], now),
+    }
+}
+
+/// Forgets the key of the application that this server was, and the secret of an account that it no
+/// longer is: they have no use here any more.
+fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Result<(), Failure> {
     if let Some(path) = &earlier.tenant.key_file {
         let _ = std::fs::remove_file(path);
     }
-    match earlier.tenant.client_id.parse() {
-        Ok(id) => secrets.change(&[], &[&client_key(id), &next_client_key(id)], now),
-        Err(_) => Ok(()),
+    let mut over = Vec::new();
+    if let Ok(id) = earlier.tenant.client_id.parse() {
+        over.extend([client_key(id), next_client_key(id)]);
     }
+    let account = &earlier.forest.account;
+    if *account != config.forest.account {
+        over.extend([secrets::password(account), secrets::keytab(account)]);
+    }
+    let over: Vec<_> = over.iter().map(String::as_str).collect();
+    secrets.change(&[], &over, portolan_net::clock::now())
 }
 
 /// A connector space belongs to one forest and one tenant: with another it would take for done what

@@ -97,7 +97,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Private, Failure> {
     Ok(Zeroizing::new(der.secret_pkcs8_der().to_vec()))
 }
 
-fn parse(private: &[u8]) -> Result<SigningKey, Failure> {
+pub(super) fn parse(private: &[u8]) -> Result<SigningKey, Failure> {
     SigningKey::from_pkcs8(private).map_err(|error| {
         Failure::because("this server's private key does not read", &error)
             .with_hint("run `portolan connect init` with a new enrolment file")

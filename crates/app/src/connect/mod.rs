@@ -82,7 +82,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Import(import) => read::run(import).await,
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
-        Command::Credential(command) => rotate::credential(command),
+        Command::Credential(command) => rotate::credential(command).await,
         Command::Status(look) => status::run(look).await,
     }
 }

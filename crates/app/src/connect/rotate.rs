@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use portolan_net::clock;
+use serde_json::json;
 
-use super::account::{read_keytab_octets, read_password};
+use super::account::{Account, SecretFile, forget_marks};
 use super::config::{Config, RawConfig};
 use super::cycle::Server;
-use super::secrets::{self, Secrets};
+use super::forest::Forest;
+use super::print_json;
+use super::secrets::Secrets;
+use super::steps::Steps;
 use crate::report::Failure;
 
 /// What `portolan connect key` can do.
@@ -27,9 +31,9 @@ pub enum Key {
 pub enum Credential {
     /// Seal the password or keytab of the account that reads the forest, in place of the old one.
     ///
-    /// The configuration names no file with it any more, so that the file may go. Change a password in
-    /// the forest first, then here. A `connect run` that was refused takes it up when it is
-    /// started again.
+    /// The forest is asked once whether it takes it: what it refuses changes nothing here. The file may
+    /// go afterwards. Change a password in the forest first, then here. A `connect run` takes it up
+    /// when it is started again.
     Set(Set),
 }
 
@@ -39,6 +43,9 @@ pub struct State {
     /// The state directory that `connect init` wrote
     #[arg(long, default_value = super::STATE)]
     state: PathBuf,
+    /// Print as JSON on standard output
+    #[arg(long)]
+    json: bool,
 }
 
 /// What `connect credential set` is told.
@@ -62,43 +69,69 @@ pub struct Set {
 /// Runs `connect key`.
 pub(super) async fn key(command: Key) -> Result<(), Failure> {
     match command {
-        Key::Rotate(place) => {
-            Server::open(&place.state).await?.renew_key(true).await?;
-            println!("the tenant has this server's new key, and the old one is over");
+        Key::Rotate(State { state, json }) => {
+            let mut server = Server::open(&state).await?;
+            server.renew_key(true).await?;
+            let key_id = server.key_id()?;
+            tell(json, json!({ "key_id": key_id }), || {
+                println!("the tenant has this server's new key {key_id}, and the old one is over");
+            })
         }
-        Key::RotateMaster(place) => {
-            RawConfig::adopt(&place.state, clock::now())?;
-            let key = Secrets::open(&place.state)?.rotate_master_key()?;
-            println!("master key {key}: the secrets are sealed with it, the old key is forgotten");
+        Key::RotateMaster(State { state, json }) => {
+            RawConfig::adopt(&state, clock::now())?;
+            let key = Secrets::open(&state)?.rotate_master_key()?;
+            tell(json, json!({ "master_key": key }), || {
+                println!(
+                    "master key {key}: the secrets are sealed with it, the old key is forgotten"
+                );
+            })
         }
     }
+}
+
+/// Runs `connect credential set`: what the forest refuses takes no one's place.
+pub(super) async fn credential(command: Credential) -> Result<(), Failure> {
+    let Credential::Set(Set { place: State { state, json }, password_file, keytab }) = command;
+    let now = clock::now();
+    RawConfig::adopt(&state, now)?;
+    let mut raw = RawConfig::existing(&state)?.ok_or_else(|| {
+        Failure::new("this server is not configured").with_hint("run `portolan connect init` first")
+    })?;
+    let config = Config::read(&state)?;
+    let file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let read = Account::read(&config.account, &config.forest_domain, &file);
+    let (account, held) = read.map_err(Failure::new)?;
+    let credential = account.offered(&held, &config.account, &state)?;
+    prove(&config, credential).await?;
+    let (record, other) = held.records(&config.account);
+    Secrets::open(&state)?.change(&[(&record, held.octets())], &[&other], now)?;
+    (raw.forest.password_file, raw.forest.keytab) = (None, None);
+    raw.write(&state)?;
+    forget_marks(&state)?;
+    let account = config.account;
+    tell(json, json!({ "account": account, "sealed": record }), || {
+        println!("the secret of {account} is sealed; {} may go", file.path().display());
+    })
+}
+
+/// Asks the forest once whether it takes the account.
+async fn prove(
+    config: &Config,
+    credential: portolan_net::kerberos::Credential,
+) -> Result<(), Failure> {
+    let steps = Steps::begin();
+    let network = config.reach.network()?;
+    let found = Forest::find(&network, &config.forest_domain, credential, &steps).await?;
+    let connection = found.over(config.reach.channel(&network)).ldap(&steps).await?;
+    // The account was taken: how the controller takes the goodbye changes nothing.
+    let _ = connection.close().await;
     Ok(())
 }
 
-/// Runs `connect credential set`.
-pub(super) fn credential(command: Credential) -> Result<(), Failure> {
-    let Credential::Set(Set { place, password_file, keytab }) = command;
-    let now = clock::now();
-    RawConfig::adopt(&place.state, now)?;
-    let mut raw = RawConfig::existing(&place.state)?.ok_or_else(|| {
-        Failure::new("this server is not configured").with_hint("run `portolan connect init` first")
-    })?;
-    let account = &raw.forest.account;
-    let (password_name, keytab_name) = (secrets::password(account), secrets::keytab(account));
-    let mut secrets = Secrets::open(&place.state)?;
-    if let Some(path) = &password_file {
-        let password = read_password(path).map_err(Failure::new)?;
-        let octets = password.expose().as_bytes();
-        secrets.change(&[(&password_name, octets)], &[&keytab_name], now)?;
+fn tell(json: bool, value: serde_json::Value, say: impl FnOnce()) -> Result<(), Failure> {
+    if json {
+        return print_json(&value);
     }
-    if let Some(path) = &keytab {
-        let octets = read_keytab_octets(path).map_err(Failure::new)?;
-        secrets.change(&[(&keytab_name, &octets)], &[&password_name], now)?;
-    }
-    (raw.forest.password_file, raw.forest.keytab) = (None, None);
-    raw.write(&place.state)?;
-    let config = Config::read(&place.state)?;
-    config.credential(&place.state)?;
-    println!("the secret of {} is sealed; its file may go", config.account);
+    say();
     Ok(())
 }

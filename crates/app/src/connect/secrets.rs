@@ -100,11 +100,6 @@ impl Secrets {
         Ok(Self { path, file, keys, records })
     }
 
-    /// The file of the sealed records.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the master key is.
     pub(crate) fn key_file(&self) -> &Path {
         self.file.path()

@@ -1,6 +1,8 @@
 //! What an operator sees of a run: one line a step, with the time and the row it used.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use portolan_chart::{Chart, Flow};
@@ -12,12 +14,14 @@ use crate::terminal::plain;
 pub(super) struct Steps {
     started: Instant,
     quiet: bool,
+    /// What was said of circumstances that last for the whole of a run.
+    noted: Mutex<BTreeSet<String>>,
 }
 
 impl Steps {
     /// Begins an account.
     pub(super) fn begin() -> Self {
-        Self { started: portolan_net::clock::monotonic(), quiet: false }
+        Self { started: portolan_net::clock::monotonic(), quiet: false, noted: Mutex::default() }
     }
 
     /// An account that is not shown: of what was shown before.
@@ -35,6 +39,14 @@ impl Steps {
         let done = plain(done);
         // An operator who closed the terminal does not stop a run.
         let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
+    }
+
+    /// Says something of a flow's row that lasts, once however often it is met with.
+    pub(super) fn note_over(&self, chart: &Chart, flow: Flow, noted: &str) {
+        let mut before = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if before.insert(noted.to_owned()) {
+            self.over(chart, flow, noted);
+        }
     }
 
     /// Says what was done over a flow's row, as the edition in force names it.

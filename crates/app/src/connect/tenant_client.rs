@@ -10,7 +10,7 @@ use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    KeyRequest, KeyResponse, SecretText, TenantResponse,
+    KeyRequest, KeyResponse, SecretText, Succession, TenantResponse,
 };
 use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
@@ -34,18 +34,75 @@ pub(super) fn client(network: &Network, ca: Fingerprint) -> net_http::Client {
     net_http::Client::tls(network.clone(), tls, net_http::ClientLimits::default())
 }
 
-/// Enrols this server with a one-use secret, and returns what the tenant made of it.
+/// The application that this server was, with the keys that it may have there.
+pub(super) struct Predecessor {
+    pub(super) client_id: String,
+    pub(super) keys: Vec<SigningKey>,
+}
+
+/// Enrols this server with a one-use secret, and returns what the tenant made of it. It succeeds the
+/// application that it was, if one of its keys is still good there.
 pub(super) async fn enrol(
     client: &net_http::Client,
     file: &EnrolmentFile,
     key: &SigningKey,
+    was: Option<&Predecessor>,
 ) -> Result<EnrolResponse, Failure> {
-    let body = EnrolRequest { secret: file.secret.clone(), key: key.public().clone() };
-    let host = host(&file.host)?;
-    let request = json_request("/enrol", &body, None)?;
-    let response = client.send(flow::CONNECT_TENANT_SYNC, host, request).await?;
-    accepted(&response, "enrol this server")
-        .map_err(|failure| failure.with_hint("an enrolment file works once, within an hour: make a new one with `portolan tenant enrol`"))
+    let tenant_host = host(&file.host)?;
+    let keys = was.into_iter().flat_map(|was| was.keys.iter().map(move |key| Some((was, key))));
+    let mut attempts: Vec<_> = keys.collect();
+    if attempts.is_empty() {
+        attempts.push(None);
+    }
+    let mut outcome = None;
+    for attempt in attempts {
+        let replaces =
+            attempt.map(|(was, old)| succession(was, old, key, &file.host)).transpose()?;
+        let body =
+            EnrolRequest { secret: file.secret.clone(), key: key.public().clone(), replaces };
+        let request = json_request("/enrol", &body, None)?;
+        let response = client.send(flow::CONNECT_TENANT_SYNC, tenant_host.clone(), request).await?;
+        let hint = match (is_unproven(&response), was) {
+            (true, Some(was)) => format!(
+                "its key at the tenant is another: make a file with `portolan tenant enrol \
+                 --replace {}`",
+                was.client_id
+            ),
+            _ => "an enrolment file works once, within an hour: make a new one with `portolan \
+                  tenant enrol`"
+                .to_owned(),
+        };
+        let enrolled = accepted(&response, "enrol this server");
+        let enrolled = enrolled.map_err(|failure: Failure| failure.with_hint(hint));
+        if enrolled.is_ok() || !is_unproven(&response) {
+            return enrolled;
+        }
+        outcome = Some(enrolled);
+    }
+    outcome.unwrap_or_else(|| Err(Failure::new("this server did not enrol")))
+}
+
+/// The proof that this server was an application.
+fn succession(
+    was: &Predecessor,
+    old: &SigningKey,
+    new: &SigningKey,
+    host: &str,
+) -> Result<Succession, Failure> {
+    let doing = "cannot vouch for this server's new key";
+    let thumbprint = new.public().thumbprint();
+    let thumbprint = thumbprint.map_err(|error| Failure::because(doing, &error))?;
+    let audience = format!("https://{host}/enrol#{thumbprint}");
+    let now = portolan_net::clock::now();
+    let proof = assertion::sign(old, &was.client_id, &audience, now, &mut SystemEntropy)
+        .map_err(|error| Failure::because(doing, &error))?;
+    Ok(Succession { client_id: was.client_id.clone(), proof })
+}
+
+/// Whether the tenant does not take a key's word. It has not used the secret up then.
+fn is_unproven(response: &Response<Bytes>) -> bool {
+    let answer = serde_json::from_slice::<ErrorResponse>(response.body());
+    answer.is_ok_and(|answer| answer.error.code == "invalidProof")
 }
 
 /// The tenant, for one run.

@@ -2,6 +2,7 @@
 //!
 //! What a lab is and does is in `portolan_lab`; here it meets the command line and the terminal.
 
+mod scenario;
 mod show;
 
 use std::ffi::OsString;
@@ -9,7 +10,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
-use portolan_chart::Flow;
+use portolan_chart::{Flow, Transport};
 use portolan_lab::{Controllers, How, Lab, LabName, Options, Started};
 
 use crate::report::Failure;
@@ -62,11 +63,14 @@ pub enum Command {
         place: Place,
         /// The row's flow, such as connect.ad.ldap.
         flow: Flow,
+        /// Close it by this transport alone: tcp or udp [default: by all that the row has].
+        #[arg(long, value_parser = transport)]
+        transport: Option<Transport>,
         /// What a packet meets: `reject` answers it, `drop` says nothing.
         #[arg(long, default_value = "reject")]
         how: How,
     },
-    /// Open a closed row again.
+    /// Open a closed row again, by every transport.
     Open {
         /// Which lab.
         #[command(flatten)]
@@ -83,6 +87,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run a scenario: a whole story in the lab, step by step, with an expectation.
+    Run(scenario::Run),
+    /// A person's program on a workstation, for scenarios.
+    #[command(hide = true)]
+    Person,
     /// Take a lab away, with all that belongs to it.
     Down {
         /// Which lab.
@@ -127,9 +136,14 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             print(&if json { show::status_json(&status) } else { show::status(&status) })
         }
         Command::Exec { place, host, command } => Err(exec(&place, &host, &command)),
-        Command::Close { place, flow, how } => {
-            place.attach()?.close(flow, how)?;
-            print(&format!("{flow} is closed on every host\n"))
+        Command::Close { place, flow, transport, how } => {
+            let lab = place.attach()?;
+            match transport {
+                Some(transport) => lab.close_over(flow, transport, how)?,
+                None => lab.close(flow, how)?,
+            }
+            let by = transport.map(|transport| format!(" by {transport}")).unwrap_or_default();
+            print(&format!("{flow} is closed{by} on every host\n"))
         }
         Command::Open { place, flow } => {
             let was_closed = place.attach()?.open(flow)?;
@@ -137,11 +151,20 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             print(&format!("{flow} {what}\n"))
         }
         Command::Capture { place, json } => capture(&place, json),
+        Command::Run(arguments) => scenario::run(&arguments),
+        Command::Person => scenario::person::run().await,
         Command::Down { place, keep_captures } => {
             Lab::remove(&place.name, &place.state, keep_captures.as_deref())?;
             print(&format!("the lab {} is gone\n", place.name))
         }
     }
+}
+
+/// A transport by its name.
+fn transport(word: &str) -> Result<Transport, String> {
+    let known = [Transport::Tcp, Transport::Udp];
+    let found = known.into_iter().find(|transport| transport.name() == word);
+    found.ok_or_else(|| format!("{word:?} is neither tcp nor udp"))
 }
 
 impl Place {

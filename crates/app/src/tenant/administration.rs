@@ -3,7 +3,7 @@
 //! They act on the data directory, so whoever may write it administers the tenant; each change is a line
 //! of the audit log, and a running `tenant serve` follows within seconds.
 
-use portolan_model::DnsName;
+use portolan_model::{DnsName, Guid};
 use portolan_net::clock;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
@@ -78,20 +78,30 @@ pub(super) async fn list(arguments: Listing, which: Which) -> Result<(), Failure
     Ok(())
 }
 
+/// Refuses an id that no application of a kind has.
+pub(super) async fn find(
+    tx: &mut SqliteTransaction,
+    client_id: Guid,
+    which: Which,
+) -> Result<(), Failure> {
+    let found = tx.application(client_id).await.map_err(broken)?;
+    if found.is_some_and(|application| which.has(&application)) {
+        return Ok(());
+    }
+    let list = match which {
+        Which::Clients => "app list",
+        Which::SyncServers => "sync-server list",
+    };
+    Err(Failure::new(format!("no {} has the id {client_id}", which.noun()))
+        .with_hint(format!("see `portolan tenant {list}`")))
+}
+
 /// Removes an application: from the next request on it is nobody.
 pub(super) async fn remove(arguments: Removal, which: Which) -> Result<(), Failure> {
     let Removal { place, client_id } = arguments;
     let store = place.open().await?;
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
-    let found = tx.application(client_id).await.map_err(broken)?;
-    if !found.is_some_and(|application| which.has(&application)) {
-        let list = match which {
-            Which::Clients => "app list",
-            Which::SyncServers => "sync-server list",
-        };
-        return Err(Failure::new(format!("no {} has the id {client_id}", which.noun()))
-            .with_hint(format!("see `portolan tenant {list}`")));
-    }
+    find(&mut tx, client_id, which).await?;
     tx.remove_application(client_id).await.map_err(broken)?;
     let action = match which {
         Which::Clients => "application.remove",
@@ -275,7 +285,14 @@ mod tests {
         let initial = domain(Domain::Remove(named("cloud.example"))).await.unwrap_err();
         assert!(initial.text().contains("initial domain"), "{}", initial.text());
         let out = Some(directory.path().join("enrolment.json"));
-        let enrol = Enrol { place: place.clone(), out, list: false, revoke: None, json: false };
+        let place_of = place.clone();
+        let replace = Some(client_id);
+        let enrol = |replace| {
+            let (place, out) = (place_of.clone(), out.clone());
+            Enrol { place, out, replace, list: false, revoke: None, json: false }
+        };
+        assert!(commands::enrol(enrol(replace)).await.is_err(), "there is no such sync server");
+        let enrol = enrol(None);
         commands::enrol(enrol).await.unwrap();
         let store = place.open().await.unwrap();
         let mut tx = store.begin(Access::Read).await.unwrap();

@@ -221,15 +221,20 @@ pub(super) async fn authority(tx: &mut SqliteTransaction) -> Result<Authority, F
 }
 
 pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
-    let Enrol { place, out, json, revoke, .. } = arguments;
+    let Enrol { place, out, json, revoke, replace, .. } = arguments;
     match (out, revoke) {
-        (Some(out), _) => write_enrolment(&place, &out, json).await,
+        (Some(out), _) => write_enrolment(&place, &out, replace, json).await,
         (None, Some(name)) => administration::revoke(&place, &name).await,
         (None, None) => administration::enrolments(&place, json).await,
     }
 }
 
-async fn write_enrolment(place: &Place, out: &Path, json: bool) -> Result<(), Failure> {
+async fn write_enrolment(
+    place: &Place,
+    out: &Path,
+    replace: Option<Guid>,
+    json: bool,
+) -> Result<(), Failure> {
     let store = place.open().await?;
     let now = clock::now();
     let until = now + ENROLMENT_LIFETIME;
@@ -237,6 +242,9 @@ async fn write_enrolment(place: &Place, out: &Path, json: bool) -> Result<(), Fa
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
     let tenant = tx.tenant().await.map_err(broken)?;
     let authority = authority(&mut tx).await?;
+    if let Some(id) = replace {
+        administration::find(&mut tx, id, administration::Which::SyncServers).await?;
+    }
     let file = EnrolmentFile {
         tenant_id: tenant.id.to_string(),
         host: tenant.sync_host(),
@@ -254,14 +262,25 @@ async fn write_enrolment(place: &Place, out: &Path, json: bool) -> Result<(), Fa
     write_new(out, 0o600, &octets)?;
     files::refuse_if_shared(out).map_err(Failure::new)?;
     tx.put_enrolment(&secret.digest(), until).await.map_err(broken)?;
-    audit(&mut tx, "enrolment.create", tenant.sync_host(), now).await?;
+    let target = match replace {
+        Some(id) => {
+            tx.bind_enrolment(&secret.digest(), id).await.map_err(broken)?;
+            format!("{} in place of {id}", tenant.sync_host())
+        }
+        None => tenant.sync_host(),
+    };
+    audit(&mut tx, "enrolment.create", target, now).await?;
     tx.commit().await.map_err(broken)?;
     store.close().await;
     let name = administration::enrolment_name(secret.digest().octets());
     if json {
-        println!("{}", json!({"name": name, "expires": file.expires}));
+        let replaces = replace.map(|id| id.to_string());
+        println!("{}", json!({"name": name, "expires": file.expires, "replaces": replaces}));
     } else {
         println!("enrolment file {}: one use, until {}", out.display(), file.expires);
+        if let Some(id) = replace {
+            println!("  whoever enrols with it has the objects of {id}, which is removed then");
+        }
         println!("  to take it back: portolan tenant enrol --revoke {name}");
     }
     Ok(())
@@ -398,7 +417,7 @@ mod tests {
 
     fn written(place: &Place, out: &Path) -> Enrol {
         let (place, out) = (place.clone(), Some(out.to_owned()));
-        Enrol { place, out, list: false, revoke: None, json: false }
+        Enrol { place, out, replace: None, list: false, revoke: None, json: false }
     }
 
     #[tokio::test]

@@ -118,6 +118,10 @@ pub struct Enrol {
     /// The file to write; it must not exist.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "revoke"])]
     out: Option<PathBuf>,
+    /// Whoever enrols with the file succeeds this sync server: its objects pass on, and it is removed.
+    /// Only for one whose key is lost; `connect init` on its own state directory proves the key itself.
+    #[arg(long, value_name = "CLIENT_ID", requires = "out")]
+    replace: Option<Guid>,
     /// List the files that were written and not used yet.
     #[arg(long, conflicts_with_all = ["out", "revoke"])]
     list: bool,

@@ -176,13 +176,15 @@ impl Renewal {
     }
 
     fn renew(&mut self, now: OffsetDateTime) -> Result<(), Failure> {
-        if now - self.identity_since >= SERVER_LIFETIME * 2 / 3 {
+        // What was made before the clock was set back is valid from a time to come.
+        let is_due = |since, age_max| now - since >= age_max || now < since;
+        if is_due(self.identity_since, SERVER_LIFETIME * 2 / 3) {
             let service = self.live.service();
             self.tls.replace(self.authority.server_identity(service.tenant(), now)?);
             self.identity_since = now;
             tracing::info!("Renewed the server certificate");
         }
-        if now - self.crl_since >= CRL_AGE_MAX {
+        if is_due(self.crl_since, CRL_AGE_MAX) {
             let list = self.authority.revocation_list(now)?;
             *self.crl.write().unwrap_or_else(PoisonError::into_inner) = list;
             self.crl_since = now;
@@ -259,6 +261,17 @@ mod tests {
         }
         assert!(renewal.identity_since > start, "the certificate was renewed");
         assert_eq!((signers.len(), published_max), (4, 2), "{signers:?}");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_right_again_leaves_no_certificate_of_a_time_to_come() {
+        let (_directory, mut renewal) = world().await;
+        let right = clock::now();
+        let wrong = right + Duration::days(3_000);
+        renewal.look(wrong).await;
+        assert_eq!((renewal.identity_since, renewal.crl_since), (wrong, wrong));
+        renewal.look(right).await;
+        assert_eq!((renewal.identity_since, renewal.crl_since), (right, right));
     }
 
     #[tokio::test]

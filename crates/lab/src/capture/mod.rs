@@ -165,6 +165,22 @@ impl Capture {
         self.rows.iter().filter(|count| count.flow == flow).map(|count| count.packets).sum()
     }
 
+    /// Packets of a flow by one transport, on both networks. Of a datagram in fragments only the
+    /// first one says its transport.
+    #[must_use]
+    pub fn packets_over(&self, flow: Flow, transport: Transport) -> usize {
+        let frames = self.recordings.iter().zip(&self.flows);
+        let frames = frames.flat_map(|(recording, flows)| recording.frames().zip(flows));
+        let of_flow = frames.filter(|(_, of)| **of == Some(flow));
+        of_flow
+            .filter(|(frame, _)| match Packet::parse(frame.octets).map(|it| it.payload) {
+                Ok(Payload::Tcp { .. }) => transport == Transport::Tcp,
+                Ok(Payload::Udp { .. }) => transport == Transport::Udp,
+                _ => false,
+            })
+            .count()
+    }
+
     /// Finds octets that should not be there: in the payloads of TCP put together again, and in all
     /// other packets as they are. Only packets of these `flows` are looked at; all of them, also
     /// those off the chart, when `flows` is empty. Empty needles are found nowhere.
@@ -326,6 +342,9 @@ mod tests {
         ]);
         assert_eq!(capture.packets(flow::CONNECT_AD_LDAP), 2);
         assert_eq!(capture.packets(flow::CONNECT_AD_DNS), 1);
+        assert_eq!(capture.packets_over(flow::CONNECT_AD_DNS, Transport::Udp), 1);
+        assert_eq!(capture.packets_over(flow::CONNECT_AD_DNS, Transport::Tcp), 0);
+        assert_eq!(capture.packets_over(flow::CONNECT_AD_LDAP, Transport::Tcp), 2);
         assert_eq!(capture.rows[1].row, "Table 1, LDAP");
         assert!(capture.off_chart.is_empty());
     }

@@ -190,12 +190,14 @@ fn a_closed_row_stops_its_packets_alone_and_opens_again() {
 #[test]
 fn two_labs_run_side_by_side_and_each_goes_alone() {
     let (first, second) = std::thread::scope(|scope| {
-        let first = scope.spawn(|| up("first"));
-        let second = up("second");
+        let first = scope.spawn(|| up_with("first", Controllers::Two));
+        let second = up_with("second", Controllers::Two);
         (first.join().unwrap(), second)
     });
-    assert!(reaches_ldap(&first, "connect", "dc1.corp.example"));
-    assert!(reaches_ldap(&second, "connect", "dc1.corp.example"));
+    for controller in ["dc1.corp.example", "dc2.corp.example"] {
+        assert!(reaches_ldap(&first, "connect", controller));
+        assert!(reaches_ldap(&second, "connect", controller));
+    }
     let processes: Vec<_> = first.status().unwrap().hosts.iter().map(|host| host.pid).collect();
     first.down().unwrap();
     for process in processes {
@@ -215,7 +217,7 @@ fn two_labs_run_side_by_side_and_each_goes_alone() {
     }
     let broken = Lab::attach(&name("second"), &state()).unwrap_err();
     assert_eq!(broken.to_string(), "the lab second is broken: dc1 is gone");
-    let (second_again, started) = again("second");
+    let (second_again, started) = again_with("second", Controllers::Two);
     assert_eq!(started, Started::Anew);
     assert!(reaches_ldap(&second_again, "connect", "dc1.corp.example"));
     second_again.guard().down().unwrap();

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use portolan_chart::{Flow, PortRange, Row, Transport};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -121,8 +122,27 @@ pub(super) async fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "Cannot switch off Nagle's algorithm");
     }
+    if let Err(error) = notice_death(&stream) {
+        tracing::debug!(%error, "Cannot ask the system to notice a host that vanishes");
+    }
     Ok(stream)
 }
+
+/// Has the system ask a silent peer's host whether it still holds the connection, and break it off when
+/// the host does not say so: a server may work long on an answer, but its host does not fall silent.
+fn notice_death(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBED_AFTER).with_interval(PROBED_AFTER);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(DEAD_AFTER))
+}
+
+/// How long a connection is quiet before the peer's host is asked, and asked again.
+const PROBED_AFTER: Duration = Duration::from_secs(5);
+/// How long a host may leave what was sent, or a question, without acknowledgement ([RFC 5482]).
+///
+/// [RFC 5482]: https://www.rfc-editor.org/rfc/rfc5482
+const DEAD_AFTER: Duration = Duration::from_secs(15);
 
 /// The link with its whole range in place of one port.
 fn range_link(link: &Link, row: &Row) -> Link {

@@ -64,6 +64,7 @@ impl SqliteTransaction {
             "DELETE FROM code WHERE client_id = ?",
             "DELETE FROM refresh_token WHERE client_id = ?",
             "DELETE FROM object_owner WHERE client_id = ?",
+            "DELETE FROM sync_server WHERE client_id = ?",
         ] {
             self.changes(sqlx::query(statement).bind(&id)).await?;
         }

@@ -166,7 +166,7 @@ impl SqliteTransaction {
             sqlx::query(
                 "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted) VALUES (?, ?, ?, ?, ?)
                  ON CONFLICT (src_rid, attr, dst_anchor)
-                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted",
+                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted, deleted_at = NULL",
             )
             .bind(rid)
             .bind(MEMBER_LINK)

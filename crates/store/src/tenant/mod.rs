@@ -6,9 +6,11 @@
 mod administration;
 mod directory;
 pub mod log;
+pub mod retention;
 pub mod rotation;
 mod rows;
 mod sessions;
+mod sync_servers;
 #[cfg(test)]
 mod tests;
 mod transaction;

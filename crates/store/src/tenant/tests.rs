@@ -366,3 +366,29 @@ async fn a_log_that_is_too_long_loses_its_oldest_lines() {
             .unwrap();
     assert_eq!(left, [(guid(4).to_string(),), (guid(5).to_string(),)]);
 }
+
+#[tokio::test]
+async fn lines_about_objects_push_nothing_of_what_was_administered_out_of_the_audit_log() {
+    use super::log::Wanted;
+    use portolan_tenant::storage::AuditRecord;
+
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::create(&directory.path().join("x.sqlite"), keys(1)).await.unwrap();
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let actions = ["application.enrol", "domain.add", "application.key.add"];
+    let objects = ["object.upsert", "credential.set", "object.delete", "object.upsert"];
+    for action in actions.into_iter().chain(objects) {
+        let (actor, target) = ("connect".to_owned(), action.to_owned());
+        tx.record_audit(&AuditRecord { at: now(), actor, action, target }).await.unwrap();
+    }
+    let mut left = async |count| {
+        tx.cut_audit_log(count).await.unwrap();
+        let all = Wanted { since: None, user: None, anchor: None, count_max: 10 };
+        let lines = tx.audits(all).await.unwrap();
+        lines.into_iter().rev().map(|line| line.action).collect::<Vec<_>>()
+    };
+    assert_eq!(left(4).await.len(), 7, "nothing is too much");
+    let expected = [&actions[..], &objects[1..]].concat();
+    assert_eq!(left(3).await, expected);
+    assert_eq!(left(1).await, ["application.key.add", "object.upsert"]);
+}

@@ -30,7 +30,9 @@ const LOG_KEPT: Duration = Duration::days(90);
 /// can write them. The older ones go first.
 const SIGN_INS_MAX: i64 = 2_000_000;
 
-/// Lines of the audit log that are kept; the older ones go first.
+/// Lines of the audit log about the directory's objects that are kept, and of those about everything
+/// else; the older ones go first. They are counted apart, so that a sync server which writes without end
+/// pushes nothing of what was administered out of the log, its own enrolment and keys among it.
 const AUDITS_MAX: i64 = 2_000_000;
 
 /// A transaction of [`super::SqliteStore`].
@@ -437,6 +439,7 @@ impl Transaction for SqliteTransaction {
                 .await
                 .map_err(StorageError::new)?;
         }
+        self.purge(now).await?;
         self.cut_sign_in_log(SIGN_INS_MAX).await?;
         self.cut_audit_log(AUDITS_MAX).await
     }
@@ -452,17 +455,24 @@ impl SqliteTransaction {
             .map(|_| ())
             .map_err(StorageError::new)
     }
-}
 
-impl SqliteTransaction {
-    /// Forgets the lines of the audit log in front of the last `count`.
-    async fn cut_audit_log(&mut self, count: i64) -> Result<(), StorageError> {
-        sqlx::query("DELETE FROM audit_log WHERE rid <= (SELECT max(rid) FROM audit_log) - ?")
+    /// Forgets the lines of the audit log in front of the last `count` about objects, and in front of
+    /// the last `count` about everything else.
+    pub(super) async fn cut_audit_log(&mut self, count: i64) -> Result<(), StorageError> {
+        for of_objects in [true, false] {
+            sqlx::query(
+                "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
+                 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 WHERE (action IN ('object.upsert', 'object.delete', 'credential.set')) = ?1
+                 ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
+            )
+            .bind(of_objects)
             .bind(count)
             .execute(&mut *self.inner)
             .await
-            .map(|_| ())
-            .map_err(StorageError::new)
+            .map_err(StorageError::new)?;
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::Tenant;
 use crate::directory::{Attributes, Kind, Object};
 use crate::storage::{StorageError, Transaction};
 
-/// The names that change hands: each folded, with the place of the upsert that it is reserved for.
+/// The names that are given: each folded, with the place of the upsert that it is reserved for.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, usize>);
 
@@ -66,8 +66,10 @@ impl Names {
         for wish in granted {
             if let Some(holder) = wish.holder.filter(|holder| Some(*holder) != wish.user) {
                 tx.release_name(holder).await?;
-                reserved.insert(wish.name, wish.at);
             }
+            // A free name too: its user's own may be on its way to somebody else by now, so that
+            // nobody may come before them.
+            reserved.insert(wish.name, wish.at);
         }
         Ok(Self(reserved))
     }

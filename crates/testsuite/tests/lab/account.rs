@@ -5,12 +5,17 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_chart::flow;
-use portolan_testsuite::{ACCOUNT, Outcome, Road};
+use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, Outcome, Road};
 
 use crate::world::World;
 
 const SYNCHRONISATIONS: usize = 3;
+
+/// The account's password after it was changed in the forest.
+const RENEWED: &str = "Renewed-Svc-C0nnect!";
 
 #[test]
 fn one_proof_of_the_password_serves_many_synchronisations_and_a_refused_one_is_tried_once() {
@@ -31,10 +36,30 @@ fn one_proof_of_the_password_serves_many_synchronisations_and_a_refused_one_is_t
     assert_eq!(many, once, "{SYNCHRONISATIONS} synchronisations ask as often as one");
 
     let file = road.path("account.password");
-    let right = std::fs::read(&file).unwrap();
+    let offer = ("--password-file", file.as_path());
     std::fs::write(&file, "not-the-password").unwrap();
-    assert_refused(&road.connect_run().unwrap(), "KDC_ERR_PREAUTH_FAILED");
+    assert_refused(&road.credential_set(offer).unwrap(), "KDC_ERR_PREAUTH_FAILED");
+    assert_eq!(bad_passwords(&road), "1");
     let asked = named_to_the_kdc(&world);
+    assert_refused(&road.credential_set(offer).unwrap(), "is not tried again");
+    assert_eq!(named_to_the_kdc(&world), asked, "the KDC was not asked");
+    // What was refused took no one's place, and a file is not needed.
+    std::fs::remove_file(&file).unwrap();
+    road.connect_run().unwrap().success().unwrap();
+    // A success sets the directory's count back.
+    assert_eq!(bad_passwords(&road), "0");
+    a_password_that_the_forest_changed_is_tried_once(&world, &road, &file);
+    for password in [ACCOUNT_PASSWORD, RENEWED] {
+        assert_nowhere(&road.path("connect"), password.as_bytes());
+    }
+}
+
+/// The sealed password is refused once; then nothing asks again until another one is given.
+fn a_password_that_the_forest_changed_is_tried_once(world: &World, road: &Road<'_>, file: &Path) {
+    let new_password = format!("--newpassword={RENEWED}");
+    road.samba_tool(&["user", "setpassword", ACCOUNT, &new_password]).unwrap().success().unwrap();
+    assert_refused(&road.connect_run().unwrap(), "KDC_ERR_PREAUTH_FAILED");
+    let asked = named_to_the_kdc(world);
     let state = road.path("connect");
     for command in [&["run", "--once"][..], &["run", "--interval", "1"], &["plan"]] {
         let words = ["connect"].iter().chain(command).chain(&["--state"]);
@@ -42,15 +67,46 @@ fn one_proof_of_the_password_serves_many_synchronisations_and_a_refused_one_is_t
         assert_refused(&road.portolan("connect", words).unwrap(), "is not tried again");
     }
     let enrolment = road.enrolment().unwrap();
-    let init = road.connect_init_from(&enrolment, ACCOUNT, ("--password-file", &file)).unwrap();
+    let init = road.connect_init(&enrolment, (ACCOUNT, ACCOUNT_PASSWORD)).unwrap();
     assert_refused(&init, "is not tried again");
-    assert_eq!(named_to_the_kdc(&world), asked, "the KDC was not asked");
-    assert_eq!(bad_passwords(&road), "1");
+    assert_eq!(named_to_the_kdc(world), asked, "the KDC was not asked");
 
-    std::fs::write(&file, right).unwrap();
+    std::fs::write(file, RENEWED).unwrap();
+    road.credential_set(("--password-file", file)).unwrap().success().unwrap();
+    std::fs::remove_file(file).unwrap();
     road.connect_run().unwrap().success().unwrap();
-    // A success sets the directory's count back.
-    assert_eq!(bad_passwords(&road), "0");
+}
+
+/// No file below a directory has a secret: as it is, in UTF-16, in hexadecimal, in base64 wherever a
+/// text of that begins.
+fn assert_nowhere(directory: &Path, secret: &[u8]) {
+    let hexadecimal = hex::encode(secret);
+    let wide = secret.iter().flat_map(|octet| [*octet, 0]).collect();
+    let mut forms =
+        vec![secret.to_vec(), wide, hexadecimal.to_uppercase().into(), hexadecimal.into()];
+    for before in 0..3 {
+        let text = STANDARD.encode([vec![0; before], secret.to_vec()].concat());
+        // The first four digits and the last four are of its neighbours too.
+        forms.push(text.as_bytes()[4..text.len() - 4].to_vec());
+    }
+    let mut files = 0;
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            files += 1;
+            let octets = std::fs::read(&path).unwrap();
+            for form in &forms {
+                let is_in = octets.windows(form.len()).any(|window| window == form);
+                assert!(!is_in, "{} has the secret", path.display());
+            }
+        }
+    }
+    assert!(files >= 3, "{files} files were looked at");
 }
 
 #[test]
@@ -66,9 +122,10 @@ fn keytabs_of_samba_and_of_mit_krb5_serve_as_well_as_the_password() {
     road.connect_run().unwrap().success().unwrap();
     nothing_of_the_host_changes_the_realm_or_the_kdc(&world, &road);
     let config = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
-    assert!(config.contains("keytab = ") && !config.contains("password"), "{config}");
+    assert!(!config.contains("keytab") && !config.contains("password"), "{config}");
+    assert_nowhere(&road.path("connect"), &key_of(&samba));
 
-    let password = "Renewed-Svc-C0nnect!";
+    let password = RENEWED;
     let new_password = format!("--newpassword={password}");
     road.samba_tool(&["user", "setpassword", ACCOUNT, &new_password]).unwrap().success().unwrap();
     let outcome = road.connect_run().unwrap();
@@ -77,11 +134,23 @@ fn keytabs_of_samba_and_of_mit_krb5_serve_as_well_as_the_password() {
     assert!(hint.contains("the keytab holds kvno "), "{hint}");
 
     mit_keytab(&world, &samba, password);
+    road.credential_set(("--keytab", &samba)).unwrap().success().unwrap();
     road.connect_run().unwrap().success().unwrap();
 
     export(&road, &samba);
+    road.credential_set(("--keytab", &samba)).unwrap().success().unwrap();
+    let key = key_of(&samba);
+    std::fs::remove_file(&samba).unwrap();
     road.connect_run().unwrap().success().unwrap();
+    assert_nowhere(&road.path("connect"), &key);
     assert_eq!(world.lab.capture().unwrap().off_chart.len(), 0);
+}
+
+/// The AES-256 key in a keytab: behind its type, 18, and its length.
+fn key_of(keytab: &Path) -> Vec<u8> {
+    let octets = std::fs::read(keytab).unwrap();
+    let at = octets.windows(4).position(|window| window == [0, 18, 0, 32]).unwrap();
+    octets[at + 4..at + 36].to_vec()
 }
 
 /// A krb5.conf and variables that would lead other clients to another realm and another KDC.
@@ -124,7 +193,7 @@ fn synchronise_many_times(world: &World, road: &Road<'_>) {
     for line in BufReader::new(daemon.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         writeln!(said, "{line}").unwrap();
-        done += usize::from(line.contains("credentials (PPH1_MD4)"));
+        done += usize::from(line.contains(" exported "));
         if done == SYNCHRONISATIONS {
             break;
         }

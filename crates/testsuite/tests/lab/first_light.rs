@@ -1,7 +1,8 @@
 //! The whole road, once, with every witness: from the forest to a person's browser.
 
-use portolan_chart::flow;
-use portolan_testsuite::{ACCOUNT_PASSWORD, Road};
+use portolan_chart::{Flow, flow};
+use portolan_legacy_crypto::NtHash;
+use portolan_testsuite::{ACCOUNT_PASSWORD, Road, Stopwatch};
 use serde_json::Value;
 
 use crate::holdings::{Forest, Tenant, connector_space_equals};
@@ -9,7 +10,7 @@ use crate::ldif::text;
 use crate::world::World;
 
 /// Rows that a synchronisation and a sign-in must have used.
-const USED: [portolan_chart::Flow; 8] = [
+const USED: [Flow; 8] = [
     flow::CONNECT_AD_DNS,
     flow::CONNECT_AD_KERBEROS,
     flow::CONNECT_AD_EPM,
@@ -46,7 +47,7 @@ fn a_forest_reaches_the_tenant_whole_and_its_people_sign_in_over_the_chart_alone
     only_people_in_scope_were_opened(&summary, &tenant, &hashes);
 
     a_second_run_changes_nothing(&road);
-    nothing_was_off_the_chart_or_in_clear(&world, &forest, &hashes);
+    on_the_chart_and_never_in_clear(&world, &forest, &hashes, &USED);
     no_secret_lies_in_a_file(&road, &hashes);
 }
 
@@ -98,11 +99,63 @@ fn a_second_run_changes_nothing(road: &Road<'_>) {
     assert_eq!(summary["credentials"]["sent"], 0, "{summary:#}");
 }
 
-fn nothing_was_off_the_chart_or_in_clear(world: &World, forest: &Forest, hashes: &[Vec<u8>]) {
+#[test]
+fn a_day_of_the_daemon_shows_no_name_and_no_hash_sealed_or_inside_tls() {
+    let world = World::with_two_controllers("day");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    let mut gone = vec![nt_hash(ALICE.1)];
+    let mut stopwatch = Stopwatch::begin(&road).unwrap();
+    let mut old = ALICE.1.to_owned();
+    for (at, channel) in ["all that follows is sealed", "inside TLS"].into_iter().enumerate() {
+        if at > 0 {
+            road.read_inside_tls().unwrap();
+        }
+        let mut daemon = road.connect_daemon(&["--interval", "1"]).unwrap();
+        daemon.wait_for("exported", 1).unwrap();
+        let said = daemon.wait_for("bound to DRSUAPI", 1).unwrap();
+        assert!(said.contains(channel), "{said}");
+        let new = format!("{}-{at}", ALICE.1);
+        let changed = stopwatch.change("alice", &old, &new).unwrap();
+        assert!(changed.seconds.is_some() && !changed.old_admitted, "{}", daemon.said());
+        old = new;
+        gone.push(nt_hash(&old));
+        let given = format!("--given-name=Nina {at}");
+        let nina = [&format!("nina{at}"), "N1na-Pass!word", &given, "--surname=Ñandú"];
+        let create = [&["user", "create"][..], &nina].concat();
+        road.samba_tool(&create).unwrap().success().unwrap();
+        daemon.wait_for("imported 1 changes", 1).unwrap();
+        daemon.wait_for("exported 1 new", 1).unwrap();
+        let (status, said) = daemon.stop().unwrap();
+        assert!(status.success(), "{status}: {said}");
+    }
+    let forest = Forest::read(&road);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tenant = runtime.block_on(Tenant::read(&road));
+    tenant.equals(&forest);
+    let mut hashes = tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
+    hashes.append(&mut gone);
+    let of_tls = [flow::CONNECT_AD_LDAPS, flow::CONNECT_FOREST_CRL];
+    on_the_chart_and_never_in_clear(&world, &forest, &hashes, &[&USED[..], &of_tls].concat());
+}
+
+fn nt_hash(password: &str) -> Vec<u8> {
+    NtHash::from_password(password).expose().to_vec()
+}
+
+/// Nothing was off the chart, these rows were used, and in all packets there is no name of the forest,
+/// no password and no hash; so also none on 389 behind the bind.
+fn on_the_chart_and_never_in_clear(
+    world: &World,
+    forest: &Forest,
+    hashes: &[Vec<u8>],
+    used: &[Flow],
+) {
     let capture = world.lab.capture().unwrap();
     assert!(capture.off_chart.is_empty(), "{:#?}", capture.off_chart);
-    for flow in USED {
-        assert!(capture.packets(flow) > 0, "{flow} was not used");
+    for flow in used {
+        assert!(capture.packets(*flow) > 0, "{flow} was not used");
     }
     let mut needles: Vec<Vec<u8>> = hashes.to_vec();
     needles.extend(hashes.iter().flat_map(|hash| {

@@ -20,8 +20,8 @@ use portolan_testsuite::Road;
 
 use crate::ldif::{self, Entry, text};
 
-const IMPORTED: &str =
-    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
+/// The categories of what is imported, as objectCategory begins.
+const IMPORTED: [&str; 3] = ["CN=Person,", "CN=Group,", "CN=Organizational-Unit,"];
 const ROWS_MAX: u32 = 10_000;
 
 /// The forest by `ldapsearch`: entries that are imported, and the GUID behind every name.
@@ -32,17 +32,19 @@ pub(crate) struct Forest {
 
 impl Forest {
     pub(crate) fn read(road: &Road<'_>) -> Self {
-        let base = ["-b", "DC=corp,DC=example"];
-        let all =
-            road.ldapsearch(&[&base[..], &["(objectClass=*)", "objectGUID"]].concat()).unwrap();
+        let all = ["-b", "DC=corp,DC=example", "(objectClass=*)", "objectGUID", "objectCategory"];
+        let wanted = [&all[..], WANTED_ATTRIBUTES];
         // A few containers show the account their name and nothing else.
-        let mut all = ldif::parse(&all);
+        let mut all = ldif::parse(&road.ldapsearch(&wanted.concat()).unwrap());
         all.retain(|entry| entry.contains_key("objectguid"));
         let guid_of = all.iter().map(|entry| (text(entry, "dn").unwrap(), guid(entry))).collect();
-        let wanted = [&base[..], &[IMPORTED], WANTED_ATTRIBUTES].concat();
-        let entries = ldif::parse(&road.ldapsearch(&wanted).unwrap());
-        let entries = entries.into_iter().filter(|entry| !has(entry, "objectclass", "computer"));
-        Self { entries: entries.map(|entry| (guid(&entry), entry)).collect(), guid_of }
+        let entries = all.into_iter().filter_map(|mut entry| {
+            let category = text(&entry, "objectcategory")?;
+            entry.remove("objectcategory");
+            let imported = IMPORTED.iter().any(|class| category.starts_with(class));
+            (imported && !has(&entry, "objectclass", "computer")).then(|| (guid(&entry), entry))
+        });
+        Self { entries: entries.collect(), guid_of }
     }
 
     /// The GUIDs of a group's members.

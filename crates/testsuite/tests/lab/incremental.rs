@@ -150,7 +150,7 @@ fn a_deleted_person_is_restored(road: &Road<'_>, runtime: &tokio::runtime::Runti
 fn reanimate(road: &Road<'_>, cn: &str, before: &str) {
     let script = format!(
         "show = ['show_deleted:1']\n\
-         gone = '(&(isDeleted=TRUE)(cn={cn}*))'\n\
+         gone = '(&(isDeleted=TRUE)(objectClass=user)(cn={cn}*))'\n\
          found = db.search(db.domain_dn(), expression=gone, attrs=['cn'], controls=show)\n\
          message = ldb.Message(found[0].dn)\n\
          message['isDeleted'] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, 'isDeleted')\n\

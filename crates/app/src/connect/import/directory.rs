@@ -5,6 +5,7 @@
 use portolan_ldap::{Control, LdapResult, ResultCode, SearchRequest, SearchResultEntry};
 use portolan_net::ldap::{LdapConnection, LdapError, SearchStream};
 
+use crate::connect::forest::is_elsewhere;
 use crate::report::Failure;
 
 /// A search that failed.
@@ -64,12 +65,19 @@ impl Entries for SearchStream<'_> {
 
 impl From<LdapError> for SearchError {
     fn from(error: LdapError) -> Self {
-        match &error {
+        let refused = match &error {
             LdapError::Refused { refusal, .. } => {
                 let LdapResult { code, .. } = refusal.0;
-                Self::Refused(code, error.into())
+                Some(code)
             }
-            _ => Self::Failed(error.into()),
+            _ => None,
+        };
+        let elsewhere = is_elsewhere(&error);
+        let failure = Failure::from(error);
+        let failure = if elsewhere { failure.elsewhere() } else { failure };
+        match refused {
+            Some(code) => Self::Refused(code, failure),
+            None => Self::Failed(failure),
         }
     }
 }

@@ -110,8 +110,7 @@ async fn answer_request(
                 client_id: Some(application.client_id),
                 ..context.record(method.as_str())
             };
-            login::log(&record);
-            tx.record_sign_in(&record).await?;
+            login::keep_record(service, &mut tx, &record).await?;
             tx.commit().await?;
             Ok(send_code(service, &request.back, &code))
         }

@@ -42,11 +42,24 @@ pub(super) async fn person(
     token: &AccessToken,
 ) -> Result<Option<Object>, StorageError> {
     let Ok(id) = token.oid.parse() else { return Ok(None) };
+    if !application_is_there(tx, token).await? {
+        return Ok(None);
+    }
     let user = tx.object(id).await?.filter(|object| object.kind == Kind::User);
     let Some(user) = user else { return Ok(None) };
     let valid_from = tx.sessions_valid_from(id).await?.map(issue::unix_micros);
     let state = AccountState::now(tx, &user, service.0.policy, context.now).await?;
     Ok((state.refusal().is_none() && valid_from == token.sessions_from).then_some(user))
+}
+
+/// Whether the application that a token was made for is still one of the tenant's: its tokens end when
+/// it is removed, whether they speak for a person or for itself.
+pub(super) async fn application_is_there(
+    tx: &mut SqliteTransaction,
+    token: &AccessToken,
+) -> Result<bool, StorageError> {
+    let Ok(client_id) = token.azp.parse() else { return Ok(false) };
+    Ok(tx.application(client_id).await?.is_some())
 }
 
 /// The person whom an ID token of this application names. It may have expired long ago: it says whom

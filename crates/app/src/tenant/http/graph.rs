@@ -18,7 +18,7 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::bearer::{bearer, person};
+use super::bearer::{application_is_there, bearer, person};
 use super::{Context, Service, answer, discovery, query};
 
 /// Objects that a filter looks at between two reads of the store.
@@ -92,8 +92,6 @@ struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
-    /// The filter as it came, for the next page's address.
-    filter_text: Option<String>,
     resource: Resource,
 }
 
@@ -103,9 +101,14 @@ impl Call {
         let Asked { service, context, headers, uri } = asked;
         let host = service.tenant().graph_host();
         let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
-        if token.idtyp == "user" {
-            let mut tx = service.store().begin(Access::Read).await?;
-            person(service, context, &mut tx, &token).await?.ok_or(Refused::Token)?;
+        let mut tx = service.store().begin(Access::Read).await?;
+        let is_good = match token.idtyp.as_str() {
+            "user" => person(service, context, &mut tx, &token).await?.is_some(),
+            _ => application_is_there(&mut tx, &token).await?,
+        };
+        drop(tx);
+        if !is_good {
+            return Err(Refused::Token);
         }
         if !resource.is_permitted_by(&token) {
             return Err(Refused::Permission);
@@ -126,9 +129,7 @@ impl Call {
         if filtered.iter().any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        let filter_text = ["$filter", "filter"].iter().find_map(|name| parameters.optional(name));
-        let filter_text = filter_text.map(str::to_owned);
-        Ok(Self { service: service.clone(), token, query, filter_text, resource })
+        Ok(Self { service: service.clone(), token, query, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
@@ -166,7 +167,7 @@ impl Call {
             if let Some(select) = &self.query.select {
                 next.append_pair("$select", &select.join(","));
             }
-            if let Some(filter) = &self.filter_text {
+            if let Some(filter) = &self.query.filter_text {
                 next.append_pair("$filter", filter);
             }
             if self.query.count {

@@ -11,10 +11,12 @@ use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use portolan_model::{Guid, SecretString};
 use portolan_net::entropy::SystemEntropy;
+use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::Application;
 use portolan_tenant::authorize::{Prompt, Request};
 use portolan_tenant::sign_in::{self, End, Start, Submission};
 use portolan_tenant::storage::{Access, SignInRecord, StorageError, Store as _, Transaction as _};
+use portolan_tenant::throttle::Client;
 use portolan_tenant::{Opaque, Parameters, Rule, grant};
 
 use super::authorize::{Checked, check, hint, may_show_a_page, refuse, send_code};
@@ -156,13 +158,12 @@ async fn sign_in_with(
     };
     let name = parameters.optional("loginfmt").unwrap_or_default().trim().to_owned();
     let password = parameters.optional("passwd").unwrap_or_default().to_owned();
-    let submission = Submission { name: name.clone(), password: SecretString::new(password) };
     let start = Start {
         prompt: Prompt::Always,
         age_seconds_max: None,
         person: asked.as_ref().and_then(|checked| checked.person),
         session: None,
-        submission: Some(submission),
+        submission: Some(Submission { name: name.clone(), password: SecretString::new(password) }),
         client: context.client,
         policy: service.0.policy,
     };
@@ -178,8 +179,7 @@ async fn sign_in_with(
         },
         ..context.record("password")
     };
-    log(&record);
-    tx.record_sign_in(&record).await?;
+    keep_record(service, &mut tx, &record).await?;
     let End::SignedIn { user, .. } = end else {
         let must_choose = password::due(&mut tx, record.rule, record.user).await?;
         tx.commit().await?;
@@ -187,8 +187,7 @@ async fn sign_in_with(
             return Ok(password::page(service, headers, text, &name, None));
         }
         let asked = asked.as_ref().map(|checked| (&checked.application, &checked.request));
-        let rule = record.rule;
-        return Ok(page(service, context, headers, asked, text, rule, Some(&name)));
+        return Ok(page(service, context, headers, asked, text, record.rule, Some(&name)));
     };
     // A new session in any case: one that was planted before is worth nothing afterwards.
     if let Some(old) = cookie(headers, SESSION_COOKIE) {
@@ -212,7 +211,22 @@ async fn sign_in_with(
     Ok(with_cookie(answer, DEVICE_COOKIE, Some(&device)))
 }
 
-/// A line of the sign-in log for the operator; the store keeps it as well.
+/// Writes a line of the sign-in log, for the operator and into the store. A failure of a place that
+/// failed very often of late is told to the operator alone: the store's log is bounded, and nobody is
+/// to push the others' lines out of it.
+pub(super) async fn keep_record(
+    service: &Service,
+    tx: &mut SqliteTransaction,
+    record: &SignInRecord,
+) -> Result<(), StorageError> {
+    log(record);
+    let site = Client { address: record.address, device: None }.site();
+    let is_kept =
+        record.rule.is_none() || service.rates().logged_failures.admit(site, 1, record.at);
+    if is_kept { tx.record_sign_in(record).await } else { Ok(()) }
+}
+
+/// A line of the sign-in log for the operator.
 pub(super) fn log(record: &SignInRecord) {
     tracing::info!(
         target: "portolan::sign_in",

@@ -20,7 +20,7 @@ mod token;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -34,7 +34,7 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::http::ClientAddress;
 use portolan_store::tenant::SqliteStore;
 use portolan_tenant::account::Policy;
-use portolan_tenant::rate::IngestRate;
+use portolan_tenant::rate::Rates;
 use portolan_tenant::rule::Incident;
 use portolan_tenant::storage::SignInRecord;
 use portolan_tenant::throttle::Client;
@@ -75,7 +75,7 @@ struct Inner {
     pairwise_salt: [u8; 32],
     password_grant: bool,
     policy: Policy,
-    ingest_rate: Mutex<IngestRate>,
+    rates: Mutex<Rates>,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
@@ -91,8 +91,8 @@ impl Service {
         policy: Policy,
     ) -> Result<Self, Failure> {
         let clock = Arc::new(portolan_net::clock::now);
-        let ingest_rate = Mutex::default();
-        let inner = Inner { store, pairwise_salt, password_grant, policy, ingest_rate, clock };
+        let rates = Mutex::default();
+        let inner = Inner { store, pairwise_salt, password_grant, policy, rates, clock };
         Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
     }
 
@@ -133,6 +133,17 @@ impl Service {
 
     fn now(&self) -> OffsetDateTime {
         (self.0.clock)()
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.0.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request may come now. Whom it is from is not known yet; what anybody may send is
+    /// limited by where it comes from.
+    fn admits(&self, context: &Context, host: &str, path: &str) -> bool {
+        let is_anybodys = host == self.tenant().login_host() || path == sync::ENROL_PATH;
+        !is_anybodys || self.rates().requests.admit(context.client.site(), 1, context.now)
     }
 
     fn issuer(&self) -> portolan_tenant::issue::Issuer<'_> {
@@ -270,6 +281,12 @@ pub(super) fn router(live: impl Into<Live>) -> Router {
             let Some(host) = host_of(&request) else { return refused(Rule::InvalidRequest) };
             let router = hosts.iter().find(|(name, _)| *name == host).map(|(_, router)| router);
             let Some(router) = router else { return refused(Rule::WrongHost) };
+            if !service.admits(&context, &host, request.uri().path()) {
+                let rule = Rule::TooManyRequests;
+                let mut answer = astray(&service, &context, request.headers(), rule);
+                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+                return with_headers(answer);
+            }
             let answer = tokio::time::timeout(REQUEST_TIME_MAX, router.clone().oneshot(request));
             match answer.await {
                 Ok(Ok(answer)) => with_headers(answer),
@@ -295,7 +312,7 @@ fn login_router() -> Router<Service> {
         )
 }
 
-/// The answer to a request for nothing: a page to a browser, JSON to a program.
+/// The answer to a request that no handler takes: a page to a browser, JSON to a program.
 fn astray(service: &Service, context: &Context, headers: &HeaderMap, rule: Rule) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accepted.is_some_and(|kinds| kinds.contains("text/html")) {

@@ -125,8 +125,7 @@ async fn change(
         End::SignedIn { .. } => None,
     };
     let record = SignInRecord { user, rule, ..context.record("password") };
-    login::log(&record);
-    tx.record_sign_in(&record).await?;
+    login::keep_record(service, &mut tx, &record).await?;
     let Some(user) = due(&mut tx, rule, user).await? else {
         tx.commit().await?;
         return Ok(login::page(service, context, headers, asked, request, rule, Some(name)));

@@ -1,9 +1,7 @@
 //! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
 //! `portolan_tenant::wire`.
 
-use std::sync::PoisonError;
-
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -14,23 +12,34 @@ use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::grant::Refusal;
 use portolan_tenant::ingest;
+use portolan_tenant::rate::draws_of_batch;
 use portolan_tenant::storage::{
     Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
 };
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
-    IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, OperationResult,
-    TenantResponse,
+    IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, ObjectsResponse, Operation,
+    OperationResult, OwnedObject, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
+use serde::Deserialize;
 
 use super::bearer::bearer;
 use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
 
+/// Objects on a page of what is a sync server's.
+const OBJECTS_MAX: u32 = 2_000;
+/// Where a sync server enrols. It is the one path of this host that anybody may ask.
+pub(super) const ENROL_PATH: &str = "/enrol";
+
+/// Characters of a refused operation's own words that an answer repeats: answers are kept.
+const REPEATED_CHARS_MAX: usize = 200;
+
 pub(super) fn router() -> Router<Service> {
     Router::new()
-        .route("/enrol", post(post_enrol))
+        .route(ENROL_PATH, post(post_enrol))
         .route("/v1.0/tenant", get(get_tenant))
+        .route("/v1.0/objects", get(get_objects))
         .route("/v1.0/key", post(post_key))
         .route("/v1.0/ingest", post(post_ingest))
         .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
@@ -83,7 +92,7 @@ fn refuse(context: &Context, refused: Refused) -> Response {
         Refused::Proof => (
             StatusCode::FORBIDDEN,
             "invalidProof",
-            "No key of this application vouches for the new one.".to_owned(),
+            "No key of the application vouches for the new one.".to_owned(),
         ),
         Refused::Conflict => (
             StatusCode::CONFLICT,
@@ -147,9 +156,15 @@ async fn enrol(
     let kid = request.key.thumbprint().map_err(Refused::Key)?;
     let secret = Opaque::from_caller(request.secret.0.expose()).ok_or(Refused::Secret)?;
     let mut tx = service.store().begin(Access::Write).await?;
+    let by_word = tx.enrolment_replaces(&secret.digest()).await?;
     if !tx.take_enrolment(&secret.digest(), context.now).await? {
         return Err(Refused::Secret);
     }
+    let predecessor = match (by_word, request.replaces) {
+        (Some(id), _) => tx.application(id).await?,
+        (None, Some(succession)) => proven(service, context, &mut tx, &succession, &kid).await?,
+        (None, None) => None,
+    };
     let mut key = request.key;
     key.kid = Some(kid);
     let application = Application {
@@ -162,14 +177,12 @@ async fn enrol(
     };
     tx.put_application(&application).await?;
     let client_id = application.client_id.to_string();
-    tracing::info!(target: "portolan::audit", actor = client_id, action = "application.enrol", "Audit");
-    tx.record_audit(&AuditRecord {
-        at: context.now,
-        actor: client_id.clone(),
-        action: "application.enrol",
-        target: client_id.clone(),
-    })
-    .await?;
+    let replaced = predecessor.map(|predecessor| predecessor.client_id);
+    record(&mut tx, context, "application.enrol", &client_id, client_id.clone()).await?;
+    if let Some(old) = replaced {
+        tx.succeed(old, application.client_id).await?;
+        record(&mut tx, context, "application.succeed", &client_id, old.to_string()).await?;
+    }
     tx.commit().await?;
     let tenant = service.tenant();
     let sync = tenant.sync_host();
@@ -178,16 +191,53 @@ async fn enrol(
         token_endpoint: tenant.token_endpoint(),
         scope: format!("https://{sync}/.default"),
         ingest_endpoint: format!("https://{sync}/v1.0/ingest"),
-        tenant: describe(service),
+        replaced: replaced.map(|id| id.to_string()),
+        tenant: describe(service, None),
     })
 }
 
-fn describe(service: &Service) -> TenantResponse {
+async fn record(
+    tx: &mut SqliteTransaction,
+    context: &Context,
+    action: &'static str,
+    actor: &str,
+    target: String,
+) -> Result<(), StorageError> {
+    tracing::info!(target: "portolan::audit", actor, action, target, "Audit");
+    tx.record_audit(&AuditRecord { at: context.now, actor: actor.to_owned(), action, target }).await
+}
+
+/// The application that a server was, if one of its keys vouches for the new one; none if it was removed.
+async fn proven(
+    service: &Service,
+    context: &Context,
+    tx: &mut SqliteTransaction,
+    succession: &Succession,
+    new: &str,
+) -> Result<Option<Application>, Refused> {
+    let id = succession.client_id.parse();
+    let id = id.map_err(|_| Refused::Malformed("The id of what is replaced is no GUID."))?;
+    let Some(application) = tx.application(id).await? else { return Ok(None) };
+    if !application.roles.iter().any(|role| role == ROLE_INGEST) {
+        return Err(Refused::Proof);
+    }
+    let audience = client_key::succession_audience(service.tenant(), new);
+    let checked =
+        client_key::check_vouched(tx, &application, &audience, &succession.proof, context.now);
+    match checked.await {
+        Ok(()) => Ok(Some(application)),
+        Err(Refusal::Rule(_)) => Err(Refused::Proof),
+        Err(Refusal::Storage(error)) => Err(Refused::Storage(error)),
+    }
+}
+
+fn describe(service: &Service, last_batch: Option<Guid>) -> TenantResponse {
     let tenant = service.tenant();
     TenantResponse {
         tenant_id: tenant.id.to_string(),
         initial_domain: tenant.domain.to_string(),
         verified_domains: tenant.verified_domains.iter().map(ToString::to_string).collect(),
+        last_batch: last_batch.map(|id| id.to_string()),
     }
 }
 
@@ -250,6 +300,9 @@ async fn register_key(
     let KeyRequest { key, proof } = serde_json::from_slice(&octets)
         .map_err(|_| Refused::Malformed("The body is no key request."))?;
     key.thumbprint().map_err(Refused::Key)?;
+    if !service.rates().batches.admit(client_id, 1, context.now) {
+        return Err(Refused::TooMany);
+    }
     let mut tx = service.store().begin(Access::Write).await?;
     let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
     let tenant = service.tenant();
@@ -269,10 +322,52 @@ async fn get_tenant(
     context: Context,
     headers: HeaderMap,
 ) -> Response {
-    match sender(&service, &context, &headers).await {
-        Ok(_) => Json(describe(&service)).into_response(),
+    match tenant_of(&service, &context, &headers).await {
+        Ok(answer) => Json(answer).into_response(),
         Err(refused) => refuse(&context, refused),
     }
+}
+
+async fn tenant_of(
+    service: &Service,
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<TenantResponse, Refused> {
+    let client_id = sender(service, context, headers).await?;
+    let last = service.store().begin(Access::Read).await?.last_batch(client_id).await?;
+    Ok(describe(service, last.map(|(id, _)| id)))
+}
+
+/// From where a page goes on.
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: String,
+}
+
+async fn get_objects(
+    State(service): State<Service>,
+    context: Context,
+    Query(After { after }): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    match objects_of(&service, &context, &after, &headers).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn objects_of(
+    service: &Service,
+    context: &Context,
+    after: &str,
+    headers: &HeaderMap,
+) -> Result<ObjectsResponse, Refused> {
+    let client_id = sender(service, context, headers).await?;
+    let mut tx = service.store().begin(Access::Read).await?;
+    let owned = tx.owned_objects(client_id, after, OBJECTS_MAX).await?;
+    let object = |(anchor, kind)| OwnedObject { anchor, kind };
+    Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
 }
 
 async fn post_ingest(
@@ -305,13 +400,9 @@ async fn ingest_batch(
     }
     let id: Guid =
         sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
-    if !service
-        .0
-        .ingest_rate
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .admit(client_id, context.now)
-    {
+    let members = sent.operations.iter().map(Operation::member_count).sum();
+    let draws = draws_of_batch(octets.len(), members);
+    if !service.rates().batches.admit(client_id, draws, context.now) {
         return Err(Refused::TooMany);
     }
     let mut tx = service.store().begin(Access::Write).await?;
@@ -343,6 +434,7 @@ async fn ingest_batch(
         operations = results.len(), refused, "Audit");
     let answer = serde_json::to_string(&IngestResponse { batch: sent.batch, results })
         .map_err(StorageError::new)?;
+    tx.note_batch(client_id, id, context.now).await?;
     tx.put_batch(&IngestedBatch { id, digest, answer: answer.clone(), at: context.now }).await?;
     tx.commit().await?;
     Ok(answer)
@@ -357,7 +449,8 @@ const fn action_of(operation: &Operation) -> &'static str {
 }
 
 fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -> OperationResult {
-    let anchor = operation.anchor().to_owned();
+    let repeated = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
+    let anchor = repeated(operation.anchor());
     match outcome {
         Ok(id) => OperationResult {
             anchor,
@@ -370,7 +463,7 @@ fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -
             anchor,
             status: "error".to_owned(),
             code: Some(fault.code().to_owned()),
-            message: Some(fault.to_string()),
+            message: Some(repeated(&fault.to_string())),
             id: None,
         },
     }

@@ -72,12 +72,12 @@ async fn exchange(
         rule: outcome.as_ref().err().copied(),
         ..context.record(method)
     };
-    login::log(&record);
     // Requests of no application cost anybody nothing to send: the log on disk is not theirs to fill.
     if client_id.is_none() {
+        login::log(&record);
         return Ok(outcome);
     }
-    tx.record_sign_in(&record).await?;
+    login::keep_record(service, &mut tx, &record).await?;
     tx.commit().await?;
     Ok(outcome)
 }

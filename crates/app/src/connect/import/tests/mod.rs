@@ -280,7 +280,7 @@ async fn is_read_in_full(usn: &'static str, invocation: u8, refused: Option<Resu
 async fn a_restored_controller_or_a_refused_cookie_is_answered_with_a_full_read() {
     let refused = Some(ResultCode::UnwillingToPerform);
     for (usn, invocation, refused, why) in
-        [("9", 1, None, "restored"), ("11", 2, None, "restored"), ("11", 1, refused, "53")]
+        [("9", 1, None, "restored"), ("11", 2, None, "restored"), ("11", 1, refused, "(53)")]
     {
         let note = is_read_in_full(usn, invocation, refused).await;
         assert!(note.contains("read in full") && note.contains(why), "{note}");

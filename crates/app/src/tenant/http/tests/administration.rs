@@ -194,7 +194,7 @@ async fn a_sync_server_that_sends_without_end_is_slowed_down() {
     let token = world.application_token("connect").await;
     let client_id = world.application("connect").await.client_id;
     let now = world.service.now();
-    while world.service.0.ingest_rate.lock().unwrap().admit(client_id, now) {}
+    while world.service.rates().batches.admit(client_id, 1, now) {}
     let empty = json!({"batch": "00000000-0000-4000-8000-000000000198", "operations": []});
     let answer = world.post_json(&token, "/v1.0/ingest", empty.to_string()).await;
     assert_eq!((answer.status, answer.header("retry-after")), (429, "10"));

@@ -194,6 +194,14 @@ async fn names_that_truly_clash_are_refused_one_by_one() {
     assert_eq!(holder(&mut world, b).await.as_deref(), Some("A"));
     let ending = [named("C", a), json!({"op": "delete", "anchor": "B", "kind": "group"})];
     assert_eq!(codes(&mut world, 5, &ending).await, [taken, "kindMismatch"]);
+    // A free name is its taker's from the beginning: the taker's own is given away already.
+    let free = "free@corp.example";
+    let first = [named("X", free), named("X", free), named("B", a), named("A", free)];
+    let hurried = codes(&mut world, 7, &first).await;
+    assert_eq!(hurried, [taken, taken, "ok", "ok"]);
+    let back = [named("A", b), named("B", a)];
+    assert_eq!(codes(&mut world, 8, &[named("B", b), named("A", a)]).await, ["ok", "ok"]);
+    assert_eq!(codes(&mut world, 9, &back).await, ["ok", "ok"]);
     // An anchor that comes twice is taken step by step.
     let twice = [named("A", a), named("B", b), named("A", "d@corp.example")];
     assert_eq!(codes(&mut world, 6, &twice).await, [taken, taken, "ok"]);

@@ -115,6 +115,11 @@ async fn requests(world: &mut World, seen: &mut Provoked) {
     seen.add(Rule::WrongMethod, world.get(LOGIN, &format!("/{}/login", world.tenant_id)).await);
     seen.add(Rule::WrongHost, world.get("evil.example", "/").await);
     seen.add(Rule::InvalidToken, world.get(GRAPH, "/oidc/userinfo").await);
+    let here = std::mem::replace(&mut world.address, [192, 0, 2, 9].into());
+    let (there, now) = (world.address, world.service.now());
+    while world.service.rates().requests.admit(there, 1, now) {}
+    seen.add(Rule::TooManyRequests, world.get(LOGIN, "/").await);
+    world.address = here;
 }
 
 async fn grants(world: &mut World, seen: &mut Provoked) {

@@ -2,6 +2,7 @@
 //! moves, and a browser that keeps cookies.
 
 mod administration;
+mod attacks;
 mod directory;
 mod effort;
 mod errors;
@@ -10,6 +11,7 @@ mod lockout;
 mod race;
 mod sessions;
 mod sign_in;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};

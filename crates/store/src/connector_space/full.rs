@@ -5,6 +5,7 @@ use portolan_sync::flow::TenantKind;
 use portolan_sync::guard::Losses;
 use portolan_sync::{ForestObject, ObjectKind};
 use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
+use tokio::task::JoinSet;
 
 use super::{ConnectorSpace, FOREST_CURSOR, SpaceError, document, put_cursor};
 
@@ -19,12 +20,18 @@ const ERASED_OBJECTS: i64 = 5_000;
 
 /// A full import under way. Its objects stand beside those that count until it is finished, and count
 /// for nothing when it is dropped.
+///
+/// What fills a transaction is written while more is taken in, so that a directory does not wait for the
+/// disk: two transactions' objects are in memory at most.
 #[derive(Debug)]
 pub struct FullImport {
     space: ConnectorSpace,
     number: i64,
     waiting: Vec<Row>,
     octets: usize,
+    /// INVARIANT: at most one task, and it holds the writer from its first moment: an import that is
+    /// dropped writes nothing after the next one has begun.
+    writing: JoinSet<Result<(), SpaceError>>,
 }
 
 /// An object as it is written.
@@ -65,7 +72,9 @@ impl ConnectorSpace {
         let current: i64 = sqlx::query_scalar("SELECT value FROM state WHERE name = 'import'")
             .fetch_one(&mut *self.database.read().await?)
             .await?;
-        Ok(FullImport { space: self.clone(), number: current + 1, waiting: Vec::new(), octets: 0 })
+        let (space, number) = (self.clone(), current + 1);
+        let (waiting, writing) = (Vec::new(), JoinSet::new());
+        Ok(FullImport { space, number, waiting, octets: 0, writing })
     }
 
     /// Erases objects that do not count: of a replaced import, or of one that was broken off.
@@ -98,7 +107,7 @@ impl FullImport {
         self.octets += row.octets();
         self.waiting.push(row);
         if self.waiting.len() >= TRANSACTION_OBJECTS || self.octets >= TRANSACTION_OCTETS {
-            self.write().await?;
+            self.begin_writing().await?;
         }
         Ok(())
     }
@@ -127,15 +136,35 @@ impl FullImport {
         Ok(transaction.commit().await?)
     }
 
+    /// Writes all that was taken in.
     async fn write(&mut self) -> Result<(), SpaceError> {
+        self.begin_writing().await?;
+        self.written().await
+    }
+
+    /// Begins to write what waits, once what is being written is written.
+    async fn begin_writing(&mut self) -> Result<(), SpaceError> {
+        self.written().await?;
         self.octets = 0;
-        let mut rows = std::mem::take(&mut self.waiting);
+        let (number, mut rows) = (self.number, std::mem::take(&mut self.waiting));
         let mut transaction = self.space.database.write().await?;
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(STATEMENT_OBJECTS));
-            insert(&mut transaction, self.number, std::mem::replace(&mut rows, rest)).await?;
+        self.writing.spawn(async move {
+            while !rows.is_empty() {
+                let rest = rows.split_off(rows.len().min(STATEMENT_OBJECTS));
+                insert(&mut transaction, number, std::mem::replace(&mut rows, rest)).await?;
+            }
+            Ok(transaction.commit().await?)
+        });
+        Ok(())
+    }
+
+    /// Waits for what is being written.
+    async fn written(&mut self) -> Result<(), SpaceError> {
+        match self.writing.join_next().await {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) => Err(sqlx::Error::Io(error.into()).into()),
         }
-        Ok(transaction.commit().await?)
     }
 
     /// What the forest had when it was last read, and what of that this import lacks.

@@ -17,6 +17,33 @@ const FILTER: &str =
 const BOUND: &str = "all that follows is sealed";
 const IMPORTED: &str = "imported ";
 
+/// Pages as large as Windows gives them.
+const PAGES: &str = "pr=1000/noprompt";
+/// The control that connect sends: names that carry their objects' identifiers, as text
+/// (`LDAP_SERVER_EXTENDED_DN_OID`).
+const EXTENDED_NAMES: &str = "!1.2.840.113556.1.4.529=::MAMCAQE=";
+
+/// How `ldapsearch` is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// In one piece, with plain names: less than what connect asks for.
+    Whole,
+    /// In pages of a thousand, with plain names.
+    Paged,
+    /// In one piece, with extended names: exactly what connect asks for.
+    Extended,
+}
+
+impl Manner {
+    const fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Paged => Some(PAGES),
+            Self::Extended => Some(EXTENDED_NAMES),
+        }
+    }
+}
+
 /// A lab whose forest has many users.
 pub struct BulkForest {
     lab: Guard,
@@ -127,7 +154,7 @@ impl BulkForest {
     /// When it fails.
     pub fn count(&self) -> Result<u64, RoadError> {
         let mut search = self.ldapsearch()?;
-        search.args(["-E", "pr=1000/noprompt", "-b", &base(), FILTER, "1.1"]);
+        search.args(["-E", PAGES, "-b", &base(), FILTER, "1.1"]);
         let found = finish(search)?.success()?;
         Ok(found.stdout.lines().filter(|line| line.starts_with("dn:")).count() as u64)
     }
@@ -137,13 +164,13 @@ impl BulkForest {
     ///
     /// # Errors
     /// When it fails.
-    pub fn ldapsearch_took(&self, paged: bool) -> Result<Duration, RoadError> {
+    pub fn ldapsearch_took(&self, manner: Manner) -> Result<Duration, RoadError> {
         let mut bind = self.ldapsearch()?;
         bind.args(["-s", "base", "-b", "", "(objectClass=*)", "1.1"]);
         let bound = timed(bind)?;
         let mut search = self.ldapsearch()?;
-        if paged {
-            search.args(["-E", "pr=1000/noprompt"]);
+        if let Some(extension) = manner.extension() {
+            search.args(["-E", extension]);
         }
         search.args(["-b", &base(), FILTER]).args(WANTED_ATTRIBUTES);
         Ok(timed(search)?.saturating_sub(bound))

@@ -31,8 +31,8 @@ pub struct Marked {
 }
 
 /// Runs a command to its end, with a reading at each line of its standard error; what it says on its
-/// standard output is lost. The command must
-/// become the process it starts, as one by `Lab::command` does.
+/// standard output is lost. The command must become the process it starts; of one by `Lab::command`,
+/// which enters a host first, the process on that host is read.
 ///
 /// # Errors
 /// When it cannot be run. How it ended is the caller's to judge.
@@ -43,16 +43,43 @@ pub fn watch(mut command: Command) -> Result<(Outcome, Vec<Marked>), RoadError> 
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(io)?;
     let mut marked = Vec::new();
+    let mut worker = child.id();
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines() {
             let line = line.map_err(io)?;
-            if let Some(reading) = Reading::of(child.id()) {
+            if worker == child.id() {
+                worker = on_host(worker);
+            }
+            if let Some(reading) = Reading::of(worker) {
                 marked.push(Marked { line, reading });
             }
         }
     }
     let output = child.wait_with_output().map_err(io)?;
     Ok((Outcome::new(what.clone(), &output), marked))
+}
+
+/// The process that does the work: `nsenter` has a child in the host's process namespace do it.
+fn on_host(process: u32) -> u32 {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    if name.trim_end() == "nsenter" { child_of(process).unwrap_or(process) } else { process }
+}
+
+/// A child of a process.
+fn child_of(process: u32) -> Option<u32> {
+    let numbers = fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    numbers.into_iter().find(|number| {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat"));
+        stat.is_ok_and(|stat| parent(&stat) == Some(process))
+    })
+}
+
+/// ppid, the 4th field.
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl Reading {
@@ -89,6 +116,22 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 25 17 9 9 20 0 1 0 5 6 7";
         assert_eq!(cpu(stat), Some(Duration::from_millis(420)));
         assert_eq!(peak_kib("VmPeak:\t 9 kB\nVmHWM:\t  1234 kB\n"), Some(1234));
+    }
+
+    #[test]
+    fn the_child_that_does_the_work_is_found() {
+        let mut shell = Command::new("/bin/sh");
+        let mut shell =
+            shell.args(["-c", "sleep 60 & echo; wait"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut begun = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut begun).unwrap();
+        let child = child_of(shell.id()).unwrap();
+        let name = fs::read_to_string(format!("/proc/{child}/comm")).unwrap();
+        Command::new("kill").arg(child.to_string()).status().unwrap();
+        shell.wait().unwrap();
+        assert_ne!(child, shell.id());
+        assert!(["sleep", "sh"].contains(&name.trim_end()), "{name}");
+        assert_eq!(on_host(std::process::id()), std::process::id());
     }
 
     #[test]

@@ -113,22 +113,23 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         };
         steps.say(None, &become_of);
     }
+    say_done(&steps, &init.state, &secrets, &secret_file);
+    Ok(())
+}
+
+/// What is where now, and what comes next.
+fn say_done(steps: &Steps, state: &Path, secrets: &Secrets, secret_file: &SecretFile) {
     let master = secrets.key_file().display();
-    let sealed = match secret_file.is_handed_over() {
-        true => "its key is".to_owned(),
-        false => {
-            format!(
-                "its key and the account's secret are ({} may go)",
-                secret_file.path().display()
-            )
-        }
+    let sealed = if secret_file.is_handed_over() {
+        "its key is".to_owned()
+    } else {
+        let file = secret_file.path().display();
+        format!("its key and the account's secret are ({file} may go)")
     };
     let sealed = format!("{sealed} sealed under {master}, which no backup of it should have");
     steps.say(None, &sealed);
-    let written = format!("the configuration is in {}", init.state.display());
-    steps.say(None, &written);
+    steps.say(None, &format!("the configuration is in {}", state.display()));
     steps.say(None, "next: `portolan connect run --once`, or `connect plan` to look first");
-    Ok(())
 }
 
 /// What the file says besides what the command was told.

@@ -34,7 +34,7 @@ pub enum KerberosError {
         /// The account.
         account: Box<str>,
         /// The service the ticket is for.
-        service: Spn,
+        service: Box<Spn>,
         /// What was asked for when it refused.
         exchange: Exchange,
         /// The KDC's code.

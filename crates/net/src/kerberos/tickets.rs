@@ -311,7 +311,7 @@ impl Asking<'_> {
         KerberosError::Refused {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal().into(),
-            service: self.service.clone(),
+            service: Box::new(self.service.clone()),
             exchange,
             code: error.code,
             text: error.text.map(String::into_boxed_str),

@@ -45,6 +45,18 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// The anchor of its object.
+    #[must_use]
+    pub const fn anchor(&self) -> &SourceAnchor {
+        match self {
+            Self::Upsert { anchor, .. }
+            | Self::Delete { anchor, .. }
+            | Self::Credential { anchor, .. } => anchor,
+        }
+    }
+}
+
 /// Why an operation is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

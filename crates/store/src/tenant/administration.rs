@@ -1,6 +1,8 @@
 //! What only an administrator's commands change: domains, applications, enrolments, roles; and which
 //! sync server an object is from.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{DnsName, Guid, SourceAnchor};
 use portolan_tenant::storage::StorageError;
 use sqlx::Sqlite;
@@ -13,6 +15,12 @@ use super::rows::{moment, nanos};
 
 /// A statement with its values.
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// Anchors as a JSON array, so that one statement takes them all.
+fn array(anchors: &[&SourceAnchor]) -> Result<String, StorageError> {
+    let anchors: Vec<_> = anchors.iter().map(|anchor| anchor.as_str()).collect();
+    serde_json::to_string(&anchors).map_err(StorageError::new)
+}
 
 impl SqliteTransaction {
     async fn changes(&mut self, statement: Statement<'_>) -> Result<u64, StorageError> {
@@ -98,28 +106,59 @@ impl SqliteTransaction {
         Ok(self.changes(delete.bind(secret)).await? == 1)
     }
 
-    /// The sync server that an object is from.
+    /// The sync servers that objects are from, by anchor; nothing of an object that is from none.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn owner(&mut self, anchor: &SourceAnchor) -> Result<Option<Guid>, StorageError> {
-        let owner: Option<String> =
-            sqlx::query_scalar("SELECT client_id FROM object_owner WHERE anchor = ?")
-                .bind(anchor.as_str())
-                .fetch_optional(&mut *self.inner)
-                .await
-                .map_err(StorageError::new)?;
-        owner.map(|owner| owner.parse().map_err(StorageError::new)).transpose()
+    pub async fn owners(
+        &mut self,
+        anchors: &[&SourceAnchor],
+    ) -> Result<BTreeMap<SourceAnchor, Guid>, StorageError> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT anchor, client_id FROM object_owner
+             WHERE anchor IN (SELECT value FROM json_each(?))",
+        )
+        .bind(array(anchors)?)
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(StorageError::new)?;
+        let owned = |(anchor, owner): (String, String)| {
+            let anchor = anchor.parse().map_err(StorageError::new)?;
+            Ok((anchor, owner.parse().map_err(StorageError::new)?))
+        };
+        rows.into_iter().map(owned).collect()
     }
 
-    /// Makes an object a sync server's, unless it is one's already.
+    /// Makes objects a sync server's, those that are none's yet.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn own(&mut self, anchor: &SourceAnchor, by: Guid) -> Result<(), StorageError> {
-        let insert =
-            sqlx::query("INSERT OR IGNORE INTO object_owner (anchor, client_id) VALUES (?, ?)");
-        self.changes(insert.bind(anchor.as_str()).bind(by.to_string())).await.map(|_| ())
+    pub async fn own(&mut self, anchors: &[&SourceAnchor], by: Guid) -> Result<(), StorageError> {
+        let insert = sqlx::query(
+            "INSERT OR IGNORE INTO object_owner (anchor, client_id)
+             SELECT value, ?1 FROM json_each(?2)",
+        );
+        self.changes(insert.bind(by.to_string()).bind(array(anchors)?)).await.map(|_| ())
+    }
+
+    /// Writes lines of the audit log about what one actor did at one moment, each an action and its
+    /// target, in one statement.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn record_audits(
+        &mut self,
+        at: OffsetDateTime,
+        actor: &str,
+        done: &[(&'static str, &str)],
+    ) -> Result<(), StorageError> {
+        let insert = sqlx::query(
+            "INSERT INTO audit_log (at, actor, action, target)
+             SELECT ?1, ?2, json_extract(value, '$[0]'), json_extract(value, '$[1]')
+             FROM json_each(?3)",
+        );
+        let done = serde_json::to_string(done).map_err(StorageError::new)?;
+        self.changes(insert.bind(nanos(at)).bind(actor).bind(done)).await.map(|_| ())
     }
 
     /// How many objects are from a sync server.

@@ -150,8 +150,7 @@ mod tests {
         let group = object(2, Kind::Group, None);
         tx.put_object(&user).await.unwrap();
         tx.put_object(&group).await.unwrap();
-        tx.own(&anchor(1), group.id).await.unwrap();
-        tx.own(&anchor(2), group.id).await.unwrap();
+        tx.own(&[&anchor(1), &anchor(2)], group.id).await.unwrap();
         tx.end_sessions_of(user.id, now()).await.unwrap();
         let credential = CredentialData::derive(&NtHash::from_password("x"), [1; 10]);
         let credential = Credential { credential, changed_at: now() };

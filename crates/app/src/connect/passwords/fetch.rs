@@ -28,7 +28,7 @@ pub(super) const PAGE_OBJECTS: u32 = 1_000;
 /// Octets that a page should have at most.
 const PAGE_OCTETS: u32 = 8 * 1024 * 1024;
 /// Password hashes that are derived in one piece, and sent in one batch.
-const PIECE_HASHES_MAX: usize = 250;
+const PIECE_HASHES_MAX: usize = 500;
 /// Pieces that wait behind those that are derived.
 const PIECES_WAITING_MAX: usize = 8;
 /// What a controller answers when it has no such object: it was deleted since the import.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use portolan_model::{Entropy, Guid};
+use portolan_model::{Entropy, Guid, SourceAnchor};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
@@ -267,22 +267,39 @@ async fn may_ingest(tx: &mut SqliteTransaction, client_id: Guid) -> Result<(), R
     if may { Ok(()) } else { Err(Refused::Token) }
 }
 
-/// The operation, if its object is this sync server's or nobody's.
+/// What of a batch is the sender's to change: no object that is from another sync server.
 async fn its_own(
     tx: &mut SqliteTransaction,
     client_id: Guid,
-    checked: Result<ingest::Operation, ingest::Fault>,
-) -> Result<Result<ingest::Operation, ingest::Fault>, StorageError> {
-    let (Ok(ingest::Operation::Upsert { anchor, .. })
-    | Ok(ingest::Operation::Delete { anchor, .. })
-    | Ok(ingest::Operation::Credential { anchor, .. })) = &checked
-    else {
-        return Ok(checked);
+    checked: Vec<Result<ingest::Operation, ingest::Fault>>,
+) -> Result<Vec<Result<ingest::Operation, ingest::Fault>>, StorageError> {
+    let anchors: Vec<_> = checked.iter().flatten().map(ingest::Operation::anchor).collect();
+    let owners = tx.owners(&anchors).await?;
+    let own = |operation: ingest::Operation| match owners.get(operation.anchor()) {
+        Some(owner) if *owner != client_id => Err(ingest::Fault::OtherServer),
+        _ => Ok(operation),
     };
-    match tx.owner(anchor).await? {
-        Some(owner) if owner != client_id => Ok(Err(ingest::Fault::OtherServer)),
-        _ => Ok(checked),
-    }
+    Ok(checked.into_iter().map(|operation| operation.and_then(own)).collect())
+}
+
+/// Records whose the objects are now, and what was done to them.
+async fn record_batch(
+    tx: &mut SqliteTransaction,
+    client_id: Guid,
+    context: &Context,
+    operations: &[Operation],
+    outcomes: &[Result<Option<Guid>, ingest::Fault>],
+) -> Result<(), StorageError> {
+    let done = || operations.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
+    let is_there = |outcome: &Result<Option<Guid>, _>| matches!(outcome, Ok(Some(_)));
+    let its_own: Vec<SourceAnchor> = done()
+        .filter(|(_, outcome)| is_there(outcome))
+        .filter_map(|(operation, _)| operation.anchor().parse().ok())
+        .collect();
+    tx.own(&its_own.iter().collect::<Vec<_>>(), client_id).await?;
+    let lines: Vec<_> =
+        done().map(|(operation, _)| (action_of(operation), operation.anchor())).collect();
+    tx.record_audits(context.now, &client_id.to_string(), &lines).await
 }
 
 async fn post_key(State(service): State<Service>, context: Context, request: Request) -> Response {
@@ -416,24 +433,13 @@ async fn ingest_batch(
     if let Some(known) = tx.batch(id).await? {
         return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
     }
-    let mut checked = Vec::with_capacity(sent.operations.len());
-    for operation in &sent.operations {
-        checked.push(its_own(&mut tx, client_id, operation.check()).await?);
-    }
+    let checked = sent.operations.iter().map(Operation::check).collect();
+    let checked = its_own(&mut tx, client_id, checked).await?;
     let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
     let outcomes = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
-    let mut results = Vec::with_capacity(outcomes.len());
-    for (operation, outcome) in sent.operations.iter().zip(outcomes) {
-        if let (Ok(Some(_)), Ok(anchor)) = (&outcome, operation.anchor().parse()) {
-            tx.own(&anchor, client_id).await?;
-        }
-        if outcome.is_ok() {
-            let (actor, action) = (client_id.to_string(), action_of(operation));
-            let target = operation.anchor().to_owned();
-            tx.record_audit(&AuditRecord { at: context.now, actor, action, target }).await?;
-        }
-        results.push(result(operation, outcome));
-    }
+    record_batch(&mut tx, client_id, context, &sent.operations, &outcomes).await?;
+    let results = sent.operations.iter().zip(outcomes);
+    let results: Vec<_> = results.map(|(operation, outcome)| result(operation, outcome)).collect();
     let refused = results.iter().filter(|result| result.status != "ok").count();
     tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
         operations = results.len(), refused, "Audit");

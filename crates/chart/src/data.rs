@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::chart::Edition;
-use crate::{Flow, PortsRelation, Printed, Requirement, Role, Row, TableId, Transport};
+use crate::{Flow, PortsRelation, Printed, Requirement, Role, Row, Speaks, TableId, Transport};
 
 /// The one schema this build reads.
 const SCHEMA: u32 = 1;
@@ -89,7 +89,7 @@ fn read_row(raw: RawRow) -> Result<Row, InvalidData> {
         from: from.parse::<Role>().map_err(|_| broken("`from` is a role"))?,
         to: to.parse::<Role>().map_err(|_| broken("`to` is a role"))?,
         protocol: raw.protocol,
-        speaks: raw.speaks,
+        speaks: raw.speaks.parse::<Speaks>().map_err(|_| broken("it speaks a known protocol"))?,
         purpose: raw.purpose,
         ports: raw
             .ports

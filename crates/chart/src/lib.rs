@@ -13,9 +13,11 @@ pub mod markdown;
 mod port;
 mod role;
 mod row;
+mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};
 pub use role::{Role, UnknownRole};
 pub use row::{PortsRelation, Printed, Requirement, Row, TableId};
+pub use speaks::{Speaks, UnknownProtocol};

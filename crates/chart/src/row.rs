@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Flow, PortRange, Role, Transport};
+use crate::{Flow, PortRange, Role, Speaks, Transport};
 
 /// The table of the page in which a row stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,8 +89,8 @@ pub struct Row {
     pub to: Role,
     /// The protocol, as the page calls it.
     pub protocol: String,
-    /// What is really spoken, for instance `ldap+cldap`.
-    pub speaks: String,
+    /// What is really spoken.
+    pub speaks: Speaks,
     /// What the link is for, in one sentence.
     pub purpose: String,
     /// The effective ports: the page's with its slips put right, or the configured one. Never empty.

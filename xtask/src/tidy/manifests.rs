@@ -26,7 +26,7 @@ const fn impure(name: &'static str, rank: u8) -> Place {
     Place { name, rank, pure: false }
 }
 
-const HOUSE: [Place; 18] = [
+const HOUSE: [Place; 19] = [
     pure("codec", 0),
     pure("model", 1),
     pure("chart", 2),
@@ -40,7 +40,8 @@ const HOUSE: [Place; 18] = [
     impure("net", 30),
     impure("store", 30),
     impure("lab", 30),
-    impure("app", 31),
+    impure("probe", 31),
+    impure("app", 32),
     impure("portolan", 40),
     impure("oracles", 45),
     impure("testsuite", 50),

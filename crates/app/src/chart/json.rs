@@ -36,7 +36,7 @@ fn row(row: &Row) -> Value {
         "from": row.from.name(),
         "to": row.to.name(),
         "protocol": row.protocol,
-        "speaks": row.speaks,
+        "speaks": row.speaks.name(),
         "purpose": row.purpose,
         "ports": row.ports.iter().map(range).collect::<Vec<_>>(),
         "ports_relation": match row.ports_relation {

@@ -1,5 +1,6 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
+mod check;
 mod json;
 mod table;
 
@@ -16,6 +17,8 @@ pub enum Command {
     List(List),
     /// Show the known editions.
     Editions(Output),
+    /// Ask each row of a role in its own protocol, and say what is wrong.
+    Check(check::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -62,6 +65,10 @@ pub enum Format {
 /// # Errors
 /// A [`Failure`] to print.
 pub async fn run(command: Command) -> Result<(), Failure> {
+    let command = match command {
+        Command::Check(args) => return check::run(args).await,
+        other => other,
+    };
     let text = render(&command)?;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // A reader such as `head` has seen enough.
@@ -74,6 +81,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
+        Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

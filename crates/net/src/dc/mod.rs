@@ -107,19 +107,17 @@ impl portolan_model::Hint for LocateError {
 /// Controllers that are looked at: of a domain with more, these are near enough.
 const CONTROLLERS_MAX: usize = 16;
 
-/// The domain controllers of a domain, in the order in which they are to be tried: those of this
-/// host's site first, then by priority, and at random by weight among equals ([RFC 2782]); those that
-/// answer a ping before those that do not.
+/// The hosts that publish themselves as controllers of a domain, by priority and weight ([RFC 2782]).
 ///
 /// [RFC 2782]: https://www.rfc-editor.org/rfc/rfc2782
 ///
 /// # Errors
 /// [`LocateError`]; a failed lookup names the DNS row.
-pub async fn locate(
+pub async fn published(
     network: &Network,
     domain: &DnsName,
     rng: &mut (dyn Entropy + Send),
-) -> Result<Located, LocateError> {
+) -> Result<Vec<DnsName>, LocateError> {
     let name: DnsName = format!("_ldap._tcp.dc._msdcs.{domain}")
         .parse()
         .map_err(|_: InvalidName| LocateError::DomainTooLong(domain.clone()))?;
@@ -135,6 +133,23 @@ pub async fn locate(
     if hosts.is_empty() {
         return Err(LocateError::NoHost(domain.clone()));
     }
+    Ok(hosts)
+}
+
+/// The domain controllers of a domain, in the order in which they are to be tried: those of this
+/// host's site first, then by priority, and at random by weight among equals ([RFC 2782]); those that
+/// answer a ping before those that do not.
+///
+/// [RFC 2782]: https://www.rfc-editor.org/rfc/rfc2782
+///
+/// # Errors
+/// [`LocateError`]; a failed lookup names the DNS row.
+pub async fn locate(
+    network: &Network,
+    domain: &DnsName,
+    rng: &mut (dyn Entropy + Send),
+) -> Result<Located, LocateError> {
+    let mut hosts = published(network, domain, rng).await?;
     let mut heard = Heard::default();
     heard.ask(network, domain, &hosts, rng).await;
     let site = heard.client_site();

@@ -62,7 +62,7 @@ impl Network {
     }
 }
 
-async fn ask(
+pub(super) async fn ask(
     address: IpAddr,
     port: u16,
     question: &[u8],

@@ -31,7 +31,7 @@ impl Network {
         let peer = peer.into();
         let row = self.row(flow, &peer, Transport::Tcp)?;
         if let Some(proxy) = self.proxy_of(row) {
-            return self.tunnel(proxy, row, &peer).await;
+            return self.tunnel(proxy, row, &peer, row.first_port()).await;
         }
         let ports: Vec<_> = row.ports.iter().filter_map(|range| range.single()).collect();
         let mut last = self.fail(&peer, row, row.first_port(), Fault::PortNotNamed);

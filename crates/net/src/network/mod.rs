@@ -6,6 +6,7 @@
 
 mod datagram;
 mod dial;
+mod endpoint;
 mod fault;
 mod listen;
 mod peer;
@@ -17,11 +18,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_chart::{Chart, Role, Row, Transport};
+use portolan_chart::{Chart, Role, Row, Speaks, Transport};
 use portolan_model::DnsName;
 
 pub use datagram::DatagramLimits;
 pub use dial::Connection;
+pub use endpoint::Endpoint;
 pub(crate) use fault::within;
 pub use fault::{DialError, Fault, Link};
 pub use listen::{ListenError, ListenFault, Listener};
@@ -126,7 +128,7 @@ impl Network {
     /// When the resolver cannot be set up.
     pub fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
         let NetworkConfig { chart, role, name_servers, hosts, proxy, limits, .. } = config;
-        let dns = chart.all().find(|row| row.from == role && row.speaks == DNS);
+        let dns = chart.all().find(|row| row.from == role && row.speaks == Speaks::Dns);
         // A role without a DNS row asks no one: it reaches addresses and given names only.
         let servers = if dns.is_some() { name_servers } else { Some(Vec::new()) };
         let port = dns.map_or(0, Row::first_port);
@@ -196,6 +198,3 @@ impl std::fmt::Debug for Network {
             .finish_non_exhaustive()
     }
 }
-
-/// What a row's `speaks` says of the DNS rows.
-const DNS: &str = "dns";

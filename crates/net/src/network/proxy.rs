@@ -221,9 +221,10 @@ impl Network {
         proxy: &Proxy,
         row: &Row,
         peer: &Peer,
+        port: u16,
     ) -> Result<Connection, DialError> {
         let Connection { mut stream, link } = self.to_proxy(proxy, row, peer).await?;
-        let asked = ask(&mut stream, proxy, peer, row.first_port());
+        let asked = ask(&mut stream, proxy, peer, port);
         let fault = match within(self.inner.limits.total_time_max, asked).await {
             Ok(Ok(())) => return Ok(Connection { stream, link }),
             Ok(Err(fault)) => fault,

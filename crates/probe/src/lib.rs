@@ -1,0 +1,17 @@
+//! The chart proven on the wire: each row of a role is asked in its own protocol, and judged.
+//!
+//! [`Check`] takes a [`Deployment`] (who stands where) and puts every question of the role's rows at
+//! once; each ends as a [`Finding`] with a [`Verdict`], and all of them are a [`Report`]. What is asked on a
+//! row is [`Speaks`](portolan_chart::Speaks)' matter: one module of [`probes`] a protocol. No probe sends a
+//! real credential or moves a lockout counter, and every one ends within [`Limits::probe_time_max`].
+
+mod asker;
+mod check;
+mod deployment;
+mod finding;
+pub mod probes;
+
+pub use asker::Asker;
+pub use check::{Check, Event, Report, RowReport};
+pub use deployment::{Deployment, Host, Limits};
+pub use finding::{Defect, DefectKind, Finding, Outcome, Question, Verdict};

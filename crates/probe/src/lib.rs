@@ -11,6 +11,7 @@ mod deployment;
 mod finding;
 pub mod mark;
 pub mod probes;
+pub mod respond;
 
 pub use asker::Asker;
 pub use check::{Check, Event, Report, RowReport};

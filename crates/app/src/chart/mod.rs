@@ -2,6 +2,7 @@
 
 mod check;
 mod json;
+mod respond;
 mod table;
 
 use std::io::{ErrorKind, Write as _};
@@ -19,6 +20,8 @@ pub enum Command {
     Editions(Output),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Stand in at the other end of a role's rows, before its servers exist.
+    Respond(respond::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -67,6 +70,7 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Respond(args) => return respond::run(args).await,
         other => other,
     };
     let text = render(&command)?;
@@ -81,7 +85,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
+        Command::Check(_) | Command::Respond(_) => {
+            Err(Failure::new("a check is not rendered without being run"))
+        }
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

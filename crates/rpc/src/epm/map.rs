@@ -64,6 +64,82 @@ pub fn decode_map_response(
     Ok(status.success().map(|()| endpoints.into_iter().map(|tower| tower.endpoint).collect()))
 }
 
+/// What a question asks for, by the tower in it; a tower of another protocol than RPC over TCP is `None`.
+///
+/// # Errors
+/// [`DecodeError`] when the stub is no question.
+pub fn decode_map_request(stub: &[u8]) -> Result<Option<Tower>, DecodeError> {
+    let mut input = Reader::new(stub);
+    if input.referent("obj")? {
+        input.uuid("obj")?;
+    }
+    if !input.referent("map_tower")? {
+        return Ok(None);
+    }
+    let length = input.u32("max_count")?.at_most(TOWER_OCTETS_MAX)?;
+    input.conformance(length, "tower_length")?;
+    let tower = Tower::decode(input.octets(length, "tower_octet_string")?)?;
+    input.align(4, "entry_handle")?;
+    input.octets(HANDLE_LENGTH, "entry_handle")?;
+    input.u32("max_towers")?.unchecked("an answer has one tower at most");
+    input.finish("ept_map request")?;
+    Ok(tower)
+}
+
+/// The stub that names where an interface listens, or that it is not registered.
+#[must_use]
+pub fn encode_map_response(tower: Option<&Tower>) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.octets(&[0; HANDLE_LENGTH]); // entry_handle: nothing is left of the search
+    let count = usize::from(tower.is_some());
+    out.count(count); // num_towers
+    out.count(ENDPOINTS_MAX);
+    out.count(0); // offset
+    out.count(count); // actual_count
+    if let Some(tower) = tower {
+        out.referent();
+        let octets = tower.encode();
+        out.count(octets.len());
+        out.count(octets.len());
+        out.octets(&octets);
+    }
+    out.u32(match tower {
+        Some(_) => Status::SUCCESS.0,
+        None => Status::NOT_REGISTERED.0,
+    });
+    out.into_vec()
+}
+
 const HANDLE_LENGTH: usize = 20;
 /// Octets that a tower may have.
 const TOWER_OCTETS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::pdu::NDR20;
+
+    #[test]
+    fn question_and_answer_are_read_back() {
+        let interface = crate::drsr::INTERFACE;
+        let asked = decode_map_request(&encode_map_request(interface)).unwrap().unwrap();
+        assert_eq!(asked, Tower::question(interface));
+
+        let endpoint = Endpoint { port: 50_001, address: Ipv4Addr::new(192, 0, 2, 1) };
+        let tower = Tower { interface, transfer: NDR20, endpoint };
+        let answer = decode_map_response(&encode_map_response(Some(&tower)), interface).unwrap();
+        assert_eq!(answer, Ok(vec![endpoint]));
+        let answer = decode_map_response(&encode_map_response(None), interface).unwrap();
+        assert_eq!(answer, Err(Status::NOT_REGISTERED));
+    }
+
+    #[test]
+    fn a_question_cut_anywhere_is_refused() {
+        let whole = encode_map_request(crate::drsr::INTERFACE);
+        for end in 0..whole.len() {
+            assert!(decode_map_request(&whole[..end]).is_err(), "{end}");
+        }
+    }
+}

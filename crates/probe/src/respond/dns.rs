@@ -35,7 +35,6 @@ const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const OPT: u16 = 41;
 const INTERNET: u16 = 1;
-const CHAOS: u16 = 3;
 
 /// Response codes (RFC 1035 section 4.1.1).
 const NO_ERROR: u8 = 0;
@@ -255,12 +254,12 @@ fn service(below: &str) -> Option<Speaks> {
     }
 }
 
-/// The mark: a TXT record of the class that no address is looked up in.
+/// The mark: a TXT record of the root, which nobody believes from here.
 fn marker() -> Vec<u8> {
     let text = mark::TEXT.as_bytes();
     let mut value = vec![u8::try_from(text.len()).unwrap_or(u8::MAX)];
     value.extend(text);
-    record(&[0], TXT, CHAOS, 0, &value)
+    record(&[0], TXT, INTERNET, 0, &value)
 }
 
 fn address(name: &[u8], address: IpAddr) -> Vec<u8> {

@@ -143,7 +143,7 @@ impl Rpc {
             let asked = format!("operation {} of the endpoint mapper", call.opnum);
             return Ok(Answer::new(taken, call.fault(NO_SUCH_OPERATION), asked));
         }
-        let tower = epm::decode_map_request(call.stub)?;
+        let epm::MapRequest { tower, towers_max } = epm::decode_map_request(call.stub)?;
         let asked = match &tower {
             Some(tower) => format!("the port of {}", name(tower.interface)),
             None => "the port of something that is not RPC over TCP".to_owned(),
@@ -159,7 +159,7 @@ impl Rpc {
             transfer: NDR20,
             ..tower
         });
-        let stub = epm::encode_map_response(tower.as_ref());
+        let stub = epm::encode_map_response(tower.as_ref(), towers_max);
         Ok(Answer::new(taken, call.response(&stub), asked))
     }
 }

@@ -92,7 +92,7 @@ fn answer(message: &[u8], scene: &Scene<'_>) -> Option<(Vec<u8>, String, bool)> 
     let request = Request::decode(&mut input).ok()?;
     if request.command != NEGOTIATE {
         let asked = format!("command {} of SMB 2", request.command);
-        return Some((request.error(STATUS_ACCESS_DENIED), asked, true));
+        return Some((request.error(STATUS_ACCESS_DENIED), asked, false));
     }
     let offered = offered(&mut input).ok()?;
     let names: Vec<_> = offered.iter().map(|dialect| format!("{dialect:#06x}")).collect();
@@ -235,7 +235,6 @@ mod tests {
         let request = Request { command: 1, message_id: 4 }.header(0).into_vec();
         let Step::Answer(answer) = hear(&request) else { panic!() };
         assert_eq!(answer.octets[4 + 8..4 + 12], STATUS_ACCESS_DENIED.to_le_bytes());
-        assert!(answer.ends);
     }
 
     #[test]

@@ -19,11 +19,20 @@ pub struct Edition {
     pub label: String,
     /// Its tables, by number, with a title each.
     pub tables: Vec<(String, String)>,
+    /// The page's own titles, in the order of [`Edition::tables`]; `None` for the errata.
+    pub(crate) printed_titles: Vec<Option<String>>,
     /// Its rows, without the errata.
     pub(crate) rows: Vec<Row>,
 }
 
 impl Edition {
+    /// The title of a table as the page prints it; `None` for a table that it has not.
+    #[must_use]
+    pub fn printed_title(&self, table: &str) -> Option<&str> {
+        let at = self.tables.iter().position(|(id, _)| id == table)?;
+        self.printed_titles.get(at)?.as_deref()
+    }
+
     /// How many rows the page has, errata not counted.
     #[must_use]
     pub fn row_count(&self) -> usize {
@@ -171,7 +180,8 @@ mod tests {
         assert_eq!(error.to_string(), "\"2018-01-01\" is no edition of the chart");
         assert_eq!(
             error.hint().unwrap(),
-            "the known editions are 2016-05-19, 2017-02-15, 2025-04-09"
+            "the known editions are 2016-01-11, 2016-05-19, 2017-02-15-early, 2017-02-15, \
+             2017-08-02, 2020-03-04-early, 2020-03-04, 2023-01-19, 2025-04-09"
         );
     }
 
@@ -195,7 +205,7 @@ mod tests {
             error.to_string(),
             "edition 2017-02-15 of the chart has no row for connect.ad.gc"
         );
-        assert_eq!(error.hint().unwrap(), "it is in 2025-04-09");
+        assert_eq!(error.hint().unwrap(), "it is in 2020-03-04, 2023-01-19, 2025-04-09");
     }
 
     #[test]
@@ -232,7 +242,13 @@ mod tests {
             chart.rows(Role::Connect, Role::Tenant).map(|row| row.flow.name()).collect();
         assert_eq!(
             flows,
-            ["connect.tenant.crl", "connect.tenant.sync", "connect.tenant.sso-registration"]
+            [
+                "connect.tenant.crl",
+                "connect.tenant.sync",
+                "connect.tenant.sso-registration",
+                "connect.tenant.ocsp",
+                "connect.tenant.writeback"
+            ]
         );
         assert!(chart.rows_of(Role::Proxy).any(|row| row.flow == flow::CONNECT_FEDERATION_WINRM));
     }

@@ -12,11 +12,17 @@ use crate::chart::Edition;
 use crate::{Flow, PortsRelation, Printed, Requirement, Role, Row, Speaks, TableId, Transport};
 
 /// The one schema this build reads.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
-const EDITIONS: [&str; 3] = [
+const EDITIONS: [&str; 9] = [
+    include_str!("../editions/2016-01-11.toml"),
     include_str!("../editions/2016-05-19.toml"),
+    include_str!("../editions/2017-02-15-early.toml"),
     include_str!("../editions/2017-02-15.toml"),
+    include_str!("../editions/2017-08-02.toml"),
+    include_str!("../editions/2020-03-04-early.toml"),
+    include_str!("../editions/2020-03-04.toml"),
+    include_str!("../editions/2023-01-19.toml"),
     include_str!("../editions/2025-04-09.toml"),
 ];
 const ERRATA: &str = include_str!("../editions/errata.toml");
@@ -56,6 +62,7 @@ fn read_edition(text: &str) -> Result<Edition, InvalidData> {
     if file.schema != SCHEMA {
         return rule(&file.id, "its schema is the one that this build reads");
     }
+    let printed_titles = file.table.iter().map(|table| table.printed.clone()).collect();
     let tables: Vec<_> = file.table.into_iter().map(|table| (table.id, table.title)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for raw in file.row {
@@ -76,7 +83,7 @@ fn read_edition(text: &str) -> Result<Edition, InvalidData> {
     if let Some(row) = rows.iter().find(|row| !flows.insert(row.flow)) {
         return rule(row.flow.name(), "a flow stands once in an edition");
     }
-    Ok(Edition { id: file.id, label: file.label, tables, rows })
+    Ok(Edition { id: file.id, label: file.label, tables, printed_titles, rows })
 }
 
 fn read_row(raw: RawRow) -> Result<Row, InvalidData> {
@@ -187,6 +194,7 @@ struct File {
 struct RawTable {
     id: String,
     title: String,
+    printed: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -253,7 +261,20 @@ mod tests {
         let book = read_book().unwrap();
         let counts: Vec<_> =
             book.editions.iter().map(|edition| (edition.id.as_str(), edition.rows.len())).collect();
-        assert_eq!(counts, [("2016-05-19", 16), ("2017-02-15", 25), ("2025-04-09", 23)]);
+        assert_eq!(
+            counts,
+            [
+                ("2016-01-11", 14),
+                ("2016-05-19", 16),
+                ("2017-02-15-early", 25),
+                ("2017-02-15", 25),
+                ("2017-08-02", 22),
+                ("2020-03-04-early", 22),
+                ("2020-03-04", 23),
+                ("2023-01-19", 23),
+                ("2025-04-09", 23),
+            ]
+        );
         assert!(book.errata.rows.iter().all(Row::is_erratum));
         assert!(book.editions.iter().flat_map(|e| &e.rows).all(|row| !row.is_erratum()));
     }
@@ -281,8 +302,8 @@ mod tests {
     #[test]
     fn the_slip_of_2016_is_printed_as_is_and_put_right() {
         let book = read_book().unwrap();
-        let row =
-            book.editions[0].rows.iter().find(|row| row.flow == flow::CONNECT_AD_RPC).unwrap();
+        let edition = book.editions.iter().find(|edition| edition.id == "2016-05-19").unwrap();
+        let row = edition.rows.iter().find(|row| row.flow == flow::CONNECT_AD_RPC).unwrap();
         assert!(row.printed.as_ref().unwrap().ports.starts_with("1024-65353 "));
         assert_eq!(row.ports_text(), "1024-65535");
         assert!(row.corrected.is_some());

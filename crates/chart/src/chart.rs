@@ -1,10 +1,11 @@
 //! A chart: the rows of one edition and the errata, with configured ports in place.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use portolan_model::Hint;
 
-use crate::{Flow, PortRange, Role, Row, data};
+use crate::{Flow, InvalidFile, PortRange, Role, Row, data};
 
 /// The edition in force unless the configuration names another: the newer of the two seeds.
 pub const DEFAULT_EDITION: &str = "2017-02-15";
@@ -43,7 +44,7 @@ impl Edition {
 /// The rows in force: one edition's, then the errata.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    edition: &'static Edition,
+    edition: Arc<Edition>,
     rows: Vec<Row>,
 }
 
@@ -59,8 +60,23 @@ impl Chart {
             .iter()
             .find(|edition| edition.id == id)
             .ok_or_else(|| UnknownEdition(id.to_owned()))?;
-        let rows = edition.rows.iter().chain(&book.errata.rows).cloned().collect();
-        Ok(Self { edition, rows })
+        Ok(Self::of(edition.clone()))
+    }
+
+    /// The chart of an edition of the user's own, in the form of the project's.
+    ///
+    /// # Errors
+    /// [`InvalidFile`], with line and column, when it breaks the schema.
+    pub fn from_toml(source: &str) -> Result<Self, InvalidFile> {
+        data::read(source, data::Kind::Page).map(Self::of)
+    }
+
+    /// The edition's rows, and the errata; a row of an edition comes before an erratum of the same link.
+    fn of(edition: Edition) -> Self {
+        let is_new = |row: &&Row| edition.rows.iter().all(|own| own.flow != row.flow);
+        let errata = data::book().errata.rows.iter().filter(is_new);
+        let rows = edition.rows.iter().chain(errata).cloned().collect();
+        Self { edition: Arc::new(edition), rows }
     }
 
     /// The chart of the edition in force by default, 2017-02-15.
@@ -78,8 +94,8 @@ impl Chart {
 
     /// The edition of this chart.
     #[must_use]
-    pub fn in_force(&self) -> &'static Edition {
-        self.edition
+    pub fn in_force(&self) -> &Edition {
+        &self.edition
     }
 
     /// The row of a flow.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use toml::Spanned;
 
-use crate::data::{self, InvalidData};
+use crate::data::{self, InvalidFile, parse, texts_are_printable};
 use crate::{Flow, flow};
 
 const FLOWS: &str = include_str!("../editions/flows.toml");
@@ -41,48 +42,60 @@ impl Flow {
     }
 }
 
-fn read(text: &str) -> Result<HashMap<Flow, Facts>, InvalidData> {
-    let file: File = toml::from_str(text)?;
-    let rule = |what: &str, rule| Err(InvalidData::Rule(what.to_owned(), rule));
-    if file.schema != data::SCHEMA {
-        return rule("the file", "its schema is the one that this build reads");
+fn read(source: &str) -> Result<HashMap<Flow, Facts>, InvalidFile> {
+    let file: File = toml::from_str(source).map_err(|error| InvalidFile::unread(source, &error))?;
+    let broken = |place, rule: &str| Err(InvalidFile::at(source, place, rule));
+    if *file.schema.get_ref() != data::SCHEMA {
+        return broken(file.schema.span(), "the schema is not the one that this build reads");
     }
     let mut facts = HashMap::new();
     for raw in file.flow {
-        let Ok(flow) = raw.name.parse::<Flow>() else {
-            return rule(&raw.name, "its flow is a constant of `flow`");
+        let flow = parse::<Flow>(source, &raw.name)?;
+        texts_are_printable(source, [&raw.without])?;
+        texts_are_printable(
+            source,
+            raw.specification.get_ref().iter().chain(raw.tshark.get_ref()),
+        )?;
+        if !raw.without.get_ref().ends_with('.') {
+            return broken(raw.without.span(), "what fails without a row is a sentence");
+        }
+        for list in [&raw.specification, &raw.tshark] {
+            if list.get_ref().is_empty() {
+                return broken(list.span(), "a flow has a specification and tshark's name for it");
+            }
+        }
+        let names = |list: Spanned<Vec<Spanned<String>>>| -> Vec<_> {
+            list.into_inner().into_iter().map(Spanned::into_inner).collect()
         };
-        if raw.without.is_empty() || !raw.without.ends_with('.') {
-            return rule(&raw.name, "what fails without it is a sentence");
-        }
-        if raw.specification.is_empty() || raw.tshark.is_empty() {
-            return rule(&raw.name, "it has a specification and tshark's name for it");
-        }
-        let RawFlow { name, without, specification, tshark } = raw;
-        if facts.insert(flow, Facts { without, specification, tshark }).is_some() {
-            return rule(&name, "a flow stands once");
+        let value = Facts {
+            without: raw.without.into_inner(),
+            specification: names(raw.specification),
+            tshark: names(raw.tshark),
+        };
+        if facts.insert(flow, value).is_some() {
+            return broken(raw.name.span(), "a flow stands once");
         }
     }
-    if let Some(flow) = flow::ALL.iter().find(|flow| !facts.contains_key(flow)) {
-        return rule(flow.name(), "every flow has its facts");
+    match flow::ALL.iter().find(|flow| !facts.contains_key(flow)) {
+        Some(flow) => broken(source.len()..source.len(), &format!("{flow} has no facts")),
+        None => Ok(facts),
     }
-    Ok(facts)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    schema: u32,
+    schema: Spanned<u32>,
     flow: Vec<RawFlow>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFlow {
-    name: String,
-    without: String,
-    specification: Vec<String>,
-    tshark: Vec<String>,
+    name: Spanned<String>,
+    without: Spanned<String>,
+    specification: Spanned<Vec<Spanned<String>>>,
+    tshark: Spanned<Vec<Spanned<String>>>,
 }
 
 #[cfg(test)]
@@ -105,8 +118,8 @@ mod tests {
             let error = read(&broken).unwrap_err().to_string();
             assert!(error.contains(expected), "{change:?}: {error}");
         };
-        check(("schema = 1", "schema = 2"), "schema is the one");
-        check(("connect.ad.dns", "connect.ad.dnss"), "a constant of `flow`");
+        check(("schema = 1", "schema = 2"), "schema is not the one");
+        check(("connect.ad.dns", "connect.ad.dnss"), "is no flow of the chart");
         check(("connect.ad.dns", "connect.ad.kerberos"), "stands once");
         check(("works.\"", "works\""), "is a sentence");
         check(("tshark = [\"dns\"]", "tshark = []"), "tshark's name");
@@ -114,6 +127,6 @@ mod tests {
         let (head, first) = FLOWS.split_once("[[flow]]").unwrap();
         let (_, others) = first.split_once("[[flow]]").unwrap();
         let error = read(&format!("{head}[[flow]]{others}")).unwrap_err().to_string();
-        assert!(error.contains("connect.ad.dns breaks a rule: every flow"), "{error}");
+        assert!(error.contains("connect.ad.dns has no facts"), "{error}");
     }
 }

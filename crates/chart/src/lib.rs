@@ -17,6 +17,7 @@ mod row;
 mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
+pub use data::{FILE_SIZE_MAX, InvalidFile};
 pub use facts::{Facts, facts};
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};

@@ -27,6 +27,7 @@ mod private;
 mod rpc;
 mod smb;
 mod stand_in;
+mod tds;
 mod websocket;
 
 use std::collections::BTreeMap;

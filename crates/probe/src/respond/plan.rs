@@ -21,6 +21,7 @@ pub(super) enum Service {
     /// The same, and a client's certificate is asked for.
     TlsClientCertificate,
     Ntp,
+    Tds,
 }
 
 /// One port to listen on.
@@ -53,6 +54,7 @@ impl Service {
             Speaks::Https | Speaks::Adfspip | Speaks::Amqp | Speaks::Relay => Self::Tls,
             Speaks::HttpsClientCertificate => Self::TlsClientCertificate,
             Speaks::Ntp => Self::Ntp,
+            Speaks::Tds => Self::Tds,
             _ => return None,
         })
     }

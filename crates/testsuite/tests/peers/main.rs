@@ -8,3 +8,4 @@ mod directory;
 mod ldaps;
 mod process;
 mod proxy;
+mod stand_in;

@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 31] = [
+const PACKAGES: [&str; 39] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -45,6 +45,15 @@ const PACKAGES: [&str; 31] = [
     "procps",
     "openssl",
     "ca-certificates",
+    // The peers of a stand-in.
+    "bind9-dnsutils",
+    "curl",
+    "ntpsec-ntpdate",
+    "python3-impacket",
+    "python3-qpid-proton",
+    "python3-websockets",
+    "smbclient",
+    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

@@ -213,11 +213,13 @@ impl Responder {
         }
 
         let list = ports.get(&Speaks::Crl).map(|port| format!("http://{host}:{port}/respond.crl"));
-        let subjects: Vec<String> = names
-            .iter()
-            .chain(&listen.iter().map(|it| Peer::Address(*it)).collect::<Vec<_>>())
-            .map(Peer::to_string)
-            .collect();
+        let given = names.iter().filter_map(|name| match name {
+            Peer::Address(address) => Some(*address),
+            Peer::Name(_) => None,
+        });
+        let addresses: Vec<IpAddr> = given.chain(listen.iter().copied()).collect();
+        let subjects = host_names.iter().map(DnsName::to_string);
+        let subjects: Vec<_> = subjects.chain(addresses.iter().map(IpAddr::to_string)).collect();
         let authority = Authority::make(&subjects, list.as_deref(), clock::now())?;
         let refused = |error: portolan_net::tls::SetupError| RespondError::Tls(error.to_string());
         let tls = portolan_net::tls::Server::new(authority.identity.clone()).map_err(refused)?;
@@ -230,6 +232,7 @@ impl Responder {
         let stand_in = StandIn {
             forest,
             names: host_names,
+            addresses,
             domain_guid: Guid::from_random(rng.array()),
             ports,
             revocation_list: authority.revocation_list,

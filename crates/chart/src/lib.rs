@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+mod endpoints;
 mod facts;
 pub mod firewall;
 pub mod flow;
@@ -18,6 +19,7 @@ mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
 pub use data::{FILE_SIZE_MAX, InvalidFile};
+pub use endpoints::{Cloud, Endpoint, EndpointName, endpoints, endpoints_in};
 pub use facts::{Facts, facts};
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};

@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+pub mod diagram;
 pub mod firewall;
 pub mod flow;
 pub mod markdown;

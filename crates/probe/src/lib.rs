@@ -9,6 +9,7 @@ mod asker;
 mod check;
 mod deployment;
 mod finding;
+pub mod mark;
 pub mod probes;
 mod report;
 

@@ -102,6 +102,8 @@ const PADDING: f64 = 12.0;
 const TOP: f64 = 58.0;
 const LANE_GAP: f64 = 10.0;
 const HOST_GAP: f64 = 20.0;
+/// Between what the page has and what it leaves out, with its heading.
+const ERRATA_GAP: f64 = 46.0;
 const LINE: f64 = 16.0;
 /// From a lane's top to its arrow, and to its first row's baseline.
 const ARROW_AT: f64 = 18.0;
@@ -114,8 +116,8 @@ const fn column(role: Role) -> usize {
     match role {
         Role::Forest => 0,
         Role::Connect | Role::Agent | Role::Health | Role::Workstation => 1,
-        Role::Federation | Role::FederationAndProxy => 2,
-        Role::Proxy | Role::WebProxy | Role::Router | Role::Resolver => 3,
+        Role::Federation | Role::FederationAndProxy | Role::Database => 2,
+        Role::Proxy | Role::Balancer | Role::WebProxy | Role::Router | Role::Resolver => 3,
         Role::Tenant | Role::User | Role::TimeSource => 4,
     }
 }
@@ -128,10 +130,11 @@ const fn rank(from: Role, to: Role) -> u8 {
             Role::Federation | Role::FederationAndProxy,
         ) => 0,
         (Role::Connect, Role::Federation | Role::FederationAndProxy) => 1,
-        (Role::Proxy, _) => 2,
+        (Role::Proxy | Role::Balancer, _) => 2,
         (Role::User, _) => 3,
         (Role::Connect, Role::Forest) => 4,
         (Role::Connect, Role::WebProxy) => 5,
+        (Role::Connect, Role::Database) => 1,
         (Role::Connect, _) => 6,
         (Role::Federation | Role::FederationAndProxy, _) => 7,
         (Role::Agent, _) => 8,
@@ -143,9 +146,26 @@ const fn rank(from: Role, to: Role) -> u8 {
     }
 }
 
+/// The same for what the page leaves out, which stands below it.
+const fn rank_of_errata(from: Role) -> u8 {
+    match from {
+        Role::Connect => 0,
+        Role::Agent => 1,
+        Role::Health => 2,
+        Role::Workstation => 3,
+        Role::Federation | Role::FederationAndProxy => 4,
+        Role::Proxy | Role::Balancer => 5,
+        Role::User => 6,
+        Role::Forest => 7,
+        _ => 8,
+    }
+}
+
 /// A host's box while it grows.
 struct Host {
     role: Role,
+    /// Whether it stands for the peers of a host of the same role.
+    another: bool,
     column: usize,
     top: f64,
     bottom: f64,
@@ -164,10 +184,16 @@ struct Lane<'l, 'c> {
 /// Places the links of a chart.
 pub(super) fn scene(links: &[Link<'_>], mark: &dyn Fn(&Row) -> Mark) -> Scene {
     let mut ordered: Vec<_> = links.iter().collect();
-    ordered.sort_by_key(|link| rank(link.from, link.to));
+    ordered.sort_by_key(|link| match link.is_erratum() {
+        false => (false, rank(link.from, link.to)),
+        true => (true, rank_of_errata(link.from)),
+    });
     let lefts = column_lefts(&ordered, mark);
-    let (mut board, mut lanes) = (Board::default(), Vec::new());
+    let (mut board, mut lanes, mut errata_at) = (Board::default(), Vec::new(), None);
     for link in ordered {
+        if link.is_erratum() && errata_at.is_none() {
+            errata_at = Some(board.begin_anew());
+        }
         let from = column(link.from);
         let to = match column(link.to) {
             // Another host of the same column stands in the next one.
@@ -182,7 +208,13 @@ pub(super) fn scene(links: &[Link<'_>], mark: &dyn Fn(&Row) -> Mark) -> Scene {
         let top = board.lay([(link.from, from), (link.to, to)], height);
         lanes.push(Lane { link, from, to, top, columns });
     }
-    draw(&lanes, &board.hosts, &lefts, mark)
+    let mut scene = draw(&lanes, &board.hosts, &lefts, mark);
+    if let Some(y) = errata_at {
+        let heading = "What the page leaves out".to_owned();
+        let first = lefts.first().copied().unwrap_or_default();
+        scene.texts.push(text((first, y - 10.0), false, Style::Zone, heading));
+    }
+    scene
 }
 
 /// The left edge of each column: gutters are as wide as the links need that cross no other.
@@ -250,6 +282,15 @@ impl Board {
         last.map_or(TOP, |host| host.bottom + HOST_GAP).max(crossed)
     }
 
+    /// Ends every box: what follows stands below all of them. Gives where that begins.
+    fn begin_anew(&mut self) -> f64 {
+        let bottom = self.hosts.iter().map(|host| host.bottom).fold(TOP, f64::max);
+        let top = if self.hosts.is_empty() { TOP } else { bottom + ERRATA_GAP };
+        self.gutters = [top; COLUMNS];
+        self.crossed = [top; COLUMNS];
+        top
+    }
+
     /// Takes a lane of this height from column to column; gives its top.
     fn lay(&mut self, ends: [(Role, usize); 2], height: f64) -> f64 {
         let [(_, from), (_, to)] = ends;
@@ -266,7 +307,11 @@ impl Board {
         for (role, column) in ends {
             match self.joined(role, column) {
                 Some(host) => host.bottom = host.bottom.max(bottom),
-                None => self.hosts.push(Host { role, column, top, bottom }),
+                None => {
+                    let another =
+                        title(ends[0].0) == title(ends[1].0) && column != self::column(role);
+                    self.hosts.push(Host { role, another, column, top, bottom });
+                }
             }
         }
         for gutter in self.gutters.iter_mut().skip(left).take(right - left) {
@@ -326,9 +371,9 @@ fn draw(
             height: host.bottom - host.top,
         };
         let (middle, y) = (area.x + HOST_WIDTH / 2.0, area.y + area.height / 2.0);
-        let (name, remark) = match (title(host.role), column(host.role) == host.column) {
-            (title, true) => title,
-            ((name, _), false) => (name, "another one"),
+        let (name, remark) = match (title(host.role), host.another) {
+            (title, false) => title,
+            ((name, _), true) => (name, "another one"),
         };
         scene.texts.push(text((middle, y - 2.0), true, Style::Host, name.to_owned()));
         scene.texts.push(text((middle, y + 14.0), true, Style::Remark, remark.to_owned()));

@@ -101,6 +101,8 @@ const fn title(role: Role) -> (&'static str, &'static str) {
         Role::Resolver => ("resolver", "foreign names"),
         Role::TimeSource => ("time source", "the clock"),
         Role::WebProxy => ("web proxy", "to the outside"),
+        Role::Database => ("database", "SQL server"),
+        Role::Balancer => ("balancer", "of the farm"),
         Role::Router => ("router", "between networks"),
     }
 }

@@ -1,5 +1,8 @@
 //! What is asked on a row: the opening exchange of its protocol, and what the answer says.
 
+mod clock;
+mod hearing;
+pub(crate) mod ldap;
 mod ntp;
 
 use portolan_chart::{Speaks, Transport};
@@ -10,6 +13,9 @@ use crate::{Asker, Outcome, Verdict};
 pub async fn probe(asker: &Asker<'_>) -> Outcome {
     match (asker.row().speaks, asker.transport()) {
         (Speaks::Ntp, Transport::Udp) => ntp::probe(asker).await,
+        (Speaks::Ldap, Transport::Tcp) => ldap::probe(asker, ldap::Port::Directory).await,
+        (Speaks::Ldap, Transport::Udp) => ldap::ping(asker).await,
+        (Speaks::GlobalCatalog, Transport::Tcp) => ldap::probe(asker, ldap::Port::Catalogue).await,
         (speaks, transport) => unjudged(speaks, transport),
     }
 }

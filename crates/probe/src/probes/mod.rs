@@ -1,5 +1,6 @@
 //! What is asked on a row: the opening exchange of its protocol, and what the answer says.
 
+pub mod adws;
 mod clock;
 mod dns;
 mod hearing;
@@ -7,6 +8,7 @@ mod kerberos;
 pub(crate) mod ldap;
 mod ntp;
 mod rpc;
+pub mod smb;
 
 use portolan_chart::{Speaks, Transport};
 
@@ -24,6 +26,8 @@ pub async fn probe(asker: &Asker<'_>) -> Outcome {
         (Speaks::Ldap, Transport::Tcp) => ldap::probe(asker, ldap::Port::Directory).await,
         (Speaks::Ldap, Transport::Udp) => ldap::ping(asker).await,
         (Speaks::GlobalCatalog, Transport::Tcp) => ldap::probe(asker, ldap::Port::Catalogue).await,
+        (Speaks::Smb, Transport::Tcp) => smb::probe(asker).await,
+        (Speaks::Adws, Transport::Tcp) => adws::probe(asker).await,
         (speaks, transport) => unjudged(speaks, transport),
     }
 }

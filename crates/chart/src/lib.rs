@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+mod facts;
 pub mod firewall;
 pub mod flow;
 pub mod markdown;
@@ -16,6 +17,8 @@ mod row;
 mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
+pub use data::{FILE_SIZE_MAX, InvalidFile};
+pub use facts::{Facts, facts};
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};
 pub use role::{Role, UnknownRole};

@@ -34,12 +34,16 @@ pub enum Role {
     TimeSource,
     /// A web proxy by which hosts reach the outside.
     WebProxy,
+    /// A database server (SQL Server) that keeps what connect or a farm would otherwise keep itself.
+    Database,
+    /// A load balancer in front of federation or proxy servers.
+    Balancer,
     /// A router between the sides: no row starts or ends there, all pass through.
     Router,
 }
 
 /// Every role, its name first, then the names that the page and its reference use.
-const NAMES: [(Role, &[&str]); 14] = [
+const NAMES: [(Role, &[&str]); 16] = [
     (Role::Connect, &["connect"]),
     (Role::Forest, &["forest", "onprem_ad", "ad"]),
     (Role::Tenant, &["tenant", "cloud"]),
@@ -53,6 +57,8 @@ const NAMES: [(Role, &[&str]); 14] = [
     (Role::Resolver, &["resolver"]),
     (Role::TimeSource, &["time-source"]),
     (Role::WebProxy, &["web-proxy"]),
+    (Role::Database, &["database", "sql"]),
+    (Role::Balancer, &["balancer", "load-balancer"]),
     (Role::Router, &["router"]),
 ];
 

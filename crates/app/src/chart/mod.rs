@@ -1,6 +1,7 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
 mod check;
+mod firewall;
 mod json;
 mod respond;
 mod table;
@@ -20,6 +21,8 @@ pub enum Command {
     Editions(Output),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
+    Firewall(firewall::Args),
     /// Stand in at the other end of a role's rows, before its servers exist.
     Respond(respond::Args),
 }
@@ -70,6 +73,7 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Firewall(args) => return firewall::run(&args),
         Command::Respond(args) => return respond::run(args).await,
         other => other,
     };
@@ -85,8 +89,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) | Command::Respond(_) => {
-            Err(Failure::new("a check is not rendered without being run"))
+        Command::Check(_) | Command::Firewall(_) | Command::Respond(_) => {
+            Err(Failure::new("what is run is not rendered"))
         }
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),

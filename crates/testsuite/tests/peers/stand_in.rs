@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use portolan_chart::{Chart, Flow, flow};
+
 use super::process::run;
 
 /// The stand-in's addresses, and the peers'.
@@ -40,7 +42,7 @@ impl Stage {
         let here = spawn(here.arg(folder.path()), &folder.path().join("here"));
         wait_for(&folder.path().join("here"), "up");
 
-        let binary = std::env::var_os("PORTOLAN_BINARY").expect("`cargo xtask test` names it");
+        let binary = std::env::var_os("PORTOLAN_BINARY").unwrap();
         let serve = "ip link set lo up && echo up && read go && exec \"$@\"";
         let mut there = inside(&here, &["--user"]);
         there.args(["unshare", "--net", "sh", "-c", serve, "sh"]).arg(binary);
@@ -133,6 +135,11 @@ fn wait_for(log: &Path, words: &str) {
         assert!(begun.elapsed() < WAIT_TIME_MAX, "no {words:?} in: {said}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A host and the port of a row.
+fn at(flow: Flow, host: &str) -> String {
+    format!("{host}:{}", Chart::default_edition().row(flow).unwrap().first_port())
 }
 
 /// All that a program said, on either stream.
@@ -228,7 +235,7 @@ fn a_stand_in_for_a_tenant_is_understood_by_its_clients() {
         "openssl",
         "s_client",
         "-connect",
-        "tenant.example:443",
+        &at(flow::CONNECT_TENANT_SYNC, "tenant.example"),
         "-verify_hostname",
         "tenant.example",
         "-CAfile",
@@ -252,23 +259,32 @@ fn a_stand_in_for_a_tenant_is_understood_by_its_clients() {
 fn a_stand_in_for_a_proxy_asks_for_certificates_and_one_for_a_web_proxy_passes_nothing_on() {
     let stage = Stage::of("proxy", &["sts.example"], &[]);
     let authority = stage.file("ca.pem").display().to_string();
-    let asked =
-        ["openssl", "s_client", "-connect", "sts.example:49443", "-CAfile", &authority, "-tls1_2"];
+    let asked = [
+        "openssl",
+        "s_client",
+        "-connect",
+        &at(flow::USER_PROXY_CERTIFICATE, "sts.example"),
+        "-CAfile",
+        &authority,
+        "-tls1_2",
+    ];
     hears(
         &stage.peer(&asked),
         &["Acceptable client certificate CA names", "Verify return code: 0"],
     );
 
     let mut stage = Stage::of("web-proxy", &["proxy.example"], &[]);
-    let through = ["curl", "-sSv", "--proxy", "http://proxy.example:8080"];
+    let proxy = format!("http://{}", at(flow::CONNECT_WEB_PROXY, "proxy.example"));
+    let through = ["curl", "-sSv", "--proxy", &proxy];
     let tunnel = stage.peer(&[&through[..], &["https://tenant.example/"]].concat());
     hears(&tunnel, &["200 Connection established"]);
     assert!(!tunnel.status.success());
+    let tenant = at(flow::CONNECT_TENANT_SYNC, "tenant.example");
     let plain = stage.peer(&[&through[..], &["http://elsewhere.example/"]].concat());
     hears(&plain, &["502 Bad Gateway"]);
     let (status, lines) = stage.end();
     assert_eq!(status, Some(0), "{lines}");
-    assert!(lines.contains("CONNECT tenant.example:443 (answered)"), "{lines}");
+    assert!(lines.contains(&format!("CONNECT {tenant} (answered)")), "{lines}");
 }
 
 #[test]

@@ -6,8 +6,10 @@ mod diff;
 mod edition;
 mod endpoints;
 mod explain;
+mod firewall;
 mod json;
 mod list;
+mod respond;
 mod show;
 mod table;
 
@@ -34,6 +36,10 @@ pub enum Command {
     Endpoints(endpoints::Args),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
+    Firewall(firewall::Args),
+    /// Stand in at the other end of a role's rows, before its servers exist.
+    Respond(respond::Args),
 }
 
 /// How a command prints.
@@ -69,6 +75,8 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Firewall(args) => return firewall::run(&args),
+        Command::Respond(args) => return respond::run(args).await,
         other => other,
     };
     let text = render(&command)?;
@@ -83,7 +91,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
+        Command::Check(_) | Command::Firewall(_) | Command::Respond(_) => {
+            Err(Failure::new("what is run is not rendered"))
+        }
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

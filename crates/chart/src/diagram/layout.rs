@@ -71,6 +71,7 @@ impl Style {
 }
 
 impl Text {
+    #[cfg(test)]
     /// The rectangle that it fills, by the widest usual font without serifs.
     pub(super) fn area(&self) -> Area {
         let width = width(&self.text, self.style);

@@ -18,6 +18,7 @@ mod ldap;
 mod names;
 mod net;
 mod peers;
+mod probe;
 mod rpc;
 mod store;
 mod tenant;
@@ -87,6 +88,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("krb_messages", kerberos::messages),
     Target::new("crypto_secrets", crypto::secrets),
     Target::new("crypto_credential", crypto::credential),
+    Target::new("krb_kpasswd", kerberos::kpasswd),
+    Target::new("probe_smb", probe::smb),
+    Target::new("probe_adws", probe::adws),
     Target::new("token_jws", token::jws),
     Target::new("token_keys", token::keys).holding(256),
     Target::new("tenant_wire", tenant::wire).holding(256),

@@ -90,7 +90,7 @@ impl Records {
     }
 
     /// The hosts of which no address was told, and which are to be asked for.
-    pub(super) fn to_resolve(&mut self) -> Vec<Name> {
+    pub(super) fn take_unresolved(&mut self) -> Vec<Name> {
         let unresolved = self.targets.difference(&self.resolved);
         let names: Vec<_> = unresolved.take(TARGETS_MAX).cloned().collect();
         self.asked.extend(names.iter().cloned());
@@ -202,7 +202,7 @@ mod tests {
             let usual = || answer(service, ResponseCode::NoError, Some("dc1.corp.example."));
             records.add(other(index).unwrap_or_else(usual));
         }
-        for target in records.to_resolve().iter().filter(|_| resolves) {
+        for target in records.take_unresolved().iter().filter(|_| resolves) {
             records.resolved(target);
         }
         let defects = records.defects(&FOREST.parse().unwrap());

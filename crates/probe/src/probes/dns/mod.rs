@@ -75,7 +75,7 @@ async fn records(way: &mut Way<'_>, forest: &DnsName) -> Result<Outcome, Verdict
             Err(verdict) => records.unanswered(name, &verdict),
         }
     }
-    let mut targets = records.to_resolve();
+    let mut targets = records.take_unresolved();
     for kind in [RecordType::A, RecordType::AAAA] {
         let answers = way.ask_all(&targets, kind).await;
         let mut left = Vec::new();

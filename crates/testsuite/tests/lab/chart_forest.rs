@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use portolan_lab::plan::{FOREST_CONFIG, FOREST_DOMAIN};
+use portolan_lab::plan::FOREST_DOMAIN;
 use portolan_testsuite::ACCOUNT;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn of<'f>(findings: &'f [Value], flow: &str, transport: &str) -> Vec<&'f Value> 
 /// All accounts' counters.
 fn counters(world: &World) -> String {
     let mut search = world.lab.command("dc1", "ldbsearch").unwrap();
-    search.args(["-s", FOREST_CONFIG, "-H", "/run/samba/forest/private/sam.ldb", "-S"]);
+    search.args(["-S", "-H", "/run/samba/forest/private/sam.ldb"]);
     let output = search.arg("(objectClass=user)").args(COUNTERS).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("badPwdCount: 0"), "{said}");

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use portolan_chart::{Chart, flow};
 use portolan_lab::plan::FOREST_DOMAIN;
 use portolan_testsuite::ACCOUNT;
 use serde_json::Value;
@@ -90,9 +91,13 @@ fn every_row_that_samba_serves_is_open_to_nobody_and_no_counter_moves() {
     for finding in of(&findings(&world, "2025-04-09", &[]), "connect.ad.gc", "tcp") {
         assert_eq!(finding["verdict"], "rejected", "{finding:#}");
     }
+    let chart = Chart::edition("2025-04-09").unwrap();
+    let catalogue = chart.row(flow::CONNECT_AD_GC).unwrap().ports_text();
     for (host, chain) in [("connect", "output"), ("dc1", "input")] {
         let mut rule = world.lab.command(host, "nft").unwrap();
-        rule.args(["insert", "rule", "inet", "portolan", chain, "tcp", "dport", "3268", "accept"]);
+        rule.args([
+            "insert", "rule", "inet", "portolan", chain, "tcp", "dport", &catalogue, "accept",
+        ]);
         assert!(rule.status().unwrap().success());
     }
     let found = findings(&world, "2025-04-09", &[]);

@@ -11,7 +11,7 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 use crate::{npm, python};
 
-/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
+/// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
 const PACKAGES: [&str; 32] = [
     "samba",
@@ -28,6 +28,7 @@ const PACKAGES: [&str; 32] = [
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
     "slapd",
+    "bind9",
     "tinyproxy-bin",
     "nftables",
     "tcpdump",

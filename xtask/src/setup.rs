@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 31] = [
+const PACKAGES: [&str; 32] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -30,6 +30,7 @@ const PACKAGES: [&str; 31] = [
     "slapd",
     "tinyproxy-bin",
     "nftables",
+    "iptables",
     "tcpdump",
     "zstd",
     "dnsmasq-base",

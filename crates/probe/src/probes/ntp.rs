@@ -2,8 +2,9 @@
 //!
 //! [RFC 5905]: https://www.rfc-editor.org/rfc/rfc5905
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
+use super::clock;
 use crate::{Asker, DefectKind, Outcome, Verdict};
 
 /// Octets of a packet without extensions (section 7.3).
@@ -16,8 +17,6 @@ const SERVER_MODE: u8 = 4;
 const TRANSMITTED_AT: usize = 40;
 /// Seconds from 1900, where the protocol's time begins, to 1970.
 const UNIX_EPOCH: i64 = 2_208_988_800;
-/// What Kerberos lets clocks differ (RFC 4120 section 1.6, and every domain's default policy).
-const SKEW_MAX: Duration = Duration::minutes(5);
 
 /// Asks for the time.
 pub(super) async fn probe(asker: &Asker<'_>) -> Outcome {
@@ -52,18 +51,10 @@ fn judge(answer: &[u8], now: OffsetDateTime) -> Outcome {
     let Ok(theirs) = OffsetDateTime::from_unix_timestamp(seconds) else {
         return Verdict::wrong_protocol(answer).into();
     };
-    let skew = theirs - now;
-    let note = format!("stratum {stratum}, its clock is {:+} s from here", skew.whole_seconds());
-    let verdict = match skew.abs() > SKEW_MAX {
-        false => Verdict::Open,
-        true => Verdict::faulty(
-            DefectKind::ClockSkew,
-            format!(
-                "its clock is {:+} s from here, and Kerberos allows 300 s",
-                skew.whole_seconds()
-            ),
-            "set the clocks of both machines by the same source",
-        ),
+    let note = format!("stratum {stratum}, {}", clock::note(theirs, now));
+    let verdict = match clock::judge(theirs, now) {
+        None => Verdict::Open,
+        Some(defect) => Verdict::Faulty(vec![defect]),
     };
     Outcome { verdict, notes: vec![note], stand_in: false }
 }

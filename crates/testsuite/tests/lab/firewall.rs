@@ -243,7 +243,7 @@ fn what_the_kernel_lists_of_the_rules_is_complete_and_one_rule_less_is_its_row()
     link.load("nftables");
     for (host, role, peer) in link.ends() {
         let listing = host.says(&["nft", "--json", "list", "ruleset"], "");
-        whole(&link, role, &peer, &[listing.clone()]);
+        whole(&link, role, &peer, std::slice::from_ref(&listing));
         let listing: Value = serde_json::from_str(&listing).unwrap();
         let items = listing["nftables"].as_array().unwrap();
         let mut tried = 0;

@@ -31,6 +31,7 @@ const PACKAGES: [&str; 32] = [
     "bind9",
     "tinyproxy-bin",
     "nftables",
+    "iptables",
     "tcpdump",
     "tshark",
     "zstd",

@@ -11,6 +11,8 @@ mod closed_rows;
 mod crashes;
 mod families;
 mod faults;
+mod firewall;
+mod firewall_formats;
 mod first_light;
 mod holdings;
 mod incremental;

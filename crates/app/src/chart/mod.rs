@@ -1,8 +1,12 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
 mod check;
+mod deployment;
+mod diagram;
 mod json;
+mod report;
 mod table;
+mod watch;
 
 use std::io::{ErrorKind, Write as _};
 
@@ -19,6 +23,10 @@ pub enum Command {
     Editions(Output),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Check again and again, and export what is found to Prometheus.
+    Watch(watch::Args),
+    /// Draw an edition: who opens which connection to whom.
+    Diagram(diagram::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -67,6 +75,7 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Watch(args) => return watch::run(args).await,
         other => other,
     };
     let text = render(&command)?;
@@ -81,7 +90,10 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
+        Command::Check(_) | Command::Watch(_) => {
+            Err(Failure::new("a check is not rendered without being run"))
+        }
+        Command::Diagram(args) => diagram::render(args),
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

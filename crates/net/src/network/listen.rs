@@ -99,19 +99,24 @@ impl Network {
         let bound = if self.inner.ephemeral_ports { 0 } else { port };
         match open(self.inner.listen_address, bound) {
             Ok(socket) => Ok(Listener { socket, flows: vec![flow], row, port }),
-            Err(error) => {
-                let fault = match error.kind() {
-                    io::ErrorKind::AddrInUse => ListenFault::InUse,
-                    io::ErrorKind::PermissionDenied => ListenFault::NotAllowed,
-                    _ => ListenFault::System(error),
-                };
-                Err(ListenError { row, fault })
-            }
+            Err(error) => Err(ListenError { row, fault: fault(error) }),
         }
     }
 }
 
 impl Listener {
+    /// Listens where an operator says, for what no row of the chart is about: an exporter of figures.
+    ///
+    /// # Errors
+    /// [`ListenError`] with `what` in place of the row.
+    pub fn at(address: SocketAddr, what: &str) -> Result<Self, ListenError> {
+        let socket = open(Some(address.ip()), address.port()).map_err(|error| ListenError {
+            row: format!("{what} {address}"),
+            fault: fault(error),
+        })?;
+        Ok(Self { socket, flows: Vec::new(), row: what.to_owned(), port: address.port() })
+    }
+
     /// The flows that share this listener.
     #[must_use]
     pub fn flows(&self) -> &[Flow] {
@@ -140,6 +145,14 @@ impl Listener {
         let (stream, peer) = self.socket.accept().await?;
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Ok((stream, peer))
+    }
+}
+
+fn fault(error: io::Error) -> ListenFault {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => ListenFault::InUse,
+        io::ErrorKind::PermissionDenied => ListenFault::NotAllowed,
+        _ => ListenFault::System(error),
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Args {
 
 /// How a picture is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// A picture, readable in light and dark.
     Svg,
     /// The text of a flowchart for Mermaid.

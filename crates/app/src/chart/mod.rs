@@ -3,6 +3,7 @@
 mod check;
 mod deployment;
 mod diagram;
+mod firewall;
 mod json;
 mod report;
 mod table;
@@ -27,6 +28,8 @@ pub enum Command {
     Watch(watch::Args),
     /// Draw an edition: who opens which connection to whom.
     Diagram(diagram::Args),
+    /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
+    Firewall(firewall::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -76,6 +79,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
         Command::Watch(args) => return watch::run(args).await,
+        Command::Firewall(args) => return firewall::run(&args),
         other => other,
     };
     let text = render(&command)?;
@@ -94,6 +98,7 @@ fn render(command: &Command) -> Result<String, Failure> {
             Err(Failure::new("a check is not rendered without being run"))
         }
         Command::Diagram(args) => diagram::render(args),
+        Command::Firewall(_) => Err(Failure::new("a firewall is not rendered without being run")),
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 31] = [
+const PACKAGES: [&str; 32] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -37,6 +37,7 @@ const PACKAGES: [&str; 31] = [
     "python3-venv",
     "python3-samba",
     "libnss3-tools",
+    "libxml2-utils",
     "chromium",
     "chromium-driver",
     "fonts-dejavu-core",

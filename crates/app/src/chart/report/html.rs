@@ -6,6 +6,7 @@ use portolan_chart::diagram::{self, Mark};
 use portolan_probe::{Report, RowReport, Standing};
 
 use super::words;
+use crate::terminal::plain;
 
 #[derive(Template)]
 #[template(path = "chart/report.html")]
@@ -67,7 +68,7 @@ fn row(report: &RowReport) -> Row {
         place: words::place(finding),
         verdict: finding.outcome.verdict.name(),
         latency: finding.latency.as_millis(),
-        detail: words::detail(finding),
+        detail: plain(&words::detail(finding)).into_owned(),
         hint: words::hint(finding).unwrap_or_default(),
     };
     Row {

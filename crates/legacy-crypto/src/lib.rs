@@ -14,5 +14,6 @@ pub mod drsr;
 pub mod kerberos;
 mod nt_hash;
 pub mod pph1;
+pub mod websocket;
 
 pub use nt_hash::NtHash;

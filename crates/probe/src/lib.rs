@@ -12,6 +12,7 @@ mod finding;
 pub mod mark;
 pub mod probes;
 mod report;
+pub mod respond;
 
 pub use asker::Asker;
 pub use check::{Check, Event};

@@ -6,6 +6,7 @@ mod diagram;
 mod firewall;
 mod json;
 mod report;
+mod respond;
 mod table;
 mod watch;
 
@@ -30,6 +31,8 @@ pub enum Command {
     Diagram(diagram::Args),
     /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
     Firewall(firewall::Args),
+    /// Stand in at the other end of a role's rows, before its servers exist.
+    Respond(respond::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -80,6 +83,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => return check::run(args).await,
         Command::Watch(args) => return watch::run(args).await,
         Command::Firewall(args) => return firewall::run(&args),
+        Command::Respond(args) => return respond::run(args).await,
         other => other,
     };
     let text = render(&command)?;
@@ -94,11 +98,10 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) | Command::Watch(_) => {
-            Err(Failure::new("a check is not rendered without being run"))
-        }
         Command::Diagram(args) => diagram::render(args),
-        Command::Firewall(_) => Err(Failure::new("a firewall is not rendered without being run")),
+        Command::Check(_) | Command::Watch(_) | Command::Firewall(_) | Command::Respond(_) => {
+            Err(Failure::new("what is run is not rendered"))
+        }
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

@@ -18,6 +18,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use binding::{ChannelBinding, NoBinding};
 pub use client::Client;
+/// Why TLS could not be set up.
+pub use rustls::Error as SetupError;
+
 pub use error::{ChainFault, RevocationFault, TlsError};
 pub use revocation::Revocation;
 pub use server::{Identity, InvalidIdentity, Server};

@@ -28,7 +28,8 @@ fn portolan(arguments: &[&str]) -> Command {
 /// A check whose every question ends soon: nobody listens at any of the row's ports on this address.
 fn check(arguments: &[&str]) -> Output {
     let host = format!("tenant=host.cloud.example={LOOPBACK}");
-    let common = ["check", "--role", "health", "--timeout", "1", "--without", "web-proxy", "--host"];
+    let common =
+        ["check", "--role", "health", "--timeout", "1", "--without", "web-proxy", "--host"];
     portolan(&[&common[..], &[host.as_str()], arguments].concat()).output().unwrap()
 }
 
@@ -123,7 +124,8 @@ async fn what_a_watch_exports_is_read_by_prometheus_own_client_and_it_stops_when
     let port = free_port().await.to_string();
     for _ in 0..2 {
         let host = format!("tenant=host.cloud.example={LOOPBACK}");
-        let mut command = portolan(&["watch", "--role", "health", "--timeout", "1", "--interval", "1"]);
+        let mut command =
+            portolan(&["watch", "--role", "health", "--timeout", "1", "--interval", "1"]);
         command.args(["--without", "web-proxy", "--host", &host, "--listen", &port]);
         let mut watch = Watch(command.stdout(Stdio::piped()).spawn().unwrap());
         let begun = Instant::now();

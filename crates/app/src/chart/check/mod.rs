@@ -18,7 +18,7 @@ use crate::report::Failure;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    deployment: deployment::Args,
+    deployment: deployment::Arguments,
     /// How to write what was found.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,

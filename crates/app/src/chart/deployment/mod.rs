@@ -20,7 +20,7 @@ use crate::report::Failure;
 
 /// What the command line says of a deployment.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Arguments {
     /// A file of the deployment (docs/deployment.toml shows every key); what is said beside it wins.
     #[arg(long, value_name = "FILE")]
     deployment: Option<PathBuf>,
@@ -88,11 +88,11 @@ enum End {
 ///
 /// # Errors
 /// What of it is not right; nothing was asked then.
-pub(super) fn plan(args: Args) -> Result<Plan, Failure> {
+pub(super) fn plan(args: Arguments) -> Result<Plan, Failure> {
     resolve(args).map_err(Failure::unjudged)
 }
 
-fn resolve(args: Args) -> Result<Plan, Failure> {
+fn resolve(args: Arguments) -> Result<Plan, Failure> {
     let file = match &args.deployment {
         Some(path) => file::read(path)?,
         None => File::default(),
@@ -171,7 +171,7 @@ fn limits(seconds: Option<u64>) -> Limits {
 fn network(
     chart: &Chart,
     role: Role,
-    (args, file): (&Args, &File),
+    (args, file): (&Arguments, &File),
     (proxy, limits): (Option<Proxy>, Limits),
 ) -> Result<Network, Failure> {
     let mut config = NetworkConfig::new(chart.clone(), role);
@@ -184,7 +184,7 @@ fn network(
 }
 
 /// The proxy with its credentials.
-fn proxy(args: &Args, file: &File) -> Result<Option<Proxy>, Failure> {
+fn proxy(args: &Arguments, file: &File) -> Result<Option<Proxy>, Failure> {
     let (proxy, credentials) = match (&args.proxy, &file.proxy) {
         (Some(url), _) => {
             let proxy = url.parse::<Proxy>();

@@ -29,7 +29,7 @@ use crate::signal::Stop;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    deployment: deployment::Args,
+    deployment: deployment::Arguments,
     /// Where Prometheus asks for /metrics: a port of 127.0.0.1, or ADDRESS:PORT.
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen_address)]
     listen: SocketAddr,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
 use portolan_sync::attributes;
 
@@ -24,7 +25,14 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
         (PathBuf::from(name), markdown::page(&chart))
     });
     let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
-    charts.chain([attributes]).collect()
+    charts.chain([attributes, picture()]).collect()
+}
+
+/// The picture of the edition in force by default, which the README shows.
+fn picture() -> (PathBuf, String) {
+    let chart = Chart::default_edition();
+    let name = format!("docs/chart-{}.svg", chart.in_force().id);
+    (PathBuf::from(name), diagram::svg(&chart, |_| Mark::Plain))
 }
 
 /// Builds the documentation of every crate; a warning fails.

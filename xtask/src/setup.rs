@@ -40,6 +40,7 @@ const PACKAGES: [&str; 32] = [
     "python3-venv",
     "python3-samba",
     "libnss3-tools",
+    "libxml2-utils",
     "chromium",
     "chromium-driver",
     "fonts-dejavu-core",

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod authority;
+mod chart;
 mod chart_forest;
 mod directory;
 mod ldaps;

@@ -11,9 +11,9 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 use crate::{npm, python};
 
-/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
+/// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 39] = [
+const PACKAGES: [&str; 42] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -28,15 +28,19 @@ const PACKAGES: [&str; 39] = [
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
     "slapd",
+    "bind9",
     "tinyproxy-bin",
     "nftables",
+    "iptables",
     "tcpdump",
+    "tshark",
     "zstd",
     "dnsmasq-base",
     "python3",
     "python3-venv",
     "python3-samba",
     "libnss3-tools",
+    "libxml2-utils",
     "chromium",
     "chromium-driver",
     "fonts-dejavu-core",
@@ -53,7 +57,6 @@ const PACKAGES: [&str; 39] = [
     "python3-qpid-proton",
     "python3-websockets",
     "smbclient",
-    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

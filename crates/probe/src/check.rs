@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join_all};
-use portolan_chart::{PortRange, Requirement, Role, Row, Speaks, Transport};
+use portolan_chart::{Flow, PortRange, Requirement, Role, Row, Speaks, Transport};
 use portolan_model::DnsName;
 use portolan_net::{clock, dc, entropy};
 use tokio::sync::mpsc;
@@ -83,9 +83,19 @@ impl Check {
         reason = "callers need not change when it has something to wait for"
     )]
     pub async fn prepare(deployment: Deployment) -> Self {
+        Self::of(deployment, &BTreeMap::new())
+    }
+
+    /// As [`Check::prepare`], with hosts that stand at the other end of one link and of no other one of
+    /// their role: a tenant's revocation lists have a host of their own.
+    #[must_use]
+    pub fn of(deployment: Deployment, by_flow: &BTreeMap<Flow, Vec<Host>>) -> Self {
         let mut jobs = Vec::new();
         for (place, row) in deployment.rows().enumerate() {
-            let hosts: Vec<_> = deployment.hosts_of(row).cloned().map(Known::Host).collect();
+            let hosts: Vec<_> = match by_flow.get(&row.flow) {
+                Some(hosts) => hosts.iter().cloned().map(Known::Host).collect(),
+                None => deployment.hosts_of(row).cloned().map(Known::Host).collect(),
+            };
             let known = match (hosts.is_empty(), row.to, &deployment.forest) {
                 (false, ..) => hosts,
                 (true, Role::Forest, Some(_)) => vec![Known::Controllers],
@@ -112,6 +122,12 @@ impl Check {
     #[must_use]
     pub fn questions(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.deployment.rows().count()
     }
 
     /// Puts every question, and tells of each answer as it comes.
@@ -262,6 +278,21 @@ async fn ask(
     match &job.host {
         Known::Nobody(why) => unjudged(why.clone()),
         Known::Host(host) => ask_host(&deployment, job, host, begun, probe).await,
+        Known::Controllers if job.row.speaks == Speaks::Dns => {
+            // What is wrong with the name servers is what keeps the controllers from being found.
+            let soon = timeout(deployment.limits.probe_time_max / 4, found.clone()).await;
+            let (servers, why) = match soon {
+                Ok(Ok(deployment)) => {
+                    let hosts: Vec<_> = deployment.hosts_of(&job.row).cloned().collect();
+                    (hosts, "the forest publishes no controller".to_owned())
+                }
+                Ok(Err(why)) => (name_servers(&deployment), why),
+                Err(_) => (name_servers(&deployment), "this host has no name server".to_owned()),
+            };
+            let asked = servers.iter().map(|host| ask_host(&deployment, job, host, begun, probe));
+            let findings: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+            if findings.is_empty() { unjudged(why) } else { findings }
+        }
         Known::Controllers => match found.await {
             Err(why) => unjudged(why),
             Ok(deployment) => {
@@ -275,6 +306,17 @@ async fn ask(
             }
         },
     }
+}
+
+/// This host's name servers, as those that the forest's DNS row leads to.
+fn name_servers(deployment: &Deployment) -> Vec<Host> {
+    let servers = deployment.network.name_servers().iter().take(deployment.limits.controllers_max);
+    let host = |address: &IpAddr| Host {
+        role: Role::Forest,
+        peer: (*address).into(),
+        addresses: vec![*address],
+    };
+    servers.map(host).collect()
 }
 
 async fn ask_host(

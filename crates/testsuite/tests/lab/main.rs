@@ -5,11 +5,14 @@
 
 mod account;
 mod changes;
+mod chart_forest;
 mod clients;
 mod closed_rows;
 mod crashes;
 mod families;
 mod faults;
+mod firewall;
+mod firewall_formats;
 mod first_light;
 mod holdings;
 mod incremental;
@@ -19,4 +22,5 @@ mod passwords;
 mod reach;
 mod rights;
 mod scenarios;
+mod states;
 mod world;

@@ -251,7 +251,12 @@ async fn ask_at(
         Ok(outcome) => outcome,
         Err(_) => asker.timed_out().into(),
     };
-    finding(job, address, outcome, begun.elapsed())
+    let latency = begun.elapsed();
+    let outcome = match deployment.idle && probes::idle::matters(&asker) {
+        true => probes::idle::measure(&asker, outcome).await,
+        false => outcome,
+    };
+    finding(job, address, outcome, latency)
 }
 
 fn finding(

@@ -157,7 +157,7 @@ mod tests {
         let two = frame(b"\0\x53\x40\xc0\x14\x01\xe0\x11\x02\xa3\x05PLAIN\x08EXTERNAL");
         assert_eq!(mechanisms(&two).unwrap(), ["PLAIN", "EXTERNAL"]);
         let wide = frame(
-            b"\0\x80\0\0\0\0\0\0\0\x40\xd0\0\0\0\x15\0\0\0\x01\xf0\0\0\0\x0e\0\0\0\x01\xb3\0\0\0\x05PLAIN",
+            b"\0\x80\0\0\0\0\0\0\0\x40\xd0\0\0\0\x17\0\0\0\x01\xf0\0\0\0\x0e\0\0\0\x01\xb3\0\0\0\x05PLAIN",
         );
         assert_eq!(mechanisms(&wide).unwrap(), ["PLAIN"]);
         for end in 0..wide.len() {

@@ -1,10 +1,11 @@
 //! A chart: the rows of one edition and the errata, with configured ports in place.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use portolan_model::Hint;
 
-use crate::{Flow, PortRange, Role, Row, data};
+use crate::{Flow, InvalidFile, PortRange, Role, Row, data};
 
 /// The edition in force unless the configuration names another: the newer of the two seeds.
 pub const DEFAULT_EDITION: &str = "2017-02-15";
@@ -19,11 +20,20 @@ pub struct Edition {
     pub label: String,
     /// Its tables, by number, with a title each.
     pub tables: Vec<(String, String)>,
+    /// The page's own titles, in the order of [`Edition::tables`]; `None` for the errata.
+    pub(crate) printed_titles: Vec<Option<String>>,
     /// Its rows, without the errata.
     pub(crate) rows: Vec<Row>,
 }
 
 impl Edition {
+    /// The title of a table as the page prints it; `None` for a table that it has not.
+    #[must_use]
+    pub fn printed_title(&self, table: &str) -> Option<&str> {
+        let at = self.tables.iter().position(|(id, _)| id == table)?;
+        self.printed_titles.get(at)?.as_deref()
+    }
+
     /// How many rows the page has, errata not counted.
     #[must_use]
     pub fn row_count(&self) -> usize {
@@ -34,7 +44,7 @@ impl Edition {
 /// The rows in force: one edition's, then the errata.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    edition: &'static Edition,
+    edition: Arc<Edition>,
     rows: Vec<Row>,
 }
 
@@ -50,8 +60,23 @@ impl Chart {
             .iter()
             .find(|edition| edition.id == id)
             .ok_or_else(|| UnknownEdition(id.to_owned()))?;
-        let rows = edition.rows.iter().chain(&book.errata.rows).cloned().collect();
-        Ok(Self { edition, rows })
+        Ok(Self::of(edition.clone()))
+    }
+
+    /// The chart of an edition of the user's own, in the form of the project's.
+    ///
+    /// # Errors
+    /// [`InvalidFile`], with line and column, when it breaks the schema.
+    pub fn from_toml(source: &str) -> Result<Self, InvalidFile> {
+        data::read(source, data::Kind::Page).map(Self::of)
+    }
+
+    /// The edition's rows, and the errata; a row of an edition comes before an erratum of the same link.
+    fn of(edition: Edition) -> Self {
+        let is_new = |row: &&Row| edition.rows.iter().all(|own| own.flow != row.flow);
+        let errata = data::book().errata.rows.iter().filter(is_new);
+        let rows = edition.rows.iter().chain(errata).cloned().collect();
+        Self { edition: Arc::new(edition), rows }
     }
 
     /// The chart of the edition in force by default, 2017-02-15.
@@ -69,8 +94,8 @@ impl Chart {
 
     /// The edition of this chart.
     #[must_use]
-    pub fn in_force(&self) -> &'static Edition {
-        self.edition
+    pub fn in_force(&self) -> &Edition {
+        &self.edition
     }
 
     /// The row of a flow.
@@ -171,7 +196,8 @@ mod tests {
         assert_eq!(error.to_string(), "\"2018-01-01\" is no edition of the chart");
         assert_eq!(
             error.hint().unwrap(),
-            "the known editions are 2016-05-19, 2017-02-15, 2025-04-09"
+            "the known editions are 2016-01-11, 2016-05-19, 2017-02-15-early, 2017-02-15, \
+             2017-08-02, 2020-03-04-early, 2020-03-04, 2023-01-19, 2025-04-09"
         );
     }
 
@@ -195,7 +221,7 @@ mod tests {
             error.to_string(),
             "edition 2017-02-15 of the chart has no row for connect.ad.gc"
         );
-        assert_eq!(error.hint().unwrap(), "it is in 2025-04-09");
+        assert_eq!(error.hint().unwrap(), "it is in 2020-03-04, 2023-01-19, 2025-04-09");
     }
 
     #[test]
@@ -232,7 +258,13 @@ mod tests {
             chart.rows(Role::Connect, Role::Tenant).map(|row| row.flow.name()).collect();
         assert_eq!(
             flows,
-            ["connect.tenant.crl", "connect.tenant.sync", "connect.tenant.sso-registration"]
+            [
+                "connect.tenant.crl",
+                "connect.tenant.sync",
+                "connect.tenant.sso-registration",
+                "connect.tenant.ocsp",
+                "connect.tenant.writeback"
+            ]
         );
         assert!(chart.rows_of(Role::Proxy).any(|row| row.flow == flow::CONNECT_FEDERATION_WINRM));
     }

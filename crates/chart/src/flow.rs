@@ -88,6 +88,8 @@ flows! {
     AGENT_TENANT_REGISTRATION = "agent.tenant.registration": "an agent registers itself.";
     AGENT_TENANT_RENEWAL = "agent.tenant.renewal": "an agent renews its certificate.";
     CONNECT_TENANT_SSO_REGISTRATION = "connect.tenant.sso-registration": "connect registers seamless sign-in.";
+    CONNECT_TENANT_SSO_CRL = "connect.tenant.sso-crl": "connect fetches lists to register seamless sign-in.";
+    HEALTH_TENANT_CRL = "health.tenant.crl": "a health agent fetches revocation lists.";
     HEALTH_TENANT_HTTPS = "health.tenant.https": "a health agent uploads.";
     HEALTH_TENANT_BUS = "health.tenant.bus": "a health agent streams to the bus.";
     WORKSTATION_TENANT_HTTPS = "workstation.tenant.https": "a person signs in at a desk.";
@@ -106,6 +108,38 @@ flows! {
     FOREST_FOREST_EPM = "forest.forest.epm": "a domain controller asks another's endpoint mapper.";
     FOREST_FOREST_LDAP = "forest.forest.ldap": "a domain controller finds and reads another.";
     FOREST_FOREST_RPC = "forest.forest.rpc": "domain controllers replicate each other.";
+    CONNECT_AD_GC_TLS = "connect.ad.gc-tls": "connect searches the global catalogue inside TLS.";
+    CONNECT_DATABASE_TDS = "connect.database.tds": "connect keeps its state in a database server.";
+    CONNECT_TENANT_OCSP = "connect.tenant.ocsp": "connect asks about one certificate of the tenant's.";
+    CONNECT_TENANT_WRITEBACK = "connect.tenant.writeback": "connect takes passwords to write back.";
+    AGENT_FOREST_DNS = "agent.forest.dns": "an agent finds domain controllers.";
+    AGENT_FOREST_KERBEROS = "agent.forest.kerberos": "an agent's host gets tickets.";
+    AGENT_FOREST_EPM = "agent.forest.epm": "an agent asks the endpoint mapper.";
+    AGENT_FOREST_LDAP = "agent.forest.ldap": "an agent locates a domain controller.";
+    AGENT_FOREST_RPC = "agent.forest.rpc": "an agent has a password checked.";
+    AGENT_FOREST_TIME = "agent.forest.time": "an agent sets its clock.";
+    AGENT_TENANT_OCSP = "agent.tenant.ocsp": "an agent asks about one certificate of the tenant's.";
+    AGENT_TENANT_STATUS = "agent.tenant.status": "an agent reports while 443 is closed.";
+    AGENT_WEB_PROXY_HTTP = "agent.web-proxy.http": "an agent reaches the tenant by a web proxy.";
+    HEALTH_TENANT_OCSP = "health.tenant.ocsp": "a health agent asks about one certificate of the tenant's.";
+    HEALTH_WEB_PROXY_HTTP = "health.web-proxy.http": "a health agent reaches the tenant by a web proxy.";
+    FEDERATION_FEDERATION_HTTP = "federation.federation.http": "servers of a farm copy its configuration.";
+    FEDERATION_DATABASE_TDS = "federation.database.tds": "a farm keeps its configuration in a database server.";
+    FEDERATION_FOREST_DNS = "federation.forest.dns": "a federation server finds domain controllers.";
+    FEDERATION_FOREST_KERBEROS = "federation.forest.kerberos": "a federation server gets tickets.";
+    FEDERATION_FOREST_EPM = "federation.forest.epm": "a federation server asks the endpoint mapper.";
+    FEDERATION_FOREST_LDAP = "federation.forest.ldap": "a federation server reads claims.";
+    FEDERATION_FOREST_RPC = "federation.forest.rpc": "a federation server has a logon checked.";
+    FEDERATION_FOREST_GC = "federation.forest.gc": "a federation server looks people up in the whole forest.";
+    FEDERATION_FOREST_TIME = "federation.forest.time": "a federation server sets its clock.";
+    PROXY_FOREST_KERBEROS = "proxy.forest.kerberos": "a proxy gets tickets in people's names.";
+    BALANCER_FEDERATION_PROBE = "balancer.federation.probe": "a load balancer asks whether a server lives.";
+    USER_PROXY_CERTAUTH = "user.proxy.certauth": "a person signs in by certificate on the HTTPS port.";
+    USER_TENANT_HTTPS = "user.tenant.https": "a person outside signs in at the tenant.";
+    WORKSTATION_FEDERATION_HTTPS = "workstation.federation.https": "a person at a desk signs in at the farm.";
+    WORKSTATION_FEDERATION_CERTIFICATE = "workstation.federation.certificate": "a person at a desk signs in by certificate.";
+    WORKSTATION_FOREST_KERBEROS = "workstation.forest.kerberos": "a workstation gets tickets for seamless sign-in.";
+    TENANT_PROXY_METADATA = "tenant.proxy.metadata": "the tenant reads the farm's metadata.";
 }
 
 #[cfg(test)]

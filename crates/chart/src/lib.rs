@@ -7,6 +7,10 @@
 
 mod chart;
 mod data;
+mod diff;
+mod endpoints;
+mod facts;
+mod find;
 pub mod firewall;
 pub mod flow;
 pub mod markdown;
@@ -16,6 +20,11 @@ mod row;
 mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
+pub use data::{FILE_SIZE_MAX, InvalidFile};
+pub use diff::{Change, Changed, Diff};
+pub use endpoints::{Cloud, Endpoint, EndpointName, endpoints, endpoints_in};
+pub use facts::{Facts, facts};
+pub use find::port;
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};
 pub use role::{Role, UnknownRole};

@@ -25,7 +25,8 @@ impl fmt::Display for TableId {
 /// Whether every port of a row must be open, or one is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PortsRelation {
-    /// Every listed port is needed.
+    /// Every listed port is needed; of a range that the endpoint mapper gives out, every port that it may
+    /// name.
     #[default]
     All,
     /// One is enough; they are tried in order.

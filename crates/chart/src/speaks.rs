@@ -51,9 +51,11 @@ pub enum Speaks {
     WebProxy,
     /// Time, [RFC 5905](https://www.rfc-editor.org/rfc/rfc5905).
     Ntp,
+    /// SQL Server's own protocol, MS-TDS.
+    Tds,
 }
 
-const NAMES: [(Speaks, &str); 22] = [
+const NAMES: [(Speaks, &str); 23] = [
     (Speaks::Dns, "dns"),
     (Speaks::Kerberos, "kerberos"),
     (Speaks::Kpasswd, "kpasswd"),
@@ -76,6 +78,7 @@ const NAMES: [(Speaks, &str); 22] = [
     (Speaks::Relay, "relay"),
     (Speaks::WebProxy, "web-proxy"),
     (Speaks::Ntp, "ntp"),
+    (Speaks::Tds, "tds"),
 ];
 
 impl Speaks {

@@ -3,6 +3,7 @@
 //! Each operation looks before it writes, so that one that is refused leaves nothing behind.
 
 mod names;
+mod passwords;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
@@ -12,6 +13,7 @@ use crate::Tenant;
 use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
 use crate::storage::{Credential, StorageError, Transaction};
 use names::Names;
+use passwords::Passwords;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
@@ -141,16 +143,28 @@ pub async fn apply_batch<T: Transaction>(
 ) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
     let names = Names::plan(tx, tenant, &operations).await?;
     let mut results = Vec::with_capacity(operations.len());
+    let mut passwords = Passwords::default();
     for (at, operation) in operations.into_iter().enumerate() {
+        if let Ok(Operation::Credential { anchor, credential, changed_at }) = operation {
+            if passwords.has(&anchor) {
+                results.extend(passwords.set(tx, now).await?);
+            }
+            passwords.add(anchor, Credential { credential, changed_at });
+            continue;
+        }
+        results.extend(passwords.set(tx, now).await?);
         results.push(match operation {
-            Ok(operation) => apply(tx, tenant, &names, at, &operation, now, rng).await?,
+            Ok(Operation::Delete { anchor, kind }) => delete(tx, &anchor, kind, now).await?,
+            Ok(upsert) => write(tx, tenant, &names, at, &upsert, now, rng).await?,
             Err(fault) => Err(fault),
         });
     }
+    results.extend(passwords.set(tx, now).await?);
     Ok(results)
 }
 
-async fn apply<T: Transaction>(
+/// Writes an object; the operation is an upsert.
+async fn write<T: Transaction>(
     tx: &mut T,
     tenant: &Tenant,
     names: &Names,
@@ -159,61 +173,35 @@ async fn apply<T: Transaction>(
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
 ) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    match operation {
-        Operation::Upsert { anchor, kind, attributes, members } => {
-            let before = tx.object_by_anchor(anchor).await?;
-            if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
-                return Ok(Err(fault));
-            }
-            if let Err(fault) = names.check(tx, at, before.as_ref(), attributes).await? {
-                return Ok(Err(fault));
-            }
-            let mut octets = [0; 16];
-            rng.fill(&mut octets);
-            let object = Object {
-                id: before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id),
-                kind: *kind,
-                anchor: Some(anchor.clone()),
-                attributes: attributes.clone(),
-                created_at: before.as_ref().map_or(now, |old| old.created_at),
-                synchronised_at: Some(now),
-                deleted_at: None,
-            };
-            tx.put_object(&object).await?;
-            if let Some(members) = members {
-                tx.put_members(object.id, members).await?;
-            }
-            if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
-                tx.end_sessions_of(object.id, now).await?;
-            }
-            Ok(Ok(Some(object.id)))
-        }
-        Operation::Delete { anchor, kind } => delete(tx, anchor, *kind, now).await,
-        Operation::Credential { anchor, credential, changed_at } => {
-            set_credential(tx, anchor, credential, *changed_at, now).await
-        }
-    }
-}
-
-async fn set_credential<T: Transaction>(
-    tx: &mut T,
-    anchor: &SourceAnchor,
-    credential: &CredentialData,
-    changed_at: OffsetDateTime,
-    now: OffsetDateTime,
-) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    let user = tx.object_by_anchor(anchor).await?;
-    let user = match user.filter(|user| user.deleted_at.is_none()) {
-        Some(user) if user.kind == Kind::User => user.id,
-        Some(_) => return Ok(Err(Fault::KindMismatch)),
-        None => return Ok(Err(Fault::UnknownAnchor)),
+    let Operation::Upsert { anchor, kind, attributes, members } = operation else {
+        return Ok(Ok(None));
     };
-    let before = tx.password_set_at(user).await?;
-    tx.put_credential(user, &Credential { credential: credential.clone(), changed_at }).await?;
-    if before.is_none_or(|before| before != changed_at) {
-        tx.end_sessions_of(user, now).await?;
+    let before = tx.object_by_anchor(anchor).await?;
+    if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
+        return Ok(Err(fault));
     }
-    Ok(Ok(Some(user)))
+    if let Err(fault) = names.check(tx, at, before.as_ref(), attributes).await? {
+        return Ok(Err(fault));
+    }
+    let mut octets = [0; 16];
+    rng.fill(&mut octets);
+    let object = Object {
+        id: before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id),
+        kind: *kind,
+        anchor: Some(anchor.clone()),
+        attributes: attributes.clone(),
+        created_at: before.as_ref().map_or(now, |old| old.created_at),
+        synchronised_at: Some(now),
+        deleted_at: None,
+    };
+    tx.put_object(&object).await?;
+    if let Some(members) = members {
+        tx.put_members(object.id, members).await?;
+    }
+    if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
+        tx.end_sessions_of(object.id, now).await?;
+    }
+    Ok(Ok(Some(object.id)))
 }
 
 fn is_enabled(object: &Object) -> bool {

@@ -39,6 +39,21 @@ pub struct Credential {
     pub changed_at: OffsetDateTime,
 }
 
+/// What the directory has under an anchor, as far as a password is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The anchor.
+    pub anchor: SourceAnchor,
+    /// The object's id.
+    pub id: Guid,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+    /// When its password was set in the forest, if it has one.
+    pub password_set_at: Option<OffsetDateTime>,
+}
+
 /// A browser in which somebody signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -190,6 +205,9 @@ pub trait Transaction: Send {
     /// The object of an anchor, tombstones included.
     fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
 
+    /// What there is under these anchors, in no order; nothing under one that no object has.
+    fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
+
     /// The living user of a name, compared without case.
     fn user_by_name(&mut self, name: &str) -> impl Stored<Option<Object>>;
 
@@ -220,6 +238,9 @@ pub trait Transaction: Send {
     /// Sets a user's password.
     fn put_credential(&mut self, user: Guid, credential: &Credential) -> impl Stored<()>;
 
+    /// Sets the passwords of many users; of each no more than one.
+    fn put_credentials(&mut self, credentials: &[(Guid, &Credential)]) -> impl Stored<()>;
+
     /// Erases a user's password.
     fn erase_credential(&mut self, user: Guid) -> impl Stored<()>;
 
@@ -229,6 +250,9 @@ pub trait Transaction: Send {
     /// Ends a user's sessions, codes and refresh tokens, and moves [`Self::sessions_valid_from`] on,
     /// which ends their access tokens.
     fn end_sessions_of(&mut self, user: Guid, now: OffsetDateTime) -> impl Stored<()>;
+
+    /// The same for many users at once.
+    fn end_sessions_of_all(&mut self, users: &[Guid], now: OffsetDateTime) -> impl Stored<()>;
 
     /// When a user's sessions were last ended; `None` when they never were. No two ends are at the
     /// same microsecond.

@@ -1,6 +1,6 @@
 //! The chart as JSON. The names here are an interface: programs read them.
 
-use portolan_chart::{Chart, Edition, PortRange, PortsRelation, Row, TableId};
+use portolan_chart::{Edition, PortRange, PortsRelation, Row, TableId};
 use serde_json::{Value, json};
 
 /// One document: the edition and its rows.
@@ -17,7 +17,7 @@ pub(super) fn editions(editions: &[Edition]) -> String {
             json!({ "id": edition.id, "label": edition.label, "row_count": edition.row_count() })
         })
         .collect();
-    let default = &Chart::default_edition().in_force().id;
+    let default = portolan_chart::DEFAULT_EDITION;
     document(&json!({ "default": default, "editions": list }))
 }
 

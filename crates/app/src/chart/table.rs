@@ -1,6 +1,6 @@
 //! The chart as aligned text.
 
-use portolan_chart::{Chart, Edition, Row, TableId};
+use portolan_chart::{Edition, Row, TableId};
 
 /// One line a row; `no row` where there is none.
 pub(super) fn rows(rows: &[&Row]) -> String {
@@ -30,10 +30,10 @@ pub(super) fn rows(rows: &[&Row]) -> String {
 
 /// One line an edition.
 pub(super) fn editions(editions: &[Edition]) -> String {
-    let in_force = &Chart::default_edition().in_force().id;
+    let in_force = portolan_chart::DEFAULT_EDITION;
     let head = ["EDITION", "ROWS", "", "WHAT SETS IT APART"].map(str::to_owned);
     let cells = editions.iter().map(|edition| {
-        let mark = if edition.id == *in_force { "default" } else { "" };
+        let mark = if edition.id == in_force { "default" } else { "" };
         [
             edition.id.clone(),
             edition.row_count().to_string(),

@@ -4,6 +4,7 @@
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod administration;
+mod credentials;
 mod directory;
 pub mod log;
 pub mod retention;

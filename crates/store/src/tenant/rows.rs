@@ -60,13 +60,16 @@ pub(super) fn digest(row: &SqliteRow, name: &'static str) -> Result<Digest, Stor
     Ok(Digest::from_octets(octets))
 }
 
+pub(super) fn kind(row: &SqliteRow) -> Result<Kind, StorageError> {
+    Kind::from_word(column(row, "kind")?).ok_or_else(|| StorageError::new(BadColumn("kind")))
+}
+
 pub(super) fn object(row: &SqliteRow) -> Result<Object, StorageError> {
     let anchor: Option<&str> = column(row, "anchor")?;
     let optional = |name| column::<Option<i64>>(row, name)?.map(moment).transpose();
     Ok(Object {
         id: guid(row, "id")?,
-        kind: Kind::from_word(column(row, "kind")?)
-            .ok_or_else(|| StorageError::new(BadColumn("kind")))?,
+        kind: kind(row)?,
         anchor: anchor.map(str::parse).transpose().map_err(StorageError::new)?,
         attributes: attributes(column(row, "doc")?)?,
         created_at: time(row, "created_at")?,

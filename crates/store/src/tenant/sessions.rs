@@ -17,41 +17,6 @@ use super::rows::{self, column, guid, moment, nanos};
 struct BadChallenge;
 
 impl SqliteTransaction {
-    pub(super) async fn delete_sessions_of(&mut self, user: Guid) -> Result<(), StorageError> {
-        for statement in [
-            "DELETE FROM session WHERE user_id = ?",
-            "DELETE FROM code WHERE user_id = ?",
-            "DELETE FROM refresh_token WHERE user_id = ?",
-        ] {
-            sqlx::query(statement)
-                .bind(user.to_string())
-                .execute(&mut *self.inner)
-                .await
-                .map_err(StorageError::new)?;
-        }
-        Ok(())
-    }
-
-    /// Moves the moment from which a user's sessions are valid to now, or one microsecond on if the
-    /// clock did not: two ends are never taken for one.
-    pub(super) async fn move_session_floor(
-        &mut self,
-        user: Guid,
-        now: OffsetDateTime,
-    ) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO session_floor (user_id, valid_from) VALUES (?, ?)
-             ON CONFLICT (user_id) DO UPDATE SET
-             valid_from = max(excluded.valid_from, valid_from + 1000)",
-        )
-        .bind(user.to_string())
-        .bind(nanos(now))
-        .execute(&mut *self.inner)
-        .await
-        .map(|_| ())
-        .map_err(StorageError::new)
-    }
-
     pub(super) async fn read_session_floor(
         &mut self,
         user: Guid,

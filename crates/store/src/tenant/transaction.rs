@@ -8,7 +8,7 @@ use portolan_tenant::application::Application;
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
-    AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
+    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
     StorageError, Transaction,
 };
 use portolan_tenant::throttle::{FORGOTTEN_AFTER, Throttle};
@@ -16,7 +16,7 @@ use portolan_tenant::{Digest, Tenant};
 use sqlx::Sqlite;
 use time::{Duration, OffsetDateTime};
 
-use super::rotation::Sealed;
+use super::credentials::context;
 use super::rows::{self, column, guid, moment, nanos};
 use crate::vault::Keyring;
 
@@ -67,6 +67,10 @@ impl Transaction for SqliteTransaction {
         anchor: &SourceAnchor,
     ) -> Result<Option<Object>, StorageError> {
         self.object_where_anchor(anchor).await
+    }
+
+    async fn accounts(&mut self, anchors: &[&SourceAnchor]) -> Result<Vec<Account>, StorageError> {
+        self.read_accounts(anchors).await
     }
 
     async fn user_by_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
@@ -142,21 +146,14 @@ impl Transaction for SqliteTransaction {
         user: Guid,
         credential: &Credential,
     ) -> Result<(), StorageError> {
-        let text = credential.credential.to_text();
-        let (key_id, sealed) = self.sealed(&context(user), text.expose().as_bytes()).await?;
-        sqlx::query(
-            "INSERT INTO credential (user_id, key_id, sealed, changed_at) VALUES (?, ?, ?, ?)
-             ON CONFLICT (user_id) DO UPDATE SET key_id = excluded.key_id,
-             sealed = excluded.sealed, changed_at = excluded.changed_at",
-        )
-        .bind(user.to_string())
-        .bind(key_id)
-        .bind(sealed)
-        .bind(nanos(credential.changed_at))
-        .execute(&mut *self.inner)
-        .await
-        .map(|_| ())
-        .map_err(StorageError::new)
+        self.write_credentials(&[(user, credential)]).await
+    }
+
+    async fn put_credentials(
+        &mut self,
+        credentials: &[(Guid, &Credential)],
+    ) -> Result<(), StorageError> {
+        self.write_credentials(credentials).await
     }
 
     async fn erase_credential(&mut self, user: Guid) -> Result<(), StorageError> {
@@ -186,8 +183,15 @@ impl Transaction for SqliteTransaction {
         user: Guid,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        self.delete_sessions_of(user).await?;
-        self.move_session_floor(user, now).await
+        self.end_all_sessions_of(&[user], now).await
+    }
+
+    async fn end_sessions_of_all(
+        &mut self,
+        users: &[Guid],
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        self.end_all_sessions_of(users, now).await
     }
 
     async fn sessions_valid_from(
@@ -474,9 +478,4 @@ impl SqliteTransaction {
         }
         Ok(())
     }
-}
-
-/// What a user's sealed password is bound to.
-fn context(user: Guid) -> String {
-    Sealed::Credential.context(&user.to_string())
 }

@@ -10,7 +10,7 @@ use portolan_tenant::authorize::Prompt;
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
-    AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, StorageError,
+    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, StorageError,
 };
 use portolan_tenant::throttle::Throttle;
 
@@ -41,6 +41,7 @@ noting! {
     tenant() -> Tenant;
     object(id: Guid) -> Option<Object>;
     object_by_anchor(anchor: &SourceAnchor) -> Option<Object>;
+    accounts(anchors: &[&SourceAnchor]) -> Vec<Account>;
     user_by_name(name: &str) -> Option<Object>;
     put_object(object: &Object) -> ();
     release_name(user: Guid) -> ();
@@ -50,9 +51,11 @@ noting! {
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
+    put_credentials(credentials: &[(Guid, &Credential)]) -> ();
     erase_credential(user: Guid) -> ();
     password_set_at(user: Guid) -> Option<OffsetDateTime>;
     end_sessions_of(user: Guid, now: OffsetDateTime) -> ();
+    end_sessions_of_all(users: &[Guid], now: OffsetDateTime) -> ();
     sessions_valid_from(user: Guid) -> Option<OffsetDateTime>;
     device_exists(device: &Digest) -> bool;
     device_knows(device: &Digest, user: Guid) -> bool;

@@ -1,15 +1,20 @@
 //! What is asked on a row: the opening exchange of its protocol, and what the answer says.
 
+pub mod adws;
 pub mod amqp;
 mod clock;
+mod dns;
 mod hearing;
 pub mod http;
 mod https;
 pub(crate) mod idle;
+mod kerberos;
 pub(crate) mod ldap;
 mod ldaps;
 mod ntp;
 mod relay;
+mod rpc;
+pub mod smb;
 pub mod status;
 pub mod tls;
 mod web_proxy;
@@ -23,6 +28,11 @@ use crate::{Asker, Outcome, Verdict};
 pub async fn probe(asker: &Asker<'_>) -> Outcome {
     match (asker.row().speaks, asker.transport()) {
         (Speaks::Ntp, Transport::Udp) => ntp::probe(asker).await,
+        (Speaks::Dns, _) => dns::probe(asker).await,
+        (Speaks::Kerberos, _) => kerberos::probe(asker).await,
+        (Speaks::Kpasswd, _) => kerberos::kpasswd(asker).await,
+        (Speaks::EndpointMapper, Transport::Tcp) => rpc::endpoint_mapper(asker).await,
+        (Speaks::Rpc, Transport::Tcp) => rpc::probe(asker).await,
         (Speaks::Ldap, Transport::Tcp) => ldap::probe(asker, ldap::Port::Directory).await,
         (Speaks::Ldap, Transport::Udp) => ldap::ping(asker).await,
         (Speaks::GlobalCatalog, Transport::Tcp) => ldap::probe(asker, ldap::Port::Catalogue).await,
@@ -40,6 +50,8 @@ pub async fn probe(asker: &Asker<'_>) -> Outcome {
         (Speaks::Amqp, Transport::Tcp) => amqp::probe(asker).await,
         (Speaks::Relay, Transport::Tcp) => relay::probe(asker).await,
         (Speaks::WebProxy, Transport::Tcp) => web_proxy::probe(asker).await,
+        (Speaks::Smb, Transport::Tcp) => smb::probe(asker).await,
+        (Speaks::Adws, Transport::Tcp) => adws::probe(asker).await,
         (speaks, transport) => unjudged(speaks, transport),
     }
 }

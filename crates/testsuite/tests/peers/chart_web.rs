@@ -49,13 +49,7 @@ impl World {
         self.check_with(flow, port, self.lists.port, vec![self.authority.der()]).await
     }
 
-    async fn check_with(
-        &self,
-        flow: Flow,
-        port: u16,
-        lists: u16,
-        trusted: Vec<Vec<u8>>,
-    ) -> String {
+    async fn check_with(&self, flow: Flow, port: u16, lists: u16, trusted: Vec<Vec<u8>>) -> String {
         let to = portolan_chart::Chart::edition(EDITION).unwrap().row(flow).unwrap().to;
         let ports = [
             (flow::CONNECT_TENANT_CRL, lists),
@@ -110,8 +104,7 @@ async fn every_fault_of_nginx_s_certificates_is_named() {
     let own = world.site(&own, "").await;
     let foreign = world.site(&stranger.issue(TENANT), "").await;
     let short = world.site(&short_key(world.path(), authority), ALL_CIPHERS).await;
-    let sites =
-        [&good, &other_name, &expired, &early, &revoked, &homeless, &own, &foreign, &short];
+    let sites = [&good, &other_name, &expired, &early, &revoked, &homeless, &own, &foreign, &short];
     let _server = serve(world.path(), &[&sites[..], &[&world.lists]].concat()).await;
 
     let check = |site: &Site| world.check(flow::CONNECT_TENANT_SYNC, site.port);
@@ -131,12 +124,8 @@ async fn every_fault_of_nginx_s_certificates_is_named() {
     assert_said(&check(&short).await, "faulty: ", &words);
 
     // Without anybody who is trusted, a private host's authority is unknown, and nobody intercepts.
-    let unknown = world.check_with(
-        flow::CONNECT_TENANT_SYNC,
-        good.port,
-        world.lists.port,
-        Vec::new(),
-    );
+    let unknown =
+        world.check_with(flow::CONNECT_TENANT_SYNC, good.port, world.lists.port, Vec::new());
     assert_said(&unknown.await, "faulty: certificate: ", &["whom this machine does not believe"]);
 }
 
@@ -416,7 +405,11 @@ async fn who_cuts_idle_connections_is_timed() {
         };
         said(&checked.outcome().await)
     };
-    assert_said(&check(patient.port).await, "open: ", &["an idle connection lives for 2 s and lon"]);
+    assert_said(
+        &check(patient.port).await,
+        "open: ",
+        &["an idle connection lives for 2 s and lon"],
+    );
     assert_said(&check(hasty.port).await, "open: ", &["is closed in order after 1 s"]);
     let words = ["idle: an idle connection is dropped without a word between 0 s and 1 s"];
     assert_said(&check(forgetful).await, "faulty: ", &words);

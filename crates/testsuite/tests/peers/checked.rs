@@ -40,11 +40,8 @@ impl Checked<'_> {
         let hosts = names.map(|name| (name, vec![LOOPBACK])).collect();
         let config = NetworkConfig { hosts, ..NetworkConfig::new(chart.clone(), role) };
         let config = NetworkConfig { name_servers: Some(Vec::new()), ..config };
-        let host = Host {
-            role: self.to,
-            peer: self.host.parse().unwrap(),
-            addresses: vec![LOOPBACK],
-        };
+        let host =
+            Host { role: self.to, peer: self.host.parse().unwrap(), addresses: vec![LOOPBACK] };
         let deployment = Deployment {
             role,
             chart,

@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+pub mod diagram;
 mod diff;
 mod endpoints;
 mod facts;

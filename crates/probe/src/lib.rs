@@ -12,8 +12,11 @@ mod finding;
 pub mod mark;
 mod metered;
 pub mod probes;
+mod report;
+pub mod respond;
 
 pub use asker::Asker;
-pub use check::{Check, Event, Report, RowReport};
+pub use check::{Check, Event};
 pub use deployment::{Deployment, Host, Limits};
 pub use finding::{Defect, DefectKind, Finding, Outcome, Question, Verdict};
+pub use report::{Report, RowReport, Standing};

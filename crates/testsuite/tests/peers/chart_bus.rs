@@ -45,6 +45,9 @@ impl Broker {
             .env("RABBITMQ_DIST_PORT", free_port().await.to_string())
             .env("RABBITMQ_MNESIA_BASE", folder.join("data"))
             .env("RABBITMQ_LOG_BASE", folder.join("log"))
+            // As under a service manager, the broker takes the place of its script, which would leave it
+            // behind when it is killed.
+            .env("NOTIFY_SOCKET", folder.join("nobody"))
             .env("RABBITMQ_PID_FILE", folder.join("pid"))
             .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use portolan_chart::{Chart, markdown};
+use portolan_sync::attributes;
 
 use crate::run::{Failed, cargo, on_file, run};
 use crate::steps::Steps;
@@ -18,12 +19,12 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
 /// The generated pages: where each stands, from the root, and what is to stand in it.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let charts = Chart::editions().iter().filter_map(|edition| Chart::edition(&edition.id).ok());
-    charts
-        .map(|chart| {
-            let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
-            (PathBuf::from(name), markdown::page(&chart))
-        })
-        .collect()
+    let charts = charts.map(|chart| {
+        let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
+        (PathBuf::from(name), markdown::page(&chart))
+    });
+    let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
+    charts.chain([attributes]).collect()
 }
 
 /// Builds the documentation of every crate; a warning fails.

@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor, a web proxy, a web
 /// server and a broker to compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 33] = [
+const PACKAGES: [&str; 34] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -33,6 +33,7 @@ const PACKAGES: [&str; 33] = [
     "rabbitmq-server",
     "nftables",
     "tcpdump",
+    "tshark",
     "zstd",
     "dnsmasq-base",
     "python3",

@@ -71,7 +71,9 @@ impl Style {
 }
 
 impl Text {
+    #[cfg(test)]
     /// The rectangle that it fills, by the widest usual font without serifs.
+    #[cfg(test)]
     pub(super) fn area(&self) -> Area {
         let width = width(&self.text, self.style);
         let x = if self.centred { self.x - width / 2.0 } else { self.x };

@@ -19,4 +19,5 @@ mod passwords;
 mod reach;
 mod rights;
 mod scenarios;
+mod states;
 mod world;

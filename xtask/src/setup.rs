@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
 /// proxy, a web server and a broker to compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 37] = [
+const PACKAGES: [&str; 45] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -51,6 +51,15 @@ const PACKAGES: [&str; 37] = [
     "procps",
     "openssl",
     "ca-certificates",
+    // The peers of a stand-in.
+    "bind9-dnsutils",
+    "curl",
+    "ntpsec-ntpdate",
+    "python3-impacket",
+    "python3-qpid-proton",
+    "python3-websockets",
+    "smbclient",
+    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

@@ -15,3 +15,4 @@ mod ldaps;
 mod nginx;
 mod process;
 mod proxy;
+mod stand_in;

@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
 /// proxy, a web server and a broker to compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 45] = [
+const PACKAGES: [&str; 44] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -59,7 +59,6 @@ const PACKAGES: [&str; 45] = [
     "python3-qpid-proton",
     "python3-websockets",
     "smbclient",
-    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

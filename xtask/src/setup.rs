@@ -13,7 +13,7 @@ use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor and a web proxy to
 /// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 33] = [
+const PACKAGES: [&str; 34] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",

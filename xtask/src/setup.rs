@@ -51,7 +51,6 @@ const PACKAGES: [&str; 44] = [
     "procps",
     "openssl",
     "ca-certificates",
-    // The peers of a stand-in.
     "bind9-dnsutils",
     "curl",
     "ntpsec-ntpdate",

@@ -11,9 +11,9 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 use crate::{npm, python};
 
-/// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor and a web proxy to
-/// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 42] = [
+/// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
+/// proxy, a web server and a broker to compare with, the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 44] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -30,6 +30,8 @@ const PACKAGES: [&str; 42] = [
     "slapd",
     "bind9",
     "tinyproxy-bin",
+    "nginx-light",
+    "rabbitmq-server",
     "nftables",
     "iptables",
     "tcpdump",
@@ -49,7 +51,6 @@ const PACKAGES: [&str; 42] = [
     "procps",
     "openssl",
     "ca-certificates",
-    // The peers of a stand-in.
     "bind9-dnsutils",
     "curl",
     "ntpsec-ntpdate",

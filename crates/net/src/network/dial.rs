@@ -22,6 +22,17 @@ pub struct Connection {
     pub link: Link,
 }
 
+impl Connection {
+    /// Has the system leave the connection alone while nothing is said on it, so that whoever cuts idle
+    /// connections does.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn leave_idle(&self) -> std::io::Result<()> {
+        SockRef::from(&self.stream).set_keepalive(false)
+    }
+}
+
 impl Network {
     /// Connects to a peer on the flow's port. Of a row with several ports each is tried; of a peer
     /// with several addresses each, IPv6 first, the next one beside it after a quarter of a second

@@ -3,6 +3,7 @@
 use portolan_codec::{DecodeError, Fault, Reader};
 
 pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const GENERAL_STRING: u8 = 0x1b;
@@ -26,6 +27,22 @@ pub(crate) fn element<'a>(
         _ => return Err(reader.fault(field, Fault::Malformed("a length of one to three octets"))),
     };
     reader.sub(length, field)
+}
+
+/// An element with this tag and the content of these parts; its length is that of at most 65535 octets.
+pub(crate) fn put(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let mut element = vec![tag];
+    match (u8::try_from(content.len()), u16::try_from(content.len())) {
+        (Ok(length @ ..=0x7f), _) => element.push(length),
+        (Ok(length), _) => element.extend([0x81, length]),
+        (_, length) => {
+            element.push(0x82);
+            element.extend(length.unwrap_or(u16::MAX).to_be_bytes());
+        }
+    }
+    element.extend(content);
+    element
 }
 
 /// An Int32 ([RFC 4120 section 5.2.4]).

@@ -8,7 +8,8 @@
 //! - [`ndr`]: the transfer syntax (C706 chapter 14);
 //! - [`binding`]: the client's machine, from the bind to the reply of a call ([MS-RPCE] 3.3.1);
 //! - [`epm`]: towers and `ept_map` (C706 appendices L and O);
-//! - [`drsr`]: replication ([MS-DRSR]).
+//! - [`drsr`]: replication ([MS-DRSR]);
+//! - [`interface`]: what else a domain controller offers.
 //!
 //! [MS-RPCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-rpce
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
@@ -16,6 +17,7 @@
 pub mod binding;
 pub mod drsr;
 pub mod epm;
+pub mod interface;
 pub mod ndr;
 pub mod pdu;
 mod status;

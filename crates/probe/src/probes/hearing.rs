@@ -23,6 +23,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Hearing<'a, S> {
         self.asker.deployment().limits.octets_max
     }
 
+    /// What was heard and not taken.
+    pub(super) fn heard(&self) -> &[u8] {
+        &self.octets
+    }
+
     /// Says something.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+pub mod diagram;
 mod facts;
 pub mod firewall;
 pub mod flow;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portolan_chart::{Row, Transport};
 use portolan_net::{Connection, DatagramLimits, DialError, Endpoint, Fault, Peer, clock};
@@ -20,6 +20,8 @@ pub struct Asker<'a> {
     port: u16,
     transport: Transport,
     connected: AtomicBool,
+    /// Octets that were read so far, on all connections together.
+    octets: AtomicUsize,
 }
 
 impl<'a> Asker<'a> {
@@ -30,8 +32,8 @@ impl<'a> Asker<'a> {
         address: Option<IpAddr>,
         (port, transport): (u16, Transport),
     ) -> Self {
-        let connected = AtomicBool::new(false);
-        Self { deployment, row, peer, address, port, transport, connected }
+        let (connected, octets) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { deployment, row, peer, address, port, transport, connected, octets }
     }
 
     /// What is checked.
@@ -113,11 +115,17 @@ impl<'a> Asker<'a> {
     /// Reads what there is, once; nothing at the stream's end.
     ///
     /// # Errors
-    /// What it means for the row that the stream broke.
+    /// What it means for the row that the stream broke, or that the peer sent more than
+    /// [`Limits::octets_max`](crate::Limits::octets_max), all of its connections together.
     pub async fn read(&self, stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, Verdict> {
         let mut octets = vec![0; READ_OCTETS];
         let length = stream.read(&mut octets).await.map_err(|error| self.broke(&error))?;
         octets.truncate(length);
+        let most = self.deployment.limits.octets_max;
+        if self.octets.fetch_add(length, Ordering::Relaxed) + length > most {
+            let heard = format!("more than {most} octets");
+            return Err(Verdict::WrongProtocol { heard });
+        }
         Ok(octets)
     }
 

@@ -1,16 +1,20 @@
 //! A whole check: every question of a role's rows, put at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use portolan_chart::{PortRange, PortsRelation, Role, Row, Speaks, Transport};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use portolan_chart::{PortRange, Requirement, Role, Row, Speaks, Transport};
 use portolan_model::DnsName;
 use portolan_net::{clock, dc, entropy};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::report::{Report, RowReport};
 use crate::{Asker, Deployment, Finding, Host, Outcome, Question, Verdict, probes};
 
 /// A check that is ready to run.
@@ -26,142 +30,184 @@ struct Job {
     /// Its row's place in the report.
     place: usize,
     row: Row,
-    /// Or why none is known.
-    host: Result<Host, String>,
+    host: Known,
     /// None for a row whose ports the endpoint mapper names.
     port: Option<u16>,
     transport: Transport,
 }
 
-/// What happens while a check runs.
+/// What is known of the other end of a row.
 #[derive(Debug, Clone)]
-pub enum Event {
-    /// A question was answered; the number is its row's place in the report.
-    Found(usize, Finding),
+enum Known {
+    /// This host.
+    Host(Host),
+    /// The forest's controllers, which DNS is asked for.
+    Controllers,
+    /// Nobody, and why.
+    Nobody(String),
 }
 
-/// What a check found.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The deployment that was looked at.
-    pub deployment: Arc<Deployment>,
-    /// Every row of the role, in the chart's order.
-    pub rows: Vec<RowReport>,
-    /// How long it took.
-    pub elapsed: Duration,
+/// The deployment with the forest's controllers in it, or why they were not found.
+type Found = Shared<BoxFuture<'static, Result<Arc<Deployment>, String>>>;
+
+/// What a probe is to a check.
+trait Probe: Clone + Send + Sync + 'static {
+    fn ask<'a>(&self, asker: &'a Asker<'a>) -> BoxFuture<'a, Outcome>;
 }
 
-/// A row and its findings.
-#[derive(Debug, Clone)]
-pub struct RowReport {
-    /// The row.
-    pub row: Row,
-    /// What was found, in the order of hosts, addresses and ports.
-    pub findings: Vec<Finding>,
-}
+/// The probes of every protocol.
+#[derive(Debug, Clone, Copy)]
+struct BySpeaks;
 
-impl RowReport {
-    /// Whether the row does its work: at every host each port, or one of them where one is enough, was
-    /// open. A row that nobody was asked about does not.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        let mut places: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
-        for finding in &self.findings {
-            let Question { peer, address, transport, .. } = &finding.question;
-            places.entry((peer, address, *transport)).or_default().push(finding);
-        }
-        let has_no_route =
-            |findings: &Vec<&Finding>| findings.iter().all(|finding| finding.has_no_route());
-        // A machine without IPv6 does its work by IPv4.
-        let peers_with_route: BTreeSet<_> = places
-            .iter()
-            .filter(|(_, findings)| !has_no_route(findings))
-            .map(|((peer, ..), _)| *peer)
-            .collect();
-        places.retain(|(peer, ..), findings| {
-            !(has_no_route(findings) && peers_with_route.contains(peer))
-        });
-        let is_open = |finding: &&Finding| finding.outcome.verdict.is_open();
-        !places.is_empty()
-            && places.values().all(|findings| match self.row.ports_relation {
-                PortsRelation::All => findings.iter().all(is_open),
-                PortsRelation::Any => findings.iter().any(is_open),
-            })
+impl Probe for BySpeaks {
+    fn ask<'a>(&self, asker: &'a Asker<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(probes::probe(asker))
     }
 }
 
+/// What happens while a check runs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A question was answered; the number is its row's place in the report.
+    Found(usize, Finding),
+    /// The last question of a row was answered.
+    Row(usize, RowReport),
+}
+
 impl Check {
-    /// Works out what is to be asked. The forest's controllers are found here, by DNS.
+    /// Works out what is to be asked. Nothing is sent yet: the forest's controllers are looked for while
+    /// the other rows are asked.
+    #[expect(
+        clippy::unused_async,
+        reason = "callers need not change when it has something to wait for"
+    )]
     pub async fn prepare(deployment: Deployment) -> Self {
-        let mut deployment = deployment;
-        let mut unfound = None;
-        if let (Some(forest), false) =
-            (&deployment.forest, deployment.hosts.iter().any(|host| host.role == Role::Forest))
-        {
-            match controllers(&deployment, forest).await {
-                Ok(found) => deployment.hosts.extend(found),
-                Err(why) => unfound = Some(why),
-            }
-        }
-        let deployment = Arc::new(deployment);
         let mut jobs = Vec::new();
-        for (place, row) in rows(&deployment).enumerate() {
-            let hosts = hosts(&deployment, row);
-            let ports = ports(row);
+        for (place, row) in deployment.rows().enumerate() {
+            let hosts: Vec<_> = deployment.hosts_of(row).cloned().map(Known::Host).collect();
+            let known = match (hosts.is_empty(), row.to, &deployment.forest) {
+                (false, ..) => hosts,
+                (true, Role::Forest, Some(_)) => vec![Known::Controllers],
+                (true, ..) => vec![Known::Nobody(nobody(row))],
+            };
             for &transport in &row.transports {
-                for port in &ports {
-                    let job = |host| Job { place, row: row.clone(), host, port: *port, transport };
-                    match (hosts.is_empty(), &unfound) {
-                        (true, Some(why)) if row.to == Role::Forest => {
-                            jobs.push(job(Err(why.clone())));
-                        }
-                        (true, _) => {
-                            let why = format!("no host of the role {} is known", row.to);
-                            jobs.push(job(Err(why)));
-                        }
-                        (false, _) => jobs.extend(hosts.iter().cloned().map(|host| job(Ok(host)))),
-                    }
+                for port in ports(row) {
+                    let row = || row.clone();
+                    let job = |host: &Known| Job {
+                        place,
+                        row: row(),
+                        host: host.clone(),
+                        port,
+                        transport,
+                    };
+                    jobs.extend(known.iter().map(job));
                 }
             }
         }
-        Self { deployment, jobs }
+        Self { deployment: Arc::new(deployment), jobs }
+    }
+
+    /// How many questions it has, as far as the hosts are known.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Puts every question, and tells of each answer as it comes.
     pub async fn run(self, events: Option<mpsc::UnboundedSender<Event>>) -> Report {
-        let begun = clock::monotonic();
-        let mut tasks = JoinSet::new();
-        for (order, job) in self.jobs.into_iter().enumerate() {
-            let deployment = self.deployment.clone();
-            let events = events.clone();
-            tasks.spawn(async move {
-                let findings = ask(&deployment, &job).await;
-                for finding in &findings {
-                    if let Some(events) = &events {
-                        // Nobody listening is no reason to stop.
-                        let _ = events.send(Event::Found(job.place, finding.clone()));
-                    }
-                }
-                (job.place, order, findings)
-            });
-        }
-        let mut answers = Vec::new();
-        while let Some(joined) = tasks.join_next().await {
-            match joined {
-                Ok(answer) => answers.push(answer),
-                Err(error) => tracing::error!(%error, "A probe did not end"),
-            }
-        }
-        answers.sort_by_key(|(place, order, _)| (*place, *order));
-        let row = |row: &Row| RowReport { row: row.clone(), findings: Vec::new() };
-        let mut rows: Vec<_> = rows(&self.deployment).map(row).collect();
-        for (place, _, findings) in answers {
-            if let Some(row) = rows.get_mut(place) {
-                row.findings.extend(findings);
-            }
-        }
-        Report { deployment: self.deployment.clone(), rows, elapsed: begun.elapsed() }
+        self.run_with(events, BySpeaks).await
     }
+
+    async fn run_with(
+        self,
+        events: Option<mpsc::UnboundedSender<Event>>,
+        probe: impl Probe,
+    ) -> Report {
+        let begun = clock::monotonic();
+        let found = controllers_of(self.deployment.clone());
+        let tell = |event| {
+            if let Some(events) = &events {
+                // Nobody listening is no reason to stop.
+                let _ = events.send(event);
+            }
+        };
+        let mut rows: Vec<_> = self.deployment.rows().cloned().map(Pending::of).collect();
+        let mut tasks = JoinSet::new();
+        let mut running = BTreeMap::new();
+        for (order, job) in self.jobs.into_iter().enumerate() {
+            if let Some(row) = rows.get_mut(job.place) {
+                row.left += 1;
+            }
+            let (found, deployment) = (found.clone(), self.deployment.clone());
+            let (probe, at_work) = (probe.clone(), job.clone());
+            let task = async move { ask(deployment, found, &at_work, begun, &probe).await };
+            running.insert(tasks.spawn(task).id(), (order, job));
+        }
+        while let Some(joined) = tasks.join_next_with_id().await {
+            let (id, findings) = match joined {
+                Ok((id, findings)) => (id, Some(findings)),
+                Err(error) => (error.id(), None),
+            };
+            let Some((order, job)) = running.remove(&id) else { continue };
+            // A probe that panics is a defect of ours, and its row must not look as if it had none.
+            let findings = findings.unwrap_or_else(|| vec![broken(&job, begun.elapsed())]);
+            for finding in &findings {
+                tell(Event::Found(job.place, finding.clone()));
+            }
+            let Some(row) = rows.get_mut(job.place) else { continue };
+            if let Some(report) = row.answered(order, findings) {
+                tell(Event::Row(job.place, report));
+            }
+        }
+        let deployment = match found.now_or_never() {
+            Some(Ok(deployment)) => deployment,
+            _ => self.deployment,
+        };
+        let rows = rows.into_iter().map(|row| row.report()).collect();
+        Report { deployment, rows, elapsed: begun.elapsed() }
+    }
+}
+
+/// A row some of whose questions are not answered yet.
+struct Pending {
+    row: Row,
+    left: usize,
+    findings: BTreeMap<usize, Vec<Finding>>,
+}
+
+impl Pending {
+    const fn of(row: Row) -> Self {
+        Self { row, left: 0, findings: BTreeMap::new() }
+    }
+
+    /// Takes a job's findings; gives the row when they were the last.
+    fn answered(&mut self, order: usize, findings: Vec<Finding>) -> Option<RowReport> {
+        self.findings.insert(order, findings);
+        self.left = self.left.saturating_sub(1);
+        (self.left == 0).then(|| self.report())
+    }
+
+    fn report(&self) -> RowReport {
+        let findings = self.findings.values().flatten().cloned().collect();
+        RowReport { row: self.row.clone(), findings }
+    }
+}
+
+/// Looks for the controllers once, for all rows that need them.
+fn controllers_of(deployment: Arc<Deployment>) -> Found {
+    async move {
+        let Some(forest) = &deployment.forest else { return Ok(deployment) };
+        if deployment.hosts.iter().any(|host| host.role == Role::Forest) {
+            return Ok(deployment);
+        }
+        let found = controllers(&deployment, forest).await?;
+        let mut deployment = Deployment::clone(&deployment);
+        deployment.hosts.extend(found);
+        Ok(Arc::new(deployment))
+    }
+    .boxed()
+    .shared()
 }
 
 /// The forest's controllers, by the records that they publish.
@@ -184,13 +230,12 @@ async fn controllers(deployment: &Deployment, forest: &DnsName) -> Result<Vec<Ho
     }
 }
 
-/// The rows that the role opens.
-fn rows(deployment: &Deployment) -> impl Iterator<Item = &Row> {
-    deployment.chart.all().filter(|row| deployment.role.plays(row.from))
-}
-
-fn hosts(deployment: &Deployment, row: &Row) -> Vec<Host> {
-    deployment.hosts.iter().filter(|host| host.role.plays(row.to)).cloned().collect()
+/// Why nobody is asked about a row.
+fn nobody(row: &Row) -> String {
+    match row.requirement {
+        Requirement::Required => format!("no host of the role {} is known", row.to),
+        other => format!("{other}, and no host of the role {} is known", row.to),
+    }
 }
 
 /// The ports to be asked about, each alone; one question without a port where the endpoint mapper
@@ -202,19 +247,47 @@ fn ports(row: &Row) -> Vec<Option<u16>> {
     }
 }
 
-/// Asks a job's question at each address of its host.
-async fn ask(deployment: &Deployment, job: &Job) -> Vec<Finding> {
-    let begun = clock::monotonic();
-    let limit = deployment.limits.probe_time_max;
-    let host = match &job.host {
-        Ok(host) => host,
-        Err(why) => {
-            let verdict = Verdict::Unjudged { why: why.clone() };
-            return vec![finding(job, None, verdict.into(), Duration::ZERO)];
-        }
+/// Asks a job's question at each address of its host, or of each controller that was found.
+async fn ask(
+    deployment: Arc<Deployment>,
+    found: Found,
+    job: &Job,
+    begun: Instant,
+    probe: &impl Probe,
+) -> Vec<Finding> {
+    let unjudged = |why: String| {
+        let outcome = Verdict::Unjudged { why }.into();
+        vec![finding(job, None, None, outcome, begun.elapsed())]
     };
+    match &job.host {
+        Known::Nobody(why) => unjudged(why.clone()),
+        Known::Host(host) => ask_host(&deployment, job, host, begun, probe).await,
+        Known::Controllers => match found.await {
+            Err(why) => unjudged(why),
+            Ok(deployment) => {
+                let hosts = deployment.hosts_of(&job.row);
+                let asked = hosts.map(|host| ask_host(&deployment, job, host, begun, probe));
+                let findings: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+                match findings.is_empty() {
+                    true => unjudged("the forest publishes no controller".to_owned()),
+                    false => findings,
+                }
+            }
+        },
+    }
+}
+
+async fn ask_host(
+    deployment: &Deployment,
+    job: &Job,
+    host: &Host,
+    begun: Instant,
+    probe: &impl Probe,
+) -> Vec<Finding> {
+    let limit = deployment.limits.probe_time_max;
+    let end = limit + FINDING_TIME_MAX;
     if deployment.network.is_by_proxy(&job.row) {
-        return vec![ask_at(deployment, job, host, None, limit).await];
+        return vec![ask_at(deployment, job, host, None, limit, probe).await];
     }
     let addresses = match host.addresses.is_empty() {
         false => Ok(host.addresses.clone()),
@@ -226,46 +299,70 @@ async fn ask(deployment: &Deployment, job: &Job) -> Vec<Finding> {
     let addresses = match addresses {
         Ok(addresses) => addresses,
         Err(why) => {
-            return vec![finding(job, None, Verdict::Unjudged { why }.into(), begun.elapsed())];
+            let outcome = Verdict::Unjudged { why }.into();
+            return vec![finding(job, Some(host), None, outcome, begun.elapsed())];
         }
     };
-    let left = limit.saturating_sub(begun.elapsed());
-    let mut tasks = Vec::new();
-    for address in addresses {
-        tasks.push(ask_at(deployment, job, host, Some(address), left));
-    }
-    futures_util::future::join_all(tasks).await
+    // What finding the peer took is taken from what its probe has, beyond the grace for it.
+    let left = end.saturating_sub(begun.elapsed()).min(limit);
+    let asked =
+        addresses.into_iter().map(|at| ask_at(deployment, job, host, Some(at), left, probe));
+    join_all(asked).await
 }
 
 async fn ask_at(
     deployment: &Deployment,
     job: &Job,
     host: &Host,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     limit: Duration,
+    probe: &impl Probe,
 ) -> Finding {
     let begun = clock::monotonic();
     let port = job.port.unwrap_or_else(|| job.row.first_port());
     let asker = Asker::new(deployment, &job.row, &host.peer, address, (port, job.transport));
-    let outcome = match timeout(limit, probes::probe(&asker)).await {
+    let outcome = match timeout(limit, probe.ask(&asker)).await {
         Ok(outcome) => outcome,
+        // Silence means something only after a fair wait.
+        Err(_) if limit * 2 < deployment.limits.probe_time_max => {
+            let why = format!("finding {} left too little time to ask it", host.peer);
+            Verdict::Unjudged { why }.into()
+        }
         Err(_) => asker.timed_out().into(),
     };
-    finding(job, address, outcome, begun.elapsed())
+    finding(job, Some(host), address, outcome, begun.elapsed())
 }
 
 fn finding(
     job: &Job,
-    address: Option<std::net::IpAddr>,
+    host: Option<&Host>,
+    address: Option<IpAddr>,
     outcome: Outcome,
     latency: Duration,
 ) -> Finding {
     let question = Question {
         row: job.row.clone(),
-        peer: job.host.as_ref().ok().map(|host| host.peer.clone()),
+        peer: host.map(|host| host.peer.clone()),
         address,
         port: job.port,
         transport: job.transport,
     };
     Finding { question, outcome, latency }
 }
+
+/// For a probe that did not end as one does.
+fn broken(job: &Job, elapsed: Duration) -> Finding {
+    let host = match &job.host {
+        Known::Host(host) => Some(host),
+        _ => None,
+    };
+    let why = "its probe failed, which is a defect of portolan: see the log".to_owned();
+    finding(job, host, None, Verdict::Unjudged { why }.into(), elapsed)
+}
+
+/// What the names of peers may take without shortening the probes: with it, a whole check ends within the
+/// time of one probe and a second.
+const FINDING_TIME_MAX: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portolan_chart::{Chart, Role};
+use portolan_chart::{Chart, Role, Row};
 use portolan_model::DnsName;
 use portolan_net::{Network, Peer};
 
@@ -55,4 +55,16 @@ pub struct Deployment {
     pub idle: bool,
     /// How long to wait.
     pub limits: Limits,
+}
+
+impl Deployment {
+    /// The rows that the role opens, in the chart's order.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.chart.all().filter(|row| self.role.plays(row.from))
+    }
+
+    /// The hosts at a row's other end.
+    pub fn hosts_of(&self, row: &Row) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(move |host| host.role.plays(row.to))
+    }
 }

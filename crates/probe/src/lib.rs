@@ -11,8 +11,10 @@ mod deployment;
 mod finding;
 pub mod mark;
 pub mod probes;
+mod report;
 
 pub use asker::Asker;
-pub use check::{Check, Event, Report, RowReport};
+pub use check::{Check, Event};
 pub use deployment::{Deployment, Host, Limits};
 pub use finding::{Defect, DefectKind, Finding, Outcome, Question, Verdict};
+pub use report::{Report, RowReport, Standing};

@@ -11,9 +11,9 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 use crate::{npm, python};
 
-/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor and a web proxy to
-/// compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 31] = [
+/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor, a web proxy, a web
+/// server and a broker to compare with, the namespaces and their firewall, the browser.
+const PACKAGES: [&str; 33] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -29,6 +29,8 @@ const PACKAGES: [&str; 31] = [
     "ldb-tools",
     "slapd",
     "tinyproxy-bin",
+    "nginx-light",
+    "rabbitmq-server",
     "nftables",
     "tcpdump",
     "zstd",

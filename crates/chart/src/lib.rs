@@ -8,7 +8,10 @@
 mod chart;
 mod data;
 pub mod diagram;
+mod diff;
+mod endpoints;
 mod facts;
+mod find;
 pub mod firewall;
 pub mod flow;
 pub mod markdown;
@@ -19,7 +22,10 @@ mod speaks;
 
 pub use chart::{Chart, DEFAULT_EDITION, Edition, NoSuchRow, UnknownEdition};
 pub use data::{FILE_SIZE_MAX, InvalidFile};
+pub use diff::{Change, Changed, Diff};
+pub use endpoints::{Cloud, Endpoint, EndpointName, endpoints, endpoints_in};
 pub use facts::{Facts, facts};
+pub use find::port;
 pub use flow::{Flow, UnknownFlow};
 pub use port::{InvalidPortRange, PortRange, Transport};
 pub use role::{Role, UnknownRole};

@@ -42,22 +42,51 @@ pub enum Role {
     Router,
 }
 
-/// Every role, its name first, then the names that the page and its reference use.
+/// Every role, its name first, then the names that the page and its reference use, small and with hyphens.
 const NAMES: [(Role, &[&str]); 16] = [
-    (Role::Connect, &["connect"]),
-    (Role::Forest, &["forest", "onprem_ad", "ad"]),
-    (Role::Tenant, &["tenant", "cloud"]),
-    (Role::Federation, &["federation", "adfs"]),
-    (Role::Proxy, &["proxy", "wap"]),
-    (Role::FederationAndProxy, &["federation-and-proxy", "adfs_and_wap", "both"]),
-    (Role::Agent, &["agent", "pta_agent"]),
-    (Role::Health, &["health", "health_agent"]),
-    (Role::User, &["user"]),
+    (
+        Role::Connect,
+        &[
+            "connect",
+            "azure-ad-connect",
+            "azure-ad-connect-server",
+            "microsoft-entra-connect",
+            "entra-connect",
+        ],
+    ),
+    (Role::Forest, &["forest", "onprem-ad", "ad", "on-premises-ad", "active-directory", "dc"]),
+    (Role::Tenant, &["tenant", "cloud", "azure-ad", "microsoft-entra-id", "entra-id", "entra"]),
+    (
+        Role::Federation,
+        &["federation", "adfs", "ad-fs", "federation-servers", "ad-fs-federation-servers"],
+    ),
+    (Role::Proxy, &["proxy", "wap", "web-application-proxy", "wap-servers"]),
+    (
+        Role::FederationAndProxy,
+        &[
+            "federation-and-proxy",
+            "adfs-and-wap",
+            "both",
+            "federation-servers/wap",
+            "ad-fs-federation-servers/wap",
+        ],
+    ),
+    (Role::Agent, &["agent", "pta-agent", "pta", "connector"]),
+    (
+        Role::Health,
+        &[
+            "health",
+            "health-agent",
+            "azure-ad-connect-health-agent",
+            "microsoft-entra-connect-health-agent",
+        ],
+    ),
+    (Role::User, &["user", "users"]),
     (Role::Workstation, &["workstation"]),
     (Role::Resolver, &["resolver"]),
     (Role::TimeSource, &["time-source"]),
     (Role::WebProxy, &["web-proxy"]),
-    (Role::Database, &["database", "sql"]),
+    (Role::Database, &["database", "sql", "sql-server"]),
     (Role::Balancer, &["balancer", "load-balancer"]),
     (Role::Router, &["router"]),
 ];
@@ -84,7 +113,9 @@ impl Role {
             || (other == Self::FederationAndProxy && half(self))
     }
 
-    fn names(self) -> &'static [&'static str] {
+    /// Its name, then the page's own for it.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
         NAMES.iter().find(|(role, _)| *role == self).map_or(&[], |(_, names)| names)
     }
 }
@@ -110,13 +141,21 @@ impl Hint for UnknownRole {
 impl FromStr for Role {
     type Err = UnknownRole;
 
+    /// Any of the names, in small or capital letters, its words with hyphens, underscores or spaces.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let word = hyphenated(text);
         NAMES
             .iter()
-            .find(|(_, names)| names.contains(&text))
+            .find(|(_, names)| names.contains(&word.as_str()))
             .map(|(role, _)| *role)
             .ok_or_else(|| UnknownRole(text.to_owned()))
     }
+}
+
+/// The text in small letters, its words joined by hyphens.
+fn hyphenated(text: &str) -> String {
+    let words: Vec<_> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
+    words.join("-").to_lowercase()
 }
 
 #[cfg(test)]
@@ -143,6 +182,13 @@ mod tests {
             ("adfs_and_wap", Role::FederationAndProxy),
             ("pta_agent", Role::Agent),
             ("health_agent", Role::Health),
+            ("Azure AD Connect server", Role::Connect),
+            ("On-premises AD", Role::Forest),
+            ("Microsoft Entra ID", Role::Tenant),
+            ("AD FS Federation Servers/WAP", Role::FederationAndProxy),
+            ("Federation servers", Role::Federation),
+            ("WAP servers", Role::Proxy),
+            ("users", Role::User),
         ] {
             assert_eq!(alias.parse(), Ok(role));
         }

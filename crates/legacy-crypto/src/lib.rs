@@ -1,9 +1,9 @@
 //! The one place of the algorithms that only old protocols still demand.
 //!
 //! MD4, MD5, RC4, single DES, CRC-32 and SHA-1 are mandated by [MS-DRSR], [MS-SAMR], Kerberos
-//! (RFC 3961, RFC 3962) and password hash synchronisation; no other crate of this project depends
+//! (RFC 3961, RFC 3962), password hash synchronisation, OCSP and WebSockets; no other crate of this project depends
 //! on an implementation of them. What is public here is what those protocols need, not the bare
-//! algorithms for general use: [`NtHash`], [`pph1`], [`drsr`], [`des`] and [`kerberos`].
+//! algorithms for general use: [`NtHash`], [`pph1`], [`drsr`], [`des`], [`kerberos`] and [`web`].
 //!
 //! [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
 //! [MS-SAMR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-samr
@@ -14,5 +14,6 @@ pub mod drsr;
 pub mod kerberos;
 mod nt_hash;
 pub mod pph1;
+pub mod web;
 
 pub use nt_hash::NtHash;

@@ -22,6 +22,7 @@ mod rpc;
 mod store;
 mod tenant;
 mod token;
+mod web;
 
 /// Octets that an oracle may hold whatever its input is: buffers of a fixed size, and its own work.
 const HELD_OCTETS_BASE: u64 = 512 * 1024;
@@ -97,6 +98,10 @@ pub const TARGETS: &[Target] = &[
     Target::new("net_tunnel", net::tunnel),
     Target::new("store_forest", store::forest),
     Target::new("store_tenant", store::tenant).holding(256),
+    Target::new("web_http", web::http),
+    Target::new("web_amqp", web::amqp),
+    Target::new("web_hello", web::hello),
+    Target::new("web_ocsp", web::ocsp).holding(256),
     Target::new("lab_recording", lab::recording),
     Target::new("lab_packet", lab::packet),
 ];

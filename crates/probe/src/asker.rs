@@ -36,6 +36,13 @@ impl<'a> Asker<'a> {
         Self { deployment, row, peer, address, port, transport, connected, octets }
     }
 
+    /// Asks the same host on another row, by TCP, on its first port.
+    #[must_use]
+    pub fn on(&self, row: &'a Row) -> Self {
+        let at = (row.first_port(), Transport::Tcp);
+        Self::new(self.deployment, row, self.peer, self.address, at)
+    }
+
     /// What is checked.
     #[must_use]
     pub const fn deployment(&self) -> &'a Deployment {

@@ -330,7 +330,12 @@ async fn ask_at(
         }
         Err(_) => asker.timed_out().into(),
     };
-    finding(job, Some(host), address, outcome, begun.elapsed())
+    let latency = begun.elapsed();
+    let outcome = match deployment.idle && probes::idle::matters(&asker) {
+        true => probes::idle::measure(&asker, outcome).await,
+        false => outcome,
+    };
+    finding(job, Some(host), address, outcome, latency)
 }
 
 fn finding(

@@ -27,11 +27,18 @@ pub struct Limits {
     pub octets_max: usize,
     /// Controllers of a forest that are looked at, the nearest first.
     pub controllers_max: usize,
+    /// How long a connection is left idle at most, where [`Deployment::idle`] asks for it.
+    pub idle_time_max: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { probe_time_max: Duration::from_secs(5), octets_max: 256 * 1024, controllers_max: 16 }
+        Self {
+            probe_time_max: Duration::from_secs(5),
+            octets_max: 256 * 1024,
+            controllers_max: 16,
+            idle_time_max: Duration::from_secs(6 * 60),
+        }
     }
 }
 

@@ -85,6 +85,8 @@ pub enum DefectKind {
     Proxy,
     /// The peer says that it cannot serve now.
     Unavailable,
+    /// Somebody on the way cuts connections that are idle.
+    Idle,
 }
 
 impl DefectKind {
@@ -102,6 +104,7 @@ impl DefectKind {
             Self::Weak => "weak",
             Self::Proxy => "proxy",
             Self::Unavailable => "unavailable",
+            Self::Idle => "idle",
         }
     }
 }

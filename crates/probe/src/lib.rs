@@ -10,6 +10,7 @@ mod check;
 mod deployment;
 mod finding;
 pub mod mark;
+mod metered;
 pub mod probes;
 mod report;
 

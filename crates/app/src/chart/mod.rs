@@ -1,6 +1,7 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
 mod check;
+mod firewall;
 mod json;
 mod table;
 
@@ -19,6 +20,8 @@ pub enum Command {
     Editions(Output),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
+    Firewall(firewall::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -67,6 +70,7 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Firewall(args) => return firewall::run(&args),
         other => other,
     };
     let text = render(&command)?;
@@ -82,6 +86,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
         Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
+        Command::Firewall(_) => Err(Failure::new("a firewall is not rendered without being run")),
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

@@ -4,6 +4,9 @@
 //! mark is written to the state directory, and no later command asks the directory again until the
 //! account or its secret is another. The mark names a sealed secret by its record and when that was
 //! made, and a file by its inode and its time of change: neither says anything about the secret.
+//! A service manager makes its copy of a credential anew at each start, and a copy of what was refused
+//! is no other secret, so the digest of the secret is kept too: among the sealed secrets, whose master key
+//! lies elsewhere. In the open it would let a thief of the state try passwords at leisure.
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,10 +22,49 @@ use super::secrets::{self, Secrets};
 use crate::report::Failure;
 
 /// The mark of what is configured, in the state directory.
-const MARK: &str = "account-refused.toml";
+const MARK: Place = Place { mark: "account-refused.toml", digest: "refused" };
 
 /// The mark of a file that `connect init` or `connect credential set` was given.
-const MARK_OF_OFFER: &str = "account-offer-refused.toml";
+const MARK_OF_OFFER: Place = Place { mark: "account-offer-refused.toml", digest: "refused-offer" };
+
+/// Where a refusal is remembered: the mark's file, and what the name of the digest begins with.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    mark: &'static str,
+    digest: &'static str,
+}
+
+impl Place {
+    fn mark(self, state: &Path) -> PathBuf {
+        state.join(self.mark)
+    }
+
+    /// Puts down that a secret of an account was refused, with what the directory said.
+    fn remember(self, state: &Path, refused: &Tried, said: &str) -> Result<(), Failure> {
+        let path = self.mark(state);
+        write(&path, &refused.identity, said).map_err(|error| {
+            Failure::because(&format!("cannot write {}", path.display()), &error)
+        })?;
+        let name = secrets::refused(self.digest, &refused.identity.account);
+        let now = portolan_net::clock::now();
+        Secrets::open(state)?.change(&[(&name, &refused.digest)], &[], now)
+    }
+
+    /// The mark, if this account was refused with this very secret.
+    fn refusal(self, state: &Path, tried: &Tried) -> Result<Option<Mark>, Failure> {
+        let Some(mark) = read_mark(&self.mark(state))? else { return Ok(None) };
+        if mark.identity == tried.identity {
+            return Ok(Some(mark));
+        }
+        if mark.identity.account != tried.identity.account {
+            return Ok(None);
+        }
+        let name = secrets::refused(self.digest, &mark.identity.account);
+        let refused = Secrets::open(state)?.get(&name)?;
+        let is_same = refused.is_some_and(|refused| refused.as_slice() == tried.digest.as_slice());
+        Ok(is_same.then_some(mark))
+    }
+}
 
 /// Where systemd puts the credentials of its services (systemd.exec(5)).
 const SYSTEMD_CREDENTIALS: &str = "/run/credentials";
@@ -130,6 +172,12 @@ impl Held {
         }
     }
 
+    /// SHA-256 of it.
+    fn digest(&self) -> Zeroizing<Vec<u8>> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.octets());
+        Zeroizing::new(digest.as_ref().to_vec())
+    }
+
     fn usable(&self, name: &str, realm: &Realm) -> Result<AccountSecret, String> {
         match self {
             Self::Password(octets) => {
@@ -151,7 +199,20 @@ pub(super) struct Account {
     name: String,
     realm: Realm,
     secret: AccountSecret,
+    tried: Tried,
+}
+
+/// Which account with which secret is tried.
+#[derive(Clone)]
+struct Tried {
     identity: Identity,
+    digest: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tried").field(&self.identity).finish()
+    }
 }
 
 /// The mark: which account with which secret was refused, and what the directory said.
@@ -162,9 +223,9 @@ struct Mark {
     said: String,
 }
 
-/// What has to change before the directory is asked again.
+/// What changes when the account has another secret: another record, or another file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
+pub(super) struct Identity {
     account: String,
     #[serde(flatten)]
     source: Source,
@@ -226,55 +287,40 @@ impl Account {
         let realm = Realm::from(domain);
         let secret = held.usable(&name, &realm)?;
         let identity = Identity { account: format!("{name}@{realm}"), source };
-        Ok(Self { name, realm, secret, identity })
+        Ok(Self { name, realm, secret, tried: Tried { identity, digest: held.digest() } })
+    }
+
+    /// Which secret this is.
+    pub(super) const fn identity(&self) -> &Identity {
+        &self.tried.identity
     }
 
     /// The credential of what is configured, unless it was refused before. A refusal is written to the
     /// state directory when it happens.
     pub(super) fn credential(self, state: &Path) -> Result<Credential, Failure> {
-        self.remembered(state.join(MARK))
+        self.remembered(MARK, state)
     }
 
     /// The credential of what is offered in place of what is configured, unless that same secret was
     /// refused before.
-    pub(super) fn offered(
-        self,
-        held: &Held,
-        account: &str,
-        state: &Path,
-    ) -> Result<Credential, Failure> {
-        let path = state.join(MARK);
-        if let Some(mark) = read_mark(&path)? {
-            let is_same = match &mark.identity.source {
-                Source::File { .. } => mark.identity == self.identity,
-                Source::Sealed { record, .. } => {
-                    let sealed = Held::sealed(account, &Secrets::open(state)?);
-                    let sealed = sealed.map_err(Failure::new)?;
-                    sealed.is_some_and(|(sealed, of)| {
-                        of == *record && sealed.octets() == held.octets()
-                    })
-                }
-            };
-            if is_same {
-                return Err(not_again(&path, &mark));
-            }
+    pub(super) fn offered(self, state: &Path) -> Result<Credential, Failure> {
+        if let Some(mark) = MARK.refusal(state, &self.tried)? {
+            return Err(not_again(&MARK.mark(state), &mark));
         }
-        self.remembered(state.join(MARK_OF_OFFER))
+        self.remembered(MARK_OF_OFFER, state)
     }
 
-    fn remembered(self, mark: PathBuf) -> Result<Credential, Failure> {
-        match read_mark(&mark)? {
-            Some(refused) if refused.identity == self.identity => {
-                return Err(not_again(&mark, &refused));
-            }
-            Some(_) => remove(&mark).map_err(|error| unreadable(&mark, &error))?,
-            None => {}
+    fn remembered(self, place: Place, state: &Path) -> Result<Credential, Failure> {
+        let mark = place.mark(state);
+        match place.refusal(state, &self.tried)? {
+            Some(refused) => return Err(not_again(&mark, &refused)),
+            None => remove(&mark).map_err(|error| unreadable(&mark, &error))?,
         }
-        let identity = self.identity;
+        let (tried, state) = (self.tried, state.to_owned());
         let credential = Credential::new(self.name, self.realm, self.secret);
         Ok(credential.remembering(Box::new(move |said| {
-            if let Err(error) = write(&mark, &identity, said) {
-                tracing::error!(%error, path = %mark.display(), "Could not mark the refusal");
+            if let Err(failure) = place.remember(&state, &tried, said) {
+                tracing::error!(error = failure.text(), "Could not remember the refusal");
             }
         })))
     }
@@ -282,12 +328,12 @@ impl Account {
 
 /// Whether what is configured was refused, by whatever secret.
 pub(super) fn is_marked(state: &Path) -> bool {
-    state.join(MARK).exists()
+    MARK.mark(state).exists()
 }
 
 /// Takes the marks away: the forest has taken the account.
 pub(super) fn forget_marks(state: &Path) -> Result<(), Failure> {
-    for path in [state.join(MARK), state.join(MARK_OF_OFFER)] {
+    for path in [MARK.mark(state), MARK_OF_OFFER.mark(state)] {
         remove(&path).map_err(|error| unreadable(&path, &error))?;
     }
     Ok(())
@@ -314,17 +360,16 @@ fn read_mark(path: &Path) -> Result<Option<Mark>, Failure> {
 }
 
 fn not_again(path: &Path, Mark { identity, said }: &Mark) -> Failure {
-    let mended = "if it is right, and the account was mended in the forest";
-    let hint = match &identity.source {
-        Source::File { file, .. } => {
-            let file = file.display();
-            format!("correct {file}; {mended}, `touch {file}`")
+    let correct = match &identity.source {
+        Source::File { file, .. } => format!("correct {}", file.display()),
+        Source::Sealed { .. } => {
+            "give the right one to `portolan connect credential set`".to_owned()
         }
-        Source::Sealed { .. } => format!(
-            "give the right one to `portolan connect credential set`; {mended}, remove {}",
-            path.display()
-        ),
     };
+    let hint = format!(
+        "{correct}; if it is right, and the account was mended in the forest, remove {}",
+        path.display()
+    );
     let account = &identity.account;
     let text = format!("{account} is not tried again, so that it is not locked: {said}");
     Failure::new(text).with_hint(hint).lasting()
@@ -395,7 +440,15 @@ mod tests {
             let file = SecretFile::Password(self.password());
             let domain = "corp.example".parse().unwrap();
             let (account, _) = Account::read(account, &domain, &file).unwrap();
-            account.credential(&self.directory.path().join("state"))
+            account.credential(&self.state())
+        }
+
+        fn state(&self) -> PathBuf {
+            self.directory.path().join("state")
+        }
+
+        fn mark(&self) -> PathBuf {
+            MARK.mark(&self.state())
         }
     }
 
@@ -407,11 +460,14 @@ mod tests {
             let failure = server.credential("svc@corp.example").unwrap_err();
             assert!(failure.is_lasting());
             assert_eq!(
-                failure.render().replace(&server.password().display().to_string(), "FILE"),
+                failure
+                    .render()
+                    .replace(&server.password().display().to_string(), "FILE")
+                    .replace(&server.mark().display().to_string(), "MARK"),
                 "error: svc@CORP.EXAMPLE is not tried again, so that it is not locked: \
                  dc1.corp.example gives svc@CORP.EXAMPLE no ticket\n  \
                  hint: correct FILE; if it is right, and the account was mended in the forest, \
-                 `touch FILE`\n"
+                 remove MARK\n"
             );
         }
         server.write("right");
@@ -429,7 +485,7 @@ mod tests {
         let offer = |password: &str| {
             crate::files::write_private(file.path(), password.as_bytes()).unwrap();
             let (account, held) = Account::read("svc", &domain, &file).unwrap();
-            (account.offered(&held, "svc", &state), held)
+            (account.offered(&state), held)
         };
         let seal = |held: &Held, at: i64| {
             let (record, other) = held.records("svc");
@@ -469,29 +525,51 @@ mod tests {
     }
 
     #[test]
-    fn another_account_may_try_and_a_touched_file_too() {
+    fn another_account_may_try_and_a_copy_of_what_was_refused_may_not() {
         let server = Server::new();
         server.credential("svc").unwrap().refuse(REFUSED);
         assert!(server.credential("other").is_ok());
 
         server.credential("svc").unwrap().refuse(REFUSED);
+        // As a service manager makes it, at each of its many starts.
+        for start in 1..=3 {
+            std::fs::remove_file(server.password()).unwrap();
+            server.write("wrong");
+            let file = std::fs::File::options().append(true).open(server.password()).unwrap();
+            let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(start);
+            file.set_modified(later).unwrap();
+            let failure = server.credential("svc").unwrap_err();
+            assert!(failure.is_lasting() && failure.text().contains("is not tried again"));
+        }
+        // A new master key changes nothing about it.
+        Secrets::open(&server.state()).unwrap().rotate_master_key().unwrap();
         assert!(server.credential("svc").is_err());
-        let file = std::fs::File::options().append(true).open(server.password()).unwrap();
-        let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
-        file.set_modified(later).unwrap();
+        std::fs::remove_file(server.mark()).unwrap();
+        assert!(server.credential("svc").is_ok(), "the account was mended in the forest");
+
+        server.credential("svc").unwrap().refuse(REFUSED);
+        server.write("right");
         assert!(server.credential("svc").is_ok());
     }
 
     #[test]
-    fn the_mark_is_private_and_says_nothing_of_the_password() {
+    fn the_mark_is_private_and_nothing_in_the_state_says_anything_of_the_password() {
         use std::os::unix::fs::PermissionsExt as _;
         let server = Server::new();
         server.credential("svc").unwrap().refuse(REFUSED);
-        let mark = server.directory.path().join("state").join(MARK);
+        let (state, mark) = (server.state(), server.mark());
         assert_eq!(mark.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        let state = mark.parent().unwrap().metadata().unwrap();
-        assert_eq!(state.permissions().mode() & 0o777, 0o700);
-        assert!(!std::fs::read_to_string(&mark).unwrap().contains("wrong"));
+        assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let digest = Held::Password(Zeroizing::new(b"wrong".to_vec())).digest();
+        let mut files = 0;
+        for entry in std::fs::read_dir(&state).unwrap() {
+            let octets = std::fs::read(entry.unwrap().path()).unwrap();
+            files += 1;
+            for word in [b"wrong".as_slice(), &digest, hex::encode(&digest).as_bytes()] {
+                assert!(!octets.windows(word.len()).any(|window| window == word));
+            }
+        }
+        assert_eq!(files, 2, "the mark and the sealed secrets");
         std::fs::write(&mark, "half a mar").unwrap();
         assert!(server.credential("svc").unwrap_err().is_lasting(), "in doubt it is not tried");
     }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid};
-use portolan_net::kerberos::Credential;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -194,19 +193,18 @@ impl Config {
         })
     }
 
-    /// The forest's account with its secret, which is read now, unless it was refused before.
-    pub(super) fn credential(&self, state: &Path) -> Result<Credential, Failure> {
+    /// The forest's account with its secret, which is read now.
+    pub(super) fn account(&self, state: &Path) -> Result<Account, Failure> {
         let account = match &self.secret_file {
             Some(file) => {
                 Account::read(&self.account, &self.forest_domain, file).map(|(account, _)| account)
             }
             None => Account::sealed(&self.account, &self.forest_domain, &Secrets::open(state)?),
         };
-        let account = account.map_err(|problem| {
+        account.map_err(|problem| {
             Failure::new(format!("the forest's account cannot be used: {problem}"))
                 .with_hint("give its secret to `portolan connect credential set`")
-        })?;
-        account.credential(state)
+        })
     }
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
@@ -320,7 +318,7 @@ mod tests {
         assert!(!kept.contains("key_file") && !kept.contains("password"), "{kept}");
         let secrets = Secrets::open(&state).unwrap();
         assert_eq!(secrets.get("password/svc").unwrap().unwrap().as_slice(), b"Geheim-1");
-        assert!(config.credential(&state).is_ok());
+        assert!(config.account(&state).unwrap().credential(&state).is_ok());
         assert!(password.exists(), "its owner removes it");
         let key = key::current(&Secrets::open(&state).unwrap(), config.client_id).unwrap();
         let made = portolan_token::SigningKey::from_pkcs8(&pair.serialize_der()).unwrap();

@@ -16,6 +16,7 @@ use portolan_sync::plan::{Counts, Notes, Planner};
 use portolan_tenant::wire::TenantResponse;
 use serde::{Deserialize, Serialize};
 
+use super::account::Identity;
 use super::batches;
 use super::config::{Config, RawConfig};
 use super::export::{self, Refused};
@@ -68,6 +69,8 @@ pub(super) struct Server {
     pub(super) network: Network,
     /// With its tickets, which outlast a synchronisation.
     credential: Credential,
+    /// Which secret of the account that is.
+    secret: Identity,
     pub(super) space: ConnectorSpace,
     pub(super) tenant: Tenant,
     secrets: Secrets,
@@ -81,15 +84,37 @@ impl Server {
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         RawConfig::adopt(state, portolan_net::clock::now())?;
         let config = Config::read(state)?;
-        let credential = config.credential(state)?;
+        let account = config.account(state)?;
+        let secret = account.identity().clone();
+        let credential = account.credential(state)?;
         let network = config.reach.network()?;
         let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(state)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        let state = state.to_owned();
-        Ok(Self { config, network, credential, space, tenant, secrets, state, selected: None })
+        let (state, selected) = (state.to_owned(), None);
+        Ok(Self { config, network, credential, secret, space, tenant, secrets, state, selected })
+    }
+
+    /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
+    /// it is used from now on.
+    ///
+    /// # Errors
+    /// When it does not read, or was refused.
+    pub(super) fn renew_secret(&mut self) -> Result<(), Failure> {
+        let account = Config::read(&self.state)?.account(&self.state)?;
+        let secret = account.identity().clone();
+        if secret != self.secret || self.is_refused() {
+            self.credential = account.credential(&self.state)?;
+            self.secret = secret;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory refused the account with the secret in use.
+    pub(super) fn is_refused(&self) -> bool {
+        self.credential.refusal().is_some()
     }
 
     /// Replaces this server's key when it is time, or in any case when it is told to.
@@ -111,8 +136,9 @@ impl Server {
         Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
     }
 
-    /// The forest, found anew.
-    pub(super) async fn forest(&self, steps: &Steps) -> Result<Forest, Failure> {
+    /// The forest, found anew, by the account with the secret that it has now.
+    pub(super) async fn forest(&mut self, steps: &Steps) -> Result<Forest, Failure> {
+        self.renew_secret()?;
         let domain = &self.config.forest_domain;
         let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
         Ok(forest.over(self.config.reach.channel(&self.network)))

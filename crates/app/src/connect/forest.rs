@@ -159,15 +159,7 @@ impl Forest {
         let by_password = matches!(self.channel, Channel::Tls { bind: TlsBind::Password, .. });
         let lasting = match &error {
             LdapError::Kerberos { error, .. } => is_refused(error),
-            // Kerberos marks the account itself; a password that went to the directory is marked here.
-            LdapError::Refused { refusal, .. } if by_password => {
-                let refused = refusal.0.code == ResultCode::InvalidCredentials;
-                if refused {
-                    self.credential.refuse(&error.to_string());
-                }
-                refused
-            }
-            _ => false,
+            error => by_password && error.is_refused_password(),
         };
         let failure = Failure::from(error);
         if lasting { failure.lasting() } else { failure }

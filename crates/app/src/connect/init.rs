@@ -72,7 +72,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let network = reach.network()?;
     let chart = network.chart().clone();
 
-    let credential = account.offered(&held, &init.account, &absolute(&init.state)?)?;
+    let credential = account.offered(&absolute(&init.state)?)?;
     let found = Forest::find(&network, &init.forest, credential, &steps).await?;
     let found = found.over(reach.channel(&network));
     rights::prove(&found, &init.forest, &init.account, &steps).await?;

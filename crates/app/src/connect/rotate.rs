@@ -101,7 +101,7 @@ pub(super) async fn credential(command: Credential) -> Result<(), Failure> {
     let file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
     let read = Account::read(&config.account, &config.forest_domain, &file);
     let (account, held) = read.map_err(Failure::new)?;
-    let credential = account.offered(&held, &config.account, &state)?;
+    let credential = account.offered(&state)?;
     prove(&config, credential).await?;
     let (record, other) = held.records(&config.account);
     Secrets::open(&state)?.change(&[(&record, held.octets())], &[&other], now)?;

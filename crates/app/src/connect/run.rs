@@ -18,6 +18,8 @@ use crate::signal::Stop;
 
 /// How long a cycle may take to come to the end of a batch when this is told to stop.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often a daemon whose account was refused looks for another secret.
+const SECRET_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What `connect run` is told.
 #[derive(Debug, clap::Args)]
@@ -167,7 +169,7 @@ impl Daemon {
                 (self.scope, self.owed) = (Some(scope), true);
                 self.print(&Report { objects: Some(&summary), credentials: None })
             }
-            Err(failure) if failure.is_lasting() => Err(failure),
+            Err(failure) if failure.is_lasting() => self.wait_for_secret(failure).await,
             Err(failure) => {
                 if self.objects.failed(failure.text()) {
                     eprint!("{}", failure.render());
@@ -180,7 +182,11 @@ impl Daemon {
     async fn replicate(&mut self) -> Result<(), Failure> {
         let Some(scope) = &self.scope else { return Ok(()) };
         let cycle = self.upkeep.cycle(&mut self.server, scope, self.owed, &self.stop);
-        let Some(replicated) = cycle.await? else { return Ok(()) };
+        let replicated = match cycle.await {
+            Ok(replicated) => replicated,
+            Err(failure) => return self.wait_for_secret(failure).await,
+        };
+        let Some(replicated) = replicated else { return Ok(()) };
         self.owed = false;
         let news = self.upkeep.news(&replicated);
         if replicated.is_quiet() && news.is_empty() {
@@ -192,6 +198,30 @@ impl Daemon {
             steps.say(None, &format!("left: {line}"));
         }
         self.print(&Report { objects: None, credentials: Some(&replicated) })
+    }
+
+    /// What else is lasting ends the daemon. When the account was refused it stays, asks nothing, and
+    /// goes on with another secret.
+    async fn wait_for_secret(&mut self, failure: Failure) -> Result<(), Failure> {
+        if !self.server.is_refused() {
+            return Err(failure);
+        }
+        eprint!("{}", failure.render());
+        let steps = Steps::begin();
+        steps.say(None, "waiting until the account has another secret");
+        while !self.stop.is_requested() {
+            tokio::select! {
+                () = self.stop.requested() => {}
+                () = tokio::time::sleep(SECRET_INTERVAL) => {
+                    // One that is just being written reads the next time.
+                    if self.server.renew_secret().is_ok() {
+                        steps.say(None, "the account has another secret");
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn print(&self, report: &Report<'_>) -> Result<(), Failure> {

@@ -51,6 +51,11 @@ pub(crate) fn keytab(account: &str) -> String {
     format!("keytab/{account}")
 }
 
+/// The name of the digest of a secret with which an account of the forest was refused.
+pub(crate) fn refused(kind: &str, account: &str) -> String {
+    format!("{kind}/{account}")
+}
+
 /// The opened secrets of a state directory.
 #[derive(Debug)]
 pub(crate) struct Secrets {

@@ -29,7 +29,7 @@ pub(super) enum Which {
 }
 
 impl Which {
-    fn has(self, application: &Application) -> bool {
+    pub(super) fn has(self, application: &Application) -> bool {
         let ingests = application.roles.iter().any(|role| role == ROLE_INGEST);
         ingests == (self == Self::SyncServers)
     }
@@ -98,7 +98,7 @@ pub(super) async fn find(
 
 /// Removes an application: from the next request on it is nobody.
 pub(super) async fn remove(arguments: Removal, which: Which) -> Result<(), Failure> {
-    let Removal { place, client_id } = arguments;
+    let Removal { place, client_id, json } = arguments;
     let store = place.open().await?;
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
     find(&mut tx, client_id, which).await?;
@@ -110,7 +110,11 @@ pub(super) async fn remove(arguments: Removal, which: Which) -> Result<(), Failu
     audit(&mut tx, action, client_id.to_string(), clock::now()).await?;
     tx.commit().await.map_err(broken)?;
     store.close().await;
-    println!("{} {client_id} is removed; it is refused from the next request on", which.noun());
+    if json {
+        print_json(&json!({"removed": client_id.to_string()}));
+    } else {
+        println!("{} {client_id} is removed; it is refused from the next request on", which.noun());
+    }
     Ok(())
 }
 
@@ -118,7 +122,7 @@ pub(super) async fn remove(arguments: Removal, which: Which) -> Result<(), Failu
 pub(super) async fn domain(command: Domain) -> Result<(), Failure> {
     match command {
         Domain::List(Listing { place, json }) => list_domains(&place, json).await,
-        Domain::Add(Domains { place, name }) => {
+        Domain::Add(Domains { place, name, json }) => {
             let store = place.open().await?;
             let mut tx = store.begin(Access::Write).await.map_err(broken)?;
             let tenant = tx.tenant().await.map_err(broken)?;
@@ -128,16 +132,24 @@ pub(super) async fn domain(command: Domain) -> Result<(), Failure> {
             audit(&mut tx, "domain.add", name.to_string(), clock::now()).await?;
             tx.commit().await.map_err(broken)?;
             store.close().await;
-            println!("names of {name} sign in here");
+            if json {
+                print_json(&json!({"added": name.as_str()}));
+            } else {
+                println!("names of {name} sign in here");
+            }
             Ok(())
         }
-        Domain::Remove(Domains { place, name }) => {
+        Domain::Remove(Domains { place, name, json }) => {
             let store = place.open().await?;
             let mut tx = store.begin(Access::Write).await.map_err(broken)?;
             remove_domain(&mut tx, &name).await?;
             tx.commit().await.map_err(broken)?;
             store.close().await;
-            println!("names of {name} sign in here no longer");
+            if json {
+                print_json(&json!({"removed": name.as_str()}));
+            } else {
+                println!("names of {name} sign in here no longer");
+            }
             Ok(())
         }
     }
@@ -201,7 +213,7 @@ pub(super) async fn enrolments(place: &Place, json: bool) -> Result<(), Failure>
 }
 
 /// Takes an enrolment file back before it was used.
-pub(super) async fn revoke(place: &Place, name: &str) -> Result<(), Failure> {
+pub(super) async fn revoke(place: &Place, name: &str, json: bool) -> Result<(), Failure> {
     let store = place.open().await?;
     let now = clock::now();
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
@@ -215,7 +227,11 @@ pub(super) async fn revoke(place: &Place, name: &str) -> Result<(), Failure> {
     audit(&mut tx, "enrolment.revoke", name.to_owned(), now).await?;
     tx.commit().await.map_err(broken)?;
     store.close().await;
-    println!("enrolment {name} is worth nothing any more");
+    if json {
+        print_json(&json!({"revoked": name}));
+    } else {
+        println!("enrolment {name} is worth nothing any more");
+    }
     Ok(())
 }
 
@@ -274,11 +290,12 @@ mod tests {
         let client_id = tx.applications().await.unwrap()[0].client_id;
         drop(tx);
         store.close().await;
-        let removal = || Removal { place: place.clone(), client_id };
+        let removal = || Removal { place: place.clone(), client_id, json: true };
         assert!(remove(removal(), Which::SyncServers).await.is_err(), "it is no sync server");
         remove(removal(), Which::Clients).await.unwrap();
         assert!(remove(removal(), Which::Clients).await.is_err());
-        let named = |name: &str| Domains { place: place.clone(), name: name.parse().unwrap() };
+        let named =
+            |name: &str| Domains { place: place.clone(), name: name.parse().unwrap(), json: true };
         domain(Domain::Add(named("corp.example"))).await.unwrap();
         assert!(domain(Domain::Add(named("CORP.example"))).await.is_err());
         domain(Domain::Remove(named("corp.example"))).await.unwrap();
@@ -300,8 +317,8 @@ mod tests {
         drop(tx);
         store.close().await;
         let name = enrolment_name(&waiting[0].0);
-        revoke(&place, &name).await.unwrap();
-        assert!(revoke(&place, &name).await.is_err());
+        revoke(&place, &name, true).await.unwrap();
+        assert!(revoke(&place, &name, true).await.is_err());
         let expected = [
             "tenant.init",
             "role.assign",

@@ -35,7 +35,7 @@ const ROOT_LIFETIME: Duration = Duration::days(3650);
 pub(super) const SERVER_LIFETIME: Duration = Duration::days(90);
 
 /// How long a revocation list is good; it is signed anew every day.
-const CRL_LIFETIME: Duration = Duration::days(7);
+pub(super) const CRL_LIFETIME: Duration = Duration::days(7);
 
 /// How far back a certificate begins, for peers whose clocks are behind.
 const BACKDATED: Duration = Duration::HOUR;
@@ -85,6 +85,13 @@ impl Authority {
     /// The root certificate, DER.
     pub(super) fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// From when to when the root is good; nothing when it does not read.
+    pub(super) fn validity(&self) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;
+        let validity = certificate.validity();
+        Some((validity.not_before.to_datetime(), validity.not_after.to_datetime()))
     }
 
     /// The root certificate, PEM.

@@ -1,4 +1,4 @@
-//! The commands that end: init, enrol, app add, status, users.
+//! The commands that end: init, enrol, app add, users.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,7 +23,9 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::authority::Authority;
-use super::{AppAdd, Enrol, GLOBAL_ADMINISTRATOR, Init, Listing, Place, administration, signing};
+use super::{
+    AppAdd, Enrol, GLOBAL_ADMINISTRATOR, Init, Listing, Place, administration, signing, status,
+};
 use crate::files;
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -32,6 +34,8 @@ use crate::terminal::plain;
 pub(super) const CA_CERTIFICATE: &str = "ca-certificate";
 pub(super) const CA_KEY: &str = "ca-key";
 pub(super) const PAIRWISE_SALT: &str = "pairwise-salt";
+/// Since when the master key seals, as RFC 3339.
+pub(super) const MASTER_KEY_SINCE: &str = "master-key-since";
 
 /// How long an enrolment file works.
 const ENROLMENT_LIFETIME: Duration = Duration::HOUR;
@@ -177,6 +181,7 @@ async fn fill(
     let salt = Zeroizing::new(SystemEntropy.array::<32>());
     tx.put_secret(PAIRWISE_SALT, salt.as_slice(), now).await.map_err(broken)?;
     signing::make(&mut tx, now).await?;
+    tx.put_document(MASTER_KEY_SINCE, status::text(now).as_bytes()).await.map_err(broken)?;
     audit(&mut tx, "tenant.init", tenant.id.to_string(), now).await?;
     if let Some(administrator) = administrator {
         administrator.put(&mut tx, now).await?;
@@ -224,7 +229,7 @@ pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
     let Enrol { place, out, json, revoke, replace, .. } = arguments;
     match (out, revoke) {
         (Some(out), _) => write_enrolment(&place, &out, replace, json).await,
-        (None, Some(name)) => administration::revoke(&place, &name).await,
+        (None, Some(name)) => administration::revoke(&place, &name, json).await,
         (None, None) => administration::enrolments(&place, json).await,
     }
 }
@@ -312,49 +317,6 @@ pub(super) async fn app_add(arguments: AppAdd) -> Result<(), Failure> {
         println!("{}", json!({"client_id": application.client_id.to_string()}));
     } else {
         println!("client id {}", application.client_id);
-    }
-    Ok(())
-}
-
-pub(super) async fn status(arguments: Listing) -> Result<(), Failure> {
-    let store = arguments.place.open().await?;
-    let mut tx = store.begin(Access::Read).await.map_err(broken)?;
-    let tenant = tx.tenant().await.map_err(broken)?;
-    let authority = authority(&mut tx).await?;
-    let users = all(&mut tx, Kind::User).await?.len();
-    let groups = all(&mut tx, Kind::Group).await?.len();
-    let applications = tx.applications().await.map_err(broken)?;
-    drop(tx);
-    store.close().await;
-    let domains: Vec<_> = tenant.verified_domains.iter().map(ToString::to_string).collect();
-    if arguments.json {
-        let applications: Vec<_> = applications
-            .iter()
-            .map(|app| {
-                let uris: Vec<_> = app.redirect_uris.iter().map(ToString::to_string).collect();
-                let permissions: Vec<_> =
-                    app.permissions.iter().map(|permission| permission.as_str()).collect();
-                json!({"client_id": app.client_id.to_string(), "name": app.name,
-                    "redirect_uris": uris, "scopes": permissions, "roles": app.roles})
-            })
-            .collect();
-        println!(
-            "{}",
-            json!({"tenant_id": tenant.id.to_string(), "initial_domain": tenant.domain.as_str(),
-                "verified_domains": domains, "authority": tenant.authority(),
-                "issuer": tenant.issuer(), "hosts": tenant.hosts(),
-                "ca_sha256": authority.fingerprint(), "users": users, "groups": groups,
-                "applications": applications})
-        );
-        return Ok(());
-    }
-    println!("tenant {}", tenant.id);
-    println!("authority {}", tenant.authority());
-    println!("domains {}", [vec![tenant.domain.to_string()], domains].concat().join(", "));
-    println!("certificate authority sha256 {}", authority.fingerprint());
-    println!("{users} users, {groups} groups");
-    for app in applications {
-        println!("application {} {}", app.client_id, plain(&app.name));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod log;
 mod rotate;
 mod serve;
 mod signing;
+mod status;
 
 use std::path::PathBuf;
 
@@ -48,7 +49,8 @@ pub enum Command {
     /// The domains whose names sign in.
     #[command(subcommand)]
     Domain(Domain),
-    /// Show the tenant: addresses, domains, counts, applications.
+    /// Show the tenant: addresses, domains, counts, applications, sync servers with their last batch,
+    /// and how old keys, certificate and revocation list are.
     Status(Listing),
     /// Show who signed in or did not, and what was done to the directory.
     #[command(subcommand)]
@@ -82,7 +84,8 @@ pub struct Init {
     #[arg(long, value_name = "DOMAIN")]
     verified_domain: Vec<DnsName>,
     /// The first administrator, a person of the cloud alone: NAME, or NAME@DOMAIN with a domain of the
-    /// tenant. A password is drawn and printed once, and must be changed at the first sign-in.
+    /// tenant. A password is drawn and printed once, and must be changed at the first sign-in. The role
+    /// is recorded and gives no right over the network yet: these commands administer the tenant.
     #[arg(long, value_name = "NAME")]
     admin: Option<String>,
     /// A file whose first line is the first administrator's password, instead of one that is drawn.
@@ -168,7 +171,8 @@ pub enum SyncServer {
 /// What `portolan tenant domain` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Domain {
-    /// Let names of a further domain sign in. That it is yours is taken from you: nothing is looked up.
+    /// Let names of a further domain sign in. "Verified" means that you say so here: that the domain is
+    /// yours is taken from you, no DNS record is looked up, and there is no command that does.
     Add(Domains),
     /// List them, with how many users have a name of each.
     List(Listing),
@@ -183,6 +187,9 @@ pub struct Domains {
     place: Place,
     /// The domain.
     name: DnsName,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The arguments of the commands that remove.
@@ -192,6 +199,9 @@ pub struct Removal {
     place: Place,
     /// The client id of what is to be removed.
     client_id: Guid,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The arguments of `app add`.
@@ -245,7 +255,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             administration::remove(arguments, Which::SyncServers).await
         }
         Command::Domain(command) => administration::domain(command).await,
-        Command::Status(arguments) => commands::status(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
         Command::Log(command) => log::run(command).await,
     }

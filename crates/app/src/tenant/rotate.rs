@@ -15,8 +15,8 @@ use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::Listing;
-use super::commands::{audit, broken};
+use super::commands::{MASTER_KEY_SINCE, audit, broken};
+use super::{Listing, status};
 use crate::master_key::KeyFile;
 use crate::report::Failure;
 
@@ -62,6 +62,7 @@ async fn rotate(
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
     tx.seal_from_now_on_with(&key).await.map_err(broken)?;
     audit(&mut tx, "masterKey.rotate", key.clone(), now).await?;
+    tx.put_document(MASTER_KEY_SINCE, status::text(now).as_bytes()).await.map_err(broken)?;
     tx.commit().await.map_err(broken)?;
     let mut rows = 0;
     loop {

@@ -17,6 +17,7 @@ use super::authority::{Authority, SERVER_LIFETIME};
 use super::commands::{PAIRWISE_SALT, authority, broken};
 use super::http::{self, Live, Service};
 use super::signing::{self, SigningKeys};
+use super::status::{self, CERTIFICATE_SINCE, LIST_SINCE};
 use super::{Place, Serve};
 use crate::report::Failure;
 
@@ -27,7 +28,7 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 const RENEW_EVERY: time::Duration = time::Duration::minutes(10);
 
 /// How old a revocation list gets.
-const CRL_AGE_MAX: time::Duration = time::Duration::DAY;
+pub(super) const CRL_AGE_MAX: time::Duration = time::Duration::DAY;
 
 /// What a running tenant renews by itself.
 struct Renewal {
@@ -80,6 +81,7 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     }
     let renewal =
         Renewal { authority, tls, crl, live, identity_since: now, crl_since: now, looked_at: now };
+    renewal.record().await?;
     tasks.spawn(renew(renewal, stopped));
     crate::signal::stop().await?;
     println!("ending");
@@ -151,6 +153,9 @@ impl Renewal {
             if let Err(failure) = signing::renew(self.live.service().store(), now).await {
                 tracing::error!(error = failure.text(), "Cannot renew the keys that sign tokens");
             }
+            if let Err(failure) = self.record().await {
+                tracing::error!(error = failure.text(), "Cannot record what is served");
+            }
             if let Err(error) = prune(self.live.service().store(), now).await {
                 tracing::error!(%error, "Cannot forget what is over");
             }
@@ -173,6 +178,17 @@ impl Renewal {
             tracing::info!("Serving changed domains or keys");
         }
         Ok(())
+    }
+
+    /// Keeps since when the certificate and the list are served, for `tenant status`.
+    async fn record(&self) -> Result<(), Failure> {
+        let service = self.live.service();
+        let mut tx = service.store().begin(Access::Write).await.map_err(broken)?;
+        let since = [(CERTIFICATE_SINCE, self.identity_since), (LIST_SINCE, self.crl_since)];
+        for (name, since) in since {
+            tx.put_document(name, status::text(since).as_bytes()).await.map_err(broken)?;
+        }
+        tx.commit().await.map_err(broken)
     }
 
     fn renew(&mut self, now: OffsetDateTime) -> Result<(), Failure> {
@@ -272,6 +288,37 @@ mod tests {
         assert_eq!((renewal.identity_since, renewal.crl_since), (wrong, wrong));
         renewal.look(right).await;
         assert_eq!((renewal.identity_since, renewal.crl_since), (right, right));
+    }
+
+    #[tokio::test]
+    async fn serving_forgets_a_deleted_object_when_its_time_is_over_and_says_how_old_things_are() {
+        use portolan_store::tenant::retention::TOMBSTONE_KEPT;
+        use portolan_tenant::directory::{Attributes, Kind, Object};
+        let (_directory, mut renewal) = world().await;
+        let store = renewal.live.service().store().clone();
+        let now = clock::now();
+        let id = portolan_model::Guid::from_random([7; 16]);
+        let gone = Object {
+            id,
+            kind: Kind::Group,
+            anchor: Some("gone".parse().unwrap()),
+            attributes: Attributes::default(),
+            created_at: now,
+            synchronised_at: Some(now),
+            deleted_at: Some(now),
+        };
+        let mut tx = store.begin(Access::Write).await.unwrap();
+        tx.put_object(&gone).await.unwrap();
+        tx.commit().await.unwrap();
+        for (after, is_kept) in [(TOMBSTONE_KEPT - Duration::HOUR, true), (TOMBSTONE_KEPT, false)] {
+            renewal.look(now + after).await;
+            let mut tx = store.begin(Access::Read).await.unwrap();
+            assert_eq!(tx.object(id).await.unwrap().is_some(), is_kept);
+            let since = tx.document(LIST_SINCE).await.unwrap().unwrap();
+            let expected = status::text(renewal.crl_since);
+            assert_eq!(String::from_utf8(since).unwrap(), expected);
+        }
+        assert!(renewal.crl_since > now);
     }
 
     #[tokio::test]

@@ -99,12 +99,7 @@ fn read_row(source: &str, raw: &RawRow) -> Result<Row, InvalidFile> {
             transports: transports(&printed.get_ref().transports),
         }),
         corrected: raw.corrected.as_ref().map(|text| text.get_ref().clone()),
-        requirement: match raw.requirement {
-            RawRequirement::Required => Requirement::Required,
-            RawRequirement::Conditional => Requirement::Conditional,
-            RawRequirement::Optional => Requirement::Optional,
-            RawRequirement::RegistrationOnly => Requirement::RegistrationOnly,
-        },
+        requirement: raw.requirement.into(),
         notes: raw.notes.iter().map(|note| note.get_ref().clone()).collect(),
         reason: raw.reason.as_ref().map(|text| text.get_ref().clone()),
         configured: false,
@@ -298,13 +293,25 @@ enum RawRelation {
     Any,
 }
 
-#[derive(Deserialize)]
+/// [`Requirement`] as files write it.
+#[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "kebab-case")]
-enum RawRequirement {
+pub(crate) enum RawRequirement {
     Required,
     Conditional,
     Optional,
     RegistrationOnly,
+}
+
+impl From<RawRequirement> for Requirement {
+    fn from(raw: RawRequirement) -> Self {
+        match raw {
+            RawRequirement::Required => Self::Required,
+            RawRequirement::Conditional => Self::Conditional,
+            RawRequirement::Optional => Self::Optional,
+            RawRequirement::RegistrationOnly => Self::RegistrationOnly,
+        }
+    }
 }
 
 #[cfg(test)]

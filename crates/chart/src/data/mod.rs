@@ -10,7 +10,7 @@ use crate::chart::Edition;
 pub use edition::FILE_SIZE_MAX;
 pub use invalid::InvalidFile;
 
-pub(crate) use edition::{Kind, parse, read, texts_are_printable};
+pub(crate) use edition::{Kind, RawRequirement, parse, read, texts_are_printable};
 
 /// The one schema this build reads.
 pub(crate) const SCHEMA: u32 = 1;

@@ -1,17 +1,31 @@
 //! The firewall of a host, made from the chart: what is not a row is stopped.
 //!
-//! [`nftables`] writes the rules, [`classify`] reads a captured packet the same way. Neither runs
-//! anything: loading the rules is the caller's.
+//! A [`Policy`] is the one form of the rules; [`Format`] writes it for each firewall, and [`compare`] reads
+//! a firewall's own listing against it. [`nftables`] writes the lab's rules from the same form, and
+//! [`classify`] reads a captured packet the same way. Nothing here runs anything: loading the rules is the
+//! caller's.
 
+mod cisco_asa;
 mod classify;
+pub mod compare;
+mod format;
+mod iptables;
 mod nftables;
+mod policy;
+mod prefix;
+mod terraform_aws;
+mod terraform_azure;
+mod windows;
 
 use std::net::IpAddr;
 
 use crate::Role;
 
 pub use classify::{Packet, classify};
+pub use format::{Format, Unwritable};
 pub use nftables::{LOG_GROUP, TABLE, nftables};
+pub use policy::{Direction, End, Missing, Policy, Reach, Rule, Side, Site};
+pub use prefix::{Family, InvalidPrefix, Prefix, number};
 
 /// A host as the firewall sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

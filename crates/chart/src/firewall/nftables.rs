@@ -1,21 +1,24 @@
 //! The rules of one host for nftables.
 //!
 //! A table of the family `inet` with a policy of drop on the way in, out and through. Each row gives one
-//! rule for each transport, direction and address family, found again by its comment, which is the
-//! flow's name; a named counter of the same name counts the connections. What no row allows is counted,
-//! logged to [`LOG_GROUP`] and stopped: dropped on the way in and through, rejected on the way out. There
-//! the sender learns at once why: TCP fails with "no route to host" over IPv4 and "permission denied" over
-//! IPv6. A UDP send fails with EPERM however the packet is stopped, but after a rejection a connected
-//! socket reads an error as well, without which some Kerberos clients send for ever.
+//! rule for each transport, direction and address family. What no row allows is stopped: dropped on the
+//! way in and through, rejected on the way out. There the sender learns at once why: TCP fails with "no
+//! route to host" over IPv4 and "permission denied" over IPv6. A UDP send fails with EPERM however the
+//! packet is stopped, but after a rejection a connected socket reads an error as well, without which some
+//! Kerberos clients send for ever.
+//!
+//! The lab's rules are found again by their comment, which is the flow's name; a named counter of the same
+//! name counts the connections, and what is stopped is counted and logged to [`LOG_GROUP`]. A
+//! [`Policy`]'s rules are for a host of somebody else: their comments name the row in words.
 //!
 //! An accepted connection stays open when its row is closed: a new ruleset judges new connections.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use super::Host;
-use crate::{Chart, Role, Row, Transport};
+use super::policy::among_hosts;
+use super::{Direction, End, Family, Host, Policy, Prefix, Rule};
+use crate::{Chart, Role, Row};
 
 /// The table's name, in the family `inet`.
 pub const TABLE: &str = "portolan";
@@ -23,12 +26,20 @@ pub const TABLE: &str = "portolan";
 /// The netlink group to which stopped packets are logged.
 pub const LOG_GROUP: u16 = 5;
 
-/// The counters of what is stopped, by chain.
-const STOPPED: [&str; 3] = ["stopped-in", "stopped-out", "stopped-through"];
+/// The chains, each of the hook of its name, with the counter of what it stops.
+const CHAINS: [(Direction, &str, &str); 3] = [
+    (Direction::In, "input", "stopped-in"),
+    (Direction::Out, "output", "stopped-out"),
+    (Direction::Through, "forward", "stopped-through"),
+];
 
 const ICMP_ERRORS: &str = "destination-unreachable, time-exceeded, parameter-problem";
 const NEIGHBOURS: &str =
     "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert";
+/// Without these a switch that watches multicast groups keeps the questions of neighbours away
+/// (RFC 4890, section 4.4.1).
+const LISTENERS: &str =
+    "mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report";
 
 /// The ruleset of `host` among `peers` (which may include it), as `nft -f` reads it.
 ///
@@ -36,70 +47,79 @@ const NEIGHBOURS: &str =
 #[must_use]
 pub fn nftables(chart: &Chart, host: &Host, peers: &[Host]) -> String {
     let peers: Vec<_> = peers.iter().filter(|peer| *peer != host).collect();
-    let mut chains = Chains::default();
-    for row in chart.all() {
-        if host.plays(row.from) {
-            chains.output.extend(rules(row, None, Some(&addresses(&peers, row.to))));
-        }
-        if host.plays(row.to) {
-            chains.input.extend(rules(row, Some(&addresses(&peers, row.from)), None));
-        }
-        if host.plays(Role::Router) {
-            let ends = (addresses(&peers, row.from), addresses(&peers, row.to));
-            chains.forward.extend(rules(row, Some(&ends.0), Some(&ends.1)));
-        }
+    let rules = among_hosts(chart, host, &peers);
+    let flows: BTreeSet<_> = rules.iter().map(|rule| rule.row.flow.name()).collect();
+    // A name is a comment here and must stay on its line.
+    let name = host.name.escape_default();
+    let mut text = format!("# The firewall of {name}, made from the chart of ports.\n");
+    begin(&mut text);
+    for name in flows.into_iter().chain(CHAINS.map(|(_, _, counter)| counter)) {
+        put(&mut text, 1, &format!("counter {name} {{ }}"));
     }
-    chains.render(host)
-}
-
-#[derive(Default)]
-struct Chains {
-    input: Vec<Rule>,
-    output: Vec<Rule>,
-    forward: Vec<Rule>,
-}
-
-/// One line of a chain, and the row whose name it bears.
-struct Rule {
-    flow: &'static str,
-    text: String,
-}
-
-impl Chains {
-    fn render(&self, host: &Host) -> String {
-        let chains = [("input", &self.input), ("output", &self.output), ("forward", &self.forward)];
-        let flows: BTreeSet<_> =
-            chains.iter().flat_map(|(_, rules)| rules.iter()).map(|rule| rule.flow).collect();
-        let router = host.plays(Role::Router);
-        let mut text = format!(
-            "# The firewall of {}, made from the chart of ports.\n\
-             table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n",
-            // A name is a comment here and must stay on its line.
-            host.name.escape_default()
-        );
-        for name in flows.into_iter().chain(STOPPED) {
-            put(&mut text, 1, &format!("counter {name} {{ }}"));
+    for (direction, name, stopped) in CHAINS {
+        let mut lines = Vec::new();
+        // A host that is no router passes nothing on.
+        if direction != Direction::Through || host.plays(Role::Router) {
+            lines.extend(basics(direction));
+            let of_chain = rules.iter().filter(|rule| rule.direction == direction);
+            lines.extend(of_chain.map(|rule| {
+                let flow = rule.row.flow;
+                accept(rule, &format!("counter name \"{flow}\""), flow.name())
+            }));
         }
-        for (name, rules) in chains {
-            if name == "forward" && !router {
-                // A host that is no router passes nothing on.
-                put_chain(&mut text, name, &[], &[]);
-            } else {
-                put_chain(&mut text, name, &basics(name), rules);
-            }
-        }
-        text.push_str("}\n");
-        text
+        lines.push(format!("counter name \"{stopped}\" log group {LOG_GROUP} {}", stop(direction)));
+        put_chain(&mut text, name, &lines);
     }
+    text.push_str("}\n");
+    text
+}
+
+/// The ruleset of a policy, as `nft -f` reads it.
+///
+/// Loading it puts it in place of an earlier one in one step; tables of others stay, and stop what they
+/// stop.
+#[must_use]
+pub(super) fn nftables_policy(policy: &Policy<'_>) -> String {
+    let mut text: String = policy.head().iter().map(|line| format!("# {line}\n")).collect();
+    begin(&mut text);
+    for (direction, name, _) in CHAINS {
+        let is_router = policy.role == Role::Router;
+        let wanted = match direction {
+            Direction::Through => is_router || policy.side == super::Side::Both,
+            _ => is_router || policy.side.includes(direction),
+        };
+        if !wanted {
+            continue;
+        }
+        let mut lines = Vec::new();
+        if direction != Direction::Through || is_router {
+            lines.extend(basics(direction));
+        }
+        if direction != Direction::Through {
+            lines.push(format!("icmpv6 type {{ {LISTENERS} }} ip6 hoplimit 1 accept"));
+            lines.push("icmp type echo-request accept".to_owned());
+            lines.push("icmpv6 type echo-request accept".to_owned());
+        }
+        lines.extend(policy.of(direction).map(|rule| accept(rule, "counter", &rule.comment())));
+        lines.push(format!("counter {}", stop(direction)));
+        put_chain(&mut text, name, &lines);
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// Declares the table before it takes it away, so that the first loading finds one too.
+fn begin(text: &mut String) {
+    let _ = write!(text, "table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n");
 }
 
 /// What every chain lets pass beside the rows.
-fn basics(chain: &str) -> Vec<String> {
+fn basics(direction: Direction) -> Vec<String> {
     let mut lines = vec!["ct state established,related accept".to_owned()];
-    let device = match chain {
-        "input" => "iifname",
-        "output" => "oifname",
-        _ => return lines,
+    let device = match direction {
+        Direction::In => "iifname",
+        Direction::Out => "oifname",
+        Direction::Through => return lines,
     };
     lines.push(format!("{device} \"lo\" accept"));
     lines.push(format!("icmpv6 type {{ {NEIGHBOURS} }} ip6 hoplimit 255 accept"));
@@ -108,21 +128,20 @@ fn basics(chain: &str) -> Vec<String> {
     lines
 }
 
-fn put_chain(text: &mut String, name: &str, basics: &[String], rules: &[Rule]) {
+/// What happens to a packet that no rule accepts.
+fn stop(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Out => "reject with icmpx admin-prohibited",
+        Direction::In | Direction::Through => "drop",
+    }
+}
+
+fn put_chain(text: &mut String, name: &str, lines: &[String]) {
     put(text, 1, &format!("chain {name} {{"));
     put(text, 2, &format!("type filter hook {name} priority filter; policy drop;"));
-    for line in basics {
+    for line in lines {
         put(text, 2, line);
     }
-    for rule in rules {
-        put(text, 2, &rule.text);
-    }
-    let (counter, verdict) = match name {
-        "input" => (STOPPED[0], "drop"),
-        "output" => (STOPPED[1], "reject with icmpx admin-prohibited"),
-        _ => (STOPPED[2], "drop"),
-    };
-    put(text, 2, &format!("counter name \"{counter}\" log group {LOG_GROUP} {verdict}"));
     put(text, 1, "}");
 }
 
@@ -131,48 +150,38 @@ fn put(text: &mut String, depth: usize, line: &str) {
     let _ = writeln!(text, "{:1$}{line}", "", depth * 4);
 }
 
-/// The rules of one row between two ends; an end that is the host itself is `None`.
-fn rules(row: &Row, from: Option<&[IpAddr]>, to: Option<&[IpAddr]>) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for (family, of_family) in
-        [("ip", IpAddr::is_ipv4 as fn(&IpAddr) -> bool), ("ip6", IpAddr::is_ipv6)]
-    {
-        let side = |end: Option<&[IpAddr]>, word: &str| match end {
-            None => Some(String::new()),
-            Some(addresses) => {
-                let of_family: Vec<_> = addresses
-                    .iter()
-                    .filter(|address| of_family(address))
-                    .map(IpAddr::to_string)
-                    .collect();
-                (!of_family.is_empty())
-                    .then(|| format!("{family} {word} {{ {} }} ", of_family.join(", ")))
-            }
-        };
-        let (Some(from), Some(to)) = (side(from, "saddr"), side(to, "daddr")) else { continue };
-        for transport in &row.transports {
-            rules.push(Rule {
-                flow: row.flow.name(),
-                text: format!(
-                    "{from}{to}{} ct state new counter name \"{flow}\" accept comment \"{flow}\"",
-                    ports(row, *transport),
-                    flow = row.flow
-                ),
-            });
+/// One line of a chain.
+fn accept(rule: &Rule<'_>, counter: &str, comment: &str) -> String {
+    let from = addresses(&rule.from, rule.family, "saddr");
+    let mut to = addresses(&rule.to, rule.family, "daddr");
+    if to == from {
+        // Both ends are anyone, and the family is said once.
+        to.clear();
+    }
+    let ports = ports(rule.row);
+    let transport = rule.transport;
+    format!(
+        "{from}{to}{transport} dport {{ {ports} }} ct state new {counter} accept comment \"{comment}\""
+    )
+}
+
+fn addresses(end: &End, family: Family, word: &str) -> String {
+    let (name, version) = match family {
+        Family::V4 => ("ip", "ipv4"),
+        Family::V6 => ("ip6", "ipv6"),
+    };
+    match end {
+        End::Own => String::new(),
+        End::Anyone => format!("meta nfproto {version} "),
+        End::Among(prefixes) => {
+            let list: Vec<_> = prefixes.iter().map(Prefix::to_string).collect();
+            format!("{name} {word} {{ {} }} ", list.join(", "))
         }
     }
-    rules
 }
 
-fn ports(row: &Row, transport: Transport) -> String {
-    let ranges: Vec<_> = row.ports.iter().map(ToString::to_string).collect();
-    format!("{transport} dport {{ {} }}", ranges.join(", "))
-}
-
-/// The addresses of the peers at one end of a row, each once, in order.
-fn addresses(peers: &[&Host], role: Role) -> Vec<IpAddr> {
-    let at_end = peers.iter().filter(|peer| peer.plays(role));
-    at_end.flat_map(|peer| &peer.addresses).copied().collect::<BTreeSet<_>>().into_iter().collect()
+fn ports(row: &Row) -> String {
+    row.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

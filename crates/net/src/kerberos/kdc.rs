@@ -33,6 +33,7 @@ const REPLY_OCTETS_MAX: usize = 1024 * 1024;
 const REPLY_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A domain controller's KDC.
+#[derive(Clone)]
 pub(super) struct Kdc {
     network: Network,
     host: DnsName,

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use portolan_gss::keytab::AccountKeys;
 use portolan_model::{Realm, SecretString};
+use tokio::sync::OwnedMutexGuard;
 
 pub use error::{CLOCK_SKEW_MAX, Exchange, KerberosError};
 pub use handshake::{Established, Handshake, Style, prove_controller};
@@ -53,6 +54,10 @@ pub struct Credential {
     secret: AccountSecret,
     shared: Arc<Shared>,
 }
+
+/// While this lives nobody else asks with the account.
+#[derive(Debug)]
+pub(crate) struct Alone(#[expect(dead_code, reason = "it is held")] OwnedMutexGuard<()>);
 
 #[derive(Default)]
 struct Shared {
@@ -87,6 +92,23 @@ impl Credential {
             && let Some(on_refusal) = &self.shared.on_refusal
         {
             on_refusal(said);
+        }
+    }
+
+    /// Waits until nobody else asks with this account, and keeps others from it while the guard lives.
+    /// A secret whose answer is not known yet is not sent to another host: where one has refused it, no
+    /// other is asked.
+    ///
+    /// # Errors
+    /// [`KerberosError::NotTriedAgain`] when the account was refused.
+    pub(crate) async fn alone(&self) -> Result<Alone, KerberosError> {
+        let alone = Arc::clone(&self.shared.tickets.asking).lock_owned().await;
+        match self.refusal() {
+            None => Ok(Alone(alone)),
+            Some(said) => {
+                let account = self.principal();
+                Err(KerberosError::NotTriedAgain { account, said: said.to_owned() })
+            }
         }
     }
 

@@ -17,8 +17,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::error::{CLOCK_SKEW_MAX, Exchange, KerberosError};
 use super::kdc::Kdc;
-use super::messages::{self, Fault, Ticket};
-use super::{AccountSecret, Credential};
+use super::messages::{self, Fault, Request, Ticket};
+use super::{AccountSecret, Alone, Credential};
 use crate::clock;
 
 /// How long before its end a ticket is not used any more: the peer's clock may be ahead by this much.
@@ -52,7 +52,7 @@ fn is_usable(
 pub(super) struct Tickets {
     kept: Mutex<Kept>,
     /// Held while the KDC is asked, so that two connections ask once.
-    asking: tokio::sync::Mutex<()>,
+    pub(super) asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -109,50 +109,19 @@ pub(super) async fn ticket(
     kdc: &Kdc,
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
-    let _alone = credential.shared.tickets.asking.lock().await;
-    if let Some(said) = credential.refusal() {
-        let account = credential.principal();
-        return Err(KerberosError::NotTriedAgain { account, said: said.to_owned() });
-    }
-    let got = kept_or_fresh(credential, kdc, service).await;
-    if let Err(error) = &got
-        && error.is_authentication_failure()
-    {
-        credential.refuse(&error.to_string());
-    }
-    got
-}
-
-async fn kept_or_fresh(
-    credential: &Credential,
-    kdc: &Kdc,
-    service: &Spn,
-) -> Result<Arc<Ticket>, KerberosError> {
+    let alone = credential.alone().await?;
     let tickets = &credential.shared.tickets;
     let kept = tickets.kept().services.get(&service.to_string()).cloned();
     if let Some(kept) = kept.filter(Stamped::is_usable) {
         return Ok(kept.ticket);
     }
-    let asking = Asking { credential, kdc, service };
-    let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
-    let granted = match kept {
-        None => None,
-        Some(granting) => match asking.service_ticket(&granting.ticket).await {
-            // The KDC has changed its key, or forgot its own ticket: a new one is due.
-            Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => None,
-            answer => Some(answer?),
-        },
-    };
-    let granted = match granted {
-        Some(granted) => granted,
-        None => {
-            tickets.kept().granting = None;
-            let granting = Stamped::now(asking.granting_ticket().await?);
-            tickets.kept().granting = Some(granting.clone());
-            asking.service_ticket(&granting.ticket).await?
-        }
-    };
-    let stamped = Stamped::now(granted);
+    let (credential, kdc) = (credential.clone(), kdc.clone());
+    let asking = Asking { credential, kdc, service: service.clone() };
+    let got = asking.fresh(alone).await;
+    if let Err(error) = &got {
+        asking.remember(error);
+    }
+    let stamped = Stamped::now(got?);
     tickets.keep(service, stamped.clone());
     Ok(stamped.ticket)
 }
@@ -169,33 +138,81 @@ const fn is_about_the_ticket(code: ErrorCode) -> bool {
 }
 
 /// The exchanges with a KDC about an account and a service.
-struct Asking<'a> {
-    credential: &'a Credential,
-    kdc: &'a Kdc,
-    service: &'a Spn,
+#[derive(Clone)]
+struct Asking {
+    credential: Credential,
+    kdc: Kdc,
+    service: Spn,
 }
 
-impl Asking<'_> {
+impl Asking {
+    /// A service's ticket, by the ticket-granting one that there is, or else by a new one.
+    async fn fresh(&self, alone: Alone) -> Result<Ticket, KerberosError> {
+        let tickets = &self.credential.shared.tickets;
+        let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
+        if let Some(granting) = kept {
+            match self.service_ticket(&granting.ticket).await {
+                // The KDC has changed its key, or forgot its own ticket: a new one is due.
+                Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => {}
+                answer => return answer,
+            }
+        }
+        tickets.kept().granting = None;
+        let (granting, _alone) = self.granting_ticket(alone).await?;
+        self.service_ticket(&granting).await
+    }
+
+    /// Notes the account's refusal.
+    fn remember(&self, error: &KerberosError) {
+        if error.is_authentication_failure() {
+            self.credential.refuse(&error.to_string());
+        }
+    }
+
     /// The AS exchange. The account is proven once: what is refused is not tried again.
-    async fn granting_ticket(&self) -> Result<Ticket, KerberosError> {
-        let Credential { account, realm, secret, .. } = self.credential;
+    async fn granting_ticket(&self, alone: Alone) -> Result<(Arc<Ticket>, Alone), KerberosError> {
+        let Credential { account, realm, secret, .. } = &self.credential;
         let types = match secret {
             AccountSecret::Password(_) => PASSWORD_TYPES.to_vec(),
             AccountSecret::Keys(keys) => keys.encryption_types().collect(),
         };
         let made = messages::as_request(account, realm, &types, None);
-        let mut request = made.map_err(|fault| self.fails(fault))?;
-        let mut answer = self.ask(&request.octets, AS_REP).await?;
-        let mut key = None;
-        if let Answer::Refusal(error) = &answer
-            && error.code == ErrorCode::PreauthRequired
-        {
-            let proof = self.key(&error.keys, &types)?;
-            let made = messages::as_request(account, realm, &types, Some(&proof));
-            request = made.map_err(|fault| self.fails(fault))?;
-            answer = self.ask(&request.octets, AS_REP).await?;
-            key = Some(proof);
+        let request = made.map_err(|fault| self.fails(fault))?;
+        let answer = self.ask(&request.octets, AS_REP).await?;
+        let Answer::Refusal(error) = &answer else {
+            return Ok((self.granted(&request, answer, None)?, alone));
+        };
+        if error.code != ErrorCode::PreauthRequired {
+            return Ok((self.granted(&request, answer, None)?, alone));
         }
+        let key = self.key(&error.keys, &types)?;
+        let made = messages::as_request(account, realm, &types, Some(&key));
+        let request = made.map_err(|fault| self.fails(fault))?;
+        // A caller in haste leaves a slow controller for another one. The proof is under way then: what
+        // comes of it is awaited before anybody is asked again.
+        let asking = self.clone();
+        let proven = tokio::spawn(async move {
+            let answer = asking.ask(&request.octets, AS_REP).await;
+            let granted = answer.and_then(|answer| asking.granted(&request, answer, Some(key)));
+            if let Err(error) = &granted {
+                asking.remember(error);
+            }
+            (granted, alone)
+        });
+        let (granted, alone) = proven
+            .await
+            .map_err(|_| self.fails(Fault::new("proving the account", "it was broken off")))?;
+        Ok((granted?, alone))
+    }
+
+    /// The ticket in an answer of the AS exchange, which is kept.
+    fn granted(
+        &self,
+        request: &Request,
+        answer: Answer,
+        key: Option<ProtocolKey>,
+    ) -> Result<Arc<Ticket>, KerberosError> {
+        let Credential { account, realm, .. } = &self.credential;
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Refusal(error) => return Err(self.refused(error, Exchange::Account)),
@@ -215,7 +232,7 @@ impl Asking<'_> {
             }
         };
         let opened =
-            reply.open(&key, &request, account, realm).map_err(|fault| self.fails(fault))?;
+            reply.open(&key, request, account, realm).map_err(|fault| self.fails(fault))?;
         let ticket = opened.ok_or_else(|| KerberosError::WrongKey {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal(),
@@ -224,19 +241,21 @@ impl Asking<'_> {
         })?;
         self.judge(ticket.made)?;
         tracing::debug!(account, until = %ticket.ends, "Got a ticket-granting ticket");
-        Ok(ticket)
+        let granting = Stamped::now(ticket);
+        self.credential.shared.tickets.kept().granting = Some(granting.clone());
+        Ok(granting.ticket)
     }
 
     /// The TGS exchange.
     async fn service_ticket(&self, granting: &Ticket) -> Result<Ticket, KerberosError> {
         let realm = &self.credential.realm;
-        let made = messages::tgs_request(granting, realm, self.service);
+        let made = messages::tgs_request(granting, realm, &self.service);
         let request = made.map_err(|fault| self.fails(fault))?;
         let reply = match self.ask(&request.octets, TGS_REP).await? {
             Answer::Reply(reply) => reply,
             Answer::Refusal(error) => return Err(self.refused(error, Exchange::Service)),
         };
-        let ticket = messages::tgs_reply(&reply, &request, granting, realm, self.service)
+        let ticket = messages::tgs_reply(&reply, &request, granting, realm, &self.service)
             .map_err(|fault| self.fails(fault))?;
         self.judge(ticket.made)?;
         tracing::debug!(service = %self.service, until = %ticket.ends, "Got a service ticket");
@@ -250,7 +269,7 @@ impl Asking<'_> {
         infos: &[KeyInfo],
         types: &[EncryptionType],
     ) -> Result<ProtocolKey, KerberosError> {
-        let Credential { account, realm, secret, .. } = self.credential;
+        let Credential { account, realm, secret, .. } = &self.credential;
         let first = infos.iter().find_map(|info| {
             let kind = EncryptionType::from_number(info.encryption_type);
             kind.filter(|kind| types.contains(kind)).map(|kind| (kind, info))

@@ -1,7 +1,7 @@
 //! Why a directory was not read.
 
 use portolan_gss::sasl::SaslError;
-use portolan_ldap::{LdapResult, Refusal, SessionError};
+use portolan_ldap::{LdapResult, Refusal, ResultCode, SessionError};
 use portolan_model::Hint;
 
 use crate::kerberos::KerberosError;
@@ -95,6 +95,14 @@ pub enum LdapError {
         /// What happened.
         fault: Fault,
     },
+}
+
+impl LdapError {
+    /// Whether the directory refused the account's name or password.
+    #[must_use]
+    pub fn is_refused_password(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if refusal.0.code == ResultCode::InvalidCredentials)
+    }
 }
 
 impl Hint for LdapError {

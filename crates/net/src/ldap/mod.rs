@@ -16,6 +16,7 @@ use std::time::Duration;
 use portolan_chart::flow;
 use portolan_ldap::message::BindResponse;
 use portolan_ldap::{BindRequest, Event, Limits, MessageId, Session};
+use portolan_model::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -133,10 +134,38 @@ impl LdapConnection {
                 let name = format!("{}@{}", credential.account(), controller.domain);
                 let password = credential.password();
                 let password = password.ok_or_else(|| LdapError::NoPassword { link: link() })?;
-                bind::simple(&mut this, &name, password.clone()).await?;
+                let (name, password) = (name, password.clone());
+                return Self::bind_by_password(this, name, password, credential).await;
             }
         }
         Ok(this)
+    }
+
+    /// A caller in haste leaves a slow controller for another one. The password is under way then: what
+    /// comes of it is awaited before it is sent anywhere again.
+    async fn bind_by_password(
+        mut this: Self,
+        name: String,
+        password: SecretString,
+        credential: &Credential,
+    ) -> Result<Self, LdapError> {
+        let link = this.link.clone();
+        let unauthenticated =
+            |error| LdapError::Kerberos { link: link.clone(), error: Box::new(error) };
+        let alone = credential.alone().await.map_err(unauthenticated)?;
+        let credential = credential.clone();
+        let bound = tokio::spawn(async move {
+            let bound = bind::simple(&mut this, &name, password).await;
+            if let Err(error) = &bound
+                && error.is_refused_password()
+            {
+                credential.refuse(&error.to_string());
+            }
+            drop(alone);
+            bound.map(|()| this)
+        });
+        // It is broken off with the program alone.
+        bound.await.unwrap_or(Err(LdapError::OutOfTurn { link }))
     }
 
     /// Connects to a domain controller by `connect.ad.ldap`, binds with Kerberos, and seals all that

@@ -66,6 +66,12 @@ impl Network {
         self.proxy_of(row).is_some()
     }
 
+    /// Whether there is a web proxy that is told who asks.
+    #[must_use]
+    pub fn has_proxy_credentials(&self) -> bool {
+        self.proxy_authorization().is_some()
+    }
+
     /// Connects to a port of a peer by the web proxy, which resolves its name.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::error::ChainFault;
 use super::{Fingerprint, Trust, provider};
 
 /// Certificates that a server may present.
-const CERTIFICATES_MAX: usize = 8;
+pub const CERTIFICATES_MAX: usize = 8;
 
 /// The certificates that a server presented, leaf first.
 #[derive(Debug, Clone)]
@@ -24,6 +24,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
+    pub(super) fn new(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Self {
+        Self {
+            leaf: leaf.clone().into_owned(),
+            rest: rest.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+        }
+    }
+
     /// Proves that the leaf leads to what is trusted and is a TLS server's, at `now`. Gives the
     /// certificates on the way, leaf first and without the anchor: whatever else was presented proves
     /// nothing and is not acted on.
@@ -52,7 +59,7 @@ impl Chain {
     }
 
     /// Proves that the leaf is for a name.
-    fn verify_name(&self, name: &ServerName<'_>) -> Result<(), ChainFault> {
+    pub(super) fn verify_name(&self, name: &ServerName<'_>) -> Result<(), ChainFault> {
         let leaf = EndEntityCert::try_from(&self.leaf).map_err(ChainFault::Chain)?;
         leaf.verify_is_valid_for_subject_name(name)
             .map_err(|_| ChainFault::WrongName { name: name.to_str().into_owned() })
@@ -106,10 +113,7 @@ impl Verifier {
         if rest.len() >= CERTIFICATES_MAX {
             return Err(ChainFault::TooLong { certificates_max: CERTIFICATES_MAX });
         }
-        let chain = Chain {
-            leaf: leaf.clone().into_owned(),
-            rest: rest.iter().map(|certificate| certificate.clone().into_owned()).collect(),
-        };
+        let chain = Chain::new(leaf, rest);
         chain.verify(&self.trust, now, None)?;
         chain.verify_name(name)?;
         Ok(chain)
@@ -170,8 +174,9 @@ fn alert(fault: &ChainFault) -> CertificateError {
         ChainFault::NotPinned { .. } => CertificateError::UnknownIssuer,
         ChainFault::Chain(webpki::Error::CertExpired { .. }) => CertificateError::Expired,
         ChainFault::Chain(webpki::Error::UnknownIssuer) => CertificateError::UnknownIssuer,
-        ChainFault::Chain(_) | ChainFault::PinnedUnfit { .. } | ChainFault::TooLong { .. } => {
-            CertificateError::ApplicationVerificationFailure
-        }
+        ChainFault::Chain(_)
+        | ChainFault::PinnedUnfit { .. }
+        | ChainFault::TooLong { .. }
+        | ChainFault::Missing => CertificateError::ApplicationVerificationFailure,
     }
 }

@@ -87,7 +87,7 @@ fn config(
     Ok(config)
 }
 
-fn server_name(peer: &Peer) -> Result<ServerName<'static>, ChainFault> {
+pub(super) fn server_name(peer: &Peer) -> Result<ServerName<'static>, ChainFault> {
     match peer {
         Peer::Address(address) => Ok(ServerName::IpAddress((*address).into())),
         Peer::Name(name) => ServerName::try_from(name.as_str().to_owned())

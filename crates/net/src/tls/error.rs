@@ -66,9 +66,33 @@ pub enum ChainFault {
         /// The limit.
         certificates_max: usize,
     },
+    /// There is none.
+    #[error("there is none of them")]
+    Missing,
     /// The chain itself.
     #[error("{}", in_words(.0))]
     Chain(webpki::Error),
+}
+
+impl ChainFault {
+    /// Whether the chain is of another time than now.
+    #[must_use]
+    pub const fn is_of_dates(&self) -> bool {
+        matches!(
+            self,
+            Self::Chain(webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
+        )
+    }
+
+    /// Whether it leads to nobody who is believed.
+    #[must_use]
+    pub const fn is_of_issuer(&self) -> bool {
+        match self {
+            Self::Chain(error) => is_unknown_issuer(error),
+            Self::NotPinned { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// What is wrong with the proof that a certificate is not revoked.
@@ -163,7 +187,7 @@ impl Hint for TlsError {
                     "compare the fingerprint with the CA of {}, and enrol again if it was replaced",
                     peer(link)
                 ),
-                ChainFault::TooLong { .. } => return None,
+                ChainFault::TooLong { .. } | ChainFault::Missing => return None,
                 ChainFault::Chain(webpki::Error::CertNotValidYet { .. }) => {
                     format!("compare the clocks of this host and of {}", peer(link))
                 }

@@ -8,6 +8,7 @@ mod binding;
 mod chain;
 mod client;
 mod error;
+mod examine;
 pub mod revocation;
 mod server;
 mod trust;
@@ -17,8 +18,10 @@ use std::sync::{Arc, OnceLock};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use binding::{ChannelBinding, NoBinding};
+pub use chain::CERTIFICATES_MAX;
 pub use client::Client;
 pub use error::{ChainFault, RevocationFault, TlsError};
+pub use examine::{Examined, HandshakeFault, Presented, Unfinished, examine};
 pub use revocation::Revocation;
 pub use server::{Identity, InvalidIdentity, Server};
 pub use trust::{Fingerprint, InvalidFingerprint, InvalidRoots, Roots, Trust};

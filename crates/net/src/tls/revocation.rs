@@ -22,9 +22,9 @@ use webpki::{
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
-use super::Trust;
 use super::chain::Chain;
 use super::error::{ChainFault, RevocationFault};
+use super::{Presented, Trust};
 use crate::clock;
 use crate::http::{Client, ClientLimits};
 use crate::network::{Network, Peer};
@@ -63,6 +63,20 @@ impl Revocation {
             ClientLimits { exchange_time_max: FETCH_TIME_MAX, body_octets_max: LIST_OCTETS_MAX };
         let port = network.chart().row(flow).ok().map(portolan_chart::Row::first_port);
         Self { http: Client::plain(network, limits), flow, port, kept: Arc::default() }
+    }
+
+    /// Proves of what an examined server presented that no certificate between the leaf and what is
+    /// trusted is revoked.
+    ///
+    /// # Errors
+    /// [`RevocationFault`], of the lists or of the chain.
+    pub async fn check_presented(
+        &self,
+        presented: &Presented,
+        trust: &Trust,
+    ) -> Result<(), RevocationFault> {
+        let chain = presented.as_chain().map_err(|fault| judge(fault, None))?;
+        self.check(&chain, trust).await
     }
 
     /// Proves that no certificate between the leaf and what is trusted is revoked.

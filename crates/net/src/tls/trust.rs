@@ -1,8 +1,9 @@
 //! Whom a client believes: a set of roots, or one CA by its fingerprint.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -135,9 +136,51 @@ impl Roots {
         Ok(Self(Arc::new(anchors.collect::<Result<_, _>>()?)))
     }
 
+    /// Those of this host's bundle, as its distribution keeps it, or as `SSL_CERT_FILE` names it. What
+    /// is no certificate in it is left out, and without a bundle there are none.
+    #[must_use]
+    pub fn of_system() -> Self {
+        static SYSTEM: OnceLock<Roots> = OnceLock::new();
+        SYSTEM.get_or_init(|| Self(Arc::new(read_bundle()))).clone()
+    }
+
+    /// Those that the web believes, by Mozilla's list.
+    #[must_use]
+    pub fn of_the_web() -> Self {
+        static WEB: OnceLock<Roots> = OnceLock::new();
+        WEB.get_or_init(|| Self(Arc::new(webpki_roots::TLS_SERVER_ROOTS.to_vec()))).clone()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.0
     }
+}
+
+/// Where distributions keep their bundle: Debian, Red Hat, SUSE, Alpine.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+/// What names another one, as OpenSSL has it.
+const BUNDLE_VARIABLE: &str = "SSL_CERT_FILE";
+
+fn read_bundle() -> Vec<TrustAnchor<'static>> {
+    let named = std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from);
+    let mut places = named.into_iter().chain(BUNDLES.map(PathBuf::from));
+    let Some(pem) = places.find_map(|place| std::fs::read(place).ok()) else { return Vec::new() };
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let anchor = |certificate: CertificateDer<'_>| {
+        webpki::anchor_from_trusted_cert(&certificate).ok().map(|anchor| anchor.to_owned())
+    };
+    certificates.filter_map(anchor).collect()
 }
 
 #[cfg(test)]

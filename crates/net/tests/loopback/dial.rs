@@ -36,6 +36,57 @@ async fn the_next_address_is_tried_when_one_refuses() {
     assert_eq!(accepted.unwrap().1, local);
 }
 
+/// A port that takes no connection any more and says nothing about it, as an address that leads
+/// nowhere: its queue is full.
+fn black_hole(address: &str) -> (u16, Vec<socket2::Socket>) {
+    use socket2::{Domain, Socket, Type};
+    let socket = || Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+    let listener = socket();
+    listener.set_only_v6(true).unwrap();
+    let free: std::net::SocketAddr = format!("[{address}]:0").parse().unwrap();
+    listener.bind(&free.into()).unwrap();
+    listener.listen(0).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut held = vec![listener];
+    for _ in 0..8 {
+        let filling = socket();
+        if filling.connect_timeout(&at, Duration::from_millis(50)).is_err() {
+            return (at.as_socket().unwrap().port(), held);
+        }
+        held.push(filling);
+    }
+    unreachable!("a queue for one takes eight")
+}
+
+#[tokio::test]
+async fn a_silent_address_holds_nobody_up_and_is_told_when_it_is_the_only_one() {
+    let (port, _held) = black_hole("::1");
+    let listener = tokio::net::TcpListener::bind((LOOPBACK, port)).await.unwrap();
+    let name: DnsName = "sync.cloud.example".parse().unwrap();
+    let silent = "::1".parse().unwrap();
+    let network = |addresses: Vec<std::net::IpAddr>| {
+        let hosts = [(name.clone(), addresses)].into();
+        let chart = chart(&[(flow::CONNECT_TENANT_SYNC, port)]);
+        Network::new(NetworkConfig { hosts, ..config(chart, Role::Connect) }).unwrap()
+    };
+    for addresses in [vec![silent, LOOPBACK], vec![silent, silent, LOOPBACK]] {
+        let begun = std::time::Instant::now();
+        let dialled = network(addresses).dial(flow::CONNECT_TENANT_SYNC, &name).await.unwrap();
+        let took = begun.elapsed();
+        assert_eq!(dialled.stream.peer_addr().unwrap().ip(), LOOPBACK);
+        let quarter = Duration::from_millis(250);
+        assert!((quarter..4 * quarter).contains(&took), "{took:?}");
+        listener.accept().await.unwrap();
+    }
+    let error = network(vec![silent]).dial(flow::CONNECT_TENANT_SYNC, &name).await.unwrap_err();
+    assert!(matches!(error.fault, Fault::Filtered { .. }), "{error}");
+    drop(listener);
+    // One that refuses says more than one that is silent, whichever ends first.
+    let both = network(vec![silent, LOOPBACK]);
+    let error = both.dial(flow::CONNECT_TENANT_SYNC, &name).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Refused);
+}
+
 #[tokio::test]
 async fn a_flow_that_the_edition_lacks_is_not_dialled() {
     let network = dialling(&[], &[]);

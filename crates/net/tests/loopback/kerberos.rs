@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use portolan_chart::flow;
+use portolan_chart::{Role, flow};
 use portolan_model::{DnsName, Hint, Realm, SecretString, Spn};
-use portolan_net::dc::DomainController;
+use portolan_net::dc::{self, DomainController, PassedOver};
 use portolan_net::kerberos::{
     AccountSecret, Credential, ErrorCode, Handshake, KerberosError, Style,
 };
+use portolan_net::{Network, NetworkConfig};
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::{LOOPBACK, dialling};
+use crate::{LOOPBACK, chart, config, dialling};
 
 const DC: &str = "dc1.corp.example";
 
@@ -98,6 +99,96 @@ fn krb_error(code: u8, clock: OffsetDateTime) -> Vec<u8> {
         element(0xaa, &sname),
     ];
     element(0x7e, &element(0x30, &fields.concat()))
+}
+
+/// KDC_ERR_PREAUTH_REQUIRED with the account's salt (RFC 4120 section 5.2.7.5).
+fn proof_wanted() -> Vec<u8> {
+    let element = |tag: u8, content: &[u8]| {
+        let mut element = vec![tag, u8::try_from(content.len()).unwrap()];
+        element.extend(content);
+        element
+    };
+    let salt = element(0xa1, &element(0x1b, b"CORP.EXAMPLEsvc_connect"));
+    let entry = element(0x30, &[element(0xa0, &element(0x02, &[18])), salt].concat());
+    let info = element(0xa2, &element(0x04, &element(0x30, &entry)));
+    let data = element(0x30, &[element(0xa1, &element(0x02, &[19])), info].concat());
+    let data = element(0xac, &element(0x04, &element(0x30, &data)));
+    // The error's other fields, and this one behind them.
+    let error = krb_error(25, now());
+    let fields = [&error[4..], &data].concat();
+    let long = |tag: u8, content: &[u8]| {
+        [&[tag, 0x81, u8::try_from(content.len()).unwrap()], content].concat()
+    };
+    long(0x7e, &long(0x30, &fields))
+}
+
+/// Refuses the account's proof when it comes, after a while; counts the proofs.
+async fn refusing(listener: TcpListener, proofs: Arc<AtomicUsize>, after: std::time::Duration) {
+    loop {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let proofs = Arc::clone(&proofs);
+        tokio::spawn(async move {
+            let length = peer.read_u32().await.unwrap();
+            let mut question = vec![0; length as usize];
+            peer.read_exact(&mut question).await.unwrap();
+            // PA-ENC-TIMESTAMP is type 2.
+            let is_proof = question.windows(5).any(|octets| octets == [0xa1, 3, 2, 1, 2]);
+            let answer = if is_proof {
+                proofs.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(after).await;
+                krb_error(24, now())
+            } else {
+                proof_wanted()
+            };
+            // Whoever is in haste may be gone.
+            let _ = peer.write_all(&by_stream(&answer)).await;
+        });
+    }
+}
+
+/// The second controller is asked while the first one still judges the proof: it gets none.
+#[tokio::test]
+async fn a_controller_that_is_left_in_haste_while_it_judges_the_password_is_the_only_one_to_get_it()
+{
+    let first = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let port = first.local_addr().unwrap().port();
+    let second = TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+    let proofs = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    // Longer than a controller is waited for while there is another.
+    let after = std::time::Duration::from_millis(1800);
+    let running = [
+        tokio::spawn(refusing(first, Arc::clone(&proofs[0]), after)),
+        tokio::spawn(refusing(second, Arc::clone(&proofs[1]), after)),
+    ];
+    let names = [DC, "dc2.corp.example"].map(|name| name.parse::<DnsName>().unwrap());
+    let hosts = names.iter().cloned().zip([vec![LOOPBACK], vec!["127.0.0.2".parse().unwrap()]]);
+    let chart = chart(&[(flow::CONNECT_AD_KERBEROS, port)]);
+    let config = NetworkConfig { hosts: hosts.collect(), ..config(chart, Role::Connect) };
+    let network = Network::new(config).unwrap();
+    let domain: DnsName = "corp.example".parse().unwrap();
+    let controllers =
+        names.map(|host| DomainController { host, domain: "corp.example".parse().unwrap() });
+    let password = AccountSecret::Password(SecretString::new("wrong".to_owned()));
+    let credential = Credential::new("svc_connect".to_owned(), Realm::from(&domain), password);
+    let connect = |controller: DomainController| {
+        let (network, credential) = (&network, &credential);
+        async move {
+            let service = Spn::new("ldap", controller.host.clone());
+            Handshake::begin(network, &controller, credential, service, Style::Sasl).await
+        }
+    };
+    let mut left = Vec::new();
+    let elsewhere = |error: &KerberosError| matches!(error, KerberosError::Unreachable(_));
+    let passed = |over: PassedOver<'_, KerberosError>| left.push(over.to_string());
+    let outcome = dc::first(&controllers, connect, elsewhere, passed).await;
+    let Err(Some(error)) = outcome else { unreachable!("nobody gives a ticket") };
+    assert!(matches!(error, KerberosError::NotTriedAgain { .. }), "{error}");
+    assert!(error.to_string().contains("dc1.corp.example gives"), "{error}");
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(credential.refusal().is_some());
+    let sent = proofs.map(|proofs| proofs.load(Ordering::SeqCst));
+    assert_eq!(sent, [1, 0], "proofs that each controller got");
+    running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 fn by_stream(message: &[u8]) -> Vec<u8> {

@@ -33,7 +33,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Hearing<'a, S> {
     /// # Errors
     /// What it means for the row that the stream broke.
     pub(super) async fn say(&mut self, octets: &[u8]) -> Result<(), Verdict> {
-        let said = self.stream.write_all(octets).await;
+        let said = match self.stream.write_all(octets).await {
+            // Inside TLS what was written may wait for more.
+            Ok(()) => self.stream.flush().await,
+            error => error,
+        };
         said.map_err(|error| self.asker.broke(&error))
     }
 

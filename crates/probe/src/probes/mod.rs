@@ -1,14 +1,24 @@
 //! What is asked on a row: the opening exchange of its protocol, and what the answer says.
 
 pub mod adws;
+pub mod amqp;
 mod clock;
 mod dns;
 mod hearing;
+pub mod http;
+mod https;
+pub(crate) mod idle;
 mod kerberos;
 pub(crate) mod ldap;
+mod ldaps;
 mod ntp;
+mod relay;
 mod rpc;
 pub mod smb;
+pub mod status;
+pub mod tls;
+mod web_proxy;
+mod winrm;
 
 use portolan_chart::{Speaks, Transport};
 
@@ -26,6 +36,20 @@ pub async fn probe(asker: &Asker<'_>) -> Outcome {
         (Speaks::Ldap, Transport::Tcp) => ldap::probe(asker, ldap::Port::Directory).await,
         (Speaks::Ldap, Transport::Udp) => ldap::ping(asker).await,
         (Speaks::GlobalCatalog, Transport::Tcp) => ldap::probe(asker, ldap::Port::Catalogue).await,
+        (Speaks::Ldaps, Transport::Tcp) => ldaps::probe(asker, ldap::Port::DirectoryTls).await,
+        (Speaks::GlobalCatalogTls, Transport::Tcp) => {
+            ldaps::probe(asker, ldap::Port::CatalogueTls).await
+        }
+        (Speaks::Crl, Transport::Tcp) => status::crl(asker).await,
+        (Speaks::Ocsp, Transport::Tcp) => status::ocsp(asker).await,
+        (Speaks::Http, Transport::Tcp) => http::probe(asker).await,
+        (Speaks::Https, Transport::Tcp) => https::probe(asker).await,
+        (Speaks::HttpsClientCertificate, Transport::Tcp) => https::client_certificate(asker).await,
+        (Speaks::Adfspip, Transport::Tcp) => https::adfspip(asker).await,
+        (Speaks::Winrm, Transport::Tcp) => winrm::probe(asker).await,
+        (Speaks::Amqp, Transport::Tcp) => amqp::probe(asker).await,
+        (Speaks::Relay, Transport::Tcp) => relay::probe(asker).await,
+        (Speaks::WebProxy, Transport::Tcp) => web_proxy::probe(asker).await,
         (Speaks::Smb, Transport::Tcp) => smb::probe(asker).await,
         (Speaks::Adws, Transport::Tcp) => adws::probe(asker).await,
         (speaks, transport) => unjudged(speaks, transport),

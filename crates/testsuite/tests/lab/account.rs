@@ -54,11 +54,14 @@ fn one_proof_of_the_password_serves_many_synchronisations_and_a_refused_one_is_t
     }
 }
 
-/// The sealed password is refused once; then nothing asks again until another one is given.
+/// The sealed password is refused once; then nothing asks again until another one is given, with which
+/// the daemon that was refused goes on.
 fn a_password_that_the_forest_changed_is_tried_once(world: &World, road: &Road<'_>, file: &Path) {
     let new_password = format!("--newpassword={RENEWED}");
     road.samba_tool(&["user", "setpassword", ACCOUNT, &new_password]).unwrap().success().unwrap();
-    assert_refused(&road.connect_run().unwrap(), "KDC_ERR_PREAUTH_FAILED");
+    let mut daemon = road.connect_daemon(&["--interval", "1"]).unwrap();
+    let said = daemon.wait_for("waiting until the account has another secret", 1).unwrap();
+    assert_eq!(said.matches("KDC_ERR_PREAUTH_FAILED").count(), 1, "{said}");
     let asked = named_to_the_kdc(world);
     let state = road.path("connect");
     for command in [&["run", "--once"][..], &["run", "--interval", "1"], &["plan"]] {
@@ -74,6 +77,10 @@ fn a_password_that_the_forest_changed_is_tried_once(world: &World, road: &Road<'
     std::fs::write(file, RENEWED).unwrap();
     road.credential_set(("--password-file", file)).unwrap().success().unwrap();
     std::fs::remove_file(file).unwrap();
+    let said = daemon.wait_for(" exported ", 2).unwrap();
+    assert!(said.contains("the account has another secret"), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(daemon.stop().unwrap().0.success());
     road.connect_run().unwrap().success().unwrap();
 }
 

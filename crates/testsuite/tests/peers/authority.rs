@@ -11,7 +11,7 @@ use portolan_net::{Network, NetworkConfig};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -27,6 +27,12 @@ pub(crate) struct Authority {
     pub(crate) port: u16,
 }
 
+/// When a list was made and is due, in hours from now, and whom it revokes, by their serial numbers.
+pub(crate) struct ListOf<'a> {
+    pub(crate) hours: [i64; 2],
+    pub(crate) revoked: &'a [u8],
+}
+
 /// A certificate and its key, as PEM.
 pub(crate) struct Issued {
     pub(crate) certificate: String,
@@ -36,21 +42,17 @@ pub(crate) struct Issued {
 impl Authority {
     /// Makes it, and serves its list until the test's runtime ends.
     pub(crate) async fn up() -> Self {
+        Self::named("Forest CA").await
+    }
+
+    /// The same by another name.
+    pub(crate) async fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Forest CA");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let now = OffsetDateTime::now_utc();
-        let list = CertificateRevocationListParams {
-            this_update: now - Duration::hours(1),
-            next_update: now + Duration::hours(1),
-            crl_number: 1.into(),
-            issuing_distribution_point: None,
-            revoked_certs: Vec::new(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let list = Bytes::from(list.signed_by(&issuer).unwrap().der().to_vec());
+        let list = Bytes::from(signed_list(&issuer, &ListOf { hours: [-1, 1], revoked: &[] }));
         let network = Network::new(NetworkConfig {
             listen_address: Some(LOOPBACK),
             ephemeral_ports: true,
@@ -72,6 +74,27 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// A revocation list of its own, in DER.
+    pub(crate) fn list(&self, of: &ListOf<'_>) -> Vec<u8> {
+        signed_list(&self.issuer, of)
+    }
+
+    /// Its own certificate, in DER.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        self.issuer.der().to_vec()
+    }
+
+    /// A server's certificate that is not as it should be.
+    pub(crate) fn issue_edited(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> Issued {
+        let mut params = self.params(name, &format!("http://{CRL_HOST}/ca.crl"));
+        edit(&mut params);
+        self.sign(&params)
+    }
+
     /// A server's certificate.
     pub(crate) fn issue(&self, name: &str) -> Issued {
         self.issue_at(name, &format!("http://{CRL_HOST}/ca.crl"))
@@ -83,12 +106,40 @@ impl Authority {
     }
 
     fn issue_at(&self, name: &str, place: &str) -> Issued {
+        self.sign(&self.params(name, place))
+    }
+
+    fn params(&self, name: &str, place: &str) -> CertificateParams {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.crl_distribution_points =
             vec![CrlDistributionPoint { uris: vec![place.to_owned()] }];
+        params
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Issued { certificate, key: key.serialize_pem() }
     }
+}
+
+fn signed_list(issuer: &CertifiedIssuer<'_, KeyPair>, of: &ListOf<'_>) -> Vec<u8> {
+    let now = OffsetDateTime::now_utc();
+    let [since, due] = of.hours.map(|hours| now + Duration::hours(hours));
+    let revoked = |serial: &u8| RevokedCertParams {
+        serial_number: SerialNumber::from(vec![*serial]),
+        revocation_time: since,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: since,
+        next_update: due,
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: of.revoked.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(issuer).unwrap().der().to_vec()
 }

@@ -1,10 +1,14 @@
-//! Portolan's own drivers against servers that nobody here wrote, on loopback: OpenLDAP's slapd with
-//! MIT's KDC, and web proxies. They need what `cargo xtask setup` installs, and no root.
+//! Portolan's own drivers, and the checks of the chart, against servers that nobody here wrote, on
+//! loopback: OpenLDAP's slapd with MIT's KDC, web proxies, nginx, OpenSSL and RabbitMQ. They need what `cargo xtask setup` installs, and no root.
 #![expect(clippy::disallowed_methods, reason = "foreign servers listen on ports that no chart has")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod authority;
+mod chart_bus;
+mod chart_web;
+mod checked;
 mod directory;
 mod ldaps;
+mod nginx;
 mod process;
 mod proxy;

@@ -23,7 +23,6 @@ use crate::{Asker, Outcome, Verdict};
 
 /// What kind of directory a port leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the examination of TLS makes those inside it"))]
 pub(crate) enum Port {
     /// A controller's own objects, in clear: what is read there has to be signed and sealed.
     Directory,

@@ -1,0 +1,1 @@
+//! Small rulesets, each with what it opens and closes.

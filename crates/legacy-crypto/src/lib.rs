@@ -15,5 +15,6 @@ pub mod kerberos;
 mod nt_hash;
 pub mod pph1;
 pub mod web;
+pub mod websocket;
 
 pub use nt_hash::NtHash;

@@ -16,7 +16,7 @@ mod network;
 pub mod tls;
 
 pub use network::{
-    Connection, DatagramLimits, DialError, DialLimits, Endpoint, Fault, InvalidProxy, Link,
-    ListenError, ListenFault, Listener, Network, NetworkConfig, NetworkError, Peer, Proxy,
+    Connection, DatagramLimits, Datagrams, DialError, DialLimits, Endpoint, Fault, InvalidProxy,
+    Link, ListenError, ListenFault, Listener, Network, NetworkConfig, NetworkError, Peer, Proxy,
     ProxyFault, connect_status,
 };

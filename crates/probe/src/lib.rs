@@ -13,6 +13,7 @@ pub mod mark;
 mod metered;
 pub mod probes;
 mod report;
+pub mod respond;
 
 pub use asker::Asker;
 pub use check::{Check, Event};

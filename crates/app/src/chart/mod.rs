@@ -3,6 +3,7 @@
 mod check;
 mod firewall;
 mod json;
+mod respond;
 mod table;
 
 use std::io::{ErrorKind, Write as _};
@@ -22,6 +23,8 @@ pub enum Command {
     Check(check::Args),
     /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
     Firewall(firewall::Args),
+    /// Stand in at the other end of a role's rows, before its servers exist.
+    Respond(respond::Args),
 }
 
 /// What `portolan chart list` takes.
@@ -71,6 +74,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
         Command::Firewall(args) => return firewall::run(&args),
+        Command::Respond(args) => return respond::run(args).await,
         other => other,
     };
     let text = render(&command)?;
@@ -85,8 +89,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) => Err(Failure::new("a check is not rendered without being run")),
-        Command::Firewall(_) => Err(Failure::new("a firewall is not rendered without being run")),
+        Command::Check(_) | Command::Firewall(_) | Command::Respond(_) => {
+            Err(Failure::new("what is run is not rendered"))
+        }
         Command::Editions(output) => Ok(match output.format() {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use portolan_chart::{Flow, Row, Transport};
 use portolan_model::Hint;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::Network;
 
@@ -94,20 +94,109 @@ impl Network {
         Ok(listeners)
     }
 
+    /// Listens on one port of a row by TCP, ranges included: for who stands in at the end of every row.
+    ///
+    /// # Errors
+    /// [`ListenError`] with the row.
+    pub fn listen_at(&self, row: &Row, port: u16) -> Result<Listener, ListenError> {
+        match row.contains(port) {
+            true => self.listen_on(row.flow, row, port),
+            false => Err(outside(row, port, Transport::Tcp)),
+        }
+    }
+
+    /// The same by UDP.
+    ///
+    /// # Errors
+    /// [`ListenError`] with the row.
+    pub fn datagrams_at(&self, row: &Row, port: u16) -> Result<Datagrams, ListenError> {
+        if !row.contains(port) {
+            return Err(outside(row, port, Transport::Udp));
+        }
+        let bound = if self.inner.ephemeral_ports { 0 } else { port };
+        let row = row.describe(port, Transport::Udp);
+        match on(self.inner.listen_address, |address| open_datagrams(address, bound)) {
+            Ok(socket) => Ok(Datagrams { socket, row }),
+            Err(error) => Err(ListenError { row, fault: fault(error) }),
+        }
+    }
+
     fn listen_on(&self, flow: Flow, row: &Row, port: u16) -> Result<Listener, ListenError> {
         let row = row.describe(port, Transport::Tcp);
         let bound = if self.inner.ephemeral_ports { 0 } else { port };
-        match open(self.inner.listen_address, bound) {
+        match on(self.inner.listen_address, |address| open_stream(address, bound)) {
             Ok(socket) => Ok(Listener { socket, flows: vec![flow], row, port }),
-            Err(error) => {
-                let fault = match error.kind() {
-                    io::ErrorKind::AddrInUse => ListenFault::InUse,
-                    io::ErrorKind::PermissionDenied => ListenFault::NotAllowed,
-                    _ => ListenFault::System(error),
-                };
-                Err(ListenError { row, fault })
-            }
+            Err(error) => Err(ListenError { row, fault: fault(error) }),
         }
+    }
+}
+
+fn outside(row: &Row, port: u16, transport: Transport) -> ListenError {
+    ListenError { row: row.describe(port, transport), fault: ListenFault::NotOnTheChart }
+}
+
+fn fault(error: io::Error) -> ListenFault {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => ListenFault::InUse,
+        io::ErrorKind::PermissionDenied => ListenFault::NotAllowed,
+        _ => ListenFault::System(error),
+    }
+}
+
+/// A UDP socket of a row.
+///
+/// Answers leave from the address that the host's routes choose. On a host with several in one network,
+/// a peer that asked another of them does not take the answer: listen on that address alone there.
+#[derive(Debug)]
+pub struct Datagrams {
+    socket: UdpSocket,
+    row: String,
+}
+
+impl Datagrams {
+    /// The row, as the chart describes it.
+    #[must_use]
+    pub fn row(&self) -> &str {
+        &self.row
+    }
+
+    /// The address and port that are listened on.
+    ///
+    /// # Errors
+    /// The system's, which does not happen on an open socket.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The next datagram, cut off at the buffer's end, and who sent it.
+    ///
+    /// # Errors
+    /// The system's. The socket stays usable.
+    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer).await
+    }
+
+    /// Sends a datagram to a peer as [`Datagrams::receive`] named it.
+    ///
+    /// # Errors
+    /// The system's. The socket stays usable.
+    pub async fn send(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(octets, to).await.map(drop)
+    }
+
+    /// The address of this host that answers to a peer leave from.
+    ///
+    /// # Errors
+    /// The system's: no route leads there.
+    pub async fn address_towards(&self, peer: SocketAddr) -> io::Result<IpAddr> {
+        let local = self.socket.local_addr()?.ip();
+        if !local.is_unspecified() {
+            return Ok(local);
+        }
+        // Connecting a datagram socket sends nothing: it asks the routes.
+        let asking = UdpSocket::bind((local, 0)).await?;
+        asking.connect(peer).await?;
+        Ok(asking.local_addr()?.ip().to_canonical())
     }
 }
 
@@ -143,20 +232,33 @@ impl Listener {
     }
 }
 
+fn open_stream(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(address, port).into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Without the option to share the address, which for datagrams means to take them from another process.
+fn open_datagrams(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    socket.bind(&SocketAddr::new(address, port).into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn socket(address: IpAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, kind, Some(protocol))?;
+    if address == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// One socket for both families; on a host without IPv6, an IPv4 one.
-fn open(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
-    let bind = |address: IpAddr| {
-        let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        if address == Ipv6Addr::UNSPECIFIED {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SocketAddr::new(address, port).into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
+fn on<T>(address: Option<IpAddr>, bind: impl Fn(IpAddr) -> io::Result<T>) -> io::Result<T> {
     match address {
         Some(address) => bind(address),
         None => match bind(Ipv6Addr::UNSPECIFIED.into()) {

@@ -26,7 +26,7 @@ pub use dial::Connection;
 pub use endpoint::Endpoint;
 pub(crate) use fault::within;
 pub use fault::{DialError, Fault, Link};
-pub use listen::{ListenError, ListenFault, Listener};
+pub use listen::{Datagrams, ListenError, ListenFault, Listener};
 pub use peer::Peer;
 pub use proxy::{InvalidProxy, Proxy, ProxyFault, connect_status};
 pub(crate) use resolver::{Service, Services};

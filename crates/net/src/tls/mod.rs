@@ -20,6 +20,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use binding::{ChannelBinding, NoBinding};
 pub use chain::CERTIFICATES_MAX;
 pub use client::Client;
+/// Why TLS could not be set up.
+pub use rustls::Error as SetupError;
+
 pub use error::{ChainFault, RevocationFault, TlsError};
 pub use examine::{Examined, HandshakeFault, Presented, Unfinished, examine};
 pub use revocation::Revocation;

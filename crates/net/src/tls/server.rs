@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use portolan_model::Hint;
-use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
@@ -99,11 +100,36 @@ impl Server {
     /// # Errors
     /// When rustls refuses its own default versions, which it does not.
     pub fn new(identity: Identity) -> Result<Self, rustls::Error> {
+        Self::with_client_verifier(identity, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, and clients are asked for a certificate of this authority (RFC 8446 section 4.3.2). Who
+    /// has none is let in; one of another authority ends the handshake.
+    ///
+    /// # Errors
+    /// When the authority's certificate is none, or as [`Server::new`].
+    pub fn asking_for_certificates(
+        identity: Identity,
+        authority: &CertificateDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone())?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        Self::with_client_verifier(identity, verifier)
+    }
+
+    fn with_client_verifier(
+        identity: Identity,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Self, rustls::Error> {
         let identity = Arc::new(Current(RwLock::new(identity)));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&identity);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), identity })

@@ -6,7 +6,10 @@
 mod map;
 mod tower;
 
-pub use map::{ENDPOINTS_MAX, OPNUM_EPT_MAP, decode_map_response, encode_map_request};
+pub use map::{
+    ENDPOINTS_MAX, MapRequest, OPNUM_EPT_MAP, decode_map_request, decode_map_response, encode_map_request,
+    encode_map_response,
+};
 pub use tower::{Endpoint, Tower};
 
 use crate::pdu::SyntaxId;

@@ -26,7 +26,7 @@ impl SyntaxId {
         out.u16_le(self.minor);
     }
 
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: Guid::from_bytes_le(input.array("if_uuid")?),
             major: input.u16_le("if_version")?.unchecked("compared by the caller"),

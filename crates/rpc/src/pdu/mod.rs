@@ -5,12 +5,14 @@
 //!
 //! [MS-RPCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-rpce
 
+mod acceptor;
 mod bind;
 mod call;
 mod header;
 mod trailer;
 mod verification;
 
+pub use acceptor::{Acceptance, Call, Proposal, ProposedContext, encode_bind_nak};
 pub(crate) use bind::encode_auth3;
 pub use bind::{Bind, BindAck, BindNak, ContextResult, SyntaxId};
 pub use call::{CALL_HEADER_LENGTH, Fault, Request, Response};

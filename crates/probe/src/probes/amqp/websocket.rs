@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_legacy_crypto::web::websocket_accept;
+use portolan_legacy_crypto::websocket;
 
 use crate::probes::http::message::Head;
 
@@ -20,7 +20,7 @@ const LENGTH_MAX: u8 = 125;
 
 /// Why an answer to an upgrade is none.
 pub(super) fn refusal(head: &Head, key: &str) -> Option<String> {
-    let accept = STANDARD.encode(websocket_accept(key));
+    let accept = STANDARD.encode(websocket::accept(key.as_bytes()));
     if head.status != 101 {
         return Some(format!("HTTP status {} in place of a WebSocket", head.status));
     }

@@ -3,7 +3,7 @@
 //!
 //! [RFC 6960]: https://www.rfc-editor.org/rfc/rfc6960
 
-use portolan_legacy_crypto::web::issuer_hash;
+use portolan_legacy_crypto::ocsp::issuer_hash;
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use x509_parser::asn1_rs::{BitString, FromDer as _, GeneralizedTime, Oid, oid};

@@ -72,6 +72,7 @@ impl Style {
 
 impl Text {
     /// The rectangle that it fills, by the widest usual font without serifs.
+    #[cfg(test)]
     pub(super) fn area(&self) -> Area {
         let width = width(&self.text, self.style);
         let x = if self.centred { self.x - width / 2.0 } else { self.x };

@@ -195,7 +195,7 @@ impl Missing<'_> {
 #[derive(Debug, Clone)]
 pub struct Policy<'chart> {
     /// The edition's date.
-    pub edition: &'static str,
+    pub edition: &'chart str,
     /// What the host plays.
     pub role: Role,
     /// The host's own addresses, where they are known.

@@ -141,7 +141,8 @@ mod tests {
 
         let endpoint = Endpoint { port: 50_001, address: Ipv4Addr::new(192, 0, 2, 1) };
         let tower = Tower { interface, transfer: NDR20, endpoint };
-        let answer = decode_map_response(&encode_map_response(Some(&tower), 16), interface).unwrap();
+        let answer =
+            decode_map_response(&encode_map_response(Some(&tower), 16), interface).unwrap();
         assert_eq!(answer, Ok(vec![endpoint]));
         let answer = decode_map_response(&encode_map_response(None, 16), interface).unwrap();
         assert_eq!(answer, Err(Status::NOT_REGISTERED));

@@ -7,8 +7,8 @@ mod map;
 mod tower;
 
 pub use map::{
-    ENDPOINTS_MAX, MapRequest, OPNUM_EPT_MAP, decode_map_request, decode_map_response, encode_map_request,
-    encode_map_response,
+    ENDPOINTS_MAX, MapRequest, OPNUM_EPT_MAP, decode_map_request, decode_map_response,
+    encode_map_request, encode_map_response,
 };
 pub use tower::{Endpoint, Tower};
 

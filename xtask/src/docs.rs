@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
 
 use crate::run::{Failed, cargo, on_file, run};
@@ -18,12 +19,18 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
 /// The generated pages: where each stands, from the root, and what is to stand in it.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let charts = Chart::editions().iter().filter_map(|edition| Chart::edition(&edition.id).ok());
-    charts
-        .map(|chart| {
-            let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
-            (PathBuf::from(name), markdown::page(&chart))
-        })
-        .collect()
+    let pages = charts.map(|chart| {
+        let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
+        (PathBuf::from(name), markdown::page(&chart))
+    });
+    pages.chain(std::iter::once(picture())).collect()
+}
+
+/// The picture of the edition in force by default, which the README shows.
+fn picture() -> (PathBuf, String) {
+    let chart = Chart::default_edition();
+    let name = format!("docs/chart-{}.svg", chart.in_force().id);
+    (PathBuf::from(name), diagram::svg(&chart, |_| Mark::Plain))
 }
 
 /// Builds the documentation of every crate; a warning fails.

@@ -12,8 +12,8 @@ use crate::steps::Steps;
 use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor, a web proxy, a web
-/// server and a broker to compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 33] = [
+/// server and a broker to compare with, the namespaces, their firewall and who looks at it, the browser.
+const PACKAGES: [&str; 36] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -33,12 +33,15 @@ const PACKAGES: [&str; 33] = [
     "rabbitmq-server",
     "nftables",
     "tcpdump",
+    "nmap",
+    "tshark",
     "zstd",
     "dnsmasq-base",
     "python3",
     "python3-venv",
     "python3-samba",
     "libnss3-tools",
+    "libxml2-utils",
     "chromium",
     "chromium-driver",
     "fonts-dejavu-core",

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use portolan_model::SecretString;
+use zeroize::Zeroizing;
+
 /// Permission bits of a file that only its owner reads and writes.
 const OWNER_ONLY: u32 = 0o600;
 /// The bits that give anyone else a right.
@@ -54,6 +57,22 @@ pub fn refuse_if_shared(path: &Path) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The first line of a file with a secret, which nobody but its owner may read.
+///
+/// # Errors
+/// A clause that says what is wrong with it.
+pub fn read_secret_line(path: &Path) -> Result<SecretString, String> {
+    refuse_if_shared(path)?;
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(format!("{} has no first line", path.display()));
+    }
+    Ok(SecretString::new(line.to_owned()))
 }
 
 #[cfg(test)]

@@ -14,13 +14,33 @@ pub struct Failure {
     hint: Option<String>,
     lasting: bool,
     elsewhere: bool,
+    status: u8,
 }
+
+/// What a process ends with when it failed.
+const FAILED: u8 = 1;
+/// What it ends with when it was asked for something that makes no sense, or could not judge.
+const NOT_JUDGED: u8 = 2;
 
 impl Failure {
     /// A failure in its own words.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, lasting: false, elsewhere: false }
+        Self { text: text.into(), hint: None, lasting: false, elsewhere: false, status: FAILED }
+    }
+
+    /// As one after which nothing is known, and nothing is known to be wrong: the process ends with 2, as
+    /// it does for a wrong command line.
+    #[must_use]
+    pub const fn unjudged(mut self) -> Self {
+        self.status = NOT_JUDGED;
+        self
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub const fn status(&self) -> u8 {
+        self.status
     }
 
     /// With a next step for the operator.
@@ -97,7 +117,7 @@ impl<E: Error + Hint + 'static> From<E> for Failure {
             let _ = write!(text, ": {error}");
             cause = error.source();
         }
-        Self { text, hint, lasting: false, elsewhere: false }
+        Self { text, hint, lasting: false, elsewhere: false, status: FAILED }
     }
 }
 

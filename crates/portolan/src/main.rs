@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprint!("{}", failure.render());
-            ExitCode::FAILURE
+            ExitCode::from(failure.status())
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join_all};
-use portolan_chart::{PortRange, Requirement, Role, Row, Speaks, Transport};
+use portolan_chart::{Flow, PortRange, Requirement, Role, Row, Speaks, Transport};
 use portolan_model::DnsName;
 use portolan_net::{clock, dc, entropy};
 use tokio::sync::mpsc;
@@ -83,9 +83,19 @@ impl Check {
         reason = "callers need not change when it has something to wait for"
     )]
     pub async fn prepare(deployment: Deployment) -> Self {
+        Self::of(deployment, &BTreeMap::new())
+    }
+
+    /// As [`Check::prepare`], with hosts that stand at the other end of one link and of no other one of
+    /// their role: a tenant's revocation lists have a host of their own.
+    #[must_use]
+    pub fn of(deployment: Deployment, by_flow: &BTreeMap<Flow, Vec<Host>>) -> Self {
         let mut jobs = Vec::new();
         for (place, row) in deployment.rows().enumerate() {
-            let hosts: Vec<_> = deployment.hosts_of(row).cloned().map(Known::Host).collect();
+            let hosts: Vec<_> = match by_flow.get(&row.flow) {
+                Some(hosts) => hosts.iter().cloned().map(Known::Host).collect(),
+                None => deployment.hosts_of(row).cloned().map(Known::Host).collect(),
+            };
             let known = match (hosts.is_empty(), row.to, &deployment.forest) {
                 (false, ..) => hosts,
                 (true, Role::Forest, Some(_)) => vec![Known::Controllers],
@@ -112,6 +122,12 @@ impl Check {
     #[must_use]
     pub fn questions(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.deployment.rows().count()
     }
 
     /// Puts every question, and tells of each answer as it comes.

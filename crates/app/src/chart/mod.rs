@@ -1,10 +1,14 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
 mod check;
+mod deployment;
+mod diagram;
 mod firewall;
 mod json;
+mod report;
 mod respond;
 mod table;
+mod watch;
 
 use std::io::{ErrorKind, Write as _};
 
@@ -21,6 +25,10 @@ pub enum Command {
     Editions(Output),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
+    /// Check again and again, and export what is found to Prometheus.
+    Watch(watch::Args),
+    /// Draw an edition: who opens which connection to whom.
+    Diagram(diagram::Args),
     /// Write the firewall rules of a role, or compare a firewall's listing with its rows.
     Firewall(firewall::Args),
     /// Stand in at the other end of a role's rows, before its servers exist.
@@ -73,6 +81,7 @@ pub enum Format {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let command = match command {
         Command::Check(args) => return check::run(args).await,
+        Command::Watch(args) => return watch::run(args).await,
         Command::Firewall(args) => return firewall::run(&args),
         Command::Respond(args) => return respond::run(args).await,
         other => other,
@@ -89,7 +98,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 /// What a command prints.
 fn render(command: &Command) -> Result<String, Failure> {
     match command {
-        Command::Check(_) | Command::Firewall(_) | Command::Respond(_) => {
+        Command::Diagram(args) => diagram::render(args),
+        Command::Check(_) | Command::Watch(_) | Command::Firewall(_) | Command::Respond(_) => {
             Err(Failure::new("what is run is not rendered"))
         }
         Command::Editions(output) => Ok(match output.format() {

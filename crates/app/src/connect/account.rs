@@ -386,15 +386,7 @@ fn write(path: &Path, identity: &Identity, said: &str) -> std::io::Result<()> {
 
 /// The first line of a password file, which nobody but its owner may read.
 pub(super) fn read_password(path: &Path) -> Result<SecretString, String> {
-    crate::files::refuse_if_shared(path)?;
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(format!("{} has no first line", path.display()));
-    }
-    Ok(SecretString::new(line.to_owned()))
+    crate::files::read_secret_line(path)
 }
 
 /// The octets of a keytab, which nobody but its owner may read.

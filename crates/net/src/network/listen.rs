@@ -201,6 +201,18 @@ impl Datagrams {
 }
 
 impl Listener {
+    /// Listens where an operator says, for what no row of the chart is about: an exporter of figures.
+    ///
+    /// # Errors
+    /// [`ListenError`] with `what` in place of the row.
+    pub fn at(address: SocketAddr, what: &str) -> Result<Self, ListenError> {
+        let socket =
+            on(Some(address.ip()), |ip| open_stream(ip, address.port())).map_err(|error| {
+                ListenError { row: format!("{what} {address}"), fault: fault(error) }
+            })?;
+        Ok(Self { socket, flows: Vec::new(), row: what.to_owned(), port: address.port() })
+    }
+
     /// The flows that share this listener.
     #[must_use]
     pub fn flows(&self) -> &[Flow] {

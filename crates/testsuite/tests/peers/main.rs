@@ -7,6 +7,7 @@ mod authority;
 mod chart_bus;
 mod chart_web;
 mod checked;
+mod chart;
 mod directory;
 mod ldaps;
 mod nginx;

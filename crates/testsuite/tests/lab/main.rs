@@ -5,6 +5,7 @@
 
 mod account;
 mod changes;
+mod chart_matrix;
 mod clients;
 mod closed_rows;
 mod crashes;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
+use portolan_sync::attributes;
 
 use crate::run::{Failed, cargo, on_file, run};
 use crate::steps::Steps;
@@ -19,11 +20,12 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
 /// The generated pages: where each stands, from the root, and what is to stand in it.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let charts = Chart::editions().iter().filter_map(|edition| Chart::edition(&edition.id).ok());
-    let pages = charts.map(|chart| {
+    let charts = charts.map(|chart| {
         let name = format!("docs/reference/chart-{}.md", chart.in_force().id);
         (PathBuf::from(name), markdown::page(&chart))
     });
-    pages.chain(std::iter::once(picture())).collect()
+    let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
+    charts.chain([attributes, picture()]).collect()
 }
 
 /// The picture of the edition in force by default, which the README shows.

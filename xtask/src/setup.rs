@@ -11,9 +11,10 @@ use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
 use crate::{npm, python};
 
-/// The Debian packages: the forest, its clients, a directory, MIT's KDC and acceptor, a web proxy, a web
-/// server and a broker to compare with, the namespaces, their firewall and who looks at it, the browser.
-const PACKAGES: [&str; 36] = [
+/// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
+/// proxy, a web server and a broker to compare with, the namespaces, their firewall and who looks
+/// at it, the browser.
+const PACKAGES: [&str; 46] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -28,10 +29,12 @@ const PACKAGES: [&str; 36] = [
     "libsasl2-modules-gssapi-mit",
     "ldb-tools",
     "slapd",
+    "bind9",
     "tinyproxy-bin",
     "nginx-light",
     "rabbitmq-server",
     "nftables",
+    "iptables",
     "tcpdump",
     "nmap",
     "tshark",
@@ -50,6 +53,15 @@ const PACKAGES: [&str; 36] = [
     "procps",
     "openssl",
     "ca-certificates",
+    // The peers of a stand-in.
+    "bind9-dnsutils",
+    "curl",
+    "ntpsec-ntpdate",
+    "python3-impacket",
+    "python3-qpid-proton",
+    "python3-websockets",
+    "smbclient",
+    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

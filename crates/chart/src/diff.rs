@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Chart, Flow, PortRange, Row};
+use crate::{Chart, Flow, PortRange, Row, TableId};
 
 /// The rows that differ between two editions; the errata, which stand beside both, are left out.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +89,10 @@ fn changes(before: &Row, after: &Row) -> Vec<Change> {
     let direction = |row: &Row| format!("{} -> {}", row.from, row.to);
     let printed =
         |row: &Row| row.printed.as_ref().map_or_else(String::new, |cell| cell.ports.clone());
+    let table = |row: &Row| match &row.table {
+        TableId::Page(id) => id.clone(),
+        TableId::Errata => "errata".to_owned(),
+    };
     // Sets: the order of ports and transports in a row means nothing, except where one is enough.
     let ports = |row: &Row| {
         let ranges: Vec<_> = row.ports.iter().map(PortRange::to_string).collect();
@@ -112,7 +116,7 @@ fn changes(before: &Row, after: &Row) -> Vec<Change> {
         row.requirement.to_string()
     });
     compare("protocol", before.protocol == after.protocol, &|row| row.protocol.clone());
-    compare("table", before.table == after.table, &|row| row.table.to_string());
+    compare("table", before.table == after.table, &table);
     compare("printed", printed(before) == printed(after), &printed);
     changes
 }

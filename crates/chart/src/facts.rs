@@ -111,6 +111,20 @@ mod tests {
     }
 
     #[test]
+    fn tshark_has_a_dissector_of_every_name() {
+        let known = std::process::Command::new("tshark").args(["-G", "protocols"]).output();
+        let known = known.expect("tshark is installed by `cargo xtask setup`");
+        let known = String::from_utf8(known.stdout).unwrap();
+        // A line is a protocol's name, its short name and the one that filters use.
+        let filters: Vec<_> = known.lines().filter_map(|line| line.split('\t').nth(2)).collect();
+        for flow in flow::ALL {
+            for name in &flow.facts().tshark {
+                assert!(filters.contains(&name.as_str()), "{flow}: tshark knows no {name}");
+            }
+        }
+    }
+
+    #[test]
     fn facts_that_break_a_rule_are_refused() {
         let check = |change: (&str, &str), expected: &str| {
             let broken = FLOWS.replacen(change.0, change.1, 1);

@@ -22,6 +22,12 @@ pub fn page(chart: &Chart) -> String {
             line(&mut text, row);
         }
     }
+    text.push_str("\n## What fails without a row\n\n");
+    for row in chart.all() {
+        let facts = row.flow.facts();
+        let specification = facts.specification.join("; ");
+        let _ = writeln!(text, "- `{}`: {} ({specification})", row.flow, facts.without);
+    }
     text.push_str("\n## Remarks\n\n");
     for row in chart.all() {
         for note in row.corrected.iter().chain(&row.notes).chain(&row.reason) {
@@ -31,23 +37,39 @@ pub fn page(chart: &Chart) -> String {
     text
 }
 
+/// Rows as one table, without headings.
+#[must_use]
+pub fn table<'row>(rows: impl IntoIterator<Item = &'row Row>) -> String {
+    let mut text = HEAD.to_owned();
+    for row in rows {
+        line(&mut text, row);
+    }
+    text
+}
+
 const HEAD: &str = "| Flow | From → to | Protocol | Ports | Transport | Printed | Required | For |\n\
                     |---|---|---|---|---|---|---|---|\n";
 
 fn line(text: &mut String, row: &Row) {
-    let printed = row.printed.as_ref().map_or("–", |printed| printed.ports.as_str());
+    let printed =
+        row.printed.as_ref().map_or_else(|| "–".to_owned(), |printed| cell(&printed.ports));
     let _ = writeln!(
         text,
         "| `{}` | {} → {} | {} | {} | {} | {printed} | {} | {} |",
         row.flow,
         row.from,
         row.to,
-        row.protocol,
+        cell(&row.protocol),
         row.ports_text(),
         row.transports_text(),
         row.requirement,
-        row.purpose
+        cell(&row.purpose)
     );
+}
+
+/// A text as it stands in a cell: a bar would end that.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 #[cfg(test)]

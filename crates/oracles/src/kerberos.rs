@@ -1,7 +1,7 @@
 //! Kerberos messages and files, as far as they are read here.
 
 use portolan_gss::krb_error::{KrbError, is_error};
-use portolan_gss::{EncryptionType, ProtocolKey, encrypted, etype_info, keytab, token};
+use portolan_gss::{EncryptionType, ProtocolKey, encrypted, etype_info, keytab, request, token};
 
 use crate::bytes;
 
@@ -15,6 +15,14 @@ pub(crate) fn refusal(octets: &[u8]) {
             assert!(!text.chars().any(char::is_control), "the KDC's words reach a terminal");
             assert!(error.keys.len() <= etype_info::ENTRIES_MAX);
         }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// The answer of a password server: what is taken for its error is one, and in the answer.
+pub(crate) fn kpasswd(octets: &[u8]) {
+    match request::kpasswd_error(octets) {
+        Ok(error) => assert!(is_error(error) && octets.ends_with(error)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }

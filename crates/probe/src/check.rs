@@ -278,6 +278,21 @@ async fn ask(
     match &job.host {
         Known::Nobody(why) => unjudged(why.clone()),
         Known::Host(host) => ask_host(&deployment, job, host, begun, probe).await,
+        Known::Controllers if job.row.speaks == Speaks::Dns => {
+            // What is wrong with the name servers is what keeps the controllers from being found.
+            let soon = timeout(deployment.limits.probe_time_max / 4, found.clone()).await;
+            let (servers, why) = match soon {
+                Ok(Ok(deployment)) => {
+                    let hosts: Vec<_> = deployment.hosts_of(&job.row).cloned().collect();
+                    (hosts, "the forest publishes no controller".to_owned())
+                }
+                Ok(Err(why)) => (name_servers(&deployment), why),
+                Err(_) => (name_servers(&deployment), "this host has no name server".to_owned()),
+            };
+            let asked = servers.iter().map(|host| ask_host(&deployment, job, host, begun, probe));
+            let findings: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+            if findings.is_empty() { unjudged(why) } else { findings }
+        }
         Known::Controllers => match found.await {
             Err(why) => unjudged(why),
             Ok(deployment) => {
@@ -291,6 +306,17 @@ async fn ask(
             }
         },
     }
+}
+
+/// This host's name servers, as those that the forest's DNS row leads to.
+fn name_servers(deployment: &Deployment) -> Vec<Host> {
+    let servers = deployment.network.name_servers().iter().take(deployment.limits.controllers_max);
+    let host = |address: &IpAddr| Host {
+        role: Role::Forest,
+        peer: (*address).into(),
+        addresses: vec![*address],
+    };
+    servers.map(host).collect()
 }
 
 async fn ask_host(

@@ -19,6 +19,7 @@
 //! | revocation list | the organisation of its issuer, [`TEXT`] |
 //! | AMQP | a SASL mechanism, [`MECHANISM`] |
 //! | NTP | the reference identifier, [`REFERENCE_ID`] |
+//! | TDS | the version of the server, [`SERVER_VERSION`] |
 
 use portolan_model::Guid;
 
@@ -41,6 +42,11 @@ pub const ASSOCIATION_GROUP: u32 = 0x706f_7274;
 ///
 /// [MS-SMB2]: https://learn.microsoft.com/openspecs/windows_protocols/ms-smb2
 pub const SERVER_GUID: Guid = Guid::from_bytes_le(*b"portolan respond");
+
+/// The mark as the version and sub-build of a database server ([MS-TDS] 2.2.6.5).
+///
+/// [MS-TDS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-tds
+pub const SERVER_VERSION: [u8; 6] = *b"XPRT\0\0";
 
 /// Whether octets have the mark in words: a DNS answer, a root DSE, a certificate or a revocation list in
 /// DER, a head of HTTP, an `e-text`.

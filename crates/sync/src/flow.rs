@@ -195,6 +195,16 @@ const COMPUTED: &[&str] = &[
     "userPrincipalName",
 ];
 
+/// A kind's attributes that flow as they are: the forest's name and Graph's.
+#[must_use]
+pub const fn copied(kind: TenantKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        TenantKind::User => PERSON_TEXTS,
+        TenantKind::Contact => CONTACT_TEXTS,
+        TenantKind::Group => GROUP_TEXTS,
+    }
+}
+
 /// The name of an attribute that a flow can write, as the flows spell it; `None` for any other.
 #[must_use]
 pub fn attribute_name(name: &str) -> Option<&'static str> {

@@ -10,6 +10,7 @@
 
 pub mod anchor;
 mod anchors;
+pub mod attributes;
 mod delta;
 mod filetime;
 pub mod flow;

@@ -33,6 +33,9 @@ const COMPUTED: [&str; 7] = [
     "onPremisesExtensionAttributes",
 ];
 
+/// Options that ask for a part of a list.
+const OF_LISTS: [&str; 4] = ["top", "filter", "count", "skiptoken"];
+
 /// The properties of a user that `User.ReadBasic.All` shows ([permissions]).
 ///
 /// [permissions]: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
@@ -175,6 +178,21 @@ pub enum Property {
 }
 
 impl Query {
+    /// Reads the query of a request for one object: there is no list that a part could be asked of.
+    ///
+    /// # Errors
+    /// The option that is not understood.
+    pub fn parse_of_one(parameters: &Parameters, kind: Kind) -> Result<Self, InvalidQuery> {
+        let of_list = |option: &&str| {
+            let name = option.strip_prefix('$').unwrap_or(option);
+            OF_LISTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        match parameters.names().find(of_list) {
+            Some(option) => Err(InvalidQuery::UnknownOption(option.to_owned())),
+            None => Self::parse(parameters, kind),
+        }
+    }
+
     /// Reads the query of a request for users or groups.
     ///
     /// # Errors
@@ -323,6 +341,27 @@ mod tests {
         assert_eq!(twice, Err(InvalidQuery::RepeatedOption("top".to_owned())));
         let mistaken = parse(&[("$$top", "1")]);
         assert_eq!(mistaken, Err(InvalidQuery::UnknownOption("$$top".to_owned())));
+    }
+
+    #[test]
+    fn one_object_is_no_list() {
+        let parse = |name: &str, value: &str| {
+            let pairs = [(name.to_owned(), value.to_owned())];
+            Query::parse_of_one(&Parameters::from_pairs(pairs).unwrap(), Kind::User)
+        };
+        let select = parse("$select", "mail").unwrap().select;
+        assert_eq!(select.unwrap(), ["id", "mail"]);
+        for (name, value) in [
+            ("$top", "1"),
+            ("Top", "1"),
+            ("$filter", "id eq '1'"),
+            ("$count", "true"),
+            ("$skiptoken", "x"),
+            ("$expand", "manager"),
+        ] {
+            let refused = Err(InvalidQuery::UnknownOption(name.to_owned()));
+            assert_eq!(parse(name, value), refused);
+        }
     }
 
     #[test]

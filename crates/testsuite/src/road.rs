@@ -81,6 +81,14 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When a command fails or the tenant is not ready.
     pub fn tenant_up(&mut self) -> Result<(), RoadError> {
+        self.tenant_up_with(&[])
+    }
+
+    /// The same, serving with these options besides.
+    ///
+    /// # Errors
+    /// As [`Road::tenant_up`].
+    pub fn tenant_up_with(&mut self, options: &[&str]) -> Result<(), RoadError> {
         let data = self.path("tenant");
         let tenant = |words: &[&str]| {
             let (verb, rest) =
@@ -109,7 +117,7 @@ impl<'lab> Road<'lab> {
         let tenant = field(&status, "portolan tenant status", "tenant_id")?;
         let client = field(&added.json()?, "portolan tenant app add", "client_id")?;
         self.application = Some(Application { tenant, client });
-        self.serve()
+        self.serve_with(options)
     }
 
     /// Serves the tenant that [`Road::tenant_up`] made.
@@ -117,8 +125,12 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When it is not ready.
     pub fn serve(&mut self) -> Result<(), RoadError> {
+        self.serve_with(&[])
+    }
+
+    fn serve_with(&mut self, options: &[&str]) -> Result<(), RoadError> {
         let mut command = self.lab.command("tenant", &self.tools.portolan)?;
-        command.args(["tenant", "serve", "--data"]).arg(self.path("tenant"));
+        command.args(["tenant", "serve", "--data"]).arg(self.path("tenant")).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(file(&self.path("tenant.log"))?);
         let io =

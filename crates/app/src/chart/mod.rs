@@ -1,18 +1,25 @@
 //! The subcommand `portolan chart`: the ports page on the terminal.
 
 mod check;
+mod csv;
 mod deployment;
 mod diagram;
+mod diff;
+mod edition;
+mod endpoints;
+mod explain;
 mod firewall;
 mod json;
+mod list;
 mod report;
 mod respond;
+mod show;
 mod table;
 mod watch;
 
 use std::io::{ErrorKind, Write as _};
 
-use portolan_chart::{Chart, Role, Row};
+use portolan_chart::Chart;
 
 use crate::report::Failure;
 
@@ -20,9 +27,17 @@ use crate::report::Failure;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Show the rows of an edition, and those that the page leaves out.
-    List(List),
+    List(list::Args),
     /// Show the known editions.
     Editions(Output),
+    /// Show all that is known of a row: what runs, who opens it, and what fails without it.
+    Show(show::Args),
+    /// Show what became of the rows from one edition to another.
+    Diff(diff::Args),
+    /// Show every row of every edition that uses a port.
+    Explain(explain::Args),
+    /// Show the vendor's own hosts that a role reaches.
+    Endpoints(endpoints::Args),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
     /// Check again and again, and export what is found to Prometheus.
@@ -33,19 +48,6 @@ pub enum Command {
     Firewall(firewall::Args),
     /// Stand in at the other end of a role's rows, before its servers exist.
     Respond(respond::Args),
-}
-
-/// What `portolan chart list` takes.
-#[derive(Debug, clap::Args)]
-pub struct List {
-    /// The edition, by its date; without it, the one in force by default.
-    #[arg(long, value_name = "DATE")]
-    edition: Option<String>,
-    /// Only the rows at either end of which this role stands.
-    #[arg(long)]
-    role: Option<String>,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// How a command prints.
@@ -106,21 +108,11 @@ fn render(command: &Command) -> Result<String, Failure> {
             Format::Text => table::editions(Chart::editions()),
             Format::Json => json::editions(Chart::editions()),
         }),
-        Command::List(list) => {
-            let chart = match &list.edition {
-                Some(id) => Chart::edition(id)?,
-                None => Chart::default_edition(),
-            };
-            let role = list.role.as_deref().map(str::parse::<Role>).transpose()?;
-            let rows: Vec<&Row> = match role {
-                Some(role) => chart.rows_of(role).collect(),
-                None => chart.all().collect(),
-            };
-            Ok(match list.output.format() {
-                Format::Text => table::rows(&rows),
-                Format::Json => json::rows(&chart.in_force().id, &rows),
-            })
-        }
+        Command::List(args) => list::render(args),
+        Command::Show(args) => show::render(args),
+        Command::Diff(args) => diff::render(args),
+        Command::Explain(args) => explain::render(args),
+        Command::Endpoints(args) => endpoints::render(args),
     }
 }
 
@@ -171,8 +163,63 @@ mod tests {
     }
 
     #[test]
-    fn unknown_editions_and_roles_are_answered_with_the_known_ones() {
+    fn rows_are_listed_by_table_direction_and_protocol() {
+        insta::assert_snapshot!(printed("list --table 6a --format csv"));
+        insta::assert_snapshot!(printed("list --role forest --direction out --format markdown"));
+        insta::assert_snapshot!(printed("list --protocol kerberos"));
+        assert_eq!(printed("list --protocol ldap/ssl"), printed("list --protocol ldaps"));
+        assert_eq!(printed("list --json"), printed("list --format json"));
+    }
+
+    #[test]
+    fn a_row_is_shown_with_all_that_is_known() {
+        insta::assert_snapshot!(printed("show connect.ad.rpc --edition 2016-05-19"));
+        insta::assert_snapshot!(printed("show errata/6"));
+        insta::assert_snapshot!(printed("show table 6a 8080/443 --format json"));
+        // The default edition has no such row; the newest one that has it is taken.
+        assert!(printed("show connect.ad.gc").contains("of edition 2025-04-09"));
+        assert_eq!(printed("show 1/4"), printed("show connect.ad.ldap"));
+    }
+
+    #[test]
+    fn what_became_of_the_rows_is_shown() {
+        insta::assert_snapshot!(printed("diff 2016-05-19 2017-02-15"));
+        insta::assert_snapshot!(printed("diff 2017-02-15 2025-04-09"));
+        insta::assert_snapshot!(printed("diff 2017-02-15 2017-08-02 --format markdown"));
+        insta::assert_snapshot!(printed("diff 2020-03-04 2020-03-04-early --format json"));
+        insta::assert_snapshot!(printed("diff 2023-01-19 2025-04-09"));
+    }
+
+    #[test]
+    fn a_port_is_explained_from_all_editions() {
+        insta::assert_snapshot!(printed("explain 88/udp"));
+        insta::assert_snapshot!(printed("explain 9350"));
+        insta::assert_snapshot!(printed("explain 50123/tcp"));
+        insta::assert_snapshot!(printed("explain 1501"));
+        insta::assert_snapshot!(printed("explain 10105/tcp --json"));
+    }
+
+    #[test]
+    fn hosts_are_shown_for_a_role_and_a_tenant() {
+        let id = "12345678-9abc-def0-1122-334455667788";
+        insta::assert_snapshot!(printed(&format!("endpoints --role agent --tenant-id {id}")));
+        insta::assert_snapshot!(printed(
+            "endpoints --role agent --edition 2025-04-09 --cloud us-government"
+        ));
+        assert!(printed("endpoints --role connect --json").contains("mscrl.microsoft.com"));
+        assert!(printed("endpoints --role forest").contains("no list names a host"));
+    }
+
+    #[test]
+    fn unknown_editions_roles_and_rows_are_answered_with_the_known_ones() {
         insta::assert_snapshot!(printed("list --edition 2018"));
         insta::assert_snapshot!(printed("list --role clout"));
+        insta::assert_snapshot!(printed("list --table 8"));
+        insta::assert_snapshot!(printed("list --protocol gopher"));
+        insta::assert_snapshot!(printed("show connect.ad.ladp"));
+        insta::assert_snapshot!(printed("show gopher"));
+        insta::assert_snapshot!(printed("show connect.ad.gc --edition 2016-05-19"));
+        insta::assert_snapshot!(printed("diff 2016-05-19 2018"));
+        insta::assert_snapshot!(printed("explain 389/sctp"));
     }
 }

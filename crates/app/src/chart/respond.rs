@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use portolan_chart::{Chart, Flow, Role};
+use portolan_chart::{Flow, Role};
 use portolan_model::{DnsName, Hint as _};
 use portolan_net::Peer;
 use portolan_probe::respond::{Asked, Limits, Place, Responder, Settings, Summary};
@@ -81,10 +81,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 
 fn settings(args: &Args) -> Result<Settings, Failure> {
     let role: Role = args.role.parse()?;
-    let chart = match &args.edition {
-        Some(id) => Chart::edition(id)?,
-        None => Chart::default_edition(),
-    };
+    let chart = super::edition::chart(args.edition.as_deref())?;
     let mut names = args.name.clone();
     if !names.iter().any(|name| matches!(name, Peer::Name(_))) {
         let host = host_name(args.forest.as_ref())?;

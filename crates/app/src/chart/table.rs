@@ -1,6 +1,6 @@
 //! The chart as aligned text.
 
-use portolan_chart::{Edition, Row, TableId};
+use portolan_chart::{DEFAULT_EDITION, Edition, Row, TableId};
 
 /// One line a row; `no row` where there is none.
 pub(super) fn rows(rows: &[&Row]) -> String {
@@ -30,10 +30,9 @@ pub(super) fn rows(rows: &[&Row]) -> String {
 
 /// One line an edition.
 pub(super) fn editions(editions: &[Edition]) -> String {
-    let in_force = portolan_chart::DEFAULT_EDITION;
     let head = ["EDITION", "ROWS", "", "WHAT SETS IT APART"].map(str::to_owned);
     let cells = editions.iter().map(|edition| {
-        let mark = if edition.id == in_force { "default" } else { "" };
+        let mark = if edition.id == DEFAULT_EDITION { "default" } else { "" };
         [
             edition.id.clone(),
             edition.row_count().to_string(),
@@ -45,7 +44,7 @@ pub(super) fn editions(editions: &[Edition]) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces between, none at the end of a line.
-fn align<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+pub(super) fn align<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
     for line in lines {
         for (width, cell) in widths.iter_mut().zip(line) {

@@ -76,7 +76,8 @@ pub(super) async fn init(arguments: Init) -> Result<(), Failure> {
     println!("  sha256 {}", authority.fingerprint());
     println!("master key {} (keep it apart from backups)", place.key_file().path().display());
     if let Some(Administrator { name, password, drawn }) = &administrator {
-        println!("first administrator {name}");
+        println!("first administrator {name}, who signs in as anybody does: the role is recorded");
+        println!("  and gives no right yet, these commands administer the tenant");
         if *drawn {
             println!("  password {} (shown this once; to be changed)", password.expose());
         }

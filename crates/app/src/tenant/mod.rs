@@ -3,7 +3,8 @@
 //! Decisions are in `portolan_tenant`; here are its data directory ([`data`]), its certificate
 //! authority ([`authority`]), its commands, and the routes ([`http`]). Nothing in the tenant is
 //! administered over the network yet: whoever may run these commands on its data directory administers
-//! it ([`administration`]), and the first administrator is a person who signs in and has the role.
+//! it ([`administration`]). The first administrator is a person who signs in; the role is recorded, gives
+//! no right yet, and is shown to no client.
 
 mod administration;
 mod authority;

@@ -407,4 +407,16 @@ purpose = "Reads."
         let long = format!("{LAWFUL}#{}", "a".repeat(FILE_SIZE_MAX));
         assert!(read(&long, Kind::Page).unwrap_err().to_string().contains("so large"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_file_is_read_or_refused_inside_itself(at in 0..LAWFUL.len(), with in "\\PC{0,6}") {
+            let mut damaged = LAWFUL.to_owned();
+            damaged.replace_range(at..at + 1, &with);
+            if let Err(error) = read(&damaged, Kind::Page) {
+                proptest::prop_assert!(error.line >= 1 && error.line <= damaged.lines().count() + 1);
+                proptest::prop_assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
 }

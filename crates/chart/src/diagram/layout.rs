@@ -71,6 +71,7 @@ impl Style {
 }
 
 impl Text {
+    #[cfg(test)]
     /// The rectangle that it fills, by the widest usual font without serifs.
     #[cfg(test)]
     pub(super) fn area(&self) -> Area {

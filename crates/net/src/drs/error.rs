@@ -84,14 +84,15 @@ impl Hint for DrsError {
         match self {
             Self::Dial(error) => error.hint(),
             Self::Kerberos { error, .. } => error.hint(),
-            Self::Binding { error, .. } => error.hint(),
+            Self::Binding { link, error } => error.hint().or_else(|| Some(link.other_service())),
             Self::Refused { status, .. } => status.hint(),
             Self::NoEndpoint { link } => Some(format!(
                 "look whether {} is a domain controller whose directory service runs",
                 link.peer()
             )),
             Self::Broken { link, .. } => Some(link.look_at_peer()),
-            Self::OutOfTurn { .. } | Self::TooOld { .. } | Self::Malformed { .. } => None,
+            Self::OutOfTurn { link } | Self::Malformed { link, .. } => Some(link.other_service()),
+            Self::TooOld { .. } => None,
         }
     }
 }

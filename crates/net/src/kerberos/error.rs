@@ -230,7 +230,12 @@ impl Hint for KerberosError {
             Self::NotTriedAgain { account, .. } => {
                 Some(format!("correct the password or keytab of {account}, and start again"))
             }
-            Self::Malformed { .. } | Self::NoReply { .. } | Self::Handshake { .. } => None,
+            Self::Malformed { kdc, .. }
+            | Self::NoReply { kdc, .. }
+            | Self::Handshake { kdc, .. } => Some(format!(
+                "look whether a KDC of the domain answers on {kdc}, and no other service and nothing \
+                     in between"
+            )),
         }
     }
 }

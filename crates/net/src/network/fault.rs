@@ -50,6 +50,14 @@ impl Link {
     pub(crate) fn look_at_peer(&self) -> String {
         format!("look whether {} is up, then try again", self.peer)
     }
+
+    /// What to do about a peer that does not speak the row's protocol.
+    pub(crate) fn other_service(&self) -> String {
+        let Self { peer, row, .. } = self;
+        format!(
+            "look whether {peer} itself answers on {row}, and no other service and nothing in between"
+        )
+    }
 }
 
 impl fmt::Display for Link {
@@ -186,7 +194,7 @@ impl fmt::Display for Fault {
             Self::NotOnTheChart => f.write_str("is not in the edition in force"),
             Self::PortNotNamed => f.write_str("is a range, and no port of it was named"),
             Self::OutsideTheRow { port } => write!(f, "does not contain port {port}"),
-            Self::ReplyTooLong => f.write_str("sent a datagram above the limit"),
+            Self::ReplyTooLong => f.write_str("sent an answer above the limit"),
             Self::Proxy(fault) => write!(f, "is not reached: {fault}"),
             Self::System { text } => write!(f, "fails: {text}"),
         }
@@ -217,7 +225,8 @@ impl Hint for DialError {
                 "pin the peer's port into the range of {row}, or choose the edition whose range has it"
             ),
             Fault::Proxy(fault) => return fault.hint(),
-            Fault::PortNotNamed | Fault::ReplyTooLong | Fault::System { .. } => return None,
+            Fault::ReplyTooLong => self.link.other_service(),
+            Fault::PortNotNamed | Fault::System { .. } => return None,
         })
     }
 }

@@ -163,6 +163,12 @@ impl Network {
         self.inner.role
     }
 
+    /// The name servers of this host.
+    #[must_use]
+    pub fn name_servers(&self) -> &[IpAddr] {
+        &self.inner.resolver.servers
+    }
+
     pub(crate) async fn services(&self, name: &DnsName) -> Result<Services, DialError> {
         let services = self.inner.resolver.services(name).await;
         services.map_err(|fault| DialError { link: self.dns_link(), fault })

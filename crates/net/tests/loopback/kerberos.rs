@@ -239,9 +239,17 @@ async fn clocks_too_far_apart_are_both_named() {
     for skew in [Duration::minutes(6), Duration::minutes(-6)] {
         let (error, _, streams) = outcome(by_stream(&krb_error(25, now() + skew))).await;
         assert!(matches!(error, KerberosError::ClockSkew { .. }), "{error}");
-        let text = error.to_string();
-        assert!(text.starts_with("the clock of dc1.corp.example says 20"), "{text}");
-        assert!(text.ends_with(" s apart, 300 s are allowed"), "{text}");
+        let digit = |letter: char| if letter.is_ascii_digit() { '0' } else { letter };
+        let text: String = error.to_string().chars().map(digit).collect();
+        let moment = "0000-00-00 00:00:00 UTC";
+        assert_eq!(
+            text,
+            format!(
+                "the clock of dc0.corp.example says {moment} and this host's {moment}: \
+                 000 s apart, 000 s are allowed"
+            )
+        );
+        assert_eq!(error.hint().unwrap(), "set this host's clock by dc1.corp.example");
         assert_eq!(streams, 1);
     }
 }

@@ -38,6 +38,13 @@ struct Site {
     serves_list: bool,
     bind: LdapResult,
     search: Vec<Operation>,
+    /// What is answered in place of the rest.
+    octets: Option<&'static [u8]>,
+}
+
+/// What an operator reads of a directory that answers the bind with these octets.
+pub(crate) async fn answered_with(octets: &'static [u8]) -> String {
+    Site { octets: Some(octets), ..site() }.said().await
 }
 
 fn site() -> Site {
@@ -55,6 +62,7 @@ fn site() -> Site {
         serves_list: true,
         bind: LdapResult::SUCCESS,
         search: Vec::new(),
+        octets: None,
     }
 }
 
@@ -71,13 +79,17 @@ impl Site {
         let server = tls::Server::new(identity(vec![leaf], &key)).unwrap();
         let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let ldaps_port = listener.local_addr().unwrap().port();
-        let (bind, search) = (self.bind.clone(), self.search.clone());
+        let (bind, search, hostile) = (self.bind.clone(), self.search.clone(), self.octets);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let Ok(mut stream) = server.accept(stream).await else { continue };
                 let mut octets = vec![0; 4096];
                 while let Ok(length @ 1..) = stream.read(&mut octets).await {
+                    if let Some(hostile) = hostile {
+                        stream.write_all(hostile).await.unwrap();
+                        continue;
+                    }
                     let Ok(request) = Message::decode(&octets[..length]) else { break };
                     let answers = match request.operation {
                         Operation::BindRequest(_) => vec![Operation::BindResponse(BindResponse {

@@ -4,6 +4,7 @@
 
 mod dc;
 mod dial;
+mod hostile;
 mod http;
 mod ipv6;
 mod kerberos;

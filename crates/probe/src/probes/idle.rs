@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::amqp::frame::SASL_HEADER;
 use super::http::{self, Request};
-use super::{https, tls, web_proxy};
+use super::{https, web_proxy};
 use crate::metered::Metered;
 use crate::{Asker, Defect, DefectKind, Outcome, Verdict};
 

@@ -5,7 +5,7 @@
 use time::OffsetDateTime;
 
 use super::clock;
-use crate::{Asker, DefectKind, Outcome, Verdict};
+use crate::{Asker, DefectKind, Outcome, Verdict, mark};
 
 /// Octets of a packet without extensions (section 7.3).
 const PACKET_OCTETS: usize = 48;
@@ -56,7 +56,7 @@ fn judge(answer: &[u8], now: OffsetDateTime) -> Outcome {
         None => Verdict::Open,
         Some(defect) => Verdict::Faulty(vec![defect]),
     };
-    Outcome { verdict, notes: vec![note], stand_in: false }
+    Outcome { verdict, notes: vec![note], stand_in: mark::is_in_time(answer) }
 }
 
 #[cfg(test)]

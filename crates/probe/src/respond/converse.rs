@@ -22,6 +22,7 @@ use super::plan::Service;
 use super::private::Private;
 use super::rpc::Rpc;
 use super::stand_in::StandIn;
+use super::tds::Tds;
 use super::{Asked, Limits, Place, Reaction, Summary, dns, ldap, ntp, smb};
 use crate::Verdict;
 
@@ -105,6 +106,7 @@ impl Port {
             Service::Http => Box::<Http>::default(),
             Service::WebProxy => Box::new(Http { is_proxy: true, upgraded: None }),
             Service::Tls | Service::TlsClientCertificate => Box::<Private>::default(),
+            Service::Tds => Box::new(Tds),
             Service::Ntp => return None,
         })
     }

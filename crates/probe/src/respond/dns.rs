@@ -176,7 +176,7 @@ impl Question {
         if is_host || forest == Some(self.name.as_str()) {
             let host = scene.stand_in.host();
             return match self.kind {
-                A | AAAA => Said { answers: self.addresses(scene.here), ..Said::default() },
+                A | AAAA => Said { answers: self.addresses(scene), ..Said::default() },
                 NS => Said { answers: vec![self.record(NS, &encoded(host))], ..Said::default() },
                 SOA => {
                     Said { answers: vec![self.record(SOA, &authority(host))], ..Said::default() }
@@ -205,12 +205,16 @@ impl Question {
         }
     }
 
-    fn addresses(&self, here: IpAddr) -> Vec<Vec<u8>> {
-        match (self.kind, here) {
-            (A, IpAddr::V4(_)) | (AAAA, IpAddr::V6(_)) => {
-                vec![address(&QUESTION_NAME.to_be_bytes(), here)]
+    /// The address that the peer has reached, if it is of the asked family; or those that were given.
+    fn addresses(&self, scene: &Scene<'_>) -> Vec<Vec<u8>> {
+        let is_asked = |address: &IpAddr| address.is_ipv4() == (self.kind == A);
+        let name = QUESTION_NAME.to_be_bytes();
+        match is_asked(&scene.here) {
+            true => vec![address(&name, scene.here)],
+            false => {
+                let given = scene.stand_in.addresses.iter().copied().filter(is_asked);
+                given.map(|given| address(&name, given)).collect()
             }
-            _ => Vec::new(),
         }
     }
 
@@ -369,7 +373,10 @@ mod tests {
         let (code, _, answers, octets) = asked("dc1.corp.example", A);
         assert_eq!((code, answers), (NO_ERROR, 1));
         assert!(octets.windows(4).any(|window| window == [192, 0, 2, 1]));
-        assert_eq!(asked("dc1.corp.example", AAAA).2, 0);
+        // Reached by IPv4, it has the IPv6 address that was given.
+        let (_, _, answers, octets) = asked("dc1.corp.example", AAAA);
+        assert_eq!(answers, 1);
+        assert!(octets.windows(4).any(|window| window == [0x20, 0x01, 0x0d, 0xb8]));
         assert_eq!(asked("corp.example", A).2, 1);
     }
 

@@ -27,6 +27,7 @@ mod private;
 mod rpc;
 mod smb;
 mod stand_in;
+mod tds;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -194,29 +195,16 @@ impl Responder {
         let host = host_names.first().ok_or(RespondError::NoName)?.clone();
 
         let networks = networks(&chart, role, &listen, ephemeral_ports)?;
-        let (mut open, mut closed) = (Vec::new(), Vec::new());
-        let mut ports = BTreeMap::new();
-        for slot in slots {
-            match bind(&networks, &slot) {
-                Ok(sockets) => {
-                    for (socket, place) in sockets {
-                        for flow in &slot.flows {
-                            let row = chart.all().find(|row| row.flow == *flow);
-                            ports.extend(row.map(|row| (row.speaks, place.address.port())));
-                        }
-                        open.push((socket, place, slot.service));
-                    }
-                }
-                Err(error) => closed.push(error),
-            }
-        }
+        let Bound { open, closed, ports } = bind_all(&networks, &chart, slots);
 
         let list = ports.get(&Speaks::Crl).map(|port| format!("http://{host}:{port}/respond.crl"));
-        let subjects: Vec<String> = names
-            .iter()
-            .chain(&listen.iter().map(|it| Peer::Address(*it)).collect::<Vec<_>>())
-            .map(Peer::to_string)
-            .collect();
+        let given = names.iter().filter_map(|name| match name {
+            Peer::Address(address) => Some(*address),
+            Peer::Name(_) => None,
+        });
+        let addresses: Vec<IpAddr> = given.chain(listen.iter().copied()).collect();
+        let subjects = host_names.iter().map(DnsName::to_string);
+        let subjects: Vec<_> = subjects.chain(addresses.iter().map(IpAddr::to_string)).collect();
         let authority = Authority::make(&subjects, list.as_deref(), clock::now())?;
         let refused = |error: portolan_net::tls::SetupError| RespondError::Tls(error.to_string());
         let tls = portolan_net::tls::Server::new(authority.identity.clone()).map_err(refused)?;
@@ -229,6 +217,7 @@ impl Responder {
         let stand_in = StandIn {
             forest,
             names: host_names,
+            addresses,
             domain_guid: Guid::from_random(rng.array()),
             ports,
             revocation_list: authority.revocation_list,
@@ -333,6 +322,33 @@ fn networks(
         Network::new(config)
     };
     addresses.into_iter().map(network).collect()
+}
+
+/// What is listened on, and what is not.
+struct Bound {
+    open: Vec<(Socket, Place, Service)>,
+    closed: Vec<ListenError>,
+    /// The port on which each protocol is spoken.
+    ports: BTreeMap<Speaks, u16>,
+}
+
+fn bind_all(networks: &[Network], chart: &Chart, slots: Vec<Slot>) -> Bound {
+    let mut bound = Bound { open: Vec::new(), closed: Vec::new(), ports: BTreeMap::new() };
+    for slot in slots {
+        let sockets = match bind(networks, &slot) {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                bound.closed.push(error);
+                continue;
+            }
+        };
+        for (socket, place) in sockets {
+            let rows = chart.all().filter(|row| slot.flows.contains(&row.flow));
+            bound.ports.extend(rows.map(|row| (row.speaks, place.address.port())));
+            bound.open.push((socket, place, slot.service));
+        }
+    }
+    bound
 }
 
 /// Listens on a slot's port at each address; of a range, on the first port that is free at all of them.

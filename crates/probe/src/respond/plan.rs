@@ -21,6 +21,7 @@ pub(super) enum Service {
     /// The same, and a client's certificate is asked for.
     TlsClientCertificate,
     Ntp,
+    Tds,
 }
 
 /// One port to listen on.
@@ -53,6 +54,7 @@ impl Service {
             Speaks::Https | Speaks::Adfspip | Speaks::Amqp | Speaks::Relay => Self::Tls,
             Speaks::HttpsClientCertificate => Self::TlsClientCertificate,
             Speaks::Ntp => Self::Ntp,
+            Speaks::Tds => Self::Tds,
             _ => return None,
         })
     }
@@ -156,9 +158,11 @@ mod tests {
 
     #[test]
     fn the_dynamic_row_is_one_port() {
-        let (slots, _) = slots(&Chart::default_edition(), Role::Forest);
+        let chart = Chart::default_edition();
+        let (slots, _) = slots(&chart, Role::Forest);
         let dynamic: Vec<_> = slots.iter().filter(|slot| slot.port.is_none()).collect();
         assert_eq!(dynamic.len(), 1);
-        assert_eq!(dynamic[0].flows.len(), 2);
+        let rows = chart.all().filter(|row| row.speaks == Speaks::Rpc && row.to == Role::Forest);
+        assert_eq!(dynamic[0].flows, rows.map(|row| row.flow).collect::<Vec<_>>());
     }
 }

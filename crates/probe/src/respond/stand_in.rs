@@ -1,6 +1,7 @@
 //! Who is stood in for: the names, the ports and the revocation list that answers tell of.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use portolan_chart::Speaks;
 use portolan_model::{DistinguishedName, DnsName, Guid};
@@ -12,7 +13,9 @@ pub(super) struct StandIn {
     pub(super) forest: Option<DnsName>,
     /// The host's names, its own first. There is at least one.
     pub(super) names: Vec<DnsName>,
-    /// The GUID of the forest's domain, and of the forest's other objects that answers need.
+    /// Its addresses, as far as they were given; the one that a peer has reached need not be among them.
+    pub(super) addresses: Vec<IpAddr>,
+    /// The GUID of the forest's domain.
     pub(super) domain_guid: Guid,
     /// The port on which each protocol is spoken here.
     pub(super) ports: BTreeMap<Speaks, u16>,
@@ -66,6 +69,7 @@ pub(super) mod tests {
         StandIn {
             forest: Some("corp.example".parse().unwrap()),
             names: vec!["dc1.corp.example".parse().unwrap()],
+            addresses: vec!["2001:db8::1".parse().unwrap()],
             domain_guid: Guid::from_bytes_le([7; 16]),
             ports: [
                 (Speaks::Dns, 1),

@@ -61,7 +61,7 @@ const INSIDE_TLS: [Case; 3] = [
 
 /// What nothing that was built so far uses, of the rows that connect opens. Whoever uses one takes it
 /// out of here and says above what happens when it is closed.
-const UNUSED: [(Flow, Transport, &str); 9] = [
+const UNUSED: [(Flow, Transport, &str); 13] = [
     (flow::CONNECT_AD_KERBEROS, UDP, "the KDC is asked by TCP alone: anybody forges a datagram"),
     (flow::CONNECT_FEDERATION_CRL, TCP, "no role uses it yet: there is no federation role"),
     (flow::CONNECT_FEDERATION_HTTPS, TCP, "no role uses it yet: there is no federation role"),
@@ -71,6 +71,14 @@ const UNUSED: [(Flow, Transport, &str); 9] = [
     (flow::CONNECT_AD_KPASSWD, UDP, "no role uses it yet: connect writes no password back"),
     (flow::CONNECT_FOREST_TIME, UDP, "no role uses it yet: the host's own daemon sets the clock"),
     (flow::CONNECT_WEB_PROXY, TCP, "the tenant is reached directly here"),
+    (flow::CONNECT_AD_GC_TLS, TCP, "no role uses it yet: no seamless sign-in"),
+    (flow::CONNECT_DATABASE_TDS, TCP, "connect keeps its state in a file of its own"),
+    (
+        flow::CONNECT_TENANT_OCSP,
+        TCP,
+        "certificates are held against lists, in the tenant's other row",
+    ),
+    (flow::CONNECT_TENANT_WRITEBACK, TCP, "no role uses it yet: connect writes no password back"),
 ];
 
 #[test]

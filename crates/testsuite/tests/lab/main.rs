@@ -5,12 +5,15 @@
 
 mod account;
 mod changes;
+mod chart_forest;
 mod chart_matrix;
 mod clients;
 mod closed_rows;
 mod crashes;
 mod families;
 mod faults;
+mod firewall;
+mod firewall_formats;
 mod first_light;
 mod holdings;
 mod incremental;
@@ -20,4 +23,5 @@ mod passwords;
 mod reach;
 mod rights;
 mod scenarios;
+mod states;
 mod world;

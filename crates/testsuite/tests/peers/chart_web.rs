@@ -202,8 +202,9 @@ async fn a_revocation_list_is_judged_where_the_tenant_s_certificate_says_it_is()
         said(&checked.outcome().await)
     };
     let found = check(world.lists.port, site.port).await;
-    let words = [&format!("http://{CRL_HOST}/ca.crl"), "of CN=Forest CA, 1 revoked", "within 19 h"];
-    assert_said(&found, "open: ", &words.map(|word| &**word));
+    let url = format!("http://{CRL_HOST}/ca.crl");
+    let words = [url.as_str(), "of CN=Forest CA, 1 revoked", "within 19 h"];
+    assert_said(&found, "open: ", &words);
     let words = ["revocation: the revocation list at", "renewed 2 hours ago"];
     assert_said(&check(stale.port, site.port).await, "faulty: ", &words);
     assert_said(&check(forged.port, site.port).await, "faulty: ", &["is not signed by CN=Forest"]);
@@ -291,7 +292,7 @@ async fn somebody_else_on_a_row_s_port_is_told_by_what_is_heard() {
         assert_said(&found, "reset: ", &[]);
     }
     // A web server is no WS-Management, and one inside TLS no bus, no directory, no federation server.
-    let words = ["HTTP status 405", "WS-Management"];
+    let words = ["HTTP status 404", "WS-Management"];
     let found = world.check(flow::CONNECT_FEDERATION_WINRM, inside.port).await;
     assert!(found.starts_with("wrong-protocol"), "{found}");
     let found = world.check(flow::CONNECT_FEDERATION_WINRM, world.lists.port).await;

@@ -119,7 +119,13 @@ async fn a_slapd_that_does_not_seal_in_clear_is_refused() {
     let limits = LdapLimits::default();
     let connected = LdapConnection::connect_sealed(&network, &controller, &credential, limits);
     let error = connected.await.unwrap_err();
-    let said = "cannot be sealed: the server does not offer confidentiality, its layers are 0x01";
-    assert!(error.to_string().ends_with(said), "{error}");
-    assert!(error.hint().unwrap().contains("connect to it over TLS"));
+    let port = directory.ldap_port;
+    let row = format!("Table 1, LDAP {port}/tcp (configured)");
+    let said = format!(
+        "connect -> {HOST}: {row} cannot be sealed: the server does not offer confidentiality, its \
+         layers are 0x01"
+    );
+    assert_eq!(error.to_string(), said);
+    let hint = "let the directory server seal LDAP (ssf 56 or more), or connect to it over TLS";
+    assert_eq!(error.hint().unwrap(), hint);
 }

@@ -1,15 +1,18 @@
 //! Portolan's own drivers, and the checks of the chart, against servers that nobody here wrote, on
-//! loopback: OpenLDAP's slapd with MIT's KDC, web proxies, nginx, OpenSSL and RabbitMQ. They need what `cargo xtask setup` installs, and no root.
+//! loopback: OpenLDAP's slapd with MIT's KDC, BIND, Samba's smbd, web proxies, nginx, OpenSSL and RabbitMQ.
+//! They need what `cargo xtask setup` installs, and no root.
 #![expect(clippy::disallowed_methods, reason = "foreign servers listen on ports that no chart has")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod authority;
+mod chart;
 mod chart_bus;
+mod chart_forest;
 mod chart_web;
 mod checked;
-mod chart;
 mod directory;
 mod ldaps;
 mod nginx;
 mod process;
 mod proxy;
+mod stand_in;

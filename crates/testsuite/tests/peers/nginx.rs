@@ -20,8 +20,14 @@ impl Site {
             (folder.join(format!("{port}.pem")), folder.join(format!("{port}.key")));
         std::fs::write(&certificate, &issued.certificate).unwrap();
         std::fs::write(&key, &issued.key).unwrap();
+        // This version's own default ends at 1.2.
+        let versions = match directives.contains("ssl_protocols") {
+            true => "",
+            false => "ssl_protocols TLSv1.2 TLSv1.3;",
+        };
         let block = format!(
-            "listen {LOOPBACK}:{port} ssl;\nssl_certificate {};\nssl_certificate_key {};\n{directives}",
+            "listen {LOOPBACK}:{port} ssl;\nssl_certificate {};\nssl_certificate_key {};\n\
+             {versions}\n{directives}",
             certificate.display(),
             key.display()
         );

@@ -1,13 +1,15 @@
 //! A foreign server as a child process, on a port of loopback.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Where all of this happens.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// How long a server may take until it accepts connections.
-const START_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long a server may take until it accepts connections: a broker takes some, beside other tests.
+const START_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A server that is ended with the test.
 pub(crate) struct Server(Child);
@@ -56,12 +58,15 @@ pub(crate) fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: run `cargo xtask setup`")))
 }
 
-/// A port of loopback that nobody holds, by TCP and by UDP.
+/// A port of loopback that nobody holds, by TCP and by UDP, and that nobody was given before.
 pub(crate) async fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let stream = tokio::net::TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let port = stream.local_addr().unwrap().port();
-        if tokio::net::UdpSocket::bind((LOOPBACK, port)).await.is_ok() {
+        if tokio::net::UdpSocket::bind((LOOPBACK, port)).await.is_ok()
+            && GIVEN.lock().unwrap().insert(port)
+        {
             return port;
         }
     }

@@ -7,9 +7,9 @@ mod text;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write as _};
 
+use portolan_chart::Role;
 use portolan_chart::firewall::compare::{LISTING_OCTETS_MAX, Ruleset, State, compare, read};
 use portolan_chart::firewall::{self, Policy, Prefix, Reach, Site};
-use portolan_chart::{Chart, Role};
 use portolan_model::Hint as _;
 
 use crate::report::Failure;
@@ -83,10 +83,7 @@ enum Side {
 /// # Errors
 /// A [`Failure`] when a required row is closed or cannot be judged, or the command makes no sense.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let chart = match &args.edition {
-        Some(id) => Chart::edition(id)?,
-        None => Chart::default_edition(),
-    };
+    let chart = super::edition::chart(args.edition.as_deref())?;
     let policy = Policy::new(&chart, &site(args)?);
     for missing in &policy.missing {
         eprintln!("warning: {}", missing.comment());
@@ -195,6 +192,7 @@ fn print(text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use portolan_chart::Chart;
 
     use super::*;
 

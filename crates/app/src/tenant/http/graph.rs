@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use portolan_model::Guid;
 use portolan_store::tenant::SqliteTransaction;
+use portolan_tenant::Parameters;
 use portolan_tenant::directory::{Kind, Object, Value};
 use portolan_tenant::graph::filter::Filter;
 use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, View, properties};
@@ -96,8 +97,22 @@ struct Call {
 }
 
 impl Call {
-    /// Checks the token, its person, its permission, and the query.
+    /// Of a list: checks the token, its person, its permission, and the query.
     async fn begin(asked: &Asked, resource: Resource, kind: Kind) -> Result<Self, Refused> {
+        Self::checked(asked, resource, kind, Query::parse).await
+    }
+
+    /// The same of one object.
+    async fn of_one(asked: &Asked, resource: Resource, kind: Kind) -> Result<Self, Refused> {
+        Self::checked(asked, resource, kind, Query::parse_of_one).await
+    }
+
+    async fn checked(
+        asked: &Asked,
+        resource: Resource,
+        kind: Kind,
+        parse: fn(&Parameters, Kind) -> Result<Query, InvalidQuery>,
+    ) -> Result<Self, Refused> {
         let Asked { service, context, headers, uri } = asked;
         let host = service.tenant().graph_host();
         let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
@@ -115,7 +130,7 @@ impl Call {
         }
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
         let parameters = query(uri).map_err(unclear)?;
-        let query = Query::parse(&parameters, kind).map_err(Refused::Query)?;
+        let query = parse(&parameters, kind).map_err(Refused::Query)?;
         if query.count && !is_eventual(headers) {
             return Err(Refused::Query(InvalidQuery::InvalidCount));
         }
@@ -315,7 +330,7 @@ async fn read_only(context: Context) -> Response {
 
 async fn me(asked: Asked) -> Response {
     let outcome = async {
-        let call = Call::begin(&asked, Resource::Me, Kind::User).await?;
+        let call = Call::of_one(&asked, Resource::Me, Kind::User).await?;
         // An application's own token is nobody's.
         let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
@@ -388,7 +403,7 @@ fn order(id: Guid) -> String {
 
 async fn user(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
-        let call = Call::begin(&asked, Resource::Users, Kind::User).await?;
+        let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let found = match named.parse::<Guid>() {
             Ok(id) => tx.object(id).await?,
@@ -401,7 +416,7 @@ async fn user(asked: Asked, Path(named): Path<String>) -> Response {
 
 async fn group(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
-        let call = Call::begin(&asked, Resource::Groups, Kind::Group).await?;
+        let call = Call::of_one(&asked, Resource::Groups, Kind::Group).await?;
         let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))

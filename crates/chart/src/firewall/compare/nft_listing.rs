@@ -191,6 +191,11 @@ impl Reader {
             "limit" | "quota" | "ct count" => {
                 Ok(Statement::Condition(Condition::Unknown(format!("the expression {kind}"))))
             }
+            // What iptables added in its own way; its own listing tells more.
+            "xt" if value.get("type").and_then(Value::as_str) == Some("match") => {
+                Ok(Statement::Condition(Condition::Unknown(extension(value))))
+            }
+            "xt" => verdict(Action::Unknown(extension(value))),
             "vmap" => {
                 let chain_of = |name: &str| self.chain_named(table, name);
                 match verdict_map(value, table, &self.sets, &chain_of) {
@@ -238,6 +243,11 @@ pub(super) fn action(
         "goto" => Action::Goto(target()?),
         other => Action::Unknown(format!("the expression {other}")),
     })
+}
+
+fn extension(value: &Value) -> String {
+    let name = value.get("name").and_then(Value::as_str).unwrap_or_default();
+    format!("the extension {name} of iptables, which iptables-save tells more of")
 }
 
 /// Whether a change of a packet touches nothing that a rule here asks.

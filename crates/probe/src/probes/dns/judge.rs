@@ -57,6 +57,8 @@ pub(super) struct Records {
     failed: Vec<(Name, String)>,
     targets: BTreeSet<Name>,
     resolved: BTreeSet<Name>,
+    /// The targets whose addresses were asked for.
+    asked: BTreeSet<Name>,
     was_truncated: bool,
     is_stand_in: bool,
 }
@@ -87,9 +89,12 @@ impl Records {
         self.failed.push((name.clone(), why));
     }
 
-    /// The hosts of which no address was told yet.
-    pub(super) fn unresolved(&self) -> Vec<Name> {
-        self.targets.difference(&self.resolved).take(TARGETS_MAX).cloned().collect()
+    /// The hosts of which no address was told, and which are to be asked for.
+    pub(super) fn take_unresolved(&mut self) -> Vec<Name> {
+        let unresolved = self.targets.difference(&self.resolved);
+        let names: Vec<_> = unresolved.take(TARGETS_MAX).cloned().collect();
+        self.asked.extend(names.iter().cloned());
+        names
     }
 
     pub(super) fn resolved(&mut self, target: &Name) {
@@ -148,7 +153,7 @@ impl Records {
                  `samba_dnsupdate`), and look whether their zone takes updates",
             );
         }
-        let unresolved: Vec<_> = self.unresolved().iter().map(shown).collect();
+        let unresolved: Vec<_> = self.asked.difference(&self.resolved).map(shown).collect();
         if !unresolved.is_empty() {
             add(
                 DefectKind::Records,
@@ -197,7 +202,7 @@ mod tests {
             let usual = || answer(service, ResponseCode::NoError, Some("dc1.corp.example."));
             records.add(other(index).unwrap_or_else(usual));
         }
-        for target in records.unresolved().iter().filter(|_| resolves) {
+        for target in records.take_unresolved().iter().filter(|_| resolves) {
             records.resolved(target);
         }
         let defects = records.defects(&FOREST.parse().unwrap());

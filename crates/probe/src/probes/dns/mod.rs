@@ -75,14 +75,17 @@ async fn records(way: &mut Way<'_>, forest: &DnsName) -> Result<Outcome, Verdict
             Err(verdict) => records.unanswered(name, &verdict),
         }
     }
+    let mut targets = records.take_unresolved();
     for kind in [RecordType::A, RecordType::AAAA] {
-        let targets = records.unresolved();
         let answers = way.ask_all(&targets, kind).await;
-        for (target, answer) in targets.iter().zip(answers) {
-            if answer.is_ok_and(|answer| answer.has_address()) {
-                records.resolved(target);
+        let mut left = Vec::new();
+        for (target, answer) in targets.into_iter().zip(answers) {
+            match answer.is_ok_and(|answer| answer.has_address()) {
+                true => records.resolved(&target),
+                false => left.push(target),
             }
         }
+        targets = left;
     }
     Ok(records.judge(forest))
 }

@@ -112,7 +112,7 @@ pub(super) fn said(result: &LdapResult) -> String {
 }
 
 /// Characters of a server's own words that a report shows.
-const WORDS_MAX: usize = 80;
+const WORDS_MAX: usize = 96;
 
 impl RootDse {
     pub(super) fn of(entry: &SearchResultEntry) -> Self {

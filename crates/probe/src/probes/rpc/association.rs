@@ -1,5 +1,6 @@
 //! One association without credentials, from the bind to the reply of a call.
 
+use portolan_net::Connection;
 use portolan_net::entropy::SystemEntropy;
 use portolan_rpc::binding::{Acknowledged, Binding, BindingError, Opening};
 use portolan_rpc::pdu::{Header, SyntaxId};
@@ -23,16 +24,16 @@ pub(super) struct Bound<'a> {
 }
 
 impl<'a> Bound<'a> {
-    /// Binds to an interface at a port.
+    /// Binds to an interface on a connection on which nothing was said yet.
     ///
     /// # Errors
     /// What it means for the row that nobody there speaks the protocol.
-    pub(super) async fn at(
+    pub(super) async fn over(
         asker: &'a Asker<'a>,
-        port: u16,
+        connection: Connection,
         interface: SyntaxId,
     ) -> Result<Self, Verdict> {
-        let mut hearing = Hearing::new(asker, asker.connect_to(port).await?.stream);
+        let mut hearing = Hearing::new(asker, connection.stream);
         let (bind, opening) = Opening::plain(interface);
         hearing.say(&bind).await?;
         let ack = fragment(&mut hearing).await?;

@@ -14,6 +14,7 @@ use portolan_chart::{Row, Speaks, Transport};
 use portolan_rpc::epm::{self, OPNUM_EPT_MAP};
 use portolan_rpc::interface::OF_CONTROLLER;
 use portolan_rpc::pdu::SyntaxId;
+use tokio::time::timeout;
 
 use crate::{Asker, Outcome, Verdict};
 use association::Bound;
@@ -33,15 +34,21 @@ pub(super) async fn probe(asker: &Asker<'_>) -> Outcome {
         let why = "no row of this edition leads to the endpoint mapper that names its ports";
         return Verdict::Unjudged { why: why.to_owned() }.into();
     };
-    let port = mapper.first_port();
-    let mapped = match map(asker, port).await {
-        Ok(mapped) => mapped,
-        Err(verdict) => return judge::without_mapper(mapper, &verdict),
+    // Neither the mapper nor the way to a port takes the time of what comes behind it.
+    let share = asker.deployment().limits.probe_time_max * 2 / 5;
+    let mapped = match timeout(share, map(asker, mapper.first_port())).await {
+        Ok(Ok(mapped)) => mapped,
+        Ok(Err(verdict)) => return judge::without_mapper(mapper, &verdict),
+        Err(_) => return judge::without_mapper(mapper, &asker.timed_out()),
     };
     let asked = mapped.ports().into_iter().map(async |(port, interfaces)| {
         let interface = interfaces.first().map_or(epm::INTERFACE, |(_, interface)| *interface);
         let names = interfaces.into_iter().map(|(name, _)| name).collect();
-        let bound = Bound::at(asker, port, interface).await;
+        let bound = match timeout(share, asker.connect_to(port)).await {
+            Ok(Ok(connection)) => Bound::over(asker, connection, interface).await,
+            Ok(Err(verdict)) => Err(verdict),
+            Err(_) => Err(Verdict::Filtered),
+        };
         let is_stand_in = bound.as_ref().is_ok_and(|bound| bound.is_stand_in);
         let verdict = match bound {
             // That it refuses the bind is said in the protocol.
@@ -66,7 +73,8 @@ fn mapper<'a>(asker: &Asker<'a>) -> Option<&'a Row> {
 
 /// Where each interface listens, as the endpoint mapper at this port says.
 async fn map(asker: &Asker<'_>, port: u16) -> Result<Mapped, Verdict> {
-    let mut bound = Bound::at(asker, port, epm::INTERFACE).await?;
+    let connection = asker.connect_to(port).await?;
+    let mut bound = Bound::over(asker, connection, epm::INTERFACE).await?;
     let mut mapped = Mapped::new(bound.is_stand_in);
     if let Some(error) = bound.refusal() {
         mapped.refuse(error.to_string());

@@ -97,91 +97,66 @@ impl Judgement {
         let issuer = shown(&leaf.issuer().to_string());
         self.notes.push(format!("issued by {issuer}"));
         let is_self_signed = leaf.issuer().as_raw() == leaf.subject().as_raw();
-        if is_self_signed
-            && presented.chain.first().is_some_and(|own| expected.trusted.contains(own))
-        {
+        let own = presented.chain.first();
+        if is_self_signed && own.is_some_and(|own| expected.trusted.contains(own)) {
             return;
         }
         let (from, until) = dates(leaf);
         // Who issued it is asked at a moment of its own time: that it is over was said before.
         let moment = expected.now.clamp(from, from.max(until));
-        let given = Roots::from_der(expected.trusted).ok();
-        let leads = |roots: Roots| -> Result<Trust, ChainFault> {
-            let trust = Trust::Roots(roots);
-            presented.verify(&trust, moment).map(|()| trust)
-        };
-        let by_given = given.map(leads);
-        if let Some(Ok(trust)) = by_given {
-            self.trust = Some(trust);
-            return;
-        }
-        let public = is_public(expected.peer, expected.forest);
-        let fault = match leads(Roots::of_the_web()) {
-            Ok(trust) => {
+        let fault = match believed(presented, expected, moment) {
+            Ok((trust, by)) => {
                 self.trust = Some(trust);
+                if by == By::ThisMachine && is_public(expected.peer, expected.forest) {
+                    self.add(
+                        DefectKind::Interception,
+                        format!(
+                            "its certificate is issued by {issuer}, whom this machine believes and \
+                             the web does not: somebody on the way opens the connection"
+                        ),
+                        EXEMPT,
+                    );
+                }
                 return;
             }
-            // A fault that is not of the issuer is that of a chain to an authority that was given.
-            Err(fault) => match by_given {
-                Some(Err(given)) if !given.is_of_issuer() => given,
-                _ => fault,
-            },
+            Err(fault) => fault,
         };
-        if let Ok(trust) = leads(Roots::of_system()) {
-            self.trust = Some(trust);
-            if public {
-                self.add(
-                    DefectKind::Interception,
-                    format!(
-                        "its certificate is issued by {issuer}, whom this machine believes and the \
-                         web does not: somebody on the way opens the connection"
-                    ),
-                    EXEMPT,
-                );
-            }
-            return;
-        }
         if fault.is_of_dates() {
             self.of_dates_above(presented, expected.now);
-            return;
-        }
-        if is_self_signed && presented.certificates == 1 {
+        } else if is_self_signed && presented.certificates == 1 {
             self.add(
                 DefectKind::Certificate,
                 format!("its certificate is self-signed, by {issuer}"),
                 "give the server a certificate of an authority, or name it among the trusted ones",
             );
-            return;
-        }
-        if !fault.is_of_issuer() {
+        } else if fault.is_of_issuer() {
+            self.of_stranger(&issuer, expected);
+        } else {
             let text = format!("its certificates prove nothing: {fault}");
             self.add(DefectKind::Certificate, text, "give the server a proper chain");
-            return;
         }
-        let wanted: Vec<_> = expected.trusted.iter().filter_map(|root| subject(root)).collect();
-        match (public, wanted.is_empty()) {
-            (_, false) => self.add(
-                DefectKind::Interception,
-                format!(
-                    "its certificate is issued by {issuer}; expected was {}",
-                    wanted.join(" or ")
-                ),
-                EXEMPT,
-            ),
-            (true, true) => self.add(
-                DefectKind::Interception,
-                format!("its certificate is issued by {issuer}; a public authority was expected"),
-                EXEMPT,
-            ),
-            (false, true) => self.add(
-                DefectKind::Certificate,
-                format!(
-                    "its certificate is issued by {issuer}, whom this machine does not believe"
-                ),
-                "name that authority's certificate among the trusted ones, if it is yours; let the \
-                 server present the whole chain",
-            ),
-        }
+    }
+
+    /// It is issued by somebody whom nobody here knows.
+    fn of_stranger(&mut self, issuer: &str, expected: &Expected<'_>) {
+        let wanted: Vec<_> = expected.trusted.iter().filter_map(subject).collect();
+        let wanted = match (wanted.is_empty(), is_public(expected.peer, expected.forest)) {
+            (false, _) => wanted.join(" or "),
+            (true, true) => "a public authority".to_owned(),
+            (true, false) => {
+                self.add(
+                    DefectKind::Certificate,
+                    format!(
+                        "its certificate is issued by {issuer}, whom this machine does not believe"
+                    ),
+                    "name that authority's certificate among the trusted ones, if it is yours; let \
+                     the server present the whole chain",
+                );
+                return;
+            }
+        };
+        let text = format!("its certificate is issued by {issuer}; expected was {wanted}");
+        self.add(DefectKind::Interception, text, EXEMPT);
     }
 
     /// The leaf is of now, and one above it is not.
@@ -241,6 +216,41 @@ impl Judgement {
 
 const EXEMPT: &str = "exempt this host from TLS inspection; if that is your own authority, name its \
                       certificate among the trusted ones";
+
+/// By whom a chain is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The deployment's own authorities, or the web's.
+    Anybody,
+    /// Authorities that were added to this machine's bundle.
+    ThisMachine,
+}
+
+/// Who believes the chain, at a moment; or why nobody does.
+fn believed(
+    presented: &Presented,
+    expected: &Expected<'_>,
+    moment: OffsetDateTime,
+) -> Result<(Trust, By), ChainFault> {
+    let leads = |roots: Roots| {
+        let trust = Trust::Roots(roots);
+        presented.verify(&trust, moment).map(|()| trust)
+    };
+    let given = Roots::from_der(expected.trusted).ok().map(leads);
+    if let Some(Ok(trust)) = given {
+        return Ok((trust, By::Anybody));
+    }
+    let fault = match leads(Roots::of_the_web()) {
+        Ok(trust) => return Ok((trust, By::Anybody)),
+        Err(fault) => fault,
+    };
+    match (leads(Roots::of_system()), given) {
+        (Ok(trust), _) => Ok((trust, By::ThisMachine)),
+        // A fault that is not of the issuer is that of a chain to an authority that was given.
+        (_, Some(Err(given))) if !given.is_of_issuer() => Err(given),
+        _ => Err(fault),
+    }
+}
 
 /// From when until when.
 fn dates(parsed: &X509Certificate<'_>) -> (OffsetDateTime, OffsetDateTime) {

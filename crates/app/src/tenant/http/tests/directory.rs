@@ -357,6 +357,29 @@ async fn who_may_list_members_or_basic_properties_reads_no_more_of_people() {
 }
 
 #[tokio::test]
+async fn one_object_shows_what_is_selected_and_refuses_what_is_not_understood() {
+    let mut world = World::new().await;
+    let tokens = world.signed_in().await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let me = world.get_as(token, "/v1.0/me?$select=displayName").await.json();
+    let names: Vec<_> = me.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["@odata.context", "displayName", "id"]);
+    assert_eq!(me["displayName"], "Alice Ng");
+    for query in [
+        "$select=passwordProfile",
+        "$expand=manager",
+        "$top=1",
+        "$filter=accountEnabled%20eq%20true",
+        "$count=true",
+        "$skiptoken=00000000-0000-4000-8000-000000000001",
+    ] {
+        let answer = world.get_as(token, &format!("/v1.0/me?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert_eq!(answer.json()["error"]["code"], "Request_BadRequest", "{query}");
+    }
+}
+
+#[tokio::test]
 async fn discovery_names_one_issuer_under_every_name_of_the_tenant() {
     let mut world = World::empty().await;
     let issuer = format!("https://login.cloud.example/{}/v2.0", world.tenant_id);

@@ -16,6 +16,7 @@ mod firewall;
 mod firewall_formats;
 mod first_light;
 mod holdings;
+mod impact;
 mod incremental;
 mod kills;
 mod ldif;

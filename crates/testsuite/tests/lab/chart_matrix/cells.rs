@@ -94,9 +94,10 @@ impl Cell {
     /// What has to be said, and of which rows; nothing of any other.
     fn expected(&self) -> BTreeMap<Way, String> {
         let way = |flow: Flow, transport: Transport| (flow.to_string(), transport.to_string());
-        let own = self.injected.iter().map(|target| {
-            (way(target.flow, target.transport), self.fault.verdict().to_owned())
-        });
+        let own = self
+            .injected
+            .iter()
+            .map(|target| (way(target.flow, target.transport), self.fault.verdict().to_owned()));
         let others = consequences(self)
             .map(|it| (it.shows, it.verdict.unwrap_or(self.fault.verdict()).to_owned()))
             .map(|((flow, transport), verdict)| (way(flow, transport), verdict));
@@ -159,6 +160,12 @@ impl Seen {
             format!("{name}\n  expected {expected:?}\n  seen     {:?}\n{}", it.faults, it.details)
         });
         let wrong: Vec<_> = wrong.collect();
-        assert!(wrong.is_empty(), "{} of {} cells\n{}", wrong.len(), self.cells.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {} cells\n{}",
+            wrong.len(),
+            self.cells.len(),
+            wrong.join("\n")
+        );
     }
 }

@@ -143,9 +143,9 @@ impl Report {
                 faults.entry(way).or_default().insert(finding.says());
             }
         }
-        let said = faults.into_iter().map(|(way, said)| {
-            (way, said.into_iter().collect::<Vec<_>>().join(" and "))
-        });
+        let said = faults
+            .into_iter()
+            .map(|(way, said)| (way, said.into_iter().collect::<Vec<_>>().join(" and ")));
         said.filter(|(_, said)| said != "open").collect()
     }
 

@@ -116,10 +116,9 @@ impl Papers {
         let names =
             [("dc1", format!("dc1.{FOREST_DOMAIN}")), ("tenant", format!("sync.{TENANT_DOMAIN}"))];
         for (host, name) in names {
-            for (kind, issuer, left) in [
-                ("stranger", &stranger, Duration::DAY),
-                ("expired", &believed, -Duration::HOUR),
-            ] {
+            for (kind, issuer, left) in
+                [("stranger", &stranger, Duration::DAY), ("expired", &believed, -Duration::HOUR)]
+            {
                 let text = server(&name, issuer, left);
                 std::fs::write(papers.file(host, kind), text).unwrap();
             }

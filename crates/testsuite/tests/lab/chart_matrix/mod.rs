@@ -39,7 +39,8 @@ fn every_fault_of_every_row_is_named_and_a_healthy_lab_has_none() {
     names::every_packet_is_called_as_its_row(&world.lab, &before, &healthy);
 
     let targets = Target::all(&world.lab);
-    let is_asked = |it: &Target| healthy.asked().contains(&(it.flow.to_string(), it.transport.to_string()));
+    let is_asked =
+        |it: &Target| healthy.asked().contains(&(it.flow.to_string(), it.transport.to_string()));
     assert!(targets.iter().all(is_asked), "{:?}", healthy.asked());
     fault::forget_soon(&world.lab, "dc1");
     let peers = page::is_recorded().then(|| Peers::new(&world, &targets));

@@ -110,11 +110,18 @@ fn packet<'line>(lab: &Lab, line: &'line str) -> Option<Packet<'line>> {
     let socket = |addresses: [&str; 2], ports: [&str; 2]| {
         SocketAddr::new(addresses.concat().parse().unwrap(), ports.concat().parse().unwrap())
     };
-    let (source, destination) = (socket([ip, ip6], [tcp, udp]), socket([ip_to, ip6_to], [tcp_to, udp_to]));
+    let (source, destination) =
+        (socket([ip, ip6], [tcp, udp]), socket([ip_to, ip6_to], [tcp_to, udp_to]));
     let hosts: Vec<_> =
         plan::hosts(plan::Controllers::One).iter().map(plan::Host::firewall).collect();
     let packet = firewall::Packet { transport, source, destination, opening: false };
     let row = firewall::classify(lab.chart(), &hosts, &packet)?;
     let piece = !segment.is_empty();
-    (row.from == Role::Connect).then_some(Packet { flow: row.flow, transport, stream, piece, names })
+    (row.from == Role::Connect).then_some(Packet {
+        flow: row.flow,
+        transport,
+        stream,
+        piece,
+        names,
+    })
 }

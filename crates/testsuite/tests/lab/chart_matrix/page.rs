@@ -34,15 +34,15 @@ const HEAD: &str = "\
 
 In the lab, each row of Tables 1 and 2 of the edition 2017-02-15 gets each fault that it can have, one at a
 time, at the host at its other end. `portolan chart check --role connect` then runs at connect's host, as a
-user without any right. A cell is what it says of that row at every address, IPv4 and IPv6; of every other
-row it has to say that it is open, and does. The same check of the lab without a fault, before and after, finds
-none.
+user without any right. A cell is what it says of that row at every address, IPv4 and IPv6; of every other row
+it has to say that it is open, but for those of the notes below the table. The same check of the lab without a
+fault, before and after, finds none.
 
 - **closed**: TCP is reset, UDP answered by \"port unreachable\". **dropped**: nobody answers. **reset**: the
   connection comes about, and the first data on it is answered by a reset.
 - **wrong service**: a mail server by TCP, a few words in every datagram by UDP.
-- **certificate**: a TLS server of the right name whose certificate another authority issued, or one that is
-  believed an hour too long ago. **clock**: the KDC runs ten minutes fast (libfaketime).
+- **certificate**: a TLS server of the right name, with the certificate of an authority that nobody believes, or
+  with one of a believed authority that expired an hour ago. **clock**: the KDC is ten minutes fast (libfaketime).
 
 ";
 

@@ -73,7 +73,12 @@ impl<'lab> Peers<'lab> {
         judged.collect()
     }
 
-    fn noticed(&self, target: &Target, fault: Fault, (now, healthy): (&States, &States)) -> Noticed {
+    fn noticed(
+        &self,
+        target: &Target,
+        fault: Fault,
+        (now, healthy): (&States, &States),
+    ) -> Noticed {
         let is_it = |(key, _): &(&(&'static str, u16, Transport), &String)| {
             let (host, port, transport) = **key;
             host == target.host

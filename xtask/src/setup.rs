@@ -14,7 +14,7 @@ use crate::{npm, python};
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
 /// proxy, a web server and a broker to compare with, the namespaces, their firewall and who looks
 /// at it, the browser.
-const PACKAGES: [&str; 45] = [
+const PACKAGES: [&str; 44] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -52,7 +52,6 @@ const PACKAGES: [&str; 45] = [
     "procps",
     "openssl",
     "ca-certificates",
-    // The peers of a stand-in.
     "bind9-dnsutils",
     "curl",
     "ntpsec-ntpdate",
@@ -60,7 +59,6 @@ const PACKAGES: [&str; 45] = [
     "python3-qpid-proton",
     "python3-websockets",
     "smbclient",
-    "tshark",
 ];
 
 const APT_LISTS: &str = "/var/lib/apt/lists";

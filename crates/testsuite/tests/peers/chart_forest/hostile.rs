@@ -27,8 +27,12 @@ const DATAGRAMS: [Flow; 4] = [
     flow::CONNECT_AD_KPASSWD,
     flow::CONNECT_AD_LDAP,
 ];
-const LIMITS: Limits =
-    Limits { probe_time_max: Duration::from_secs(3), octets_max: 64 * 1024, controllers_max: 1 };
+const LIMITS: Limits = Limits {
+    probe_time_max: Duration::from_secs(3),
+    octets_max: 64 * 1024,
+    controllers_max: 1,
+    idle_time_max: Duration::ZERO,
+};
 
 /// Expects that every row by this transport is of another protocol, and soon.
 async fn expect_wrong(flows: &[Flow], transport: Transport, port: u16) {

@@ -14,7 +14,7 @@ use crate::{npm, python};
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
 /// proxy, a web server and a broker to compare with, the namespaces, their firewall and who looks
 /// at it, the browser.
-const PACKAGES: [&str; 44] = [
+const PACKAGES: [&str; 45] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -37,6 +37,7 @@ const PACKAGES: [&str; 44] = [
     "iptables",
     "tcpdump",
     "nmap",
+    "tshark",
     "zstd",
     "dnsmasq-base",
     "python3",

@@ -12,8 +12,9 @@ use crate::steps::Steps;
 use crate::{npm, python};
 
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
-/// proxy, a web server and a broker to compare with, the namespaces and their firewall, the browser.
-const PACKAGES: [&str; 44] = [
+/// proxy, a web server and a broker to compare with, the namespaces, their firewall and who looks
+/// at it, the browser.
+const PACKAGES: [&str; 45] = [
     "samba",
     "samba-dsdb-modules",
     "samba-vfs-modules",
@@ -35,6 +36,7 @@ const PACKAGES: [&str; 44] = [
     "nftables",
     "iptables",
     "tcpdump",
+    "nmap",
     "tshark",
     "zstd",
     "dnsmasq-base",

@@ -14,6 +14,7 @@ mod facts;
 mod find;
 pub mod firewall;
 pub mod flow;
+pub mod impact;
 pub mod markdown;
 mod port;
 mod role;

@@ -20,6 +20,8 @@ pub struct Asker<'a> {
     port: u16,
     transport: Transport,
     connected: AtomicBool,
+    /// Connections that are being opened.
+    dialing: AtomicUsize,
     /// Octets that were read so far, on all connections together.
     octets: AtomicUsize,
 }
@@ -32,8 +34,9 @@ impl<'a> Asker<'a> {
         address: Option<IpAddr>,
         (port, transport): (u16, Transport),
     ) -> Self {
-        let (connected, octets) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { deployment, row, peer, address, port, transport, connected, octets }
+        let (dialing, octets) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let connected = AtomicBool::new(false);
+        Self { deployment, row, peer, address, port, transport, connected, dialing, octets }
     }
 
     /// Asks the same host on another row, by TCP, on its first port.
@@ -93,10 +96,12 @@ impl<'a> Asker<'a> {
     /// As [`Asker::connect`].
     pub async fn connect_to(&self, port: u16) -> Result<Connection, Verdict> {
         let network = &self.deployment.network;
+        self.dialing.fetch_add(1, Ordering::Relaxed);
         let connection = match self.address {
             Some(address) => network.connect_at(self.endpoint(address, port)).await,
             None => network.connect_by_proxy(self.row, self.peer, port).await,
         };
+        self.dialing.fetch_sub(1, Ordering::Relaxed);
         let connection = connection.map_err(|error| Self::judge(&error))?;
         self.connected.store(true, Ordering::Relaxed);
         Ok(connection)
@@ -148,7 +153,9 @@ impl<'a> Asker<'a> {
 
     /// What it means for the row that the time was up.
     pub(crate) fn timed_out(&self) -> Verdict {
-        match self.connected.load(Ordering::Relaxed) {
+        // A row may take a second connection, to a port that the first one names.
+        let is_dialing = self.dialing.load(Ordering::Relaxed) > 0;
+        match self.connected.load(Ordering::Relaxed) && !is_dialing {
             true => Verdict::wrong_protocol(&[]),
             false => Verdict::Filtered,
         }

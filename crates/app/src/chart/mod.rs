@@ -9,6 +9,7 @@ mod edition;
 mod endpoints;
 mod explain;
 mod firewall;
+mod impact;
 mod json;
 mod list;
 mod report;
@@ -38,6 +39,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Show the vendor's own hosts that a role reaches.
     Endpoints(endpoints::Args),
+    /// Show which functions need each row, as the lab observed it.
+    Impact(impact::Args),
     /// Ask each row of a role in its own protocol, and say what is wrong.
     Check(check::Args),
     /// Check again and again, and export what is found to Prometheus.
@@ -113,6 +116,7 @@ fn render(command: &Command) -> Result<String, Failure> {
         Command::Diff(args) => diff::render(args),
         Command::Explain(args) => explain::render(args),
         Command::Endpoints(args) => endpoints::render(args),
+        Command::Impact(args) => impact::render(args),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Each row that connect uses, closed by each of its transports in the configuration that uses it:
-//! what can be done without it is done, and otherwise the error names it.
+//! what can be done without it is done, and otherwise the error names it. Where a whole row is closed, what
+//! still works is written down for `portolan chart impact`.
 
 use std::collections::BTreeSet;
 
+use portolan_chart::impact::Reading;
 use portolan_chart::{Flow, Role, TableId, Transport, flow};
 use portolan_lab::How;
 use portolan_testsuite::{ACCOUNT, Road};
 
+use crate::impact::Impact;
 use crate::world::World;
 
 const TCP: Transport = Transport::Tcp;
@@ -91,26 +94,40 @@ fn a_closed_row_is_done_without_or_named_and_all_is_well_when_it_is_open_again()
     road.connect_up().unwrap();
     road.connect_run().unwrap().success().unwrap();
     every_transport_of_tables_1_and_2_is_a_case(&world);
+    let mut impact = Impact::begin(&road);
     for case in SEALED {
-        check(&world, &road, case);
+        check(&world, &road, case, (&mut impact, Reading::Sealed));
     }
     road.connect_run().unwrap().success().unwrap();
     // Over 389, what only a directory inside TLS takes is not used either.
     let of_tls = [(flow::CONNECT_AD_LDAPS, TCP), (flow::CONNECT_FOREST_CRL, TCP)];
     assert_eq!(unused(&world, &before), expected_unused().chain(of_tls).collect());
 
+    people_sign_in_without(&world, &road, &mut impact);
+
     road.read_inside_tls().unwrap();
     let whole = road.connect_run().unwrap().success().unwrap();
     assert!(whole.stderr.contains("inside TLS"), "{}", whole.stderr);
     for case in INSIDE_TLS {
-        check(&world, &road, case);
+        check(&world, &road, case, (&mut impact, Reading::InsideTls));
     }
     road.connect_run().unwrap().success().unwrap();
+    impact.compare();
     assert_eq!(unused(&world, &before), expected_unused().collect());
 }
 
 /// Closes it, synchronises, and opens it again.
-fn check(world: &World, road: &Road<'_>, (flow, transport, outcome): Case) {
+fn check(
+    world: &World,
+    road: &Road<'_>,
+    (flow, transport, outcome): Case,
+    (impact, reading): (&mut Impact, Reading),
+) {
+    let row = world.lab.chart().row(flow).unwrap();
+    let is_whole = transport.is_none() || row.transports.len() == 1;
+    if is_whole {
+        impact.prepare(road);
+    }
     let by = |transport| world.lab.capture().unwrap().packets_over(flow, transport);
     let before = [by(TCP), by(UDP)];
     match transport {
@@ -118,6 +135,9 @@ fn check(world: &World, road: &Road<'_>, (flow, transport, outcome): Case) {
         None => world.lab.close(flow, How::Reject).unwrap(),
     }
     let run = road.connect_run().unwrap();
+    if is_whole {
+        impact.look(road, (flow, reading), &run);
+    }
     world.lab.open(flow).unwrap();
     let what = format!("{flow} {transport:?}: {}", run.stderr);
     if let Named(named) = outcome {
@@ -138,6 +158,32 @@ fn check(world: &World, road: &Road<'_>, (flow, transport, outcome): Case) {
     if let SurvivesBy(other) = outcome {
         let grown = [by(TCP) > before[0], by(UDP) > before[1]];
         assert!(grown[usize::from(other == UDP)], "nothing went by {other}: {what}");
+    }
+}
+
+/// People sign in while all that connect opens is closed, and while each of these is.
+fn people_sign_in_without(world: &World, road: &Road<'_>, impact: &mut Impact) {
+    let of_connect: Vec<_> =
+        SEALED.iter().map(|(flow, ..)| *flow).collect::<BTreeSet<_>>().into_iter().collect();
+    for flow in &of_connect {
+        world.lab.close(*flow, How::Reject).unwrap();
+    }
+    assert!(impact.sign_in(road, &of_connect), "nobody signs in while connect is cut off");
+    for flow in of_connect {
+        world.lab.open(flow).unwrap();
+    }
+    for flow in [
+        flow::WORKSTATION_TENANT_HTTPS,
+        flow::WORKSTATION_TENANT_CRL,
+        flow::WORKSTATION_FOREST_DNS,
+        flow::FOREST_RESOLVER_DNS,
+    ] {
+        impact.prepare(road);
+        world.lab.close(flow, How::Reject).unwrap();
+        let run = road.connect_run().unwrap();
+        impact.look(road, (flow, Reading::Sealed), &run);
+        impact.sign_in(road, &[flow]);
+        world.lab.open(flow).unwrap();
     }
 }
 

@@ -71,7 +71,7 @@ fn samba(road: &Road<'_>, arguments: &[&str]) {
 }
 
 /// A program at the controller works on its database, as `db`.
-fn at_the_database(road: &Road<'_>, script: &str) {
+pub(crate) fn at_the_database(road: &Road<'_>, script: &str) {
     let script = format!(
         "import ldb\nfrom samba.samdb import SamDB\nfrom samba.auth import system_session\n\
          from samba.param import LoadParm\nsettings = LoadParm()\nsettings.load({:?})\n\

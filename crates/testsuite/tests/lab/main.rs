@@ -6,6 +6,7 @@
 mod account;
 mod changes;
 mod chart_forest;
+mod chart_matrix;
 mod clients;
 mod closed_rows;
 mod crashes;
@@ -15,6 +16,7 @@ mod firewall;
 mod firewall_formats;
 mod first_light;
 mod holdings;
+mod impact;
 mod incremental;
 mod kills;
 mod ldif;

@@ -125,9 +125,7 @@ const COMPUTED: &[(&str, &[TenantKind], &str)] = &[
 ];
 
 const NOT_SHOWN: &str = "Graph v1.0 shows no such property of the kind";
-const NOT_READ: &str = "the tenant has the property, connect does not read the attribute yet";
-const EXTENSIONS: &str =
-    "the tenant has the properties, for users alone, and connect does not read the attributes yet";
+const EXTENSIONS: &str = "of users they flow, as onPremisesExtensionAttributes; contacts and groups have no such property";
 const EXCHANGE: &str = "for Exchange Online, which a tenant here does not have";
 const TELEPHONY: &str = "for Teams and Skype, which a tenant here does not have";
 const REFERENCE: &str = "a reference to another object; members are the only ones that flow";
@@ -145,7 +143,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("dLMemRejectPerms", EXCHANGE),
     ("dLMemSubmitPerms", EXCHANGE),
     ("domainNetBios", NOT_SHOWN),
-    ("employeeID", NOT_READ),
     ("hideDLMembership", EXCHANGE),
     ("homePhone", NOT_SHOWN),
     ("info", NOT_SHOWN),

@@ -90,6 +90,8 @@ impl SqliteTransaction {
             "DELETE FROM session WHERE user_id IN (SELECT value FROM json_each(?1))",
             "DELETE FROM code WHERE user_id IN (SELECT value FROM json_each(?1))",
             "DELETE FROM refresh_token WHERE user_id IN (SELECT value FROM json_each(?1))",
+            // Whoever knew the old password is no familiar guest of who has the new one.
+            "DELETE FROM device WHERE user_id IN (SELECT value FROM json_each(?1))",
             // One microsecond on if the clock did not move: two ends are never taken for one.
             "INSERT INTO session_floor (user_id, valid_from)
              SELECT value, ?2 FROM json_each(?1) WHERE true

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use portolan_chart::{Chart, Flow, Role};
-use portolan_model::DnsName;
+use portolan_model::{DnsName, Guid};
 use portolan_net::{Peer, Proxy};
 use portolan_probe::Host;
 use serde::{Deserialize, Deserializer, de};
@@ -36,6 +36,8 @@ pub(in crate::chart) struct File {
     pub(super) forest: Option<DnsName>,
     #[serde(default)]
     pub(super) tenant: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) tenant_id: Option<Guid>,
     #[serde(default)]
     pub(super) name_servers: Vec<IpAddr>,
     #[serde(default)]

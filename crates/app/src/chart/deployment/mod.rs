@@ -8,14 +8,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portolan_chart::{Chart, Flow, Role, Speaks};
-use portolan_model::{DnsName, Hint};
+use portolan_chart::{Chart, EndpointName, Flow, Role, Speaks, endpoints};
+use portolan_model::{DnsName, Guid, Hint};
 use portolan_net::{Network, NetworkConfig, Peer, Proxy};
 use portolan_probe::{Check, Deployment, Host, Limits};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use self::file::File;
+use super::edition;
 use crate::report::Failure;
 
 /// What the command line says of a deployment.
@@ -27,8 +28,8 @@ pub(super) struct Arguments {
     /// The role that this machine plays.
     #[arg(long, required_unless_present = "deployment")]
     role: Option<String>,
-    /// The edition, by its date; without it, the one in force by default.
-    #[arg(long, value_name = "DATE")]
+    /// The edition, by its date, or a file; without it, the one in force by default.
+    #[arg(long, value_name = "DATE|FILE")]
     edition: Option<String>,
     /// The forest's DNS name; its domain controllers are found by DNS unless --host names some.
     #[arg(long, value_name = "NAME")]
@@ -36,6 +37,10 @@ pub(super) struct Arguments {
     /// The tenant's host.
     #[arg(long, value_name = "HOST")]
     tenant: Option<String>,
+    /// The id of a Microsoft Entra tenant: the vendor's own hosts, as `portolan chart endpoints` lists them,
+    /// stand at the tenant's end of each row that no --host is given for.
+    #[arg(long, value_name = "ID", conflicts_with = "tenant")]
+    tenant_id: Option<Guid>,
     /// Another host at the end of a role's rows or of one flow, and its addresses when its name is not to
     /// be resolved: `forest=dc1.corp.example`, `federation=sts.corp.example=10.0.0.5`,
     /// `connect.tenant.crl=crl.cloud.example`. May be given often.
@@ -105,10 +110,7 @@ fn resolve(args: Arguments) -> Result<Plan, Failure> {
                 .with_hint("add role = \"connect\", or say --role"));
         }
     };
-    let chart = match (&args.edition, &file.edition) {
-        (Some(id), _) | (None, Some(id)) => Chart::edition(id)?,
-        (None, None) => Chart::default_edition(),
-    };
+    let chart = edition::chart(args.edition.as_deref().or(file.edition.as_deref()))?;
     let limits = limits(args.timeout.or(file.timeout_seconds));
     let proxy = proxy(&args, &file)?;
     let chart = match &proxy {
@@ -134,6 +136,11 @@ fn resolve(args: Arguments) -> Result<Plan, Failure> {
             }
         }
     }
+    if let Some(id) = args.tenant_id.or(file.tenant_id) {
+        for (flow, hosts) in vendor_hosts(&chart, role, id) {
+            by_flow.entry(flow).or_insert(hosts);
+        }
+    }
     let network = network(&chart, role, (&args, &file), (proxy, limits))?;
     let mut trusted = Vec::new();
     for path in args.ca.iter().chain(&file.ca_files) {
@@ -155,6 +162,18 @@ fn resolve(args: Arguments) -> Result<Plan, Failure> {
             .with_hint(format!("`portolan chart list --role {role}` shows its rows")));
     }
     Ok(Plan { deployment, by_flow })
+}
+
+/// The vendor's own hosts at the tenant's end of a role's rows; a pattern of names cannot be asked.
+fn vendor_hosts(chart: &Chart, role: Role, tenant: Guid) -> BTreeMap<Flow, Vec<Host>> {
+    let mut hosts: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for endpoint in endpoints(role, Some(tenant)) {
+        if let (Ok(row), EndpointName::Host(name)) = (chart.row(endpoint.flow), endpoint.name) {
+            let host = Host { role: row.to, peer: name.into(), addresses: Vec::new() };
+            hosts.entry(endpoint.flow).or_default().push(host);
+        }
+    }
+    hosts
 }
 
 /// Seconds that a row may be waited for.
@@ -278,5 +297,33 @@ fn with_hint(error: &(impl std::error::Error + Hint)) -> String {
     match error.hint() {
         Some(hint) => format!("{error}: {hint}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn the_vendor_s_hosts_stand_at_the_tenant_s_end_of_rows_without_one_of_their_own() {
+        let line = "check --role connect --tenant-id 11111111-2222-3333-4444-555555555555 \
+                    --host connect.tenant.crl=crl.cloud.example";
+        let line = CommandLine::parse_from(line.split_whitespace());
+        let plan = plan(line.arguments).unwrap();
+        let names = |flow| -> Vec<_> {
+            plan.by_flow[&flow].iter().map(|host| host.peer.to_string()).collect()
+        };
+        use portolan_chart::flow;
+        assert!(names(flow::CONNECT_TENANT_SYNC).contains(&"login.microsoftonline.com".to_owned()));
+        assert_eq!(names(flow::CONNECT_TENANT_CRL), ["crl.cloud.example"]);
+        assert!(plan.by_flow.values().flatten().all(|host| !host.peer.to_string().contains('*')));
     }
 }

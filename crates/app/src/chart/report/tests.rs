@@ -14,6 +14,19 @@ use super::{Format, render};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 10));
 
+/// What was found on a row, at the one host that is known.
+fn finding(row: &portolan_chart::Row, transport: Transport, outcome: Outcome) -> Finding {
+    let known = !matches!(&outcome.verdict, Verdict::Unjudged { .. });
+    let question = Question {
+        row: row.clone(),
+        peer: known.then(|| "dc1.corp.example".parse().unwrap()),
+        address: known.then_some(ADDRESS),
+        port: Some(row.first_port()),
+        transport,
+    };
+    Finding { question, outcome, latency: Duration::from_millis(12) }
+}
+
 /// A report with every kind of verdict, and with a peer that tries to break out of each format.
 pub(in crate::chart) fn report() -> Report {
     let chart = Chart::default_edition();
@@ -21,21 +34,9 @@ pub(in crate::chart) fn report() -> Report {
     let network = Network::new(NetworkConfig { name_servers: Some(vec![ADDRESS]), ..config });
     let row = |flow, verdicts: Vec<(Transport, Outcome)>| {
         let row = chart.row(flow).unwrap().clone();
-        let finding = |(transport, outcome): (Transport, Outcome)| {
-            let known = !matches!(&outcome.verdict, Verdict::Unjudged { .. });
-            Finding {
-                question: Question {
-                    row: row.clone(),
-                    peer: known.then(|| "dc1.corp.example".parse().unwrap()),
-                    address: known.then_some(ADDRESS),
-                    port: Some(row.first_port()),
-                    transport,
-                },
-                outcome,
-                latency: Duration::from_millis(12),
-            }
-        };
-        RowReport { findings: verdicts.into_iter().map(finding).collect(), row: row.clone() }
+        let findings =
+            verdicts.into_iter().map(|(transport, outcome)| finding(&row, transport, outcome));
+        RowReport { findings: findings.collect(), row: row.clone() }
     };
     let (tcp, udp) = (Transport::Tcp, Transport::Udp);
     let noted = |note: &str| Outcome {
@@ -54,7 +55,7 @@ pub(in crate::chart) fn report() -> Report {
         "its clock shows 10:00 and this host's 10:06: -360 s, and Kerberos allows 300 s",
         "set the clocks of both machines by the same source",
     );
-    let nobody = || Verdict::Unjudged { why: "required, and no host is known".to_owned() };
+    let nobody = Verdict::Unjudged { why: "required, and no host is known".to_owned() };
     let rows = vec![
         row(flow::CONNECT_AD_DNS, vec![(tcp, Verdict::Open.into()), (udp, Verdict::Open.into())]),
         row(
@@ -75,7 +76,7 @@ pub(in crate::chart) fn report() -> Report {
             vec![(udp, noted("stratum 2, its clock is +3 s from here")), (udp, skewed.into())],
         ),
         row(flow::CONNECT_TENANT_SYNC, vec![(tcp, noted("its certificate expires in 30 days"))]),
-        row(flow::CONNECT_FEDERATION_HTTPS, vec![(tcp, nobody().into())]),
+        row(flow::CONNECT_FEDERATION_HTTPS, vec![(tcp, nobody.into())]),
     ];
     let deployment = Deployment {
         role: Role::Connect,

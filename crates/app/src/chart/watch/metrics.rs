@@ -33,19 +33,11 @@ pub(super) fn page(report: &Report, checks: u64, now: OffsetDateTime) -> String 
         &verdicts,
     );
     let open = |finding: &Finding| Some(f64::from(u8::from(finding.outcome.verdict.is_open())));
-    family(
-        &mut out,
-        "portolan_chart_open",
-        "Whether the question was answered as it should be.",
-        &samples(&open),
-    );
+    let help = "Whether the question was answered as it should be.";
+    family(&mut out, "portolan_chart_open", help, &samples(&open));
     let latency = |finding: &Finding| Some(finding.latency.as_secs_f64());
-    family(
-        &mut out,
-        "portolan_chart_latency_seconds",
-        "From the first packet to the verdict.",
-        &samples(&latency),
-    );
+    let help = "From the first packet to the verdict.";
+    family(&mut out, "portolan_chart_latency_seconds", help, &samples(&latency));
     family(
         &mut out,
         "portolan_chart_clock_skew_seconds",

@@ -30,6 +30,9 @@ pub(super) struct Cursor {
     pub(super) from: From,
     /// How far each controller was when it was last read from, by the name of its settings.
     controllers: BTreeMap<String, Seen>,
+    /// The attributes that were read; of a state that an earlier release wrote, none.
+    #[serde(default)]
+    attributes: Vec<String>,
 }
 
 /// What the next import asks for.
@@ -60,12 +63,13 @@ struct Seen {
 impl Cursor {
     /// A cursor, with the controller that it was taken from.
     pub(super) fn new(from: From, controller: &Controller) -> Self {
-        Self { from, controllers: BTreeMap::new() }.seen(controller)
+        Self { from, controllers: BTreeMap::new(), attributes: wanted() }.seen(controller)
     }
 
     /// The cursor after this one.
     pub(super) fn followed_by(&self, from: From, controller: &Controller) -> Self {
-        Self { from, controllers: self.controllers.clone() }.seen(controller)
+        let (controllers, attributes) = (self.controllers.clone(), self.attributes.clone());
+        Self { from, controllers, attributes }.seen(controller)
     }
 
     fn seen(mut self, controller: &Controller) -> Self {
@@ -80,6 +84,10 @@ impl Cursor {
     /// # Errors
     /// Why it has to read everything.
     pub(super) fn goes_on_with(&self, controller: &Controller) -> Result<(), &'static str> {
+        // What did not change since the last import would keep lacking what is read now.
+        if self.attributes != wanted() {
+            return Err("this release reads other attributes than the one before");
+        }
         if let Some(seen) = self.controllers.get(&controller.service) {
             let invocation = controller.invocation.map(|invocation| invocation.to_string());
             if seen.invocation != invocation || controller.usn < seen.usn {
@@ -104,6 +112,11 @@ impl Cursor {
         serde_json::to_vec(self)
             .map_err(|error| Failure::because("cannot write the import's cursor", &error))
     }
+}
+
+/// The attributes that this release reads.
+fn wanted() -> Vec<String> {
+    portolan_sync::WANTED_ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect()
 }
 
 impl Controller {
@@ -193,6 +206,18 @@ mod tests {
             assert_eq!(Cursor::read(&cursor.write().unwrap()), Some(cursor));
         }
         assert_eq!(Cursor::read(b"{}"), None);
+    }
+
+    #[test]
+    fn a_release_that_reads_more_reads_everything_once() {
+        let dc1 = controller("dc1", 1, 10);
+        let mut before = Cursor::new(From::DirSync(Vec::new()), &dc1);
+        assert_eq!(before.goes_on_with(&dc1), Ok(()));
+        before.attributes.pop();
+        assert!(before.goes_on_with(&dc1).unwrap_err().contains("other attributes"));
+        let first = r#"{"from":"everything","controllers":{}}"#;
+        let first = Cursor::read(first.as_bytes()).unwrap();
+        assert!(first.goes_on_with(&dc1).unwrap_err().contains("other attributes"));
     }
 
     #[test]

@@ -145,7 +145,10 @@ fn check(
         let (error, hint) = run.failure();
         let error = error.unwrap_or_else(|| panic!("no error line: {what}"));
         assert!(error.contains(named), "{what}");
-        assert!(hint.is_some(), "no hint: {what}");
+        let hint = hint.unwrap_or_else(|| panic!("no hint: {what}"));
+        let closed = transport.map_or("whole", Transport::name);
+        let name = format!("{flow} {closed} {reading:?}").to_lowercase().replace([' ', '.'], "_");
+        insta::assert_snapshot!(name, without_port(&format!("error: {error}\n  hint: {hint}")));
         return;
     }
     assert!(run.status.success(), "{what}");
@@ -159,6 +162,17 @@ fn check(
         let grown = [by(TCP) > before[0], by(UDP) > before[1]];
         assert!(grown[usize::from(other == UDP)], "nothing went by {other}: {what}");
     }
+}
+
+/// What was said, without the port that the endpoint mapper happened to name.
+fn without_port(said: &str) -> String {
+    let mut parts = said.split("RPC ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("RPC ");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    out
 }
 
 /// People sign in while all that connect opens is closed, and while each of these is.

@@ -28,6 +28,12 @@ fn command_of(hint: &str) -> String {
     command.replace("/var/lib/samba/private", "/run/samba/forest/private")
 }
 
+/// What was said of two clocks, without what they showed.
+fn without_times(said: &str) -> String {
+    let digit = |c: char| if c.is_ascii_digit() { '0' } else { c };
+    said.replace("300 s", "LIMIT").chars().map(digit).collect()
+}
+
 #[test]
 fn a_missing_right_is_named_with_the_command_that_grants_it_and_a_wrong_clock_with_both_times() {
     let world = World::up("each-right");
@@ -59,6 +65,7 @@ fn a_missing_right_is_named_with_the_command_that_grants_it_and_a_wrong_clock_wi
     let object = format!("CN=Deleted Objects,{DOMAIN}");
     let expected = format!("{PRINCIPAL} lacks the right \"Read Property\" on {object}");
     assert_eq!(error, Some(expected.as_str()), "{}", outcome.stderr);
+    insta::assert_snapshot!("the_right_to_see_deleted_objects", hint.unwrap());
     let mut shell = world.lab.command("dc1", "sh").unwrap();
     // The program reads its databases by the lab's configuration, not by the machine's.
     let command = command_of(hint.unwrap()).replace(
@@ -81,8 +88,7 @@ fn a_missing_right_is_named_with_the_command_that_grants_it_and_a_wrong_clock_wi
         let outcome = init(&road);
         let (error, hint) = outcome.failure();
         let error = error.unwrap_or_default();
-        assert!(error.contains("the clock of dc1.corp.example says"), "{error}");
-        assert!(error.contains("s apart, 300 s are allowed"), "{error}");
+        insta::assert_snapshot!("a_clock_that_is_wrong", without_times(error));
         assert_eq!(hint, Some("set this host's clock by dc1.corp.example"));
     }
 }

@@ -240,18 +240,23 @@ fn proxy_peer(proxy: &Proxy) -> Result<Peer, Failure> {
     peer(host)
 }
 
+/// The chart without the rows that end at these roles or are these flows. A row that ends at federation
+/// servers and proxies goes when there is neither.
 fn without<'t>(mut chart: Chart, ends: impl Iterator<Item = &'t String>) -> Result<Chart, Failure> {
+    let mut roles = Vec::new();
     for text in ends {
         match end(text)? {
             End::Flow(flow) => chart = chart.without(flow)?,
-            End::Role(role) => {
-                let is_its = |row: &&portolan_chart::Row| row.to == role;
-                let flows: Vec<_> = chart.all().filter(is_its).map(|row| row.flow).collect();
-                for flow in flows {
-                    chart = chart.without(flow)?;
-                }
-            }
+            End::Role(role) => roles.push(role),
         }
+    }
+    if [Role::Federation, Role::Proxy].iter().all(|half| roles.contains(half)) {
+        roles.push(Role::FederationAndProxy);
+    }
+    let is_its = |row: &&portolan_chart::Row| roles.contains(&row.to);
+    let flows: Vec<_> = chart.all().filter(is_its).map(|row| row.flow).collect();
+    for flow in flows {
+        chart = chart.without(flow)?;
     }
     Ok(chart)
 }
@@ -325,5 +330,22 @@ mod tests {
         assert!(names(flow::CONNECT_TENANT_SYNC).contains(&"login.microsoftonline.com".to_owned()));
         assert_eq!(names(flow::CONNECT_TENANT_CRL), ["crl.cloud.example"]);
         assert!(plan.by_flow.values().flatten().all(|host| !host.peer.to_string().contains('*')));
+    }
+
+    /// The roles that rows of connect still end at.
+    fn check_without(roles: &str, has_farm: bool) {
+        let line = CommandLine::parse_from(["check", "--role", "connect", "--without", roles]);
+        let plan = plan(line.arguments).unwrap();
+        let farm = plan.deployment.rows().any(|row| row.to == Role::FederationAndProxy);
+        assert_eq!(farm, has_farm, "{roles}");
+    }
+
+    #[test]
+    fn rows_to_the_farm_stay_while_a_half_of_it_does() {
+        check_without("database", true);
+        check_without("federation", true);
+        check_without("proxy,database", true);
+        check_without("federation,proxy", false);
+        check_without("federation-and-proxy", false);
     }
 }

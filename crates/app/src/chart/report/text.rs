@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use portolan_chart::{Requirement, Row};
 use portolan_probe::{Finding, Report, RowReport, Standing};
 
 use super::words;
@@ -30,11 +31,12 @@ pub(in crate::chart) fn row(report: &RowReport) -> String {
     // Writing to a String does not fail.
     let _ = writeln!(
         out,
-        "{:10}  {:44} {:>6} ms  {}",
+        "{:10}  {:44} {:>6} ms  {}{}",
         standing.name(),
         words::row(&report.row),
         report.latency().as_millis(),
         report.row.flow,
+        needed(&report.row),
     );
     if standing == Standing::Open {
         // With two families or any of several ports, some may fail while the row does its work.
@@ -59,6 +61,14 @@ pub(in crate::chart) fn row(report: &RowReport) -> String {
         let _ = writeln!(out, "            hint: {}", plain(&hint));
     }
     out
+}
+
+/// When the row must be open, unless always.
+fn needed(row: &Row) -> String {
+    match row.requirement {
+        Requirement::Required => String::new(),
+        other => format!(", {other}"),
+    }
 }
 
 fn line(finding: &Finding) -> String {

@@ -15,4 +15,6 @@ mod ldaps;
 mod nginx;
 mod process;
 mod proxy;
+mod stage;
 mod stand_in;
+mod stand_in_roles;

@@ -17,4 +17,5 @@ mod process;
 mod proxy;
 mod stage;
 mod stand_in;
+mod stand_in_dead;
 mod stand_in_roles;

@@ -84,6 +84,13 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// Runs a script on the stand-in's host, as who administers it.
+    pub(crate) fn there(&self, script: &str) {
+        let mut command = inside(&self.here, &["--user"]);
+        let there = self.there.id().to_string();
+        run(command.args(["nsenter", "--target", &there, "--net", "sh", "-ec", script]));
+    }
+
     /// Tells the stand-in to stop; what it said, and its exit status.
     pub(crate) fn end(&mut self) -> (Option<i32>, String) {
         run(Command::new("kill").args(["-TERM", &self.there.id().to_string()]));

@@ -32,6 +32,8 @@ const REST: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(1);
 /// Octets of a datagram; a longer one is cut, and not understood then.
 const DATAGRAM_OCTETS_MAX: usize = 4096;
+/// The type of TLS's first record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
 /// Octets that are read at once.
 const READ_OCTETS: usize = 4096;
 
@@ -107,7 +109,8 @@ impl Port {
             Service::WebProxy => Box::new(Http { is_proxy: true, upgraded: None }),
             Service::Tls | Service::TlsClientCertificate => Box::<Private>::default(),
             Service::Tds => Box::new(Tds),
-            Service::Ntp => return None,
+            // The first octet says which of both it is.
+            Service::Ntp | Service::TlsOrHttp => return None,
         })
     }
 
@@ -165,6 +168,11 @@ pub(super) async fn connections(listener: Listener, port: Port, mut stop: watch:
 async fn connection(mut stream: TcpStream, peer: SocketAddr, port: &Port) {
     let Ok(here) = stream.local_addr() else { return };
     let here = here.ip().to_canonical();
+    let service = match port.service {
+        Service::TlsOrHttp => begun(&stream).await,
+        service => service,
+    };
+    let port = &Port { service, ..port.clone() };
     let Some(opening) = port.opening() else { return };
     let Some(tls) = port.tls() else {
         return finish(converse(&mut stream, opening, (peer, here), port).await, &mut stream).await;
@@ -177,6 +185,15 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, port: &Port) {
         Err(error) => {
             port.tell(peer, &format!("a TLS handshake: {error}"), Reaction::Broken);
         }
+    }
+}
+
+/// What a peer begins where both are served.
+async fn begun(stream: &TcpStream) -> Service {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1) if first == [TLS_HANDSHAKE] => Service::Tls,
+        _ => Service::Http,
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Revocation lists, the certificate status protocol, WS-Management's Identify (DSP0226 section 11), an
 //! upgrade to a WebSocket with AMQP inside, and CONNECT where the row is a web proxy's: that is granted, and
-//! the connection ends there. Nothing is ever fetched or passed on, and no authentication is asked for.
+//! the connection ends there. Nothing is ever fetched or passed on, and no authentication is asked for; the
+//! endpoints that a federation server has for its proxies are refused to everybody.
 //!
 //! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portolan_chart::Speaks;
 use portolan_legacy_crypto::websocket;
 
 use super::opening::{Answer, Opening, Scene, Step};
@@ -28,6 +30,9 @@ const TRY_LATER: [u8; 5] = [0x30, 3, 0x0a, 1, 3];
 const IDENTIFY: &[u8] = b"Identify";
 const IDENTITY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd";
 const MANAGEMENT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
+/// Where a federation server has the endpoints of its proxies, their configuration's among them (MS-ADFSPIP
+/// section 3.4.5.1).
+const PROXY_ENDPOINTS: &str = "/adfs/proxy/";
 const ENVELOPE: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// One connection.
@@ -79,6 +84,7 @@ impl Http {
         let path = request.target.split('?').next().unwrap_or_default();
         let kind = request.field("content-type").unwrap_or_default();
         let has_identify = || body.windows(IDENTIFY.len()).any(|window| window == IDENTIFY);
+        let is_federation = scene.stand_in.port_of(Speaks::Adfspip).is_some();
         match request.method {
             "CONNECT" if self.is_proxy => {
                 let server = mark::TEXT;
@@ -86,6 +92,8 @@ impl Http {
             }
             "CONNECT" => text("405 Method Not Allowed"),
             _ if self.is_proxy && !path.starts_with('/') => text("502 Bad Gateway"),
+            // They are for who presents a proxy's certificate, which has no scheme of HTTP to be named.
+            _ if path.starts_with(PROXY_ENDPOINTS) && is_federation => text("401 Unauthorized"),
             "GET" if path.ends_with(".crl") => {
                 response("200 OK", "application/pkix-crl", &scene.stand_in.revocation_list)
             }
@@ -169,7 +177,7 @@ fn identity() -> String {
 mod tests {
     use time::OffsetDateTime;
 
-    use super::super::stand_in::tests::stand_in;
+    use super::super::stand_in::{StandIn, tests::stand_in};
     use super::*;
 
     fn hear(http: &mut Http, heard: &[u8]) -> Step {
@@ -200,6 +208,21 @@ mod tests {
         assert_eq!(first(false, "PUT / HTTP/1.1\r\n\r\n"), "HTTP/1.1 403 Forbidden");
         let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(first(false, chunked), "HTTP/1.1 411 Length Required");
+    }
+
+    #[test]
+    fn a_federation_server_alone_refuses_who_is_no_proxy() {
+        let request = b"GET /adfs/proxy/GetConfiguration?api-version=1 HTTP/1.1\r\n\r\n";
+        let mut stand_in = stand_in();
+        let said = |stand_in: &StandIn| {
+            let (here, now) = ([192, 0, 2, 1].into(), OffsetDateTime::UNIX_EPOCH);
+            let scene = Scene { stand_in, here, port: 1, is_private: true, now };
+            let Step::Answer(answer) = Http::default().hear(request, &scene) else { panic!() };
+            String::from_utf8(answer.octets).unwrap()
+        };
+        assert!(said(&stand_in).starts_with("HTTP/1.1 200 "));
+        stand_in.ports.insert(Speaks::Adfspip, 1);
+        assert!(said(&stand_in).starts_with("HTTP/1.1 401 "));
     }
 
     #[test]

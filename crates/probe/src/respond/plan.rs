@@ -20,6 +20,8 @@ pub(super) enum Service {
     Tls,
     /// The same, and a client's certificate is asked for.
     TlsClientCertificate,
+    /// TLS with who begins it, and HTTP with everybody else.
+    TlsOrHttp,
     Ntp,
     Tds,
 }
@@ -76,6 +78,7 @@ impl Service {
     fn with(self, other: Self) -> Self {
         match (self, other) {
             (Self::Tls, Self::TlsClientCertificate) => other,
+            (Self::Tls, Self::Http) | (Self::Http, Self::Tls) => Self::TlsOrHttp,
             _ => self,
         }
     }
@@ -154,6 +157,17 @@ mod tests {
         let sync = row("connect.tenant.sync");
         assert_eq!(sync.len(), 1);
         assert!(sync[0].flows.iter().any(|flow| flow.name() == "health.tenant.https"));
+    }
+
+    #[test]
+    fn a_port_with_rows_in_tls_and_in_clear_serves_both() {
+        let services = |edition: &str, flow: &str| {
+            let (slots, _) = slots(&Chart::edition(edition).unwrap(), Role::Tenant);
+            let has = |slot: &Slot| slot.flows.iter().any(|it| it.name() == flow);
+            slots.into_iter().filter(has).map(|slot| slot.service).collect::<Vec<_>>()
+        };
+        assert_eq!(services("2017-02-15", "agent.tenant.status"), [Service::TlsOrHttp]);
+        assert_eq!(services("2025-04-09", "agent.tenant.status"), [Service::Http]);
     }
 
     #[test]

@@ -15,4 +15,7 @@ mod ldaps;
 mod nginx;
 mod process;
 mod proxy;
+mod stage;
 mod stand_in;
+mod stand_in_dead;
+mod stand_in_roles;

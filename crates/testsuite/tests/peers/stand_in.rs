@@ -1,150 +1,17 @@
 //! `portolan chart respond` in a network namespace of its own, and peers that nobody here wrote in another, a
 //! wire between them. The real ports of the chart are used; user namespaces make root needless.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Output;
 
 use portolan_chart::{Chart, Flow, flow};
 
-use super::process::run;
+use super::stage::{Stage, THERE, said};
 
-/// The stand-in's addresses, and the peers'.
-const THERE: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
-const HERE: [&str; 2] = ["192.0.2.2/24", "2001:db8::2/64"];
-/// How long a stand-in may take until it listens, and to end.
-const WAIT_TIME_MAX: Duration = Duration::from_secs(20);
-/// How long a peer may take.
-const PEER_SECONDS_MAX: &str = "60";
 const MARK: &str = "portolan chart respond";
-
-/// Two hosts and the wire.
-struct Stage {
-    folder: tempfile::TempDir,
-    here: Child,
-    there: Child,
-}
-
-impl Stage {
-    /// A stand-in for a role, known by these names.
-    fn of(role: &str, names: &[&str], more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let hosts = THERE.iter().map(|address| format!("{address} {}\n", names.join(" ")));
-        std::fs::write(folder.path().join("hosts"), hosts.collect::<String>()).unwrap();
-        let servers = THERE.iter().map(|address| format!("nameserver {address}\n"));
-        std::fs::write(folder.path().join("resolv.conf"), servers.collect::<String>()).unwrap();
-        let prepare = "mount --bind \"$0/hosts\" /etc/hosts && \
-                       mount --bind \"$0/resolv.conf\" /etc/resolv.conf && \
-                       ip link set lo up && echo up && exec sleep 600";
-        let mut here = Command::new("unshare");
-        here.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c", prepare]);
-        let here = spawn(here.arg(folder.path()), &folder.path().join("here"));
-        wait_for(&folder.path().join("here"), "up");
-
-        let binary = std::env::var_os("PORTOLAN_BINARY").unwrap();
-        let serve = "ip link set lo up && echo up && read go && exec \"$@\"";
-        let mut there = inside(&here, &["--user"]);
-        there.args(["unshare", "--net", "sh", "-c", serve, "sh"]).arg(binary);
-        let known = [names, &THERE].concat().join(",");
-        there.args(["chart", "respond", "--role", role, "--name", &known]);
-        there.arg("--write-ca").arg(folder.path().join("ca.pem")).args(more);
-        there.stdin(Stdio::piped());
-        let mut there = spawn(&mut there, &folder.path().join("there"));
-        wait_for(&folder.path().join("there"), "up");
-
-        let mut wire = format!("ip link add wire type veth peer name wire netns {}", there.id());
-        for address in HERE {
-            let _ = write!(wire, " && ip address add {address} dev wire nodad");
-        }
-        let _ = write!(wire, " && ip link set wire up");
-        run(inside(&here, &["--user", "--net"]).args(["sh", "-c", &wire]));
-        let mut wire = "ip link set wire up".to_owned();
-        for (address, length) in THERE.iter().zip(["24", "64"]) {
-            let _ = write!(wire, " && ip address add {address}/{length} dev wire nodad");
-        }
-        let mut other = inside(&here, &["--user"]);
-        other.args(["nsenter", "--target", &there.id().to_string(), "--net", "sh", "-c", &wire]);
-        run(&mut other);
-        drop(there.stdin.take().map(|mut go| std::io::Write::write_all(&mut go, b"go\n")));
-        wait_for(&folder.path().join("there"), "ready as");
-        Self { folder, here, there }
-    }
-
-    /// A program on the peers' host.
-    fn peer(&self, words: &[&str]) -> Output {
-        self.peer_with(words, &[])
-    }
-
-    fn peer_with(&self, words: &[&str], variables: &[(&str, &Path)]) -> Output {
-        let mut command = inside(&self.here, &["--user", "--net", "--mount"]);
-        command.args(["timeout", PEER_SECONDS_MAX]).args(words).stdin(Stdio::null());
-        command.envs(variables.iter().copied());
-        command.output().unwrap()
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Tells the stand-in to stop; what it said, and its exit status.
-    fn end(&mut self) -> (Option<i32>, String) {
-        run(Command::new("kill").args(["-TERM", &self.there.id().to_string()]));
-        let begun = Instant::now();
-        let status = loop {
-            match self.there.try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(begun.elapsed() < WAIT_TIME_MAX, "it does not end"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        (status.code(), std::fs::read_to_string(self.file("there")).unwrap())
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for child in [&mut self.there, &mut self.here] {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// A program in some namespaces of a process.
-fn inside(process: &Child, namespaces: &[&str]) -> Command {
-    let mut command = Command::new("nsenter");
-    command.args(["--target", &process.id().to_string(), "--preserve-credentials"]);
-    command.args(namespaces);
-    command
-}
-
-fn spawn(command: &mut Command, log: &Path) -> Child {
-    let file = std::fs::File::create(log).unwrap();
-    command.stderr(file.try_clone().unwrap()).stdout(file);
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-fn wait_for(log: &Path, words: &str) {
-    let begun = Instant::now();
-    loop {
-        let said = std::fs::read_to_string(log).unwrap();
-        if said.contains(words) {
-            return;
-        }
-        assert!(begun.elapsed() < WAIT_TIME_MAX, "no {words:?} in: {said}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A host and the port of a row.
 fn at(flow: Flow, host: &str) -> String {
     format!("{host}:{}", Chart::default_edition().row(flow).unwrap().first_port())
-}
-
-/// All that a program said, on either stream.
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|octets| String::from_utf8_lossy(octets)).concat()
 }
 
 #[track_caller]

@@ -16,3 +16,4 @@ mod nginx;
 mod process;
 mod proxy;
 mod stand_in;
+mod vendor;

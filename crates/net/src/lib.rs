@@ -18,5 +18,5 @@ pub mod tls;
 pub use network::{
     Connection, DatagramLimits, Datagrams, DialError, DialLimits, Endpoint, Fault, InvalidProxy,
     Link, ListenError, ListenFault, Listener, Network, NetworkConfig, NetworkError, Peer, Proxy,
-    ProxyFault, connect_status,
+    ProxyFault, connect_status, system_servers,
 };

@@ -160,11 +160,49 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Whether the peer is `portolan chart respond`, which stands in for a server that does not exist yet.
     pub stand_in: bool,
+    /// What was measured on the way, for programs.
+    pub figures: Figures,
+}
+
+/// What a probe measured beside its verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Whole seconds by which the peer's clock is ahead of this host's; negative when it is behind. None
+    /// where the peer does not tell its time.
+    pub clock_skew_seconds: Option<i64>,
+    /// Whole days until the peer's certificate expires; negative from the moment on at which it expired. None
+    /// without a certificate that can be read.
+    pub certificate_days_left: Option<i64>,
+}
+
+impl Figures {
+    /// What both measured; what this one lacks is taken from the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            clock_skew_seconds: self.clock_skew_seconds.or(other.clock_skew_seconds),
+            certificate_days_left: self.certificate_days_left.or(other.certificate_days_left),
+        }
+    }
+}
+
+impl Outcome {
+    /// What was learnt, without figures.
+    #[must_use]
+    pub fn new(verdict: Verdict, notes: Vec<String>, stand_in: bool) -> Self {
+        Self { verdict, notes, stand_in, figures: Figures::default() }
+    }
+
+    /// The same, with these figures.
+    #[must_use]
+    pub fn with_figures(self, figures: Figures) -> Self {
+        Self { figures, ..self }
+    }
 }
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, notes: Vec::new(), stand_in: false }
+        Self::new(verdict, Vec::new(), false)
     }
 }
 

@@ -18,5 +18,5 @@ pub mod respond;
 pub use asker::Asker;
 pub use check::{Check, Event};
 pub use deployment::{Deployment, Host, Limits};
-pub use finding::{Defect, DefectKind, Finding, Outcome, Question, Verdict};
+pub use finding::{Defect, DefectKind, Figures, Finding, Outcome, Question, Verdict};
 pub use report::{Report, RowReport, Standing};

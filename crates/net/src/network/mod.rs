@@ -29,6 +29,7 @@ pub use fault::{DialError, Fault, Link};
 pub use listen::{Datagrams, ListenError, ListenFault, Listener};
 pub use peer::Peer;
 pub use proxy::{InvalidProxy, Proxy, ProxyFault, connect_status};
+pub use resolver::system_servers;
 pub(crate) use resolver::{Service, Services};
 
 use resolver::Resolver;
@@ -55,7 +56,7 @@ pub struct NetworkConfig {
     pub chart: Chart,
     /// The role that this process plays.
     pub role: Role,
-    /// Name servers; `None` takes those of `/etc/resolv.conf`.
+    /// Name servers; `None` takes those of `/etc/resolv.conf` if the role has a DNS row, and else none.
     pub name_servers: Option<Vec<IpAddr>>,
     /// Names whose addresses are given and not asked for, as in `/etc/hosts`.
     pub hosts: BTreeMap<DnsName, Vec<IpAddr>>,
@@ -129,9 +130,11 @@ impl Network {
     pub fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
         let NetworkConfig { chart, role, name_servers, hosts, proxy, limits, .. } = config;
         let dns = chart.all().find(|row| row.from == role && row.speaks == Speaks::Dns);
-        // A role without a DNS row asks no one: it reaches addresses and given names only.
-        let servers = if dns.is_some() { name_servers } else { Some(Vec::new()) };
-        let port = dns.map_or(0, Row::first_port);
+        // A role without a DNS row asks only whom it is told to, where the rows of others lead: nobody else
+        // resolves for a check of its hosts.
+        let servers = if dns.is_some() { name_servers } else { name_servers.or(Some(Vec::new())) };
+        let port = dns.or_else(|| chart.all().find(|row| row.speaks == Speaks::Dns));
+        let port = port.map_or(0, Row::first_port);
         let resolver = Resolver::new(servers, port, hosts).map_err(NetworkError::Resolver)?;
         let dns_row = dns.map_or_else(
             || "a DNS row".to_owned(),

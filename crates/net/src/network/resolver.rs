@@ -148,7 +148,8 @@ fn service(record: &Record) -> Option<Service> {
 }
 
 /// The name servers of `/etc/resolv.conf`; none if it has none.
-fn system_servers() -> Vec<IpAddr> {
+#[must_use]
+pub fn system_servers() -> Vec<IpAddr> {
     match read_system_conf() {
         Ok((config, _)) => config.name_servers().iter().map(|server| server.ip).collect(),
         Err(error) => {

@@ -3,7 +3,7 @@
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Defect, DefectKind};
+use crate::{Defect, DefectKind, Figures};
 
 /// What Kerberos lets clocks differ (RFC 4120 section 1.6, and every domain's default policy).
 pub(super) const SKEW_MAX: Duration = Duration::minutes(5);
@@ -30,6 +30,12 @@ pub(super) fn note(theirs: OffsetDateTime, ours: OffsetDateTime) -> String {
     format!("its clock is {:+} s from here", (theirs - ours).whole_seconds())
 }
 
+/// As programs read it.
+pub(super) fn figures(theirs: OffsetDateTime, ours: OffsetDateTime) -> Figures {
+    let clock_skew_seconds = Some((theirs - ours).whole_seconds());
+    Figures { clock_skew_seconds, ..Figures::default() }
+}
+
 fn text(moment: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
     moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
@@ -44,6 +50,7 @@ mod tests {
         let ours = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         assert_eq!(judge(ours + SKEW_MAX, ours), None);
         assert_eq!(judge(ours - SKEW_MAX, ours), None);
+        assert_eq!(figures(ours - SKEW_MAX, ours).clock_skew_seconds, Some(-300));
         let defect = judge(ours - Duration::seconds(301), ours).unwrap();
         assert_eq!(defect.kind, DefectKind::ClockSkew);
         assert_eq!(

@@ -23,11 +23,10 @@ pub(super) async fn probe(asker: &Asker<'_>) -> Outcome {
 async fn speak(asker: &Asker<'_>, stream: &mut Stream) -> Outcome {
     let request = Request::head(path(asker), http::host(asker));
     match http::ask(asker, stream, &request).await {
-        Ok((head, _)) => Outcome {
-            verdict: http::blocked(&head, asker.peer()).unwrap_or(Verdict::Open),
-            notes: http::notes(&head),
-            stand_in: http::is_stand_in(&head),
-        },
+        Ok((head, _)) => {
+            let verdict = http::blocked(&head, asker.peer()).unwrap_or(Verdict::Open);
+            Outcome::new(verdict, http::notes(&head), http::is_stand_in(&head))
+        }
         Err(verdict) => verdict.into(),
     }
 }
@@ -56,12 +55,11 @@ pub(super) async fn adfspip(asker: &Asker<'_>) -> Outcome {
     let request = Request::get(PROXY_CONFIGURATION, http::host(asker));
     let asked = async {
         match http::ask(asker, &mut session.stream, &request).await {
-            Ok((head, _)) => Outcome {
-                verdict: http::blocked(&head, asker.peer())
-                    .unwrap_or_else(|| judge_adfspip(head.status)),
-                notes: http::notes(&head),
-                stand_in: http::is_stand_in(&head),
-            },
+            Ok((head, _)) => {
+                let verdict = http::blocked(&head, asker.peer())
+                    .unwrap_or_else(|| judge_adfspip(head.status));
+                Outcome::new(verdict, http::notes(&head), http::is_stand_in(&head))
+            }
             Err(verdict) => verdict.into(),
         }
     };
@@ -130,7 +128,7 @@ fn asked(examined: &tls::Examined) -> (bool, &'static str) {
 
 fn asks_outcome(version: &str) -> Outcome {
     let notes = vec![format!("asks for a client certificate in the {version} handshake")];
-    Outcome { verdict: Verdict::Open, notes, stand_in: false }
+    Outcome::new(Verdict::Open, notes, false)
 }
 
 /// Renegotiation later, which TLS 1.3 does not have, is what this row was made to do without.

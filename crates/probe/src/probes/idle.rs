@@ -53,7 +53,7 @@ pub(crate) async fn measure(asker: &Asker<'_>, outcome: Outcome) -> Outcome {
     let waits = TWELFTHS.map(|part| longest * part / 12);
     let fates = futures_util::future::join_all(waits.map(|wait| wait_and_ask(asker, wait))).await;
     let found: Vec<_> = waits.into_iter().zip(fates).collect();
-    let Outcome { verdict, mut notes, stand_in } = outcome;
+    let Outcome { verdict, mut notes, stand_in, figures } = outcome;
     let verdict = match (judge(&found), verdict) {
         (Ok(note), verdict) => {
             notes.push(note);
@@ -65,7 +65,7 @@ pub(crate) async fn measure(asker: &Asker<'_>, outcome: Outcome) -> Outcome {
         }
         (Err(defect), _) => Verdict::Faulty(vec![defect]),
     };
-    Outcome { verdict, notes, stand_in }
+    Outcome { verdict, notes, stand_in, figures }
 }
 
 async fn wait_and_ask(asker: &Asker<'_>, wait: Duration) -> Fate {

@@ -56,7 +56,8 @@ fn judge(answer: &[u8], now: OffsetDateTime) -> Outcome {
         None => Verdict::Open,
         Some(defect) => Verdict::Faulty(vec![defect]),
     };
-    Outcome { verdict, notes: vec![note], stand_in: mark::is_in_time(answer) }
+    Outcome::new(verdict, vec![note], mark::is_in_time(answer))
+        .with_figures(clock::figures(theirs, now))
 }
 
 #[cfg(test)]

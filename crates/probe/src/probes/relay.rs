@@ -83,7 +83,7 @@ fn judge(heard: &[u8]) -> Outcome {
             return Verdict::Unjudged { why: why.to_owned() }.into();
         }
     };
-    Outcome { verdict: Verdict::Open, notes: vec![note.to_owned()], stand_in: false }
+    Outcome::new(Verdict::Open, vec![note.to_owned()], false)
 }
 
 #[cfg(test)]

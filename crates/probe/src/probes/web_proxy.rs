@@ -74,7 +74,7 @@ fn judge(head: &Head, tenant: Option<&str>, knows_us: bool) -> Outcome {
             heard: format!("HTTP status {status} to CONNECT: a web server and no proxy"),
         },
     };
-    Outcome { verdict, notes, stand_in: http::is_stand_in(head) }
+    Outcome::new(verdict, notes, http::is_stand_in(head))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ fn judge(answer: &Answer) -> Outcome {
             heard: format!("HTTP status {status} where WS-Management should answer"),
         },
     };
-    Outcome { verdict, notes, stand_in }
+    Outcome::new(verdict, notes, stand_in)
 }
 
 fn is_of_windows(scheme: &str) -> bool {

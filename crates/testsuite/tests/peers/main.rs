@@ -19,3 +19,4 @@ mod stage;
 mod stand_in;
 mod stand_in_dead;
 mod stand_in_roles;
+mod vendor;

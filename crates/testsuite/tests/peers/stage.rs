@@ -116,20 +116,20 @@ impl Drop for Stage {
 }
 
 /// A program in some namespaces of a process.
-fn inside(process: &Child, namespaces: &[&str]) -> Command {
+pub(crate) fn inside(process: &Child, namespaces: &[&str]) -> Command {
     let mut command = Command::new("nsenter");
     command.args(["--target", &process.id().to_string(), "--preserve-credentials"]);
     command.args(namespaces);
     command
 }
 
-fn spawn(command: &mut Command, log: &Path) -> Child {
+pub(crate) fn spawn(command: &mut Command, log: &Path) -> Child {
     let file = std::fs::File::create(log).unwrap();
     command.stderr(file.try_clone().unwrap()).stdout(file);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-fn wait_for(log: &Path, words: &str) {
+pub(crate) fn wait_for(log: &Path, words: &str) {
     let begun = Instant::now();
     loop {
         let said = std::fs::read_to_string(log).unwrap();

@@ -195,7 +195,11 @@ fn network(
 ) -> Result<Network, Failure> {
     let mut config = NetworkConfig::new(chart.clone(), role);
     let servers = if args.dns.is_empty() { &file.name_servers } else { &args.dns };
-    config.name_servers = (!servers.is_empty()).then(|| servers.clone());
+    // A role without a DNS row has hosts with names all the same.
+    config.name_servers = Some(match servers.is_empty() {
+        true => portolan_net::system_servers(),
+        false => servers.clone(),
+    });
     config.proxy = proxy;
     config.limits.address_time_max = limits.probe_time_max;
     config.limits.total_time_max = limits.probe_time_max;

@@ -73,6 +73,8 @@ fn finding(finding: &Finding) -> Value {
         },
         "defects": defects.iter().map(defect).collect::<Vec<_>>(),
         "notes": outcome.notes,
+        "clock_skew_seconds": outcome.figures.clock_skew_seconds,
+        "certificate_days_left": outcome.figures.certificate_days_left,
         "stand_in": outcome.stand_in,
         "hint": words::hint(finding),
     })

@@ -8,7 +8,7 @@ mod json;
 mod junit;
 mod sarif;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 pub(super) mod text;
 pub(super) mod words;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use portolan_chart::{Chart, Role, Transport, flow};
 use portolan_net::{Network, NetworkConfig};
 use portolan_probe::{
-    Defect, DefectKind, Deployment, Finding, Limits, Outcome, Question, Report, RowReport, Verdict,
+    Defect, DefectKind, Deployment, Figures, Finding, Limits, Outcome, Question, Report, RowReport,
+    Verdict,
 };
 
 use super::{Format, render};
@@ -39,11 +40,9 @@ pub(in crate::chart) fn report() -> Report {
         RowReport { findings: findings.collect(), row: row.clone() }
     };
     let (tcp, udp) = (Transport::Tcp, Transport::Udp);
-    let noted = |note: &str| Outcome {
-        verdict: Verdict::Open,
-        notes: vec![note.to_owned()],
-        stand_in: false,
-    };
+    let noted = |note: &str| Outcome::new(Verdict::Open, vec![note.to_owned()], false);
+    let clock = |seconds| Figures { clock_skew_seconds: Some(seconds), ..Figures::default() };
+    let expiry = |days| Figures { certificate_days_left: Some(days), ..Figures::default() };
     let hostile = "\"</script><img src=x onerror=1>]]>&\u{1b}[2J\u{0}\"".to_owned();
     let expired = Defect {
         kind: DefectKind::Certificate,
@@ -70,12 +69,21 @@ pub(in crate::chart) fn report() -> Report {
                 (udp, Verdict::Reset.into()),
             ],
         ),
-        row(flow::CONNECT_AD_LDAPS, vec![(tcp, Verdict::Faulty(vec![expired]).into())]),
+        row(
+            flow::CONNECT_AD_LDAPS,
+            vec![(tcp, Outcome::from(Verdict::Faulty(vec![expired])).with_figures(expiry(-4)))],
+        ),
         row(
             flow::CONNECT_FOREST_TIME,
-            vec![(udp, noted("stratum 2, its clock is +3 s from here")), (udp, skewed.into())],
+            vec![
+                (udp, noted("stratum 2, its clock is +3 s from here").with_figures(clock(3))),
+                (udp, Outcome::from(skewed).with_figures(clock(-360))),
+            ],
         ),
-        row(flow::CONNECT_TENANT_SYNC, vec![(tcp, noted("its certificate expires in 30 days"))]),
+        row(
+            flow::CONNECT_TENANT_SYNC,
+            vec![(tcp, noted("its certificate expires in 30 days").with_figures(expiry(30)))],
+        ),
         row(flow::CONNECT_FEDERATION_HTTPS, vec![(tcp, nobody.into())]),
     ];
     let deployment = Deployment {
@@ -107,6 +115,12 @@ fn a_report_reads_well_as_text() {
 fn a_report_is_json_with_all_that_is_known() {
     let text = render(&report(), Format::Json).unwrap();
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let rows = document["rows"].as_array().unwrap().iter();
+    let findings = || rows.clone().flat_map(|row| row["findings"].as_array().unwrap());
+    let figures =
+        |name: &str| -> Vec<_> { findings().filter_map(|it| it[name].as_i64()).collect() };
+    assert_eq!(figures("clock_skew_seconds"), [3, -360]);
+    assert_eq!(figures("certificate_days_left"), [-4, 30]);
     assert_eq!(document["open"], 2);
     assert_eq!(document["closed"], 5);
     assert_eq!(document["not_judged"], 1);

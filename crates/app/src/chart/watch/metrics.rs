@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use portolan_net::Peer;
-use portolan_probe::{DefectKind, Finding, Report, Standing, Verdict};
+use portolan_probe::{Finding, Report, Standing};
 use time::OffsetDateTime;
 
 use super::super::report::words;
@@ -42,13 +42,13 @@ pub(super) fn page(report: &Report, checks: u64, now: OffsetDateTime) -> String 
         &mut out,
         "portolan_chart_clock_skew_seconds",
         "The peer's clock less this host's.",
-        &samples(&clock_skew),
+        &samples(&|finding| finding.outcome.figures.clock_skew_seconds.map(figure)),
     );
     family(
         &mut out,
         "portolan_chart_certificate_expiry_days",
-        "Whole days until the peer's certificate expires.",
-        &samples(&expiry),
+        "Whole days until the peer's certificate expires; negative once it has.",
+        &samples(&|finding| finding.outcome.figures.certificate_days_left.map(figure)),
     );
     let rows: Vec<_> = [Standing::Open, Standing::Closed, Standing::Unjudged]
         .into_iter()
@@ -119,38 +119,25 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Seconds, where a probe saw the peer's clock: it notes `its clock is +3 s from here`, and a defect of the
-/// clock ends in `: -301 s, and Kerberos allows 300 s`.
-fn clock_skew(finding: &Finding) -> Option<f64> {
-    let noted = finding
-        .outcome
-        .notes
-        .iter()
-        .filter_map(|note| note.split_once("its clock is ")?.1.strip_suffix(" s from here"));
-    let said = of_kind(finding, DefectKind::ClockSkew)
-        .flat_map(|text| text.split_whitespace())
-        .filter(|word| word.starts_with(['+', '-']));
-    noted.chain(said).find_map(|number| number.parse().ok())
+/// Exact below 2^53, which no clock and no certificate comes near.
+#[expect(clippy::cast_precision_loss, reason = "a skew in seconds, or an age in days")]
+const fn figure(number: i64) -> f64 {
+    number as f64
 }
 
-/// Days, where a probe saw the peer's certificate: it notes `its certificate expires in 30 days`, and a defect
-/// says `its certificate expired 3 days ago`.
-fn expiry(finding: &Finding) -> Option<f64> {
-    let days = |text: &str, before: &str| {
-        text.split_once(before)?.1.split_whitespace().next()?.parse::<f64>().ok()
-    };
-    let noted =
-        finding.outcome.notes.iter().find_map(|note| days(note, "its certificate expires in "));
-    noted.or_else(|| {
-        let mut said = of_kind(finding, DefectKind::Certificate);
-        said.find_map(|text| days(text, "its certificate expired ")).map(|days| -days)
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::report::tests::report;
 
-fn of_kind(finding: &Finding, kind: DefectKind) -> impl Iterator<Item = &str> {
-    let defects = match &finding.outcome.verdict {
-        Verdict::Faulty(defects) => defects.as_slice(),
-        _ => &[],
-    };
-    defects.iter().filter(move |defect| defect.kind == kind).map(|defect| defect.text.as_str())
+    #[test]
+    fn clocks_and_certificates_are_exported_where_a_probe_measured_them() {
+        let page = page(&report(), 1, OffsetDateTime::UNIX_EPOCH);
+        let values = |name: &str| -> Vec<_> {
+            let samples = page.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+            samples.filter_map(|line| line.rsplit(' ').next()).collect()
+        };
+        assert_eq!(values("portolan_chart_clock_skew_seconds"), ["3", "-360"]);
+        assert_eq!(values("portolan_chart_certificate_expiry_days"), ["-4", "30"]);
+    }
 }

@@ -103,7 +103,7 @@ fn judge(frame: &[u8]) -> Outcome {
             "look at the bus's authentication",
         ),
     };
-    Outcome { verdict, notes: vec![format!("AMQP 1.0, SASL {shown}")], stand_in }
+    Outcome::new(verdict, vec![format!("AMQP 1.0, SASL {shown}")], stand_in)
 }
 
 /// The upgrade to a WebSocket, and the header inside.
@@ -123,7 +123,7 @@ async fn upgrade(asker: &Asker<'_>, stream: &mut tls::Stream) -> Outcome {
     };
     let (notes, stand_in) = (http::notes(&head), http::is_stand_in(&head));
     if let Some(verdict) = http::blocked(&head, asker.peer()) {
-        return Outcome { verdict, notes, stand_in };
+        return Outcome::new(verdict, notes, stand_in);
     }
     let verdict = match websocket::refusal(&head, &key) {
         Some(heard) => Verdict::WrongProtocol { heard },
@@ -131,7 +131,7 @@ async fn upgrade(asker: &Asker<'_>, stream: &mut tls::Stream) -> Outcome {
             Ok(verdict) | Err(verdict) => verdict,
         },
     };
-    Outcome { verdict, notes, stand_in }
+    Outcome::new(verdict, notes, stand_in)
 }
 
 async fn inside(asker: &Asker<'_>, stream: &mut tls::Stream) -> Result<Verdict, Verdict> {

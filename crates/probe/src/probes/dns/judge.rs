@@ -45,7 +45,7 @@ pub(super) fn resolver(answer: &Answer) -> Outcome {
             "look at the log of the name server",
         ),
     };
-    Outcome { verdict, notes, stand_in: answer.is_stand_in }
+    Outcome::new(verdict, notes, answer.is_stand_in)
 }
 
 /// What a name server knows of a forest.
@@ -113,7 +113,7 @@ impl Records {
         }
         let defects = self.defects(forest);
         let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-        Outcome { verdict, notes, stand_in: self.is_stand_in }
+        Outcome::new(verdict, notes, self.is_stand_in)
     }
 
     fn defects(&self, forest: &DnsName) -> Vec<Defect> {

@@ -231,7 +231,7 @@ fn judge(head: &Head, path: &str, peer: &Peer) -> Outcome {
         ),
         None => Verdict::Open,
     };
-    Outcome { verdict, notes: notes(head), stand_in: is_stand_in(head) }
+    Outcome::new(verdict, notes(head), is_stand_in(head))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use portolan_model::Realm;
 use time::OffsetDateTime;
 
 use crate::probes::clock;
-use crate::{Defect, DefectKind, Outcome, Verdict, mark};
+use crate::{Defect, DefectKind, Figures, Outcome, Verdict, mark};
 
 /// The tag of an AS-REP.
 const AS_REP: u8 = 0x6b;
@@ -80,9 +80,11 @@ impl Refusals {
     pub(super) fn judge(&self, realm: &Realm, now: OffsetDateTime) -> Outcome {
         let mut notes = Vec::new();
         let mut defects = Vec::new();
+        let mut figures = Figures::default();
         let first = self.refusals.first();
         if let Some(error) = first {
             notes.push(clock::note(error.server_time, now));
+            figures = clock::figures(error.server_time, now);
             defects.extend(clock::judge(error.server_time, now));
         }
         let last = self.refusals.last().map(|error| error.code);
@@ -116,7 +118,7 @@ impl Refusals {
             defects.retain(|defect| defect.kind != DefectKind::WrongKind);
         }
         let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-        Outcome { verdict, notes, stand_in }
+        Outcome::new(verdict, notes, stand_in).with_figures(figures)
     }
 
     fn defect_of_realm(&self, last: Option<ErrorCode>, realm: &Realm) -> Option<Defect> {
@@ -187,6 +189,9 @@ mod tests {
             }
         };
         assert_eq!(kinds, expected, "{outcome:?}");
+        let skews = kinds.contains(&DefectKind::ClockSkew);
+        let seconds = outcome.figures.clock_skew_seconds;
+        assert_eq!(seconds.is_some_and(|seconds| seconds.abs() > 300), skews, "{outcome:?}");
     }
 
     #[test]

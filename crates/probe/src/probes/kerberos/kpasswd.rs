@@ -33,5 +33,6 @@ fn judge(answer: &[u8], now: OffsetDateTime) -> Outcome {
     };
     let notes = vec![clock::note(error.server_time, now)];
     let stand_in = error.text.is_some_and(|text| mark::is_in(text.as_bytes()));
-    Outcome { verdict, notes, stand_in }
+    let figures = clock::figures(error.server_time, now);
+    Outcome::new(verdict, notes, stand_in).with_figures(figures)
 }

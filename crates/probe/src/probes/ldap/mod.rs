@@ -80,7 +80,7 @@ pub(crate) async fn examine(
         }
     }
     let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-    Outcome { verdict, notes, stand_in: root.is_stand_in() }
+    Outcome::new(verdict, notes, root.is_stand_in())
 }
 
 /// One session.

@@ -72,7 +72,7 @@ fn judge(answer: Option<&SamLogonResponse>, forest: &DnsName) -> Outcome {
         false => format!("this host is in site {}", shown(&answer.client_site)),
     });
     let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-    Outcome { verdict, notes, stand_in: mark::is_site(&answer.site) }
+    Outcome::new(verdict, notes, mark::is_site(&answer.site))
 }
 
 /// A peer's name as it may reach a terminal.

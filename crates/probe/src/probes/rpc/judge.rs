@@ -75,7 +75,7 @@ impl Mapped {
     pub(super) fn judge(&self) -> Outcome {
         let defects = self.defects();
         let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-        Outcome { verdict, notes: self.notes(), stand_in: self.is_stand_in }
+        Outcome::new(verdict, self.notes(), self.is_stand_in)
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn ports(row: &Row, mapped: &Mapped, listening: Vec<Listening>) -> Ou
     let notes = listening.iter().map(said).collect();
     if listening.is_empty() {
         let why = "the endpoint mapper named no port to be asked".to_owned();
-        return Outcome { verdict: Verdict::Unjudged { why }, notes, stand_in };
+        return Outcome::new(Verdict::Unjudged { why }, notes, stand_in);
     }
     let outside = listening.iter().filter(|listening| !row.contains(listening.port));
     let defects: Vec<_> = outside.map(|listening| defect_of_range(row, listening)).collect();
@@ -125,7 +125,7 @@ pub(super) fn ports(row: &Row, mapped: &Mapped, listening: Vec<Listening>) -> Ou
             worst.max_by_key(gravity).unwrap_or(Verdict::Open)
         }
     };
-    Outcome { verdict, notes, stand_in }
+    Outcome::new(verdict, notes, stand_in)
 }
 
 fn defect_of_range(row: &Row, listening: &Listening) -> Defect {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::clock;
 use super::hearing::Hearing;
-use crate::{Asker, DefectKind, Outcome, Verdict, mark};
+use crate::{Asker, DefectKind, Figures, Outcome, Verdict, mark};
 use negotiate::{Answer, FRAME_OCTETS};
 
 /// Negotiates a dialect, and SMB 1's where nobody understands that.
@@ -78,10 +78,12 @@ fn judge(answer: &Answer, now: OffsetDateTime) -> Outcome {
         (false, false) => "signing is off".to_owned(),
     });
     let mut defects = Vec::new();
+    let mut figures = Figures::default();
     if let Some(theirs) = agreed.system_time {
         notes.push(clock::note(theirs, now));
+        figures = clock::figures(theirs, now);
         defects.extend(clock::judge(theirs, now));
     }
     let verdict = if defects.is_empty() { Verdict::Open } else { Verdict::Faulty(defects) };
-    Outcome { verdict, notes, stand_in: agreed.server == mark::SERVER_GUID }
+    Outcome::new(verdict, notes, agreed.server == mark::SERVER_GUID).with_figures(figures)
 }

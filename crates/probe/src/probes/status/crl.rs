@@ -35,7 +35,7 @@ pub(in crate::probes) async fn probe(asker: &Asker<'_>) -> Outcome {
         }
         Err(verdict) => {
             let notes = vec![format!("the list is at {}", shown(&place.url))];
-            Outcome { verdict, notes, stand_in: false }
+            Outcome::new(verdict, notes, false)
         }
     }
 }
@@ -64,7 +64,7 @@ fn judge(
     notes.push(format!("the list is at {url}"));
     let stand_in = http::is_stand_in(head) || mark::is_in(body);
     let publish = "publish a fresh revocation list of the authority there";
-    let outcome = |verdict, notes| Outcome { verdict, notes, stand_in };
+    let outcome = |verdict, notes| Outcome::new(verdict, notes, stand_in);
     if head.status != 200 {
         let text =
             format!("{url} answers with status {} in place of a revocation list", head.status);

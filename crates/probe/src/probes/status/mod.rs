@@ -185,13 +185,12 @@ async fn unasked(asker: &Asker<'_>, what: &str, why: String) -> Outcome {
         target: "/".to_owned(),
     };
     match ask(asker, &place, ("GET", &[], &[])).await {
-        Ok((head, _)) => Outcome {
-            verdict: http::blocked(&head, asker.peer()).unwrap_or_else(|| Verdict::Unjudged {
+        Ok((head, _)) => {
+            let verdict = http::blocked(&head, asker.peer()).unwrap_or_else(|| Verdict::Unjudged {
                 why: format!("HTTP is answered, and {what} is not known: {why}"),
-            }),
-            notes: http::notes(&head),
-            stand_in: http::is_stand_in(&head),
-        },
+            });
+            Outcome::new(verdict, http::notes(&head), http::is_stand_in(&head))
+        }
         Err(verdict) => verdict.into(),
     }
 }

@@ -70,7 +70,7 @@ pub(in crate::probes) async fn probe(asker: &Asker<'_>) -> Outcome {
                     Err(verdict) => verdict,
                 },
             };
-            Outcome { verdict, notes, stand_in: http::is_stand_in(&head) }
+            Outcome::new(verdict, notes, http::is_stand_in(&head))
         }
         Err(verdict) => verdict.into(),
     }

@@ -3,7 +3,7 @@
 use portolan_net::Peer;
 use portolan_net::tls::{ChainFault, Presented, Roots, Trust};
 use rustls_pki_types::CertificateDer;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use x509_parser::oid_registry::{
     OID_HASH_SHA1, OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_RSASSAPSS, OID_PKCS1_SHA1WITHRSA, Oid,
 };
@@ -39,6 +39,8 @@ pub(super) struct Expected<'a> {
 pub(super) struct Judgement {
     pub(super) defects: Vec<Defect>,
     pub(super) notes: Vec<String>,
+    /// Whole days until the server's certificate expires, rounded down: negative once it has.
+    pub(super) days_left: Option<i64>,
     /// By whom the chain is believed; only then it is known who signs its revocation lists.
     pub(super) trust: Option<Trust>,
 }
@@ -57,6 +59,7 @@ pub(super) fn judge(presented: &Presented, expected: &Expected<'_>) -> Judgement
         );
         return judgement;
     };
+    judgement.days_left = Some(days_left(dates(&parsed).1, expected.now));
     judgement.of_dates(&parsed, expected.now, "its certificate");
     judgement.of_chain(presented, &parsed, expected);
     judgement.of_name(presented, &parsed, expected.peer);
@@ -252,6 +255,11 @@ fn believed(
     }
 }
 
+/// Rounded down, so that one of an hour ago is not one of today.
+fn days_left(until: OffsetDateTime, now: OffsetDateTime) -> i64 {
+    (until - now).whole_seconds().div_euclid(Duration::DAY.whole_seconds())
+}
+
 /// From when until when.
 fn dates(parsed: &X509Certificate<'_>) -> (OffsetDateTime, OffsetDateTime) {
     let validity = parsed.validity();
@@ -313,4 +321,20 @@ pub(crate) fn shown(text: &str) -> String {
         shown.push(c);
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_has_no_day_left_from_the_moment_on_at_which_it_expired() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let check = |left: Duration, days| assert_eq!(days_left(now + left, now), days, "{left}");
+        check(Duration::days(30), 30);
+        check(Duration::hours(47), 1);
+        check(Duration::ZERO, 0);
+        check(Duration::seconds(-1), -1);
+        check(Duration::hours(-25), -2);
+    }
 }

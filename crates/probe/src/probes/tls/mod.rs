@@ -30,7 +30,7 @@ use self::hello::{Answer, OLD_VERSIONS};
 pub(super) use self::judge::shown;
 use self::judge::{Expected, Judgement};
 use crate::metered::Metered;
-use crate::{Asker, Defect, DefectKind, Outcome, Verdict, mark};
+use crate::{Asker, Defect, DefectKind, Figures, Outcome, Verdict, mark};
 
 /// A stream inside TLS, under the check's limit of octets.
 pub(super) type Stream = TlsStream<Metered<TcpStream>>;
@@ -246,7 +246,9 @@ impl Examined {
             }
         };
         let stand_in = inside.stand_in || is_stand_in(&self.presented);
-        Outcome { verdict, notes, stand_in }
+        let figures =
+            Figures { certificate_days_left: self.judgement.days_left, ..Figures::default() };
+        Outcome::new(verdict, notes, stand_in).with_figures(figures.or(inside.figures))
     }
 }
 

@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What the issue asks for at least.
 const QUESTIONS_MIN: usize = 200;
 /// Everything but the neighbours' addresses, without which nobody would be reached at all.
-const DROP: &str = "nft -f - <<'END'
+const DROP: &str = "PATH=$PATH:/usr/sbin:/sbin nft -f - <<'END'
 table inet wall {
   chain input {
     type filter hook input priority 0; policy drop;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::authority::{Authority, CRL_HOST, ListOf};
 use crate::process::{LOOPBACK, program};
-use crate::stand_in::{inside, spawn, wait_for};
+use crate::stage::{inside, spawn, wait_for};
 
 const TENANT_ID: &str = "11111111-2222-3333-4444-555555555555";
 /// A host of every role's list that the name server does not know.

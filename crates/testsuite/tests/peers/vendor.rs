@@ -1,12 +1,12 @@
 //! The vendor's own hosts, as `chart check --tenant-id` asks them: in a network namespace where BIND gives their
-//! names one address, and nginx answers there with a certificate for all of them.
+//! names one address, and nginx answers there with a certificate for all of them; and by tinyproxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use portolan_chart::{Chart, EndpointName, Flow, Role, Row, Speaks, endpoints};
+use portolan_chart::{Chart, EndpointName, Flow, Role, Row, Speaks, endpoints, flow};
 use portolan_model::Guid;
 use rcgen::SanType;
 use serde_json::Value;
@@ -42,8 +42,12 @@ impl Net {
     fn up() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("unshare");
-        let prepare = "ip link set lo up && echo up && exec sleep 600";
-        command.args(["--user", "--map-root-user", "--net", "sh", "-c", prepare]);
+        std::fs::write(folder.path().join("resolv.conf"), format!("nameserver {LOOPBACK}\n"))
+            .unwrap();
+        let prepare = "mount --bind \"$0/resolv.conf\" /etc/resolv.conf && \
+                       ip link set lo up && echo up && exec sleep 600";
+        command.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c", prepare]);
+        command.arg(folder.path());
         let log = folder.path().join("net");
         let children = vec![spawn(&mut command, &log)];
         wait_for(&log, "up");
@@ -60,7 +64,7 @@ impl Net {
 
     /// A program inside.
     fn inside(&self, program: &Command) -> Command {
-        let mut command = inside(&self.children[0], &["--user", "--net"]);
+        let mut command = inside(&self.children[0], &["--user", "--net", "--mount"]);
         command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
         command
     }
@@ -126,11 +130,27 @@ impl Net {
         self.serve(&nginx, "event method");
     }
 
-    /// What a check of the vendor's hosts finds, by row and host.
-    fn check(&self, role: Role) -> BTreeMap<(Flow, String), Vec<Value>> {
+    /// tinyproxy, for who knows its password; gives its URL.
+    fn web_proxy(&mut self) -> String {
+        let chart = Chart::default_edition();
+        let port = |flow| chart.row(flow).unwrap().first_port();
+        let (own, allowed) = (port(flow::CONNECT_WEB_PROXY), port(flow::CONNECT_TENANT_SYNC));
+        let config = format!(
+            "Port {own}\nListen {LOOPBACK}\nTimeout 10\nAllow {LOOPBACK}\nMaxClients 20\n\
+             BasicAuth name word\nConnectPort {allowed}\nDisableViaHeader Yes\n"
+        );
+        self.write("tinyproxy.conf", config);
+        let mut proxy = program("tinyproxy");
+        proxy.arg("-d").arg("-c").arg(self.folder().join("tinyproxy.conf"));
+        self.serve(&proxy, "Starting main loop");
+        format!("http://{LOOPBACK}:{own}")
+    }
+
+    /// What a check finds, by row and host.
+    fn check(&self, role: Role, words: &[&str]) -> BTreeMap<(Flow, String), Vec<Value>> {
         let mut check = Command::new(std::env::var_os("PORTOLAN_BINARY").unwrap());
-        check.args(["chart", "check", "--role", role.name(), "--tenant-id", TENANT_ID]);
-        check.args(["--dns", &LOOPBACK.to_string(), "--format", "json"]);
+        check.args(["chart", "check", "--role", role.name(), "--format", "json"]);
+        check.args(["--dns", &LOOPBACK.to_string()]).args(words);
         check.arg("--ca").arg(self.folder().join("ca.pem"));
         let output = self.inside(&check).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout)
@@ -157,14 +177,8 @@ impl Drop for Net {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_host_of_the_vendor_is_asked_by_its_own_name() {
-    const ROLES: [Role; 2] = [Role::Connect, Role::Health];
-    let all: Vec<_> = ROLES.into_iter().flat_map(hosts).collect();
-    let mut names: BTreeSet<_> = all.iter().map(|(_, name)| name.as_str()).collect();
-    assert!(names.remove(UNKNOWN));
-    names.insert(CRL_HOST);
-
+/// A name server and a tenant for these names and rows.
+async fn up<'r>(names: &BTreeSet<&str>, rows: impl Iterator<Item = &'r Row>) -> Net {
     let mut net = Net::up();
     let authority = Authority::up().await;
     let issued = authority.issue_edited(CRL_HOST, |params| {
@@ -175,13 +189,24 @@ async fn each_host_of_the_vendor_is_asked_by_its_own_name() {
     net.write("ca.crl", authority.list(&ListOf { hours: [-1, 1], revoked: &[] }));
     net.write("tenant.pem", issued.certificate);
     net.write("tenant.key", issued.key);
-    net.name_server(&names);
-    net.tenant(all.iter().map(|(row, _)| row));
+    net.name_server(names);
+    net.tenant(rows);
+    net
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_host_of_the_vendor_is_asked_by_its_own_name() {
+    const ROLES: [Role; 2] = [Role::Connect, Role::Health];
+    let all: Vec<_> = ROLES.into_iter().flat_map(hosts).collect();
+    let mut names: BTreeSet<_> = all.iter().map(|(_, name)| name.as_str()).collect();
+    assert!(names.remove(UNKNOWN));
+    names.insert(CRL_HOST);
+
+    let net = up(&names, all.iter().map(|(row, _)| row)).await;
     for role in ROLES {
         let log = || std::fs::read_to_string(net.folder().join("asked")).unwrap();
         let before = log().len();
-        let mut found = net.check(role);
+        let mut found = net.check(role, &["--tenant-id", TENANT_ID]);
         let asked = log().split_off(before);
         for (row, name) in hosts(role) {
             let findings = found.remove(&(row.flow, name.clone())).unwrap_or_default();
@@ -206,4 +231,35 @@ async fn each_host_of_the_vendor_is_asked_by_its_own_name() {
         let others: Vec<_> = found.keys().collect();
         assert!(others.is_empty(), "{role}: {others:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_s_row_is_judged_by_the_tunnel_of_a_web_proxy() {
+    const TENANT: &str = "login.microsoftonline.com";
+    let all = hosts(Role::Connect);
+    let mut net = up(&BTreeSet::from([TENANT, CRL_HOST]), all.iter().map(|(row, _)| row)).await;
+    let url = net.web_proxy();
+    let words = ["--tenant", TENANT, "--proxy", &url];
+    let row = |words: &[&str]| {
+        let mut found = net.check(Role::Connect, words);
+        found.remove(&(flow::CONNECT_TENANT_SYNC, TENANT.to_owned())).unwrap().remove(0)
+    };
+    let stranger = row(&words);
+    assert_eq!(stranger["verdict"], "faulty", "{stranger}");
+    assert_eq!(stranger["defects"][0]["kind"], "proxy", "{stranger}");
+    assert!(stranger["defects"][0]["text"].as_str().unwrap().contains("407"), "{stranger}");
+
+    net.write("password", "name:word\n");
+    let file = net.folder().join("password");
+    let only_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, only_owner).unwrap();
+    let file = file.display().to_string();
+    let known = row(&[&words[..], &["--proxy-credentials-file", &file]].concat());
+    assert_eq!(known["verdict"], "open", "{known}");
+    assert!(known["address"].is_null(), "{known}");
+    assert!(known["certificate_days_left"].as_i64() > Some(0), "{known}");
+    let asked = std::fs::read_to_string(net.folder().join("asked")).unwrap();
+    let port = all.iter().find(|(row, _)| row.flow == flow::CONNECT_TENANT_SYNC).unwrap();
+    let line = format!("{} {TENANT} {TENANT}\n", port.0.first_port());
+    assert!(asked.contains(&line), "no {line:?} in: {asked}");
 }

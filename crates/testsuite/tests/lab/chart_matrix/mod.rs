@@ -36,7 +36,15 @@ fn every_fault_of_every_row_is_named_and_a_healthy_lab_has_none() {
 
     let before = names::frames(&world.lab);
     let healthy = a_healthy_lab_has_no_fault_and_is_judged_as_fast_as_its_slowest_row(&checker);
-    names::every_packet_is_called_as_its_row(&world.lab, &before, &healthy);
+    let mut strange = names::misnamed(&world.lab, &before, &healthy);
+    if !strange.is_empty() {
+        // tshark knows some protocols by a number alone, and a client's port is any: that is not so twice.
+        let before = names::frames(&world.lab);
+        let again = a_healthy_lab_has_no_fault_and_is_judged_as_fast_as_its_slowest_row(&checker);
+        let again = names::misnamed(&world.lab, &before, &again);
+        strange.retain(|flow, _| again.contains_key(flow));
+    }
+    assert!(strange.is_empty(), "{strange:#?}");
 
     let targets = Target::all(&world.lab);
     let is_asked =

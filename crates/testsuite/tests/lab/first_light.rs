@@ -125,7 +125,6 @@ fn a_day_of_the_daemon_shows_no_name_and_no_hash_sealed_or_inside_tls() {
         let nina = [&format!("nina{at}"), "N1na-Pass!word", &given, "--surname=Ñandú"];
         let create = [&["user", "create"][..], &nina].concat();
         road.samba_tool(&create).unwrap().success().unwrap();
-        daemon.wait_for("imported 1 changes", 1).unwrap();
         daemon.wait_for("exported 1 new", 1).unwrap();
         // Alice's, and the new person's.
         daemon.wait_for("sent 1 credentials", 2).unwrap();

@@ -151,7 +151,10 @@ async fn race(
             },
             () = sleep_until(next_at), if waiting.len() > 0 => {
                 let left = end.saturating_duration_since(Instant::now());
-                if let Some(address) = waiting.next().filter(|_| !left.is_zero()) {
+                if left.is_zero() {
+                    // What runs ends by now too, and nothing is begun any more.
+                    waiting = Vec::new().into_iter();
+                } else if let Some(address) = waiting.next() {
                     racing.spawn(connect(address, port, left.min(limits.address_time_max)));
                 }
                 next_at = Instant::now() + ATTEMPT_DELAY;

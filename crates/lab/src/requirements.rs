@@ -6,8 +6,9 @@ use crate::error::LabError;
 use crate::process::{self, PROGRAM_DIRECTORIES};
 
 /// Programs and files by package.
-const REQUIREMENTS: [(&str, &str); 19] = [
+const REQUIREMENTS: [(&str, &str); 20] = [
     ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
     ("sysctl", "procps"),

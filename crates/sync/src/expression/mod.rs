@@ -1,0 +1,5 @@
+//! Expressions of flows.
+
+/// A compiled expression.
+#[derive(Debug, Clone)]
+pub struct Expression;

@@ -1,0 +1,5 @@
+//! Rules: which objects are synchronised, what they join, and what flows.
+
+mod model;
+
+pub use model::*;

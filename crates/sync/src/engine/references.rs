@@ -1,0 +1,38 @@
+//! References from a target's object to others: which staging object they are taken from. Which of its
+//! edges are to be in the target is for the state to find out, set by set.
+
+use super::contribution::Contributor;
+use super::model::Feed;
+use crate::rules::Rule;
+
+/// The feeds of a target's object, in ascending order. For each attribute of references there is one: of
+/// the outbound rules the first that passes on, and of the inbound ones the first that gives what it
+/// passes on.
+pub(super) fn feeds(outbound: &[&Rule], inbound: &[Contributor<'_>]) -> Vec<Feed> {
+    let mut feeds = Vec::<Feed>::new();
+    for flow in outbound.iter().flat_map(|rule| &rule.references) {
+        if feeds.iter().any(|feed| feed.attribute == flow.target) {
+            continue;
+        }
+        let feed = inbound.iter().find_map(|from| {
+            let mut flows = from.rule.references.iter();
+            let given = flows.find(|given| given.target == flow.source)?;
+            let (_, object) = from.object?;
+            Some(Feed { attribute: flow.target, object, source: given.source })
+        });
+        feeds.extend(feed);
+    }
+    feeds.sort_unstable();
+    feeds
+}
+
+/// Whether an edge of a feed's staging object is to be in the target: it leads to an object that is
+/// linked to a metaverse object, which has an object in that target that is not to be deleted.
+#[must_use]
+pub const fn is_desired(linked: bool, target: Option<&super::model::TargetObject>) -> bool {
+    use super::model::PendingExport;
+    match target {
+        Some(object) => linked && !matches!(object.pending, Some(PendingExport::Delete)),
+        None => false,
+    }
+}

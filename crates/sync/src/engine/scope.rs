@@ -1,0 +1,17 @@
+//! Whether an object is in a rule's scope.
+
+use crate::record::Record;
+use crate::rules::{Clause, Operator, Scope};
+
+/// Whether the scope holds the object.
+pub(super) fn holds(scope: &Scope, record: &Record) -> bool {
+    let clause = |clause: &Clause| {
+        let mut values = record.values(clause.attribute);
+        let found = match clause.operator {
+            Operator::IsNull => values.is_empty(),
+            _ => values.any(|value| clause.values.iter().any(|wanted| wanted.borrow() == value)),
+        };
+        found != clause.negated
+    };
+    scope.groups.is_empty() || scope.groups.iter().any(|group| group.iter().all(clause))
+}

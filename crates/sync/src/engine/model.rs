@@ -56,7 +56,7 @@ pub struct Staged {
     pub kind: ObjectKind,
     /// Its name when it was imported.
     pub dn: String,
-    /// Its attributes.
+    /// Its attributes as rules read them: with its name and objectGUID ([`Record::named`]).
     pub record: Record,
     /// Its link, if it has one.
     pub link: Option<Link>,

@@ -62,6 +62,17 @@ impl RecordWriter {
         }
     }
 
+    /// Puts all attributes of a record.
+    pub(super) fn append(&mut self, record: &Record) {
+        let mut attributes = record.iter().peekable();
+        if attributes.peek().is_some_and(|(first, _)| self.last.is_none_or(|last| *first > last)) {
+            self.octets.extend_from_slice(record.as_octets());
+            self.last = attributes.last().map(|(attribute, _)| attribute);
+        } else {
+            attributes.for_each(|(attribute, values)| self.put_values(attribute, values));
+        }
+    }
+
     /// The record.
     #[must_use]
     pub fn finish(mut self) -> Record {

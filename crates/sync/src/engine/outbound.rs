@@ -63,9 +63,10 @@ impl Engine<'_> {
 
 /// What the object is to be in the target; `None` when it is not to be there.
 pub(super) fn provisioned(rules: &[&Rule]) -> Option<TenantKind> {
-    rules.iter().find_map(|rule| match (rule.linking, rule.object) {
-        (Linking::Provision, ConnectedKind::Target(kind)) => Some(kind),
-        _ => None,
+    let making = rules.iter().filter(|rule| rule.linking == Linking::Provision);
+    making.flat_map(|rule| &rule.objects).find_map(|kind| match kind {
+        ConnectedKind::Target(kind) => Some(*kind),
+        ConnectedKind::Forest(_) => None,
     })
 }
 
@@ -84,7 +85,7 @@ impl Outbound<'_> {
             (_, Some(former)) => &former.anchor,
             (Standing::Settled(anchor), None) => anchor,
         };
-        let of_kind = |rule: &&&Rule| rule.object == ConnectedKind::Target(kind);
+        let of_kind = |rule: &&&Rule| rule.objects.contains(&ConnectedKind::Target(kind));
         let rules: Vec<_> = rules.iter().filter(of_kind).copied().collect();
         let desired = self.desired(target, &rules, former, &mut decision.errors);
         let confirmed = former.and_then(|former| former.confirmed.as_ref());

@@ -78,15 +78,15 @@ impl<'r> Engine<'r> {
             for system in
                 systems.iter().filter(|system| system.side == side && is_for(rule, system))
             {
-                match (rule.direction, rule.object) {
-                    (Direction::Inbound, ConnectedKind::Forest(kind)) => {
-                        inbound.entry((system.id, kind)).or_insert_with(Vec::new).push(*rule);
+                if rule.direction == Direction::Outbound {
+                    let place = (system.id, rule.metaverse);
+                    outbound.entry(place).or_insert_with(Vec::new).push(*rule);
+                    continue;
+                }
+                for object in &rule.objects {
+                    if let ConnectedKind::Forest(kind) = object {
+                        inbound.entry((system.id, *kind)).or_insert_with(Vec::new).push(*rule);
                     }
-                    (Direction::Outbound, ConnectedKind::Target(_)) => {
-                        let place = (system.id, rule.metaverse);
-                        outbound.entry(place).or_insert_with(Vec::new).push(*rule);
-                    }
-                    _ => {}
                 }
             }
         }

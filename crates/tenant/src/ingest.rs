@@ -10,8 +10,8 @@ use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
-use crate::storage::{Credential, StorageError, Transaction};
+use crate::directory::{Attributes, InvalidAttribute, Kind, Object, Reference};
+use crate::storage::{Credential, ReferenceChange, StorageError, Transaction};
 use names::Names;
 use passwords::Passwords;
 
@@ -36,6 +36,17 @@ pub enum Operation {
         /// What it is.
         kind: Kind,
     },
+    /// Change whom an object refers to, by what comes and goes.
+    References {
+        /// The anchor of the object that refers.
+        anchor: SourceAnchor,
+        /// By which attribute.
+        reference: Reference,
+        /// Who comes.
+        added: Vec<SourceAnchor>,
+        /// Who goes.
+        removed: Vec<SourceAnchor>,
+    },
     /// Set a user's password.
     Credential {
         /// The user's anchor.
@@ -54,6 +65,7 @@ impl Operation {
         match self {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
+            | Self::References { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -98,6 +110,9 @@ pub enum Fault {
     /// Members of something other than a group.
     #[error("only a group has members")]
     NotAGroup,
+    /// An attribute that refers to no objects, or more of them than it can, or one that comes and goes.
+    #[error("not a reference attribute, or not what it can hold: no object both comes and goes")]
+    InvalidReferences,
     /// The credential or its time is malformed.
     #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
     InvalidCredential,
@@ -120,6 +135,7 @@ impl Fault {
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
             Self::NotAGroup => "notAGroup",
+            Self::InvalidReferences => "invalidReferences",
             Self::InvalidCredential => "invalidCredential",
         }
     }
@@ -155,6 +171,9 @@ pub async fn apply_batch<T: Transaction>(
         results.extend(passwords.set(tx, now).await?);
         results.push(match operation {
             Ok(Operation::Delete { anchor, kind }) => delete(tx, &anchor, kind, now).await?,
+            Ok(Operation::References { anchor, reference, added, removed }) => {
+                refer(tx, &anchor, reference, added, removed).await?
+            }
             Ok(upsert) => write(tx, tenant, &names, at, &upsert, now, rng).await?,
             Err(fault) => Err(fault),
         });
@@ -196,7 +215,8 @@ async fn write<T: Transaction>(
     };
     tx.put_object(&object).await?;
     if let Some(members) = members {
-        tx.put_members(object.id, members).await?;
+        let change = ReferenceChange::whole(object.id, Reference::Members, members);
+        tx.change_references(&[change]).await?;
     }
     if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
         tx.end_sessions_of(object.id, now).await?;
@@ -239,6 +259,26 @@ pub(crate) fn check_alone(
     if tenant.owns(upn.domain()) { Ok(()) } else { Err(Fault::UnverifiedDomain) }
 }
 
+/// Changes whom an object refers to. The object is there; whom it refers to may come later.
+async fn refer<T: Transaction>(
+    tx: &mut T,
+    anchor: &SourceAnchor,
+    reference: Reference,
+    added: Vec<SourceAnchor>,
+    removed: Vec<SourceAnchor>,
+) -> Result<Result<Option<Guid>, Fault>, StorageError> {
+    let object = tx.object_by_anchor(anchor).await?.filter(|object| object.deleted_at.is_none());
+    let from = match object {
+        Some(object) if object.kind == reference.kind() => object.id,
+        Some(_) => return Ok(Err(Fault::KindMismatch)),
+        None => return Ok(Err(Fault::UnknownAnchor)),
+    };
+    let is_whole = reference.is_single() && !added.is_empty();
+    let change = ReferenceChange { from, reference, is_whole, added, removed };
+    tx.change_references(&[change]).await?;
+    Ok(Ok(Some(from)))
+}
+
 async fn delete<T: Transaction>(
     tx: &mut T,
     anchor: &SourceAnchor,
@@ -255,7 +295,8 @@ async fn delete<T: Transaction>(
         object.deleted_at = Some(now);
         object.synchronised_at = Some(now);
         tx.put_object(&object).await?;
-        tx.put_members(object.id, &[]).await?;
+        let gone = |reference| ReferenceChange::whole(object.id, reference, &[]);
+        tx.change_references(&Reference::ALL.map(gone)).await?;
         tx.erase_credential(object.id).await?;
         tx.end_sessions_of(object.id, now).await?;
     }

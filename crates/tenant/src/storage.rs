@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Object};
+use crate::directory::{Kind, Object, Reference};
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
 
@@ -52,6 +52,30 @@ pub struct Account {
     pub is_deleted: bool,
     /// When its password was set in the forest, if it has one.
     pub password_set_at: Option<OffsetDateTime>,
+}
+
+/// What becomes of the objects that one object refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceChange {
+    /// The object that refers.
+    pub from: Guid,
+    /// By which attribute.
+    pub reference: Reference,
+    /// Whether every other one goes.
+    pub is_whole: bool,
+    /// Who comes. An anchor whose object has not arrived yet counts from when it does.
+    pub added: Vec<SourceAnchor>,
+    /// Who goes; not one that is added.
+    pub removed: Vec<SourceAnchor>,
+}
+
+impl ReferenceChange {
+    /// From here on an object refers to these and no others.
+    #[must_use]
+    pub fn whole(from: Guid, reference: Reference, to: &[SourceAnchor]) -> Self {
+        let (added, removed) = (to.to_vec(), Vec::new());
+        Self { from, reference, is_whole: true, added, removed }
+    }
 }
 
 /// A browser in which somebody signed in.
@@ -224,13 +248,25 @@ pub trait Transaction: Send {
     /// How many living objects of a kind there are.
     fn count_objects(&mut self, kind: Kind) -> impl Stored<u64>;
 
-    /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
-    /// when it does.
-    fn put_members(&mut self, group: Guid, members: &[SourceAnchor]) -> impl Stored<()>;
+    /// Changes whom objects refer to, in order. Who is there already stays as they are, and who is not
+    /// there does not go.
+    fn change_references(&mut self, changes: &[ReferenceChange]) -> impl Stored<()>;
 
     /// Living members of a group in the order of their ids, behind `after`, at most `count`.
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
     -> impl Stored<Vec<Object>>;
+
+    /// The living manager of a user.
+    fn manager(&mut self, user: Guid) -> impl Stored<Option<Object>>;
+
+    /// The living users whose manager a user is, in the order of their ids, behind `after`, at most
+    /// `count`.
+    fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> impl Stored<Vec<Object>>;
 
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;

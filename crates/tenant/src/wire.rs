@@ -32,13 +32,18 @@
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
 //!
+//! **References** change whom an object refers to by who comes and who goes, whatever their number:
+//! `members` of a group, and `manager` of a user, who has one at most: a new one takes the place of the
+//! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
+//! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
+//!
 //! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
 //! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
 //! that it is a new object.
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use portolan_legacy_crypto::pph1::CredentialData;
@@ -49,7 +54,7 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Shape, Value};
+use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Reference, Shape, Value};
 use crate::ingest::{self, Fault};
 
 /// Operations that a batch may have.
@@ -57,6 +62,9 @@ pub const OPERATIONS_MAX: usize = 500;
 
 /// Octets that a batch may have.
 pub const BODY_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// Objects that the reference operations of a batch may name together.
+pub const REFERENCES_MAX: usize = 50_000;
 
 /// Octets that the texts of one object may have together: a page of Graph holds 999 objects.
 pub const OBJECT_OCTETS_MAX: usize = 128 * 1024;
@@ -202,6 +210,19 @@ pub enum Operation {
         /// `user` or `group`.
         kind: String,
     },
+    /// Change whom an object refers to.
+    References {
+        /// The anchor of the object that refers.
+        anchor: String,
+        /// `members` or `manager`.
+        attribute: String,
+        /// The anchors of who comes.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        added: Vec<String>,
+        /// The anchors of who goes.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        removed: Vec<String>,
+    },
     /// Set a user's password.
     Credential {
         /// The user's anchor.
@@ -290,15 +311,25 @@ impl Operation {
         match self {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
+            | Self::References { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
 
-    /// How many members it names.
+    /// How many other objects it names: each is a row to write.
     #[must_use]
-    pub fn member_count(&self) -> usize {
+    pub fn named_count(&self) -> usize {
         match self {
             Self::Upsert { members: Some(members), .. } => members.len(),
+            _ => self.changed_count(),
+        }
+    }
+
+    /// How many references it changes: what [`REFERENCES_MAX`] counts.
+    #[must_use]
+    pub fn changed_count(&self) -> usize {
+        match self {
+            Self::References { added, removed, .. } => added.len().saturating_add(removed.len()),
             _ => 0,
         }
     }
@@ -314,11 +345,11 @@ impl Operation {
                 anchor,
                 kind: parse_kind(kind)?,
                 attributes: parse_attributes(attributes, parse_kind(kind)?)?,
-                members: members
-                    .as_ref()
-                    .map(|members| members.iter().map(|text| parse_anchor(text)).collect())
-                    .transpose()?,
+                members: members.as_deref().map(parse_anchors).transpose()?,
             }),
+            Self::References { attribute, added, removed, .. } => {
+                parse_references(anchor, attribute, added, removed)
+            }
             Self::Delete { kind, .. } => {
                 Ok(ingest::Operation::Delete { anchor, kind: parse_kind(kind)? })
             }
@@ -335,6 +366,26 @@ impl Operation {
 
 fn parse_anchor(text: &str) -> Result<SourceAnchor, Fault> {
     text.parse().map_err(|_| Fault::InvalidAnchor)
+}
+
+fn parse_anchors(texts: &[String]) -> Result<Vec<SourceAnchor>, Fault> {
+    texts.iter().map(|text| parse_anchor(text)).collect()
+}
+
+fn parse_references(
+    anchor: SourceAnchor,
+    attribute: &str,
+    added: &[String],
+    removed: &[String],
+) -> Result<ingest::Operation, Fault> {
+    let reference = Reference::from_word(attribute).ok_or(Fault::InvalidReferences)?;
+    let (added, removed) = (parse_anchors(added)?, parse_anchors(removed)?);
+    let come: BTreeSet<_> = added.iter().collect();
+    let too_many = reference.is_single() && come.len() > 1;
+    if too_many || removed.iter().any(|gone| come.contains(gone)) {
+        return Err(Fault::InvalidReferences);
+    }
+    Ok(ingest::Operation::References { anchor, reference, added, removed })
 }
 
 fn parse_kind(word: &str) -> Result<Kind, Fault> {
@@ -418,6 +469,23 @@ mod tests {
             Ok(()),
         );
         check(credential("64f12cddaa88057e06a81b54e73b949b"), Err(Fault::InvalidCredential));
+    }
+
+    #[test]
+    fn references_are_of_an_attribute_that_refers_and_nobody_comes_and_goes() {
+        let references = |attribute: &str, added: &[&str], removed: &[&str]| {
+            json!({"op": "references", "anchor": "a", "attribute": attribute,
+            "added": added, "removed": removed})
+        };
+        check(references("members", &["b", "c", "c"], &["d"]), Ok(()));
+        check(references("manager", &["b", "b"], &["d", "e"]), Ok(()));
+        check(references("manager", &[], &[]), Ok(()));
+        check(json!({"op": "references", "anchor": "a", "attribute": "members"}), Ok(()));
+        let invalid = || Err(Fault::InvalidReferences);
+        check(references("manager", &["b", "c"], &[]), invalid());
+        check(references("members", &["b", "c"], &["c"]), invalid());
+        check(references("owners", &["b"], &[]), invalid());
+        check(references("members", &["a b"], &[]), Err(Fault::InvalidAnchor));
     }
 
     #[test]

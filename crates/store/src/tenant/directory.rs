@@ -1,6 +1,4 @@
-//! Objects, names, members.
-
-use std::collections::HashSet;
+//! Objects and names.
 
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::directory::{Kind, Object};
@@ -15,11 +13,8 @@ use super::rows::{self, nanos, object_columns};
 /// The name under which the index keeps user principal names.
 const NAME_INDEX: &str = "userPrincipalName";
 
-/// The name of a group's links.
-const MEMBER_LINK: &str = "members";
-
 /// A query whose rows have the columns of [`object_columns`].
-type ObjectQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(super) type ObjectQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteTransaction {
     pub(super) async fn object_where_id(
@@ -52,7 +47,7 @@ impl SqliteTransaction {
         self.read_object(query.bind(NAME_INDEX).bind(name.to_lowercase())).await
     }
 
-    async fn read_object(
+    pub(super) async fn read_object(
         &mut self,
         query: ObjectQuery<'_>,
     ) -> Result<Option<Object>, StorageError> {
@@ -60,13 +55,16 @@ impl SqliteTransaction {
         row.as_ref().map(rows::object).transpose()
     }
 
-    async fn read_objects(&mut self, query: ObjectQuery<'_>) -> Result<Vec<Object>, StorageError> {
+    pub(super) async fn read_objects(
+        &mut self,
+        query: ObjectQuery<'_>,
+    ) -> Result<Vec<Object>, StorageError> {
         let rows = query.fetch_all(&mut *self.inner).await.map_err(StorageError::new)?;
         rows.iter().map(rows::object).collect()
     }
 
     /// The next number of the change feed.
-    async fn next_seq(&mut self) -> Result<i64, StorageError> {
+    pub(super) async fn next_seq(&mut self) -> Result<i64, StorageError> {
         let (next,): (i64,) = sqlx::query_as(
             "UPDATE seq_alloc SET next = next + 1 WHERE partition = 'directory' RETURNING next - 1",
         )
@@ -128,75 +126,6 @@ impl SqliteTransaction {
              ORDER BY o.id LIMIT ?"
         ))
         .bind(kind.as_str())
-        .bind(after.map(|id| id.to_string()).unwrap_or_default())
-        .bind(count);
-        self.read_objects(query).await
-    }
-
-    /// Writes the difference between the members that are there and those that are to be, so that
-    /// the change feed has the changed ones only.
-    pub(super) async fn write_members(
-        &mut self,
-        group: Guid,
-        members: &[SourceAnchor],
-    ) -> Result<(), StorageError> {
-        let (rid,): (i64,) = sqlx::query_as("SELECT rid FROM object WHERE id = ?")
-            .bind(group.to_string())
-            .fetch_one(&mut *self.inner)
-            .await
-            .map_err(StorageError::new)?;
-        let before: Vec<(String,)> = sqlx::query_as(
-            "SELECT dst_anchor FROM link WHERE src_rid = ? AND attr = ? AND deleted = 0",
-        )
-        .bind(rid)
-        .bind(MEMBER_LINK)
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(StorageError::new)?;
-        let before: HashSet<&str> = before.iter().map(|(anchor,)| anchor.as_str()).collect();
-        let after: HashSet<&str> = members.iter().map(SourceAnchor::as_str).collect();
-        let gone: Vec<_> = before.difference(&after).collect();
-        let come: Vec<_> = after.difference(&before).collect();
-        if gone.is_empty() && come.is_empty() {
-            return Ok(());
-        }
-        let seq = self.next_seq().await?;
-        for (anchors, deleted) in [(gone, true), (come, false)] {
-            // All in one statement: the largest groups have as many members as the directory users, and
-            // nobody else writes meanwhile.
-            sqlx::query(
-                "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted)
-                 SELECT ?1, ?2, value, ?3, ?4 FROM json_each(?5) WHERE true
-                 ON CONFLICT (src_rid, attr, dst_anchor)
-                 DO UPDATE SET seq = excluded.seq, deleted = excluded.deleted, deleted_at = NULL",
-            )
-            .bind(rid)
-            .bind(MEMBER_LINK)
-            .bind(seq)
-            .bind(deleted)
-            .bind(serde_json::to_string(&anchors).map_err(StorageError::new)?)
-            .execute(&mut *self.inner)
-            .await
-            .map_err(StorageError::new)?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn living_members(
-        &mut self,
-        group: Guid,
-        after: Option<Guid>,
-        count: u32,
-    ) -> Result<Vec<Object>, StorageError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            object_columns!(),
-            " FROM object g JOIN link l ON l.src_rid = g.rid AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.anchor = l.dst_anchor AND o.deleted_at IS NULL
-             WHERE g.id = ? AND o.id > ? ORDER BY o.id LIMIT ?"
-        ))
-        .bind(MEMBER_LINK)
-        .bind(group.to_string())
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
         .bind(count);
         self.read_objects(query).await

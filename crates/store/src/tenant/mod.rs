@@ -7,6 +7,7 @@ mod administration;
 mod credentials;
 mod directory;
 pub mod log;
+mod references;
 pub mod retention;
 pub mod rotation;
 mod rows;
@@ -61,6 +62,11 @@ impl SqliteStore {
     async fn with(path: &Path, keys: impl Into<Keyring>, create: bool) -> Result<Self, OpenError> {
         let database = Database::open(path, &MIGRATIONS, create).await?;
         Ok(Self { database, keys: Arc::new(keys.into()) })
+    }
+
+    #[cfg(test)]
+    async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        self.database.checkpoint().await
     }
 
     /// Closes the store, after what it is doing.

@@ -8,8 +8,8 @@ use portolan_tenant::application::Application;
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
-    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
-    StorageError, Transaction,
+    Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    SignInRecord, StorageError, Transaction,
 };
 use portolan_tenant::throttle::{FORGOTTEN_AFTER, Throttle};
 use portolan_tenant::{Digest, Tenant};
@@ -109,12 +109,8 @@ impl Transaction for SqliteTransaction {
         u64::try_from(count).map_err(StorageError::new)
     }
 
-    async fn put_members(
-        &mut self,
-        group: Guid,
-        members: &[SourceAnchor],
-    ) -> Result<(), StorageError> {
-        self.write_members(group, members).await
+    async fn change_references(&mut self, changes: &[ReferenceChange]) -> Result<(), StorageError> {
+        self.write_references(changes).await
     }
 
     async fn members(
@@ -124,6 +120,19 @@ impl Transaction for SqliteTransaction {
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
         self.living_members(group, after, count).await
+    }
+
+    async fn manager(&mut self, user: Guid) -> Result<Option<Object>, StorageError> {
+        self.living_manager(user).await
+    }
+
+    async fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        self.living_reports(user, after, count).await
     }
 
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
@@ -466,8 +475,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
-                 WHERE (action IN ('object.upsert', 'object.delete', 'credential.set')) = ?1
+                 'object.references', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 WHERE (action IN ('object.upsert', 'object.delete',
+                 'object.references', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

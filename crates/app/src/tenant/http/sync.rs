@@ -19,7 +19,7 @@ use portolan_tenant::storage::{
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
     IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, ObjectsResponse, Operation,
-    OperationResult, OwnedObject, Succession, TenantResponse,
+    OperationResult, OwnedObject, REFERENCES_MAX, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
 use serde::Deserialize;
@@ -75,7 +75,8 @@ fn refuse(context: &Context, refused: Refused) -> Response {
             StatusCode::PAYLOAD_TOO_LARGE,
             "tooLarge",
             format!(
-                "A batch has at most {OPERATIONS_MAX} operations and {BODY_OCTETS_MAX} octets."
+                "A batch has at most {OPERATIONS_MAX} operations, {REFERENCES_MAX} changed \
+                 references and {BODY_OCTETS_MAX} octets."
             ),
         ),
         Refused::Secret => (
@@ -417,12 +418,13 @@ async fn ingest_batch(
     let digest = Digest::of(&[client_id.to_string().as_bytes(), &octets].concat());
     let sent: IngestRequest = serde_json::from_slice(&octets)
         .map_err(|_| Refused::Malformed("The body is no ingest request."))?;
-    if sent.operations.len() > OPERATIONS_MAX {
+    let references: usize = sent.operations.iter().map(Operation::changed_count).sum();
+    if sent.operations.len() > OPERATIONS_MAX || references > REFERENCES_MAX {
         return Err(Refused::TooLarge);
     }
     let id: Guid =
         sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
-    let members = sent.operations.iter().map(Operation::member_count).sum();
+    let members = sent.operations.iter().map(Operation::named_count).sum();
     let draws = draws_of_batch(octets.len(), members);
     if !service.rates().batches.admit(client_id, draws, context.now) {
         return Err(Refused::TooMany);
@@ -456,6 +458,7 @@ const fn action_of(operation: &Operation) -> &'static str {
     match operation {
         Operation::Upsert { .. } => "object.upsert",
         Operation::Delete { .. } => "object.delete",
+        Operation::References { .. } => "object.references",
         Operation::Credential { .. } => "credential.set",
     }
 }

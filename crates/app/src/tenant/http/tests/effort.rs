@@ -10,7 +10,8 @@ use portolan_tenant::authorize::Prompt;
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
-    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, StorageError,
+    Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    StorageError,
 };
 use portolan_tenant::throttle::Throttle;
 
@@ -47,8 +48,10 @@ noting! {
     release_name(user: Guid) -> ();
     objects(kind: Kind, after: Option<Guid>, count: u32) -> Vec<Object>;
     count_objects(kind: Kind) -> u64;
-    put_members(group: Guid, members: &[SourceAnchor]) -> ();
+    change_references(changes: &[ReferenceChange]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    manager(user: Guid) -> Option<Object>;
+    direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
     put_credentials(credentials: &[(Guid, &Credential)]) -> ();

@@ -9,6 +9,7 @@ mod errors;
 mod keys;
 mod lockout;
 mod race;
+mod references;
 mod sessions;
 mod sign_in;
 mod succession;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Object, Reference};
+use crate::directory::{Kind, Name, Object, Reference};
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
 
@@ -229,6 +229,12 @@ pub trait Transaction: Send {
     /// The object of an anchor, tombstones included.
     fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
 
+    /// The objects of these anchors, tombstones included, in no order; nothing of one that no object has.
+    fn objects_by_anchor(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Object>>;
+
+    /// The ids of the living objects that have these names, in no order.
+    fn name_holders(&mut self, names: &[Name]) -> impl Stored<Vec<(Name, Guid)>>;
+
     /// What there is under these anchors, in no order; nothing under one that no object has.
     fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
 
@@ -238,9 +244,8 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
-    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
-    /// by [`Self::put_object`], in the same transaction.
-    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+    /// The same for many objects, of each no more than one; names may change hands among them.
+    fn put_objects(&mut self, objects: &[&Object]) -> impl Stored<()>;
 
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;

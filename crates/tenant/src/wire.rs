@@ -55,7 +55,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Reference, Shape, Value};
-use crate::ingest::{self, Fault};
+use crate::ingest::{self, Fault, Upsert};
 
 /// Operations that a batch may have.
 pub const OPERATIONS_MAX: usize = 500;
@@ -341,12 +341,14 @@ impl Operation {
     pub fn check(&self) -> Result<ingest::Operation, Fault> {
         let anchor = parse_anchor(self.anchor())?;
         match self {
-            Self::Upsert { kind, attributes, members, .. } => Ok(ingest::Operation::Upsert {
-                anchor,
-                kind: parse_kind(kind)?,
-                attributes: parse_attributes(attributes, parse_kind(kind)?)?,
-                members: members.as_deref().map(parse_anchors).transpose()?,
-            }),
+            Self::Upsert { kind, attributes, members, .. } => {
+                Ok(ingest::Operation::Upsert(Upsert {
+                    anchor,
+                    kind: parse_kind(kind)?,
+                    attributes: parse_attributes(attributes, parse_kind(kind)?)?,
+                    members: members.as_deref().map(parse_anchors).transpose()?,
+                }))
+            }
             Self::References { attribute, added, removed, .. } => {
                 parse_references(anchor, attribute, added, removed)
             }

@@ -6,6 +6,8 @@
 mod administration;
 mod credentials;
 mod directory;
+#[cfg(test)]
+mod ingested;
 pub mod log;
 mod references;
 pub mod retention;

@@ -111,7 +111,7 @@ impl SqliteTransaction {
         if come.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let seq = self.next_seq().await?;
+        let seq = self.next_seqs(1).await?;
         let remove = "UPDATE link SET deleted = 1, seq = ?1, deleted_at = NULL WHERE rowid IN
              (SELECT l.rowid FROM json_each(?2) j CROSS JOIN link l
               ON l.src_rid = json_extract(j.value, '$[0]')

@@ -7,7 +7,7 @@ use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
-use portolan_tenant::directory::{Attributes, Kind, Object, Reference, Value};
+use portolan_tenant::directory::{Attributes, Kind, Name, Object, Reference, Value};
 use portolan_tenant::grant::{DEVICE_LIFETIME, DEVICES_MAX};
 use portolan_tenant::storage::{
     Access, Code, Credential, Grant, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -80,15 +80,24 @@ async fn objects_are_found_by_id_anchor_and_name<S: Store>(store: &S) {
     assert_eq!(tx.objects(Kind::User, None, 10).await.unwrap(), []);
 }
 
-async fn a_released_name_is_free_until_it_is_put_again<S: Store>(store: &S) {
+async fn objects_are_written_together_and_names_change_hands<S: Store>(store: &S) {
     let mut tx = store.begin(Access::Write).await.unwrap();
-    let user = object(3, Kind::User);
-    tx.put_object(&user).await.unwrap();
-    tx.release_name(user.id).await.unwrap();
-    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), None);
-    assert_eq!(tx.object(user.id).await.unwrap(), Some(user.clone()));
-    tx.put_object(&user).await.unwrap();
-    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), Some(user));
+    // More than one statement takes.
+    let many: Vec<_> = (30..=250).map(|number| object(number, Kind::User)).collect();
+    tx.put_objects(&many.iter().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(tx.count_objects(Kind::User).await.unwrap(), 221);
+    let (mut one, mut other) = (object(30, Kind::User), object(31, Kind::User));
+    std::mem::swap(&mut one.attributes, &mut other.attributes);
+    let gone = Object { deleted_at: Some(now()), ..object(32, Kind::User) };
+    tx.put_objects(&[&one, &other, &gone]).await.unwrap();
+    assert_eq!(tx.user_by_name("user30@corp.example").await.unwrap(), Some(other.clone()));
+    assert_eq!(tx.user_by_name("user31@corp.example").await.unwrap(), Some(one.clone()));
+    let names = ["USER30@corp.example", "user32@corp.example", "nobody"].map(Name::principal);
+    let holders = tx.name_holders(&names).await.unwrap();
+    assert_eq!(holders, [(Name::principal("user30@corp.example"), other.id)]);
+    let (known, unknown) = (anchor(32), "unknown".parse().unwrap());
+    assert_eq!(tx.objects_by_anchor(&[&known, &unknown]).await.unwrap(), [gone]);
+    tx.put_objects(&[]).await.unwrap();
 }
 
 async fn what_is_not_committed_was_never_there<S: Store>(store: &S) {
@@ -302,7 +311,7 @@ async fn what_is_over_is_forgotten<S: Store>(store: &S) {
 
 async fn conformance<S: Store>(store: &S) {
     objects_are_found_by_id_anchor_and_name(store).await;
-    a_released_name_is_free_until_it_is_put_again(store).await;
+    objects_are_written_together_and_names_change_hands(store).await;
     what_is_not_committed_was_never_there(store).await;
     pages_go_through_every_living_object_once(store).await;
     members_count_from_when_they_arrive(store).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Kind, Name, Object};
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -69,6 +69,17 @@ impl Transaction for SqliteTransaction {
         self.object_where_anchor(anchor).await
     }
 
+    async fn objects_by_anchor(
+        &mut self,
+        anchors: &[&SourceAnchor],
+    ) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_anchors(anchors).await
+    }
+
+    async fn name_holders(&mut self, names: &[Name]) -> Result<Vec<(Name, Guid)>, StorageError> {
+        self.read_holders(names).await
+    }
+
     async fn accounts(&mut self, anchors: &[&SourceAnchor]) -> Result<Vec<Account>, StorageError> {
         self.read_accounts(anchors).await
     }
@@ -78,16 +89,11 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn put_object(&mut self, object: &Object) -> Result<(), StorageError> {
-        self.write_object(object).await
+        self.write_objects(&[object]).await
     }
 
-    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
-        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
-            .bind(user.to_string())
-            .execute(&mut *self.inner)
-            .await
-            .map(|_| ())
-            .map_err(StorageError::new)
+    async fn put_objects(&mut self, objects: &[&Object]) -> Result<(), StorageError> {
+        self.write_objects(objects).await
     }
 
     async fn objects(

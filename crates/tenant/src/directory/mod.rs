@@ -1,5 +1,6 @@
 //! The directory's objects: users, contacts and groups, with the attributes of Microsoft Graph.
 
+mod name;
 mod reference;
 mod schema;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
+pub use name::{Name, Naming};
 pub use reference::Reference;
 pub use schema::{ATTRIBUTES, Attribute, Shape, Shown};
 

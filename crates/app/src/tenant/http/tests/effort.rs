@@ -7,7 +7,7 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Kind, Name, Object};
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -42,10 +42,12 @@ noting! {
     tenant() -> Tenant;
     object(id: Guid) -> Option<Object>;
     object_by_anchor(anchor: &SourceAnchor) -> Option<Object>;
+    objects_by_anchor(anchors: &[&SourceAnchor]) -> Vec<Object>;
+    name_holders(names: &[Name]) -> Vec<(Name, Guid)>;
     accounts(anchors: &[&SourceAnchor]) -> Vec<Account>;
     user_by_name(name: &str) -> Option<Object>;
     put_object(object: &Object) -> ();
-    release_name(user: Guid) -> ();
+    put_objects(objects: &[&Object]) -> ();
     objects(kind: Kind, after: Option<Guid>, count: u32) -> Vec<Object>;
     count_objects(kind: Kind) -> u64;
     change_references(changes: &[ReferenceChange]) -> ();

@@ -1,6 +1,6 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Five requests, all HTTPS and JSON:
+//! Both sides use these types. Six requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
@@ -9,6 +9,7 @@
 //!   server's. The anchor of the last one asks for more; the last page is empty.
 //! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
 //!   new one was used.
+//! - `POST /v1.0/lease` with a [`LeaseRequest`] answers a [`LeaseResponse`].
 //! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
 //!
 //! All but the first need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
@@ -20,6 +21,14 @@
 //! applied whole, in order; an operation that is refused changes nothing and the others hold. The
 //! same batch id with the same content from the same sender gets the same answer again, and changes
 //! nothing again; with other content, or from another sender, it is refused (409).
+//!
+//! **Groups and leases.** Sync servers that enrolled with a file of `portolan tenant enrol --joins` form a
+//! group: what one of them wrote is all of theirs. Which of them writes is said by the group's lease
+//! ([`crate::lease`]). Once one of them acquired it, each batch of the group carries `lease_epoch`, and one
+//! without it, or with another than the newest of the server that holds the lease, is refused whole (412,
+//! `leaseRequired` or `leaseLost`). Whoever gets `leaseLost` acquires the lease anew, and confirms what
+//! the tenant has before it writes. Only the tenant's clock counts. A group that never asked for a lease
+//! needs none.
 //!
 //! **Upserts** carry the whole object, at most [`OBJECT_OCTETS_MAX`] octets of text: an attribute that
 //! is absent or null is unset. Names are
@@ -155,6 +164,9 @@ pub struct TenantResponse {
     pub initial_domain: String,
     /// The other domains whose names sign in.
     pub verified_domains: Vec<String>,
+    /// The group of sync servers whose objects this server writes; its own id when it joined none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sync_group: Option<String>,
     /// The last batch that the tenant has of this server, or of the one that it succeeded; empty when
     /// none. Another one than the server remembers says that the tenant was restored from a backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -183,8 +195,54 @@ pub struct OwnedObject {
 pub struct IngestRequest {
     /// The batch's id, a GUID of the sender's choice.
     pub batch: String,
+    /// The epoch of the lease that the sender holds; absent when its group uses none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_epoch: Option<u64>,
     /// What to do, in order.
     pub operations: Vec<Operation>,
+}
+
+/// The body of `POST /v1.0/lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+pub enum LeaseRequest {
+    /// Become the server that writes. Refused (409, `leaseHeld`, with `Retry-After`) while another one is.
+    Acquire {
+        /// What the server calls itself, for people: at most
+        /// [`lease::NAME_CHARS_MAX`](crate::lease::NAME_CHARS_MAX) characters.
+        name: String,
+        /// For how long, from [`lease::DURATION_MIN`](crate::lease::DURATION_MIN) to
+        /// [`lease::DURATION_MAX`](crate::lease::DURATION_MAX).
+        seconds: u32,
+    },
+    /// Stay it. Refused (409, `leaseLost`) once another one is.
+    Renew {
+        /// What the server calls itself.
+        name: String,
+        /// The epoch that it was given.
+        epoch: u64,
+        /// For how long from now on.
+        seconds: u32,
+    },
+    /// Let another one be it at once.
+    Release {
+        /// The epoch that it was given.
+        epoch: u64,
+    },
+}
+
+/// The answer to `POST /v1.0/lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseResponse {
+    /// The group whose lease it is.
+    pub sync_group: String,
+    /// The epoch that the batches are to carry.
+    pub epoch: u64,
+    /// For how long it is held from now on; 0 when it was released.
+    pub seconds: u32,
+    /// The server that held it before, when it passed from another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub taken_from: Option<String>,
 }
 
 /// One thing to do.

@@ -14,6 +14,7 @@ pub mod retention;
 pub mod rotation;
 mod rows;
 mod sessions;
+mod sync_groups;
 mod sync_servers;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod directory;
 mod effort;
 mod errors;
 mod keys;
+mod leases;
 mod lockout;
 mod race;
 mod references;

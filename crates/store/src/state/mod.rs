@@ -9,6 +9,7 @@
 //! What is kept packed ends with a checksum; what does not pass it is never used. No password hash is
 //! ever here: only which objects' credentials a target has acknowledged.
 
+mod anchors;
 mod apply;
 mod changes;
 mod check;

@@ -6,7 +6,8 @@ use portolan_model::SourceAnchor;
 
 use super::decision::{AnchorClaim, ClaimAnswer, Decision};
 use super::error::{Fault, ObjectError, Subject};
-use super::model::{MetaverseObject, Staged, TargetObject};
+use super::model::TargetObject;
+use super::outbound::Outbound;
 use super::systems::Engine;
 use crate::record::ValueRef;
 
@@ -24,23 +25,30 @@ pub(super) enum Standing {
     Held,
 }
 
+impl Standing {
+    /// Whether it is settled, and this one.
+    pub(super) fn is(&self, anchor: &SourceAnchor) -> bool {
+        matches!(self, Self::Settled(settled) if settled == anchor)
+    }
+}
+
 impl Engine<'_> {
     /// The anchor of a metaverse object. One that was set stays: that of its objects in targets, or of
     /// the staging object that gives the sourceAnchor, or of another that is linked. That a staging
     /// object goes back to its own objectGUID is no other identity.
     pub(super) fn standing(
         &self,
-        metaverse: &MetaverseObject,
-        staged: &[&Staged],
+        outbound: &Outbound<'_>,
         targets: &[TargetObject],
-        answer: ClaimAnswer,
         decision: &mut Decision,
     ) -> Standing {
+        let Outbound { metaverse, staged, answer, .. } = *outbound;
         let origin = metaverse.origin(self.source_anchor());
         let by = origin.and_then(|origin| staged.iter().find(|staged| staged.key == origin.object));
         let subject = by.map_or(Subject::Metaverse(metaverse.key), |by| Subject::Staged(by.key));
         let mut refuse = |fault| decision.errors.push(ObjectError { subject, fault });
-        let fixed = targets.first().map(|target| &target.anchor);
+        let fixed = targets.iter().find(|target| target.metaverse == metaverse.key);
+        let fixed = fixed.map(|target| &target.anchor);
         let fixed = fixed.or_else(|| by?.anchor.as_ref());
         let fixed = fixed.or_else(|| staged.iter().find_map(|staged| staged.anchor.as_ref()));
         let Some(text) = metaverse.record.first(self.source_anchor()).map(ValueRef::to_text) else {

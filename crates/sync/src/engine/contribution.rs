@@ -102,35 +102,55 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl<'a> Circumstances<'a> {
-    /// What becomes of the attribute that these flows are for. `owns` says whether the values that it
-    /// has are those that a rank gave.
+    /// What becomes of the attribute that these flows are for, and that has these values. `owns` says
+    /// whether they are what a rank gave.
     ///
-    /// The first flow that gives values wins. When it merges, further flows that merge add theirs.
-    pub(super) fn settle(&self, offers: &[Offer<'a>], owns: impl Fn(usize) -> bool) -> Settled<'a> {
+    /// The first flow that gives values wins. When it merges, further flows that merge add theirs. Of
+    /// merged values nobody knows whose each is: when one that merges is ignored, all stay.
+    pub(super) fn settle<'s>(
+        &self,
+        offers: &[Offer<'a>],
+        present: Values<'s>,
+        owns: impl Fn(usize) -> bool,
+    ) -> Settled<'s>
+    where
+        'a: 's,
+    {
         let mut winner = None;
         let mut further = Vec::new();
+        let mut ignored = false;
         for Offer { rank, flow } in offers {
-            if winner.is_some() && flow.merge == Merge::Update {
+            let merges = flow.merge != Merge::Update;
+            if winner.is_some() && !merges {
                 continue;
             }
             match self.give(*rank, flow) {
                 Err(text) => return Settled::Failed(*rank, text),
+                Ok(Contribution::AuthoritativeNull) if winner.is_none() => return Settled::Absent,
                 Ok(Contribution::AuthoritativeNull) => break,
                 Ok(Contribution::Ignored) if winner.is_none() && owns(*rank) => {
-                    return Settled::Former;
+                    if !merges {
+                        return Settled::Former;
+                    }
+                    winner = Some((*rank, flow.merge, Contribution::Values(present)));
                 }
-                Ok(Contribution::Ignored) => {}
+                Ok(Contribution::Ignored) => ignored |= merges,
                 Ok(contribution) if contribution.is_null() => {}
                 Ok(contribution) if winner.is_some() => further.extend(contribution.into_values()),
-                Ok(contribution) if flow.merge == Merge::Update => {
-                    return Settled::Given(*rank, contribution);
-                }
+                Ok(contribution) if !merges => return Settled::Given(*rank, contribution),
                 Ok(contribution) => winner = Some((*rank, flow.merge, contribution)),
             }
         }
+        let merging = |offer: &Offer<'_>| offer.flow.merge != Merge::Update && owns(offer.rank);
+        if ignored && offers.iter().any(merging) {
+            if winner.is_none() {
+                return Settled::Former;
+            }
+            further.extend(present.map(ValueRef::to_value));
+        }
         match winner {
             None => Settled::Absent,
-            Some((rank, _, contribution)) if further.is_empty() => {
+            Some((rank, Merge::Merge, contribution)) if further.is_empty() => {
                 Settled::Given(rank, contribution)
             }
             Some((rank, merge, contribution)) => {

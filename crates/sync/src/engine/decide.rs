@@ -50,11 +50,9 @@ impl Engine<'_> {
             _ => former,
         };
         if let Some(metaverse) = metaverse {
-            let targets = &neighbourhood.targets;
-            let standing = self.standing(metaverse, &staged, targets, answer, &mut decision);
-            let (contributors, standing) = (&contributors, &standing);
-            let outbound = Outbound { metaverse, contributors, standing, moment };
-            self.outbound_flows(&outbound, targets, &mut decision);
+            let (staged, contributors) = (&staged, &contributors);
+            let outbound = Outbound { metaverse, staged, contributors, answer, moment };
+            self.outbound_flows(&outbound, &neighbourhood.targets, &mut decision);
         }
         decision.metaverse = change;
         decision

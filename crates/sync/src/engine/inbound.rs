@@ -61,7 +61,8 @@ impl<'r> Engine<'r> {
             let origin = former.and_then(|former| former.origin(attribute));
             let owns =
                 |rank| origin.is_some_and(|origin| of(rank) == Some((origin.object, origin.rule)));
-            let settled = circumstances.settle(offers, owns);
+            let present = former.map(|former| former.record.values(attribute)).unwrap_or_default();
+            let settled = circumstances.settle(offers, present, owns);
             if let Settled::Failed(rank, text) = &settled
                 && let Some((object, rule)) = of(*rank)
             {
@@ -81,8 +82,7 @@ impl<'r> Engine<'r> {
                     }));
                 }
                 Settled::Former | Settled::Failed(..) => {
-                    let values = former.map(|former| former.record.values(attribute));
-                    writer.put_values(attribute, values.unwrap_or_default());
+                    writer.put_values(attribute, present);
                     lineage.extend(origin);
                 }
             }

@@ -16,6 +16,8 @@ mod outbound;
 pub mod references;
 mod scope;
 mod systems;
+#[cfg(test)]
+mod tests;
 
 pub use anchoring::settle;
 pub use decision::{

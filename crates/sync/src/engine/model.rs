@@ -143,7 +143,7 @@ pub struct Neighbourhood {
     /// The staging objects that are linked, in ascending order of their keys. One that is gone from its
     /// forest is none of them.
     pub staged: Vec<Staged>,
-    /// The targets' objects: one in a target at most. When the metaverse object is to be made, those
-    /// whose own is gone and that have the anchor of a staging object are among them: they are adopted.
+    /// The targets' objects, one in a target at most; besides, of a target where it has none, those
+    /// whose metaverse object is gone and that have the anchor of a staging object: they are adopted.
     pub targets: Vec<TargetObject>,
 }

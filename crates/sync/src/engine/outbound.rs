@@ -1,13 +1,11 @@
 //! From the metaverse to targets.
 
-use portolan_model::SourceAnchor;
-
 use super::anchoring::Standing;
 use super::contribution::{Circumstances, Contributor, Settled, offers};
 use super::decide::delete;
-use super::decision::{Decision, TargetChange};
+use super::decision::{ClaimAnswer, Decision, TargetChange};
 use super::error::{Fault, Note, ObjectError, Subject};
-use super::model::{ConnectorId, MetaverseObject, PendingExport, TargetObject};
+use super::model::{ConnectorId, MetaverseObject, PendingExport, Staged, TargetObject};
 use super::references;
 use super::scope::holds;
 use super::systems::{Engine, Moment};
@@ -19,38 +17,47 @@ use crate::rules::{ConnectedKind, Linking, Rule};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outbound<'a> {
     pub(super) metaverse: &'a MetaverseObject,
+    /// The staging objects that are linked to it.
+    pub(super) staged: &'a [&'a Staged],
     /// What its attributes come from.
     pub(super) contributors: &'a [Contributor<'a>],
-    /// What identifies it.
-    pub(super) standing: &'a Standing,
+    /// What is known of its claim to an anchor.
+    pub(super) answer: ClaimAnswer,
     pub(super) moment: &'a Moment<'a>,
 }
 
 impl Engine<'_> {
-    /// Decides about the object of each target.
+    /// Decides about the object of each target. Of one in a target that is not connected any more,
+    /// nothing is known and nothing is done.
     pub(super) fn outbound_flows(
         &self,
         outbound: &Outbound<'_>,
         former: &[TargetObject],
         decision: &mut Decision,
     ) {
+        let mut standing = None;
         for target in self.targets() {
-            let object = former.iter().find(|object| object.connector == *target);
             let rules = self.outbound(*target, outbound.metaverse.kind).iter().copied();
             let rules: Vec<_> =
                 rules.filter(|rule| holds(&rule.scope, &outbound.metaverse.record)).collect();
-            let change = match (provisioned(&rules), object) {
-                (None, None) => None,
-                (None, Some(object)) => delete(object),
+            let in_target = || former.iter().filter(|object| object.connector == *target);
+            let own = in_target().find(|object| object.metaverse == outbound.metaverse.key);
+            let change = match (provisioned(&rules), own) {
+                (None, own) => own.and_then(delete),
                 // What it is in the target cannot change: it goes, and comes again.
-                (Some(kind), Some(object)) if object.kind != kind && object.confirmed.is_some() => {
-                    delete(object)
+                (Some(kind), Some(own)) if own.kind != kind && own.confirmed.is_some() => {
+                    delete(own)
                 }
-                (Some(kind), object) => outbound.flow((*target, kind), &rules, object, decision),
+                (Some(kind), own) => {
+                    let standing =
+                        standing.get_or_insert_with(|| self.standing(outbound, former, decision));
+                    let adopted = |object: &&TargetObject| standing.is(&object.anchor);
+                    let object = own.or_else(|| in_target().find(adopted));
+                    outbound.flow((*target, kind), standing, &rules, object, decision)
+                }
             };
             decision.targets.extend(change);
         }
-        // Of a target that is not connected any more, nothing is known and nothing is done.
     }
 }
 
@@ -68,12 +75,15 @@ impl Outbound<'_> {
     fn flow(
         &self,
         (target, kind): (ConnectorId, TenantKind),
+        standing: &Standing,
         rules: &[&Rule],
         former: Option<&TargetObject>,
         decision: &mut Decision,
     ) -> Option<TargetChange> {
-        let Some(anchor) = self.anchor(former) else {
-            return former.and_then(hold);
+        let anchor = match (standing, former) {
+            (Standing::Held, _) | (Standing::Unsettled, None) => return former.and_then(hold),
+            (_, Some(former)) => &former.anchor,
+            (Standing::Settled(anchor), None) => anchor,
         };
         let of_kind = |rule: &&&Rule| rule.objects.contains(&ConnectedKind::Target(kind));
         let rules: Vec<_> = rules.iter().filter(of_kind).copied().collect();
@@ -123,16 +133,6 @@ impl Outbound<'_> {
         }))
     }
 
-    /// The anchor of an object that is to get what the rules give; `None` when it stays as it is.
-    fn anchor<'a>(&'a self, former: Option<&'a TargetObject>) -> Option<&'a SourceAnchor> {
-        match (self.standing, former) {
-            (Standing::Held, _) => None,
-            (_, Some(former)) => Some(&former.anchor),
-            (Standing::Settled(anchor), None) => Some(anchor),
-            (Standing::Unsettled, None) => None,
-        }
-    }
-
     /// The attributes that the rules give.
     fn desired(
         &self,
@@ -160,7 +160,7 @@ impl Outbound<'_> {
             let attribute = offers[0].flow.target;
             let values = present.map(|present| present.values(attribute)).unwrap_or_default();
             // Whose the values in the target are is not known: whoever is ignored leaves them.
-            let settled = circumstances.settle(offers, |_| !values.is_empty());
+            let settled = circumstances.settle(offers, values, |_| !values.is_empty());
             if let Settled::Failed(rank, text) = &settled {
                 let (rule, text) = (contributors[*rank].rule.id, text.clone());
                 let fault = Fault::Flow { rule, attribute, target: Some(target), text };
@@ -183,8 +183,8 @@ impl Outbound<'_> {
     }
 }
 
-/// An object whose anchor was tampered with, or is not settled, keeps what it has: it is not exported,
-/// and its password is not synchronised.
+/// An object whose anchor was tampered with keeps what it has: it is not exported, and its password is
+/// not synchronised.
 fn hold(former: &TargetObject) -> Option<TargetChange> {
     if former.confirmed.is_none() {
         return Some(TargetChange::Remove(former.connector));

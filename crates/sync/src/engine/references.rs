@@ -2,12 +2,11 @@
 //! edges are to be in the target is for the state to find out, set by set.
 
 use super::contribution::Contributor;
-use super::model::Feed;
+use super::model::{Feed, PendingExport, TargetObject};
 use crate::rules::Rule;
 
 /// The feeds of a target's object, in ascending order. For each attribute of references there is one: of
-/// the outbound rules the first that passes on, and of the inbound ones the first that gives what it
-/// passes on.
+/// the first outbound rule that passes on what an inbound rule gives, and of the first of those.
 pub(super) fn feeds(outbound: &[&Rule], inbound: &[Contributor<'_>]) -> Vec<Feed> {
     let mut feeds = Vec::<Feed>::new();
     for flow in outbound.iter().flat_map(|rule| &rule.references) {
@@ -26,13 +25,12 @@ pub(super) fn feeds(outbound: &[&Rule], inbound: &[Contributor<'_>]) -> Vec<Feed
     feeds
 }
 
-/// Whether an edge of a feed's staging object is to be in the target: it leads to an object that is
-/// linked to a metaverse object, which has an object in that target that is not to be deleted.
+/// Whether an edge of a feed's staging object is to be in the target. It leads to a staging object that
+/// is linked to a metaverse object: `target` is what that has in the same target.
 #[must_use]
-pub const fn is_desired(linked: bool, target: Option<&super::model::TargetObject>) -> bool {
-    use super::model::PendingExport;
+pub const fn is_desired(target: Option<&TargetObject>) -> bool {
     match target {
-        Some(object) => linked && !matches!(object.pending, Some(PendingExport::Delete)),
+        Some(object) => !matches!(object.pending, Some(PendingExport::Delete)),
         None => false,
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
-use portolan_sync::attributes;
+use portolan_sync::{attributes, expression};
 
 use crate::run::{Failed, cargo, on_file, run};
 use crate::steps::Steps;
@@ -25,7 +25,8 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
         (PathBuf::from(name), markdown::page(&chart))
     });
     let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
-    charts.chain([attributes, picture()]).collect()
+    let expressions = (PathBuf::from("docs/reference/expressions.md"), expression::page());
+    charts.chain([attributes, expressions, picture()]).collect()
 }
 
 /// The picture of the edition in force by default, which the README shows.

@@ -17,6 +17,13 @@ pub fn from_filetime(intervals: i64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
 }
 
+/// A point in time as a FILETIME; `None` before 1601, and of what is too late for its 63 bits.
+pub(crate) fn to_filetime(at: OffsetDateTime) -> Option<i64> {
+    let nanoseconds =
+        at.unix_timestamp_nanos() + i128::from(EPOCH_DIFFERENCE_SECONDS) * 1_000_000_000;
+    i64::try_from(nanoseconds / 100).ok().filter(|intervals| *intervals >= 0)
+}
+
 /// A point in time as the tenant takes it (RFC 3339, UTC).
 pub(crate) fn rfc3339(at: OffsetDateTime) -> Option<String> {
     at.format(&Rfc3339).ok()
@@ -32,5 +39,6 @@ mod tests {
         assert_eq!(epoch, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(rfc3339(epoch).unwrap(), "1970-01-01T00:00:00Z");
         assert_eq!(from_filetime(i64::MAX), None);
+        assert_eq!(to_filetime(epoch), Some(116_444_736_000_000_000));
     }
 }

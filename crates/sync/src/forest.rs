@@ -126,8 +126,9 @@ impl ObjectKind {
         matches!(self, Self::User | Self::InetOrgPerson)
     }
 
-    /// From the values of `objectClass`, in whatever order.
-    fn of_classes(classes: &[Vec<u8>]) -> Option<Self> {
+    /// From the values of `objectClass`, in whatever order; `None` of a class that is not imported.
+    pub fn of_classes<'a>(classes: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let classes: Vec<_> = classes.into_iter().collect();
         let has =
             |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name.as_bytes()));
         if has("computer") {
@@ -190,7 +191,9 @@ impl ForestObject {
             .map(|(name, values)| (name.to_ascii_lowercase(), values))
             .collect();
         let Some(kind) =
-            attributes.get("objectclass").and_then(|classes| ObjectKind::of_classes(classes))
+            attributes.get("objectclass").and_then(|classes| {
+                ObjectKind::of_classes(classes.iter().map(Vec::as_slice))
+            })
         else {
             return Ok(None);
         };

@@ -19,8 +19,10 @@ mod evaluate;
 mod function;
 mod functions;
 mod kinds;
+mod moment;
 mod node;
 mod operator;
+mod page;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use time::OffsetDateTime;
 
 pub use error::{EvaluationError, ExpressionError, Mistake, Why};
 pub use kinds::Kinds;
+pub use page::page;
 pub use value::{Datum, Outcome};
 
 use crate::dictionary::{AttributeId, Dictionary};

@@ -75,7 +75,7 @@ impl<'a> Outcome<'a> {
 }
 
 /// One value in the course of an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Integer(i64),

@@ -411,7 +411,11 @@ impl Compiler<'_> {
         match Expression::compile(&text.value, self.names) {
             Ok(expression) => Some(Given::Expression(expression)),
             Err(error) => {
-                self.error(&text.place, error.to_string());
+                let mut refused = RuleError::at(&text.place, error.show(&text.value).to_string());
+                if let Some(hint) = error.mistake.hint() {
+                    refused = refused.with_hint(hint);
+                }
+                self.errors.push(refused);
                 None
             }
         }

@@ -61,24 +61,9 @@ pub(super) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
 /// The one of `known` that a mistyped name most likely means.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    let near = |other: &str| distance(&name, &other.to_ascii_lowercase());
+    let near = |other: &str| strsim::levenshtein(&name, &other.to_ascii_lowercase());
     let best = known.into_iter().min_by_key(|other| near(other))?;
     (near(best) <= 2.max(name.len() / 4)).then_some(best)
-}
-
-/// Characters to put in, take out or change until one text is the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, against) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *against);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! The functions, one table for each group of the published reference.
 
 mod argument;
+mod certificate;
+mod conversion;
+mod date;
+mod directory;
 mod evaluation;
 mod flow;
+mod math;
+mod multivalued;
 mod text;
 
 use super::function::Function;
@@ -15,7 +21,13 @@ pub(super) struct Group {
 
 /// All groups, in the order of the page.
 pub(super) const GROUPS: &[Group] = &[
+    Group { title: "Certificate", functions: certificate::FUNCTIONS },
+    Group { title: "Conversion", functions: conversion::FUNCTIONS },
+    Group { title: "Date and time", functions: date::FUNCTIONS },
+    Group { title: "Directory", functions: directory::FUNCTIONS },
     Group { title: "Evaluation", functions: evaluation::FUNCTIONS },
+    Group { title: "Math", functions: math::FUNCTIONS },
+    Group { title: "Multi-valued", functions: multivalued::FUNCTIONS },
     Group { title: "Program flow", functions: flow::FUNCTIONS },
     Group { title: "Text", functions: text::FUNCTIONS },
 ];

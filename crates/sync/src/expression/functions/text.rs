@@ -388,12 +388,12 @@ fn character_pairs(pattern: &str) -> Result<Vec<(char, String)>, Why> {
 /// Where the word with a number stands; nowhere when there are fewer.
 fn word_range(text: &str, wanted: i64, delimiters: &str) -> std::ops::Range<usize> {
     let Ok(before) = usize::try_from(wanted.saturating_sub(1)) else { return 0..0 };
-    let words = text.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty());
-    match words.skip(before).next() {
-        Some(word) => {
-            let start = word.as_ptr().addr() - text.as_ptr().addr();
-            start..start + word.len()
-        }
-        None => 0..0,
-    }
+    let is_delimiter = |c| delimiters.contains(c);
+    let mut at = 0;
+    let words = text.split_inclusive(is_delimiter).map(|part| {
+        let start = at;
+        at += part.len();
+        start..start + part.trim_end_matches(is_delimiter).len()
+    });
+    words.filter(|word| !word.is_empty()).nth(before).unwrap_or(0..0)
 }

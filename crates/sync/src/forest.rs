@@ -76,6 +76,10 @@ pub enum ObjectKind {
     Group,
     /// A `contact`: somebody outside, who does not sign in.
     Contact,
+    /// A `computer`: a device, when it has a certificate.
+    Computer,
+    /// A `foreignSecurityPrincipal`: stands for an account of another forest in this one's groups.
+    ForeignSecurityPrincipal,
     /// An `organizationalUnit`: a place, never exported.
     OrganizationalUnit,
     /// Anything else that stands above an imported object, and is in its name: never exported.
@@ -91,6 +95,8 @@ impl ObjectKind {
             Self::InetOrgPerson => "inetOrgPerson",
             Self::Group => "group",
             Self::Contact => "contact",
+            Self::Computer => "computer",
+            Self::ForeignSecurityPrincipal => "foreignSecurityPrincipal",
             Self::OrganizationalUnit => "organizationalUnit",
             Self::Container => "container",
         }
@@ -103,11 +109,13 @@ impl ObjectKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::User,
         Self::InetOrgPerson,
         Self::Group,
         Self::Contact,
+        Self::Computer,
+        Self::ForeignSecurityPrincipal,
         Self::OrganizationalUnit,
         Self::Container,
     ];
@@ -118,8 +126,9 @@ impl ObjectKind {
         matches!(self, Self::User | Self::InetOrgPerson)
     }
 
-    /// From the values of `objectClass`, in whatever order.
-    fn of_classes(classes: &[Vec<u8>]) -> Option<Self> {
+    /// From the values of `objectClass`, in whatever order; `None` of a class that is not imported.
+    pub fn of_classes<'a>(classes: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let classes: Vec<_> = classes.into_iter().collect();
         let has =
             |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name.as_bytes()));
         if has("computer") {
@@ -182,7 +191,9 @@ impl ForestObject {
             .map(|(name, values)| (name.to_ascii_lowercase(), values))
             .collect();
         let Some(kind) =
-            attributes.get("objectclass").and_then(|classes| ObjectKind::of_classes(classes))
+            attributes.get("objectclass").and_then(|classes| {
+                ObjectKind::of_classes(classes.iter().map(Vec::as_slice))
+            })
         else {
             return Ok(None);
         };

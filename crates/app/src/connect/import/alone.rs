@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use portolan_ldap::{Scope, SearchRequest, SearchResultEntry, control};
 use portolan_model::{DnsName, Guid};
-use portolan_store::connector_space::Changes;
-use portolan_sync::{ForestObject, WANTED_ATTRIBUTES};
+use portolan_store::state::{Changes, ImportedObject};
 
 use super::directory::{Directory, Entries as _};
+use super::reading::Reading;
 use super::{domain_base, entries, search};
 use crate::report::Failure;
 
@@ -22,18 +22,19 @@ const DEPTH_MAX: usize = 128;
 /// or of a class that is not imported, is left.
 pub(super) async fn read(
     directory: &mut impl Directory,
+    reading: &Reading,
     domain: &DnsName,
     changes: &mut Changes,
     guids: &[Guid],
 ) -> Result<(), Failure> {
     for chunk in guids.chunks(OBJECTS_MAX) {
-        for entry in entries_of(directory, domain, chunk).await? {
-            if let Some(object) = whole(directory, &entry).await? {
+        for entry in entries_of(directory, reading, domain, chunk).await? {
+            if let Some(object) = whole(directory, reading, &entry).await? {
                 put(changes, &object).await?;
-                member_of(directory, changes, &object, &entry).await?;
-            } else if let Some(mut place) = changes.get(&entries::guid(&entry)?).await? {
+                member_of(directory, reading, changes, object.guid, &entry).await?;
+            } else if let Some(place) = changes.get(&entries::guid(&entry)?).await? {
                 let now = entries::above(&entry)?;
-                (place.dn, place.parent) = (now.dn, now.parent);
+                let place = ImportedObject { kind: place.kind, record: place.record, ..now };
                 put(changes, &place).await?;
             }
         }
@@ -44,6 +45,7 @@ pub(super) async fn read(
 /// Reads what stands above others and is not there, up to the domain's root: its name is in theirs.
 pub(super) async fn read_above(
     directory: &mut impl Directory,
+    reading: &Reading,
     domain: &DnsName,
     changes: &mut Changes,
 ) -> Result<(), Failure> {
@@ -55,8 +57,8 @@ pub(super) async fn read_above(
             break;
         }
         for chunk in missing.chunks(OBJECTS_MAX) {
-            for entry in entries_of(directory, domain, chunk).await? {
-                let object = match whole(directory, &entry).await? {
+            for entry in entries_of(directory, reading, domain, chunk).await? {
+                let object = match whole(directory, reading, &entry).await? {
                     Some(object) => object,
                     None => entries::above(&entry)?,
                 };
@@ -68,11 +70,8 @@ pub(super) async fn read_above(
 }
 
 /// Puts an object among the changes if it is other than before.
-async fn put(changes: &mut Changes, object: &ForestObject) -> Result<(), Failure> {
+async fn put(changes: &mut Changes, object: &ImportedObject) -> Result<(), Failure> {
     let before = changes.get(&object.guid).await?;
-    if before.as_ref() == Some(object) {
-        return Ok(());
-    }
     let renamed = before.is_none_or(|before| before.dn != object.dn);
     Ok(changes.put(object, renamed).await?)
 }
@@ -80,6 +79,7 @@ async fn put(changes: &mut Changes, object: &ForestObject) -> Result<(), Failure
 /// The entries of some objects, by their objectGUIDs.
 async fn entries_of(
     directory: &mut impl Directory,
+    reading: &Reading,
     domain: &DnsName,
     guids: &[Guid],
 ) -> Result<Vec<SearchResultEntry>, Failure> {
@@ -94,7 +94,7 @@ async fn entries_of(
     }
     filter.push(')');
     let request = SearchRequest::new(domain_base(domain), Scope::Subtree, search::filter(&filter)?)
-        .select(WANTED_ATTRIBUTES.iter().copied().chain(["memberOf"]));
+        .select(reading.wanted().iter().map(String::as_str).chain(["memberOf"]));
     let mut found = directory.search(request, vec![control::extended_dn()]).await?;
     let mut entries = Vec::new();
     while let Some(entry) = found.next().await? {
@@ -106,41 +106,47 @@ async fn entries_of(
     Ok(entries)
 }
 
-/// An entry as an object, with members that it leaves out.
+/// An entry as an object, with references that it leaves out.
 async fn whole(
     directory: &mut impl Directory,
+    reading: &Reading,
     entry: &SearchResultEntry,
-) -> Result<Option<ForestObject>, Failure> {
-    let Some(mut object) = entries::object(entry)? else { return Ok(None) };
-    if let Some(range) = entries::missing(entry, "member") {
-        let rest = search::remaining_values(directory, object.guid, "member", range).await?;
-        object.members.extend(rest);
-        object.members.sort_unstable();
-        object.members.dedup();
+) -> Result<Option<ImportedObject>, Failure> {
+    let Some(mut object) = reading.object(entry)? else { return Ok(None) };
+    for (name, attribute) in reading.references() {
+        let mut all = object.references.iter().find(|(id, _)| *id == attribute);
+        let mut all = all.take().map(|(_, guids)| guids.clone()).unwrap_or_default();
+        if let Some(range) = entries::missing(entry, name) {
+            all.extend(search::remaining_values(directory, object.guid, name, range).await?);
+        }
+        object.references.retain(|(id, _)| *id != attribute);
+        // What it does not refer to any more is gone.
+        object.references.push((attribute, all));
     }
     Ok(Some(object))
 }
 
 async fn member_of(
     directory: &mut impl Directory,
+    reading: &Reading,
     changes: &mut Changes,
-    object: &ForestObject,
+    object: Guid,
     entry: &SearchResultEntry,
 ) -> Result<(), Failure> {
+    let Some((_, member)) = reading.references().find(|(name, _)| *name == "member") else {
+        return Ok(());
+    };
     let mut groups = Vec::new();
     for attribute in entry.named("memberOf") {
         groups.extend(entries::guids(attribute)?);
     }
     if let Some(range) = entries::missing(entry, "memberOf") {
-        let rest = search::remaining_values(directory, object.guid, "memberOf", range).await?;
+        let rest = search::remaining_values(directory, object, "memberOf", range).await?;
         groups.extend(rest);
     }
     for guid in groups {
-        let Some(mut group) = changes.get(&guid).await? else { continue };
-        if !group.members.contains(&object.guid) {
-            group.members.push(object.guid);
-            group.members.sort_unstable();
-            changes.put(&group, false).await?;
+        if changes.get(&guid).await?.is_some() {
+            changes.change_references(&guid, member, &[object], &[]).await?;
         }
     }
     Ok(())

@@ -62,8 +62,8 @@ struct Seen {
 
 impl Cursor {
     /// A cursor, with the controller that it was taken from.
-    pub(super) fn new(from: From, controller: &Controller) -> Self {
-        Self { from, controllers: BTreeMap::new(), attributes: wanted() }.seen(controller)
+    pub(super) fn new(from: From, controller: &Controller, wanted: &[String]) -> Self {
+        Self { from, controllers: BTreeMap::new(), attributes: wanted.to_vec() }.seen(controller)
     }
 
     /// The cursor after this one.
@@ -83,10 +83,14 @@ impl Cursor {
     ///
     /// # Errors
     /// Why it has to read everything.
-    pub(super) fn goes_on_with(&self, controller: &Controller) -> Result<(), &'static str> {
+    pub(super) fn goes_on_with(
+        &self,
+        controller: &Controller,
+        wanted: &[String],
+    ) -> Result<(), &'static str> {
         // What did not change since the last import would keep lacking what is read now.
-        if self.attributes != wanted() {
-            return Err("this release reads other attributes than the one before");
+        if self.attributes != wanted {
+            return Err("other attributes are read than before");
         }
         if let Some(seen) = self.controllers.get(&controller.service) {
             let invocation = controller.invocation.map(|invocation| invocation.to_string());
@@ -112,11 +116,6 @@ impl Cursor {
         serde_json::to_vec(self)
             .map_err(|error| Failure::because("cannot write the import's cursor", &error))
     }
-}
-
-/// The attributes that this release reads.
-fn wanted() -> Vec<String> {
-    portolan_sync::WANTED_ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect()
 }
 
 impl Controller {

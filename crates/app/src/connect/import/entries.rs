@@ -1,15 +1,14 @@
-//! Entries of the directory as the engine's objects and changes of objects.
+//! Entries of the directory as objects of the connector space, and as changes of objects.
 
 use portolan_ldap::control::ExtendedDn;
 use portolan_ldap::{Attribute, SearchResultEntry, ValueRange};
-use portolan_model::Guid;
-use portolan_sync::{AttributeValues, Delta, ForestObject, MemberChange};
+use portolan_model::{DistinguishedName, Guid};
+use portolan_store::state::{Found, ImportedObject};
+use portolan_sync::record::{Record, Value, ValueRef};
+use portolan_sync::{AttributeId, ObjectKind};
 
+use super::reading::Reading;
 use crate::report::Failure;
-
-/// Attributes of an entry that are no attributes of an object: they are in it otherwise.
-const BESIDE: [&str; 6] =
-    ["member", "memberof", "objectguid", "parentguid", "instancetype", "isdeleted"];
 
 /// The values of a linked attribute that came or went, in a DirSync reply with incremental values
 /// ([MS-ADTS] 3.1.1.3.4.1.3).
@@ -26,95 +25,186 @@ pub(super) enum Told {
     /// It was deleted once and is back: what it has now is not all in the reply.
     Restored(Guid),
     /// It is new, and this is all of it; `None` of a class that is not imported.
-    New(Guid, Option<Box<ForestObject>>),
+    New(Guid, Option<Box<ImportedObject>>),
     /// It is other than before.
-    Changed(Delta),
+    Changed(Change),
 }
 
-/// An entry of a DirSync reply, whose names are extended ones.
-pub(super) fn told(entry: &SearchResultEntry) -> Result<Told, Failure> {
-    let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
-    let guid = name.guid;
-    if let Some(deleted) = entry.attribute("isDeleted") {
-        let is_deleted = deleted.values().next() == Some(b"TRUE");
-        return Ok(if is_deleted { Told::Deleted(guid) } else { Told::Restored(guid) });
-    }
-    // An object keeps its classes for life: they are told when all of it is new.
-    if entry.attribute("objectClass").is_some_and(|classes| classes.values().len() > 0) {
-        let members = match member_change(entry)? {
-            MemberChange::Some { added, .. } => added,
-            MemberChange::All(members) => members,
+/// What changed of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) guid: Guid,
+    pub(super) dn: DistinguishedName,
+    /// The object above it; `None` when it did not move.
+    parent: Option<Guid>,
+    /// Attributes with all their values; none of one that was taken away.
+    attributes: Vec<(AttributeId, Vec<Value>)>,
+    /// References that came and went.
+    pub(super) references: Vec<(AttributeId, ReferenceChange)>,
+}
+
+/// What changed of the references of an attribute.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ReferenceChange {
+    /// These came and went.
+    Some {
+        /// Those that came.
+        added: Vec<Guid>,
+        /// Those that went.
+        removed: Vec<Guid>,
+    },
+    /// These are all that there are.
+    All(Vec<Guid>),
+}
+
+impl Change {
+    /// The object after the change, and whether it has another name.
+    pub(super) fn apply(&self, before: Found) -> (ImportedObject, bool) {
+        let kept = |(id, _): &(AttributeId, _)| !self.attributes.iter().any(|(new, _)| new == id);
+        let kept = before.record.iter().filter(kept);
+        let kept = kept.map(|(id, values)| (id, values.map(ValueRef::to_value).collect()));
+        // Of a place only its name is kept.
+        let record: Record = match before.kind {
+            ObjectKind::Container => before.record.clone(),
+            _ => kept.chain(self.attributes.iter().cloned()).collect(),
         };
-        return Ok(Told::New(guid, from_entry(entry, members)?.map(Box::new)));
+        let all = |(attribute, change): &(AttributeId, ReferenceChange)| match change {
+            ReferenceChange::All(guids) => Some((*attribute, guids.clone())),
+            ReferenceChange::Some { .. } => None,
+        };
+        let renamed = before.dn != self.dn;
+        let object = ImportedObject {
+            guid: self.guid,
+            kind: before.kind,
+            parent: self.parent.or(before.parent),
+            dn: self.dn.clone(),
+            record,
+            references: self.references.iter().filter_map(all).collect(),
+        };
+        (object, renamed)
     }
-    let lower =
-        |attribute: Attribute<'_>| (attribute.name().to_ascii_lowercase(), values(attribute));
-    Ok(Told::Changed(Delta {
-        guid,
-        dn: name.dn.parse().map_err(|error| unusable(&error))?,
-        parent: parent(entry),
-        members: member_change(entry)?,
-        attributes: entry
-            .attributes()
-            .map(lower)
-            .filter(|(name, _)| !BESIDE.contains(&name.as_str()) && name != "objectclass")
-            .collect(),
-    }))
 }
 
-fn member_change(entry: &SearchResultEntry) -> Result<MemberChange, Failure> {
+impl Reading {
+    /// An entry of a DirSync reply, whose names are extended ones.
+    pub(super) fn told(&self, entry: &SearchResultEntry) -> Result<Told, Failure> {
+        let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
+        let guid = name.guid;
+        if let Some(deleted) = entry.attribute("isDeleted") {
+            let is_deleted = deleted.values().next() == Some(b"TRUE");
+            return Ok(if is_deleted { Told::Deleted(guid) } else { Told::Restored(guid) });
+        }
+        let changes = self.reference_changes(entry)?;
+        // An object keeps its classes for life: they are told when all of it is new.
+        if entry.attribute("objectClass").is_some_and(|classes| classes.values().len() > 0) {
+            let there = |(attribute, change)| match change {
+                ReferenceChange::Some { added, .. } => (attribute, added),
+                ReferenceChange::All(guids) => (attribute, guids),
+            };
+            let object = self.staged(entry, changes.into_iter().map(there).collect())?;
+            return Ok(Told::New(guid, object.map(Box::new)));
+        }
+        let dn = name.dn.parse().map_err(|error| unusable(&error))?;
+        let attributes = entry.attributes().filter_map(|attribute| self.values(attribute));
+        let (attributes, references) = (attributes.collect(), changes);
+        Ok(Told::Changed(Change { guid, dn, parent: parent(entry), attributes, references }))
+    }
+
+    /// An entry of a search, whose names are extended ones, as an object of the forest, which holds
+    /// references by objectGUID; `None` for a class that is not imported.
+    pub(super) fn object(
+        &self,
+        entry: &SearchResultEntry,
+    ) -> Result<Option<ImportedObject>, Failure> {
+        let mut references = Vec::new();
+        for (name, attribute) in self.references() {
+            let mut found = Vec::new();
+            for values in entry.named(name) {
+                found.extend(guids(values)?);
+            }
+            if !found.is_empty() {
+                references.push((attribute, found));
+            }
+        }
+        self.staged(entry, references)
+    }
+
+    fn staged(
+        &self,
+        entry: &SearchResultEntry,
+        references: Vec<(AttributeId, Vec<Guid>)>,
+    ) -> Result<Option<ImportedObject>, Failure> {
+        let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
+        let classes = entry.attribute("objectClass").into_iter().flat_map(Attribute::values);
+        let Some(kind) = ObjectKind::of_classes(classes) else { return Ok(None) };
+        let no_guid = || {
+            Failure::new(format!("the entry {} has no objectGUID of sixteen octets", name.dn))
+        };
+        let own = entry.octets("objectGUID").and_then(|octets| octets.try_into().ok());
+        Ok(Some(ImportedObject {
+            guid: own.map(Guid::from_bytes_le).ok_or_else(no_guid)?,
+            kind,
+            parent: parent(entry),
+            dn: name.dn.parse().map_err(|error| unusable(&error))?,
+            record: entry.attributes().filter_map(|attribute| self.values(attribute)).collect(),
+            references,
+        }))
+    }
+
+    /// The values of an attribute that is one of an object; `None` of one that is in it otherwise.
+    fn values(&self, attribute: Attribute<'_>) -> Option<(AttributeId, Vec<Value>)> {
+        let id = self.attribute(attribute.name())?;
+        Some((id, attribute.values().filter_map(|octets| self.decode(id, octets)).collect()))
+    }
+
+    fn reference_changes(
+        &self,
+        entry: &SearchResultEntry,
+    ) -> Result<Vec<(AttributeId, ReferenceChange)>, Failure> {
+        let mut changes = Vec::new();
+        for (name, attribute) in self.references() {
+            if let Some(change) = reference_change(entry, name)? {
+                changes.push((attribute, change));
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn reference_change(
+    entry: &SearchResultEntry,
+    name: &str,
+) -> Result<Option<ReferenceChange>, Failure> {
     let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for attribute in entry.named("member") {
+    let mut told = false;
+    for attribute in entry.named(name) {
+        told = true;
         match attribute.range() {
             Some(ADDED) => added.extend(guids(attribute)?),
             Some(REMOVED) => removed.extend(guids(attribute)?),
             // Links of the time before they were replicated one by one.
-            None => return Ok(MemberChange::All(guids(attribute)?)),
+            None => return Ok(Some(ReferenceChange::All(guids(attribute)?))),
             Some(_) => {
                 return Err(Failure::new(
-                    "the directory sent members in a range that means nothing",
+                    "the directory sent references in a range that means nothing",
                 ));
             }
         }
     }
-    Ok(MemberChange::Some { added, removed })
-}
-
-/// An entry of a search, whose names are extended ones, as an object of the forest, which holds
-/// references by objectGUID; `None` for a class that is not imported.
-pub(super) fn object(entry: &SearchResultEntry) -> Result<Option<ForestObject>, Failure> {
-    let mut members = Vec::new();
-    for attribute in entry.named("member") {
-        members.extend(guids(attribute)?);
-    }
-    // So that the same object read another way is the same.
-    members.sort_unstable();
-    members.dedup();
-    from_entry(entry, members)
-}
-
-fn from_entry(
-    entry: &SearchResultEntry,
-    members: Vec<Guid>,
-) -> Result<Option<ForestObject>, Failure> {
-    let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
-    let beside = |attribute: &Attribute<'_>| {
-        // objectGUID and parentGUID are taken out by the object itself.
-        let name = attribute.name();
-        !["member", "memberOf", "instanceType"].iter().any(|b| b.eq_ignore_ascii_case(name))
-    };
-    let attributes = entry
-        .attributes()
-        .filter(beside)
-        .map(|attribute| (attribute.name().to_owned(), values(attribute)))
-        .filter(|(_, values)| !values.is_empty());
-    ForestObject::from_entry(name.dn, members, attributes).map_err(|error| unusable(&error))
+    Ok(told.then_some(ReferenceChange::Some { added, removed }))
 }
 
 /// An entry of whatever class that stands above imported objects.
-pub(super) fn above(entry: &SearchResultEntry) -> Result<ForestObject, Failure> {
+pub(super) fn above(entry: &SearchResultEntry) -> Result<ImportedObject, Failure> {
     let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
-    ForestObject::above(name.dn, Some(name.guid), parent(entry)).map_err(|error| unusable(&error))
+    Ok(ImportedObject {
+        guid: name.guid,
+        kind: ObjectKind::Container,
+        parent: parent(entry),
+        dn: name.dn.parse().map_err(|error| unusable(&error))?,
+        record: Record::default(),
+        references: Vec::new(),
+    })
 }
 
 /// The objectGUID behind an entry's extended name.
@@ -155,10 +245,6 @@ fn parent(entry: &SearchResultEntry) -> Option<Guid> {
     Some(Guid::from_bytes_le(octets.try_into().ok()?))
 }
 
-fn values(attribute: Attribute<'_>) -> AttributeValues {
-    attribute.values().map(<[u8]>::to_vec).collect()
-}
-
 fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::because("the directory sent an entry that cannot be taken", error)
 }
@@ -186,16 +272,25 @@ mod tests {
         "6a20fa50-ff39-499c-a70a-5975c0e93995".parse().unwrap()
     }
 
+    /// A reading of the members and the mail of objects.
+    fn reading() -> Reading {
+        Reading::of(&["mail", "member"])
+    }
+
+    fn member() -> AttributeId {
+        reading().attribute_of("member")
+    }
+
     #[test]
     fn members_are_held_by_guid() {
-        let object = object(&group(&[MEMBER.as_bytes()])).unwrap().unwrap();
-        assert_eq!(object.members, [guid_of_member()]);
+        let object = reading().object(&group(&[MEMBER.as_bytes()])).unwrap().unwrap();
+        assert_eq!(object.references, [(member(), vec![guid_of_member()])]);
         assert_eq!(object.dn.as_str(), "CN=Staff,DC=corp,DC=example");
     }
 
     #[test]
     fn a_member_without_its_guid_is_an_error_and_not_left_out() {
-        assert!(object(&group(&[b"CN=without,DC=corp,DC=example"])).is_err());
+        assert!(reading().object(&group(&[b"CN=without,DC=corp,DC=example"])).is_err());
     }
 
     #[test]
@@ -218,7 +313,7 @@ mod tests {
     #[test]
     fn a_reply_tells_what_became_of_an_object() {
         let guid = guid_of_member();
-        let is = |attributes: &[(&str, &[&[u8]])]| told(&entry(attributes)).unwrap();
+        let is = |attributes: &[(&str, &[&[u8]])]| reading().told(&entry(attributes)).unwrap();
         assert_eq!(is(&[("isDeleted", &[b"TRUE"])]), Told::Deleted(guid));
         assert_eq!(is(&[("isDeleted", &[])]), Told::Restored(guid));
         let classes: &[&[u8]] = &[b"top", b"dnsNode"];
@@ -232,12 +327,13 @@ mod tests {
             ("instanceType", &[b"4"]),
             ("member;range=1-1", &[MEMBER.as_bytes()]),
         ]);
-        let expected = Delta {
+        let added = ReferenceChange::Some { added: vec![guid], removed: vec![] };
+        let expected = Change {
             guid,
             dn: "CN=Staff,DC=corp,DC=example".parse().unwrap(),
             parent: Some(Guid::from_bytes_le([9; 16])),
-            members: MemberChange::Some { added: vec![guid], removed: vec![] },
-            attributes: vec![("mail".to_owned(), vec![])],
+            references: vec![(member(), added)],
+            attributes: vec![(reading().attribute_of("mail"), vec![])],
         };
         assert_eq!(change, Told::Changed(expected));
     }
@@ -245,11 +341,12 @@ mod tests {
     #[test]
     fn members_that_are_told_whole_replace_and_a_strange_range_is_refused() {
         let change = |description: &str| {
-            member_change(&entry(&[(description, &[MEMBER.as_bytes()])])).map_err(|_| ())
+            let entry = entry(&[(description, &[MEMBER.as_bytes()])]);
+            reference_change(&entry, "member").map_err(|_| ())
         };
-        assert_eq!(change("member"), Ok(MemberChange::All(vec![guid_of_member()])));
+        assert_eq!(change("member"), Ok(Some(ReferenceChange::All(vec![guid_of_member()]))));
         let removed = vec![guid_of_member()];
-        assert_eq!(change("member;range=0-0"), Ok(MemberChange::Some { added: vec![], removed }));
+        assert_eq!(change("member;range=0-0"), Ok(Some(ReferenceChange::Some { added: vec![], removed })));
         assert_eq!(change("member;range=0-1499"), Err(()));
     }
 }

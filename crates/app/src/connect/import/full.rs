@@ -3,13 +3,13 @@
 use portolan_ldap::control::{self, DirSync, DirSyncReply};
 use portolan_ldap::{Scope, SearchRequest};
 use portolan_model::DnsName;
-use portolan_store::connector_space::{ConnectorSpace, FullImport};
-use portolan_sync::{ForestObject, ObjectKind, WANTED_ATTRIBUTES};
+use portolan_store::state::{FullImport, ImportedObject};
+use portolan_sync::{AttributeId, ObjectKind};
 
 use super::cursor::{self, Controller, Cursor, From};
 use super::directory::{Directory, Entries as _, SearchError};
 use super::search::{self, Pace};
-use super::{Imported, domain_base, entries, incremental};
+use super::{Imported, Staging, domain_base, entries, incremental};
 use crate::report::Failure;
 
 /// What is imported. A computer is a user to the directory; the kind of an object tells them apart.
@@ -24,32 +24,33 @@ const ANSWERS_MAX: usize = 10_000;
 /// of what was there is missing.
 pub(super) async fn read(
     directory: &mut impl Directory,
-    domain: &DnsName,
+    staging: &Staging<'_>,
     controller: &Controller,
-    space: &ConnectorSpace,
     allowed: usize,
     imported: &mut Imported,
 ) -> Result<Cursor, Failure> {
-    let from = position(directory, domain, controller, imported).await?;
-    let cursor = Cursor::new(from, controller);
-    let mut import = space.begin_full_import().await?;
-    let request = SearchRequest::new(domain_base(domain), Scope::Subtree, search::filter(FILTER)?)
-        .select(WANTED_ATTRIBUTES.iter().copied());
+    let from = position(directory, staging.domain, controller, imported).await?;
+    let cursor = Cursor::new(from, controller, staging.reading.wanted());
+    let mut import = staging.state.begin_full_import(staging.connector).await?;
+    let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(FILTER)?)
+        .select(staging.reading.wanted().iter().map(String::as_str));
     let pace = pace(controller);
     let mut unfinished = Vec::new();
     search::all(directory, pace, &request, &[control::extended_dn()], async |entry| {
-        let Some(object) = entries::object(&entry)? else { return Ok(()) };
+        let Some(object) = staging.reading.object(&entry)? else { return Ok(()) };
         // The connection serves one search at a time, so the rest is read after this one.
-        if let Some(range) = entries::missing(&entry, "member") {
-            unfinished.push((object.guid, range));
+        for (name, attribute) in staging.reading.references() {
+            if let Some(range) = entries::missing(&entry, name) {
+                unfinished.push((object.guid, name.to_owned(), attribute, range));
+            }
         }
-        take(&object, &mut import, imported).await
+        take(object, &mut import, imported).await
     })
     .await?;
-    for (guid, range) in unfinished {
-        let members = search::remaining_values(directory, guid, "member", range).await?;
-        imported.members += members.len() as u64;
-        import.add_members(&guid, &members).await?;
+    for (guid, name, attribute, range) in unfinished {
+        let references = search::remaining_values(directory, guid, &name, range).await?;
+        imported.members += references.len() as u64;
+        import.add_references(&guid, attribute, &references).await?;
     }
     if imported.users == 0 {
         // A domain has users from its first day.
@@ -58,8 +59,8 @@ pub(super) async fn read(
     }
     let losses = import.losses().await?;
     losses.check_read(allowed).map_err(|error| Failure::from(error).lasting())?;
-    imported.removed = losses.lost() as u64;
-    import.finish(&cursor.write()?).await?;
+    let changed = import.finish(&cursor.write()?).await?;
+    (imported.changed, imported.removed) = (changed.changed, changed.removed);
     Ok(cursor)
 }
 
@@ -115,7 +116,7 @@ async fn cookie(directory: &mut impl Directory, domain: &DnsName) -> Result<Vec<
 
 /// Takes one object into the space.
 async fn take(
-    object: &ForestObject,
+    object: ImportedObject,
     import: &mut FullImport,
     imported: &mut Imported,
 ) -> Result<(), Failure> {
@@ -123,11 +124,14 @@ async fn take(
         ObjectKind::User | ObjectKind::InetOrgPerson => imported.users += 1,
         ObjectKind::Group => imported.groups += 1,
         ObjectKind::Contact => imported.contacts += 1,
+        // This import takes none of these two.
+        ObjectKind::Computer | ObjectKind::ForeignSecurityPrincipal => {}
         ObjectKind::OrganizationalUnit | ObjectKind::Container => {
             imported.organizational_units += 1;
         }
     }
-    imported.members += object.members.len() as u64;
+    let references = object.references.iter().map(|(_, to): &(AttributeId, _)| to.len() as u64);
+    imported.members += references.sum::<u64>();
     Ok(import.put(object).await?)
 }
 

@@ -11,16 +11,15 @@ use std::collections::BTreeSet;
 
 use portolan_ldap::control::{self, DirSync, DirSyncFlags, DirSyncReply};
 use portolan_ldap::{Control, ResultCode, Scope, SearchRequest};
-use portolan_model::{DnsName, Guid};
-use portolan_store::connector_space::{Changes, ConnectorSpace};
-use portolan_sync::{Delta, WANTED_ATTRIBUTES};
+use portolan_model::Guid;
+use portolan_store::state::Changes;
 
 use super::cursor::{Controller, Cursor, From, deleted_objects};
 use super::directory::{Directory, Entries as _, SearchError};
-use super::entries::{self, Told};
+use super::entries::{self, Change, ReferenceChange, Told};
 use super::full::pace;
 use super::search::{self, Pace};
-use super::{Imported, alone, domain_base};
+use super::{Imported, Staging, alone, domain_base};
 use crate::report::Failure;
 
 /// How DirSync is asked: of a group the members that came and went.
@@ -39,24 +38,23 @@ pub(super) enum Outcome {
 /// Applies what changed since a cursor.
 pub(super) async fn read(
     directory: &mut impl Directory,
-    domain: &DnsName,
+    staging: &Staging<'_>,
     controller: &Controller,
-    space: &ConnectorSpace,
     cursor: Cursor,
     imported: &mut Imported,
 ) -> Result<Outcome, Failure> {
     match &cursor.from {
-        From::DirSync(_) => by_cookie(directory, domain, controller, space, cursor, imported).await,
+        From::DirSync(_) => by_cookie(directory, staging, controller, cursor, imported).await,
         From::Usn { usn, .. } => {
             let after = *usn;
-            by_usn(directory, domain, controller, space, &cursor, after, imported).await?;
+            by_usn(directory, staging, controller, &cursor, after, imported).await?;
             Ok(Outcome::Done)
         }
         From::Everything => {
             // What was read in full is all that this account can see; only the places are missing.
-            let mut changes = space.begin_changes().await?;
-            alone::read_above(directory, domain, &mut changes).await?;
-            let _ = changes.commit(&cursor.write()?).await?;
+            let mut changes = staging.begin_changes().await?;
+            alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
+            let _ = changes.finish(&cursor.write()?).await?;
             Ok(Outcome::Done)
         }
     }
@@ -90,16 +88,15 @@ pub(super) fn reply(controls: &[Control]) -> Result<DirSyncReply, Failure> {
 /// Each answer is applied in a transaction of its own, with the cookie behind it.
 async fn by_cookie(
     directory: &mut impl Directory,
-    domain: &DnsName,
+    staging: &Staging<'_>,
     controller: &Controller,
-    space: &ConnectorSpace,
     mut cursor: Cursor,
     imported: &mut Imported,
 ) -> Result<Outcome, Failure> {
     for _ in 0..ANSWERS_MAX {
         let From::DirSync(cookie) = &cursor.from else { return Ok(Outcome::Done) };
         let asked = DirSync { flags: FLAGS, octets_max: u32::MAX, cookie: cookie.clone() };
-        let applied = answer(directory, domain, space, asked).await;
+        let applied = answer(directory, staging, asked).await;
         let (mut changes, reply) = match applied {
             Err(SearchError::Refused(code, failure)) if refuses_cookie(code) => {
                 return Ok(Outcome::CursorRefused(failure.text().to_owned()));
@@ -110,10 +107,10 @@ async fn by_cookie(
             return Err(Failure::new("the directory names the same changes again and again"));
         }
         if !reply.more {
-            alone::read_above(directory, domain, &mut changes).await?;
+            alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
         }
         cursor = cursor.followed_by(From::DirSync(reply.cookie), controller);
-        let changed = changes.commit(&cursor.write()?).await?;
+        let changed = changes.finish(&cursor.write()?).await?;
         imported.changed += changed.changed;
         imported.removed += changed.removed;
         if !reply.more {
@@ -126,26 +123,25 @@ async fn by_cookie(
 /// Asks once, and applies the answer.
 async fn answer(
     directory: &mut impl Directory,
-    domain: &DnsName,
-    space: &ConnectorSpace,
+    staging: &Staging<'_>,
     asked: DirSync,
 ) -> Result<(Changes, DirSyncReply), SearchError> {
     let everything = search::filter("(objectClass=*)")?;
-    let request = SearchRequest::new(domain_base(domain), Scope::Subtree, everything)
-        .select(WANTED_ATTRIBUTES.iter().copied().chain(["isDeleted"]));
+    let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, everything)
+        .select(staging.reading.wanted().iter().map(String::as_str).chain(["isDeleted"]));
     let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
     let mut found = directory.search(request, controls).await?;
     // The space is not held while the directory thinks.
     let mut entry = found.next().await?;
-    let mut changes = space.begin_changes().await.map_err(Failure::from)?;
+    let mut changes = staging.begin_changes().await?;
     let mut unknown = Vec::new();
     while let Some(told) = entry {
-        apply(entries::told(&told)?, &mut changes, &mut unknown).await?;
+        apply(staging.reading.told(&told)?, &mut changes, &mut unknown).await?;
         entry = found.next().await?;
     }
     let reply = reply(found.controls())?;
     drop(found);
-    alone::read(directory, domain, &mut changes, &unknown).await?;
+    alone::read(directory, staging.reading, staging.domain, &mut changes, &unknown).await?;
     Ok((changes, reply))
 }
 
@@ -161,39 +157,32 @@ async fn apply(told: Told, changes: &mut Changes, unknown: &mut Vec<Guid>) -> Re
         Told::New(guid, object) => {
             let before = changes.get(&guid).await?;
             match object {
-                Some(mut object) => {
-                    object.members.sort_unstable();
-                    if before.as_ref() != Some(&*object) {
-                        changes.put(&object, true).await?;
-                    }
-                }
+                Some(object) => changes.put(&object, true).await?,
                 // It is of another class now, or stands above others.
                 None if before.is_some() => unknown.push(guid),
                 None => {}
             }
         }
-        Told::Changed(delta) => changed(delta, changes, unknown).await?,
+        Told::Changed(change) => changed(&change, changes, unknown).await?,
     }
     Ok(())
 }
 
 async fn changed(
-    delta: Delta,
+    change: &Change,
     changes: &mut Changes,
     unknown: &mut Vec<Guid>,
 ) -> Result<(), Failure> {
-    let Some(mut object) = changes.get(&delta.guid).await? else {
-        unknown.push(delta.guid);
+    let Some(before) = changes.get(&change.guid).await? else {
+        unknown.push(change.guid);
         return Ok(());
     };
-    let renamed = object.dn != delta.dn;
-    // Of a place only its name is kept.
-    let delta = match object.kind {
-        portolan_sync::ObjectKind::Container => Delta { attributes: Vec::new(), ..delta },
-        _ => delta,
-    };
-    if object.apply(delta) {
-        changes.put(&object, renamed).await?;
+    let (object, renamed) = change.apply(before);
+    changes.put(&object, renamed).await?;
+    for (attribute, references) in &change.references {
+        if let ReferenceChange::Some { added, removed } = references {
+            changes.change_references(&change.guid, *attribute, added, removed).await?;
+        }
     }
     Ok(())
 }
@@ -202,29 +191,28 @@ async fn changed(
 /// group's members are among what is read of it; that it lost a deleted one is not.
 async fn by_usn(
     directory: &mut impl Directory,
-    domain: &DnsName,
+    staging: &Staging<'_>,
     controller: &Controller,
-    space: &ConnectorSpace,
     cursor: &Cursor,
     after: i64,
     imported: &mut Imported,
 ) -> Result<(), Failure> {
     let since = format!("(uSNChanged>={})", after + 1);
     let pace = pace(controller);
-    let touched = guids(directory, pace, &domain_base(domain), &since, &[]).await?;
+    let touched = guids(directory, pace, &domain_base(staging.domain), &since, &[]).await?;
     let deleted = format!("(&(isDeleted=TRUE){since})");
     let show = [control::show_deleted()];
-    let gone = guids(directory, pace, &deleted_objects(domain), &deleted, &show).await?;
+    let gone = guids(directory, pace, &deleted_objects(staging.domain), &deleted, &show).await?;
 
-    let mut changes = space.begin_changes().await?;
+    let mut changes = staging.begin_changes().await?;
     for guid in &gone {
         changes.remove(guid).await?;
     }
     let touched: Vec<_> = touched.difference(&gone).copied().collect();
-    alone::read(directory, domain, &mut changes, &touched).await?;
-    alone::read_above(directory, domain, &mut changes).await?;
+    alone::read(directory, staging.reading, staging.domain, &mut changes, &touched).await?;
+    alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
     let from = From::Usn { service: controller.service.clone(), usn: controller.usn };
-    let changed = changes.commit(&cursor.followed_by(from, controller).write()?).await?;
+    let changed = changes.finish(&cursor.followed_by(from, controller).write()?).await?;
     imported.changed += changed.changed;
     imported.removed += changed.removed;
     Ok(())

@@ -10,16 +10,19 @@ mod directory;
 mod entries;
 mod full;
 mod incremental;
+mod reading;
 mod search;
 #[cfg(test)]
 mod tests;
 
 use portolan_model::{DistinguishedName, DnsName};
-use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::{Changes, State};
+use portolan_sync::engine::ConnectorId;
 
 use self::cursor::{Controller, Cursor};
 use self::directory::Directory;
 use self::incremental::Outcome;
+pub(super) use self::reading::Reading;
 use crate::report::Failure;
 
 /// What an import read.
@@ -58,22 +61,40 @@ impl Imported {
     }
 }
 
-/// Brings the space to what the domain holds. `allowed` is the number of objects of a kind that may
+/// Where the objects of a domain go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Staging<'a> {
+    /// The domain.
+    pub(super) domain: &'a DnsName,
+    /// The state.
+    pub(super) state: &'a State,
+    /// The forest's connector there.
+    pub(super) connector: ConnectorId,
+    /// What is read of its objects.
+    pub(super) reading: &'a Reading,
+}
+
+impl Staging<'_> {
+    async fn begin_changes(&self) -> Result<Changes, Failure> {
+        Ok(self.state.begin_changes(self.connector).await?)
+    }
+}
+
+/// Brings the connector space to what the domain holds. `allowed` is the number of objects of a kind that may
 /// be missing, above what goes without a word.
 pub(super) async fn read(
     directory: &mut impl Directory,
-    domain: &DnsName,
-    space: &ConnectorSpace,
+    staging: &Staging<'_>,
     allowed: usize,
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
     let controller = Controller::ask(directory).await?;
-    let cursor = space.forest_cursor().await?.as_deref().and_then(Cursor::read);
+    let cursor = staging.state.forest_cursor(staging.connector).await?.as_deref().and_then(Cursor::read);
     if let Some(cursor) = cursor {
-        let why = match cursor.goes_on_with(&controller) {
+        let why = match cursor.goes_on_with(&controller, staging.reading.wanted()) {
             Ok(()) => {
                 let outcome =
-                    incremental::read(directory, domain, &controller, space, cursor, &mut imported);
+                    incremental::read(directory, staging, &controller, cursor, &mut imported);
                 match outcome.await? {
                     Outcome::Done => return Ok(imported),
                     Outcome::CursorRefused(why) => why,
@@ -84,9 +105,9 @@ pub(super) async fn read(
         imported.notes.push(format!("the forest is read in full: {why}"));
     }
     imported.full = true;
-    let cursor = full::read(directory, domain, &controller, space, allowed, &mut imported).await?;
+    let cursor = full::read(directory, staging, &controller, allowed, &mut imported).await?;
     // What was written while it was read, and the places above what was read.
-    let caught_up = incremental::read(directory, domain, &controller, space, cursor, &mut imported);
+    let caught_up = incremental::read(directory, staging, &controller, cursor, &mut imported);
     match caught_up.await? {
         Outcome::Done => Ok(imported),
         Outcome::CursorRefused(why) => {

@@ -38,6 +38,7 @@ fn evaluated(text: &str, attributes: Attributes<'_>) -> String {
     let values = |values: &[ValueRef<'_>]| values.iter().map(|value| value.to_value()).collect();
     let record: Record = attributes
         .iter()
+        .map(|(name, found)| (if *name == "dn" { "distinguishedName" } else { name }, found))
         .map(|(name, found)| (dictionary.intern(name).unwrap(), values(found)))
         .collect();
     let parameters: Parameters = [

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use super::model::{ConnectorId, ObjectKey};
 use super::systems::Moment;
 use crate::dictionary::AttributeId;
-use crate::expression::Expression;
+use crate::expression::{Context, Datum, Outcome, Parameters};
 use crate::record::{Record, RecordWriter, Value, ValueRef, Values};
 use crate::rules::{Flow, Given, Merge, Rule};
+use crate::source::Source;
 
 /// A rule in scope, and the object that it reads.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub(super) struct Contributor<'a> {
     pub(super) record: &'a Record,
     /// Whose record it is, when it is a staging object's.
     pub(super) object: Option<(ConnectorId, ObjectKey)>,
+    /// What expressions may know of the system.
+    pub(super) parameters: &'a Parameters,
 }
 
 /// A flow of a contributor, by its place among them.
@@ -41,8 +44,10 @@ pub(super) fn offers<'a>(contributors: &[Contributor<'a>]) -> Vec<Offer<'a>> {
 pub(super) enum Contribution<'a> {
     /// Values that stand in a record or a rule; none is NULL, and the next flow has its turn.
     Values(Values<'a>),
-    /// Values that were made, likewise.
-    Made(Vec<Value>),
+    /// What an expression came to, likewise.
+    Computed(Outcome<'a>),
+    /// Several rules' values, likewise.
+    Merged(Vec<Value>),
     /// AuthoritativeNull: no value, and no other flow has its turn.
     AuthoritativeNull,
     /// IgnoreThisFlow, or a flow that was given once.
@@ -53,7 +58,8 @@ impl Contribution<'_> {
     fn is_null(&self) -> bool {
         match self {
             Self::Values(values) => values.is_empty(),
-            Self::Made(values) => values.is_empty(),
+            Self::Computed(outcome) => matches!(outcome, Outcome::Null),
+            Self::Merged(values) => values.is_empty(),
             Self::AuthoritativeNull | Self::Ignored => false,
         }
     }
@@ -61,7 +67,10 @@ impl Contribution<'_> {
     fn into_values(self) -> Vec<Value> {
         match self {
             Self::Values(values) => values.map(ValueRef::to_value).collect(),
-            Self::Made(values) => values,
+            Self::Computed(Outcome::One(datum)) => vec![datum.into()],
+            Self::Computed(Outcome::Many(data)) => data.into_iter().map(Value::from).collect(),
+            Self::Computed(_) => Vec::new(),
+            Self::Merged(values) => values,
             Self::AuthoritativeNull | Self::Ignored => Vec::new(),
         }
     }
@@ -70,7 +79,8 @@ impl Contribution<'_> {
     pub(super) fn put(&self, attribute: AttributeId, writer: &mut RecordWriter) {
         match self {
             Self::Values(values) => writer.put_values(attribute, *values),
-            Self::Made(values) => writer.put(attribute, values.iter().map(Value::borrow)),
+            Self::Computed(outcome) => writer.put(attribute, outcome.values().map(Datum::value)),
+            Self::Merged(values) => writer.put(attribute, values.iter().map(Value::borrow)),
             Self::AuthoritativeNull | Self::Ignored => {}
         }
     }
@@ -159,7 +169,7 @@ impl<'a> Circumstances<'a> {
                 if merge == Merge::MergeCaseInsensitive {
                     drop_other_cases(&mut values);
                 }
-                Settled::Given(rank, Contribution::Made(values))
+                Settled::Given(rank, Contribution::Merged(values))
             }
         }
     }
@@ -168,20 +178,23 @@ impl<'a> Circumstances<'a> {
         if flow.once && !self.born {
             return Ok(Contribution::Ignored);
         }
-        let record = self.contributors[rank].record;
-        match &flow.given {
-            Given::Direct(source) => Ok(Contribution::Values(record.values(*source))),
-            Given::Constant(value) => Ok(Contribution::Values(Values::one(value.borrow()))),
-            Given::Expression(expression) => self.evaluate(expression, record),
+        let Contributor { record, parameters, .. } = self.contributors[rank];
+        let expression = match &flow.given {
+            Given::Direct(source) => return Ok(Contribution::Values(record.values(*source))),
+            Given::Constant(value) => {
+                return Ok(Contribution::Values(Values::one(value.borrow())));
+            }
+            Given::Expression(expression) => expression,
+        };
+        let Moment { now, random } = *self.moment;
+        let imported = self.imported.map(|record| record as &dyn Source);
+        let context = Context { source: record, imported, parameters, now, random };
+        match expression.evaluate(&context) {
+            Ok(Outcome::AuthoritativeNull) => Ok(Contribution::AuthoritativeNull),
+            Ok(Outcome::IgnoreThisFlow) => Ok(Contribution::Ignored),
+            Ok(outcome) => Ok(Contribution::Computed(outcome)),
+            Err(error) => Err(error.to_string()),
         }
-    }
-
-    fn evaluate(
-        &self,
-        _expression: &Expression,
-        _record: &'a Record,
-    ) -> Result<Contribution<'a>, String> {
-        Ok(Contribution::Made(Vec::new()))
     }
 }
 

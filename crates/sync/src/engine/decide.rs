@@ -51,7 +51,8 @@ impl Engine<'_> {
         };
         if let Some(metaverse) = metaverse {
             let (staged, contributors) = (&staged, &contributors);
-            let outbound = Outbound { metaverse, staged, contributors, answer, moment };
+            let outbound =
+                Outbound { engine: self, metaverse, staged, contributors, answer, moment };
             self.outbound_flows(&outbound, &neighbourhood.targets, &mut decision);
         }
         decision.metaverse = change;

@@ -96,13 +96,15 @@ pub enum TargetChange {
     Remove(ConnectorId),
 }
 
-/// An object without an anchor, and the one that it would have.
+/// An object that is to get into targets, and the anchor that it would have there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnchorClaim {
-    /// The staging object whose attributes give it.
+    /// The staging object whose anchor it is, or would be.
     pub object: ObjectKey,
     /// The anchor.
     pub anchor: SourceAnchor,
+    /// Whether it was set for the object before.
+    pub is_set: bool,
 }
 
 /// What is known of an object's claim to its anchor.

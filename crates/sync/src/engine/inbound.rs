@@ -4,7 +4,6 @@ use super::contribution::{Circumstances, Contributor, Settled, offers};
 use super::decision::MetaverseChange;
 use super::error::{Fault, ObjectError, Subject};
 use super::model::{MetaverseKey, MetaverseObject, ObjectKey, Staged, ValueOrigin};
-use super::scope::holds;
 use super::systems::{Engine, Moment};
 use crate::dictionary::AttributeId;
 use crate::record::{Record, RecordWriter};
@@ -14,7 +13,7 @@ impl<'r> Engine<'r> {
     /// The rules of a metaverse object's staging objects, those that win first. Of one rule that several
     /// objects are in scope of, that of the earlier forest wins, and in it that of the earlier object.
     pub(super) fn contributors<'a>(
-        &self,
+        &'a self,
         kind: MetaverseKind,
         staged: &[&'a Staged],
     ) -> Vec<Contributor<'a>>
@@ -24,11 +23,12 @@ impl<'r> Engine<'r> {
         let mut contributors = Vec::new();
         for object in staged {
             let rules = self.inbound(object.connector, object.kind).iter().copied();
-            let holds = rules.filter(|r| r.metaverse == kind && holds(&r.scope, &object.record));
+            let holds = rules.filter(|r| r.metaverse == kind && r.scope.holds(&object.record));
             contributors.extend(holds.map(|rule| Contributor {
                 rule,
                 record: &object.record,
                 object: Some((object.connector, object.key)),
+                parameters: self.parameters(object.connector),
             }));
         }
         if staged.len() > 1 {

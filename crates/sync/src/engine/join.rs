@@ -3,7 +3,6 @@
 use super::decision::{JoinCandidate, JoinCondition, JoinLookup, LinkDecision};
 use super::error::Fault;
 use super::model::{LinkKind, Staged};
-use super::scope::holds;
 use super::systems::Engine;
 use crate::record::{Record, ValueRef};
 use crate::rules::{JoinGroup, Linking, MetaverseKind, Rule};
@@ -15,7 +14,7 @@ impl<'r> Engine<'r> {
         staged: &'e Staged,
     ) -> impl Iterator<Item = &'r Rule> + 'e {
         let rules = self.inbound(staged.connector, staged.kind).iter().copied();
-        rules.filter(|rule| holds(&rule.scope, &staged.record))
+        rules.filter(|rule| rule.scope.holds(&staged.record))
     }
 
     /// What the state is to be asked about an object without a link, in order. Once an answer has

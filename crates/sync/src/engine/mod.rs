@@ -14,7 +14,6 @@ mod join;
 mod model;
 mod outbound;
 pub mod references;
-mod scope;
 mod systems;
 #[cfg(test)]
 mod tests;

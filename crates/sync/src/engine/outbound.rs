@@ -7,7 +7,6 @@ use super::decision::{ClaimAnswer, Decision, TargetChange};
 use super::error::{Fault, Note, ObjectError, Subject};
 use super::model::{ConnectorId, MetaverseObject, PendingExport, Staged, TargetObject};
 use super::references;
-use super::scope::holds;
 use super::systems::{Engine, Moment};
 use crate::flow::TenantKind;
 use crate::record::{Record, RecordWriter};
@@ -16,6 +15,7 @@ use crate::rules::{ConnectedKind, Linking, Rule};
 /// A metaverse object on its way to targets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outbound<'a> {
+    pub(super) engine: &'a Engine<'a>,
     pub(super) metaverse: &'a MetaverseObject,
     /// The staging objects that are linked to it.
     pub(super) staged: &'a [&'a Staged],
@@ -39,7 +39,7 @@ impl Engine<'_> {
         for target in self.targets() {
             let rules = self.outbound(*target, outbound.metaverse.kind).iter().copied();
             let rules: Vec<_> =
-                rules.filter(|rule| holds(&rule.scope, &outbound.metaverse.record)).collect();
+                rules.filter(|rule| rule.scope.holds(&outbound.metaverse.record)).collect();
             let in_target = || former.iter().filter(|object| object.connector == *target);
             let own = in_target().find(|object| object.metaverse == outbound.metaverse.key);
             let change = match (provisioned(&rules), own) {
@@ -63,8 +63,8 @@ impl Engine<'_> {
 
 /// What the object is to be in the target; `None` when it is not to be there.
 pub(super) fn provisioned(rules: &[&Rule]) -> Option<TenantKind> {
-    let making = rules.iter().filter(|rule| rule.linking == Linking::Provision);
-    making.flat_map(|rule| &rule.objects).find_map(|kind| match kind {
+    let rule = rules.iter().find(|rule| rule.linking == Linking::Provision)?;
+    rule.objects.iter().find_map(|object| match object {
         ConnectedKind::Target(kind) => Some(*kind),
         ConnectedKind::Forest(_) => None,
     })
@@ -143,10 +143,10 @@ impl Outbound<'_> {
     ) -> Record {
         let confirmed = former.and_then(|former| former.confirmed.as_ref());
         let present = former.and_then(TargetObject::desired);
-        let record = &self.metaverse.record;
+        let (record, parameters) = (&self.metaverse.record, self.engine.parameters(target));
         let rules = rules.iter().copied();
         let contributors: Vec<_> =
-            rules.map(|rule| Contributor { rule, record, object: None }).collect();
+            rules.map(|rule| Contributor { rule, record, object: None, parameters }).collect();
         let circumstances = Circumstances {
             contributors: &contributors,
             imported: confirmed,

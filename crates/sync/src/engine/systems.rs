@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 
 use super::model::ConnectorId;
 use crate::dictionary::AttributeId;
+use crate::expression::Parameters;
 use crate::forest::ObjectKind;
-use crate::rules::{Connected, ConnectedKind, Direction, MetaverseKind, Rule, RuleId};
+use crate::rules::{ConnectedKind, Direction, MetaverseKind, Rule, RuleId};
 
 /// On which side of the metaverse a system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,8 @@ pub struct System {
     pub name: String,
     /// Its side.
     pub side: Side,
+    /// What expressions may know of it.
+    pub parameters: Parameters,
 }
 
 /// When a decision is made, and what its expressions draw random numbers from.
@@ -55,6 +58,7 @@ pub struct Engine<'r> {
     outbound: HashMap<(ConnectorId, MetaverseKind), Vec<&'r Rule>>,
     targets: Vec<ConnectorId>,
     by_id: HashMap<RuleId, &'r Rule>,
+    parameters: HashMap<ConnectorId, Parameters>,
     source_anchor: AttributeId,
 }
 
@@ -75,10 +79,8 @@ impl<'r> Engine<'r> {
                 Direction::Inbound => Side::Forest,
                 Direction::Outbound => Side::Target,
             };
-            for system in
-                systems.iter().filter(|system| system.side == side && is_for(rule, system))
-            {
-                if rule.direction == Direction::Outbound {
+            for system in systems.iter().filter(|s| s.side == side && rule.connected.is(&s.name)) {
+                if side == Side::Target {
                     let place = (system.id, rule.metaverse);
                     outbound.entry(place).or_insert_with(Vec::new).push(*rule);
                     continue;
@@ -94,7 +96,8 @@ impl<'r> Engine<'r> {
             systems.iter().filter(|system| system.side == Side::Target).map(|s| s.id).collect();
         targets.sort_unstable();
         let by_id = rules.iter().map(|rule| (rule.id, *rule)).collect();
-        Self { inbound, outbound, targets, by_id, source_anchor }
+        let parameters = systems.iter().map(|s| (s.id, s.parameters.clone())).collect();
+        Self { inbound, outbound, targets, by_id, parameters, source_anchor }
     }
 
     /// The rules for objects of a forest, those that win first.
@@ -115,6 +118,12 @@ impl<'r> Engine<'r> {
         &self.targets
     }
 
+    /// What expressions may know of a system.
+    pub(super) fn parameters(&self, connector: ConnectorId) -> &Parameters {
+        static NONE: Parameters = Parameters::new();
+        self.parameters.get(&connector).unwrap_or(&NONE)
+    }
+
     /// The rule with a number; `None` of one that is no rule any more.
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<&'r Rule> {
@@ -125,12 +134,5 @@ impl<'r> Engine<'r> {
     #[must_use]
     pub const fn source_anchor(&self) -> AttributeId {
         self.source_anchor
-    }
-}
-
-fn is_for(rule: &Rule, system: &System) -> bool {
-    match &rule.connected {
-        Connected::Every => true,
-        Connected::Named(name) => *name == system.name,
     }
 }

@@ -64,6 +64,12 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { values: BTreeMap::new() }
+    }
+
     /// Gives a parameter a value, in place of the one that it had.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.values.insert(name.to_ascii_lowercase(), value.into());

@@ -89,8 +89,16 @@ impl<'r> Driver<'r> {
         }
         let claims: Vec<_> = std::mem::take(&mut self.claims).into_iter().collect();
         let wanted: Vec<_> = claims.iter().map(|(_, claim)| claim.clone()).collect();
-        let owned: BTreeSet<_> = self.anchors.values().cloned().collect();
-        let answers = settle(&wanted, |anchor| owned.contains(anchor));
+        let is_taken = |claim: &AnchorClaim| {
+            let set = |(key, anchor): (&ObjectKey, &SourceAnchor)| {
+                *key != claim.object && *anchor == claim.anchor
+            };
+            let used = |target: &TargetObject| {
+                self.metaverse.contains_key(&target.metaverse) && target.anchor == claim.anchor
+            };
+            self.anchors.iter().any(set) || self.targets.values().any(used)
+        };
+        let answers = settle(&wanted, is_taken);
         for ((key, _), answer) in claims.into_iter().zip(answers) {
             self.decide(key, answer);
             if answer == ClaimAnswer::Disputed {
@@ -161,7 +169,7 @@ impl<'r> Driver<'r> {
                 self.unlinked.insert(change.object);
             }
         }
-        if let Some(AnchorClaim { object, anchor }) = decision.anchor {
+        if let Some(AnchorClaim { object, anchor, .. }) = decision.anchor {
             assert_eq!(self.anchors.insert(object, anchor.clone()), None, "an anchor is set once");
             self.staged.get_mut(&object).expect("it is there").anchor = Some(anchor);
         }

@@ -89,10 +89,15 @@ impl<'r> Model<'r> {
                 self.link(key);
             }
         }
-        self.set_anchors();
+        let granted = self.grant();
         let all: Vec<_> = self.metaverse.keys().copied().collect();
-        for target in self.side(Side::Target) {
-            all.iter().for_each(|key| self.target_object(target, *key));
+        for key in all {
+            let in_target = self.set_anchor(key).filter(|(_, object)| object.is_none());
+            let anchor = in_target.map(|(anchor, _)| anchor).or(granted.get(&key).cloned());
+            let held = self.is_held(key);
+            for target in self.side(Side::Target) {
+                self.target_object((target, key), anchor.as_ref(), held);
+            }
         }
         self.end_orphans();
     }
@@ -118,7 +123,8 @@ impl<'r> Model<'r> {
     fn rules_of(&self, key: ObjectKey) -> Vec<&'r Rule> {
         let object = ConnectedKind::Forest(kind(key));
         let rules = self.rules.iter().copied();
-        let rules = rules.filter(|rule| self.is_for(rule, connector(key)) && rule.object == object);
+        let rules = rules
+            .filter(|rule| self.is_for(rule, connector(key)) && rule.objects.contains(&object));
         rules.filter(|rule| holds(&rule.scope, &self.forest[&key])).collect()
     }
 
@@ -258,70 +264,88 @@ impl<'r> Model<'r> {
     fn wanted(&self, target: ConnectorId, key: MetaverseKey) -> Option<TenantKind> {
         let rules = self.rules_to(target, key);
         let rule = rules.into_iter().find(|rule| rule.linking == Linking::Provision)?;
-        match rule.object {
+        match rule.objects[0] {
             ConnectedKind::Target(kind) => Some(kind),
             ConnectedKind::Forest(_) => None,
         }
     }
 
-    /// The anchor that is set for a metaverse object; that which its attributes give; whose they are.
-    fn anchor(
-        &self,
-        key: MetaverseKey,
-    ) -> (Option<SourceAnchor>, Option<SourceAnchor>, Option<ObjectKey>) {
-        let given = self.metaverse[&key].1.get(&SOURCE_ANCHOR);
-        let found = given.map(|(values, ..)| match values.first().unwrap() {
+    /// The anchor that a metaverse object's attributes give, and whose they are.
+    fn given_anchor(&self, key: MetaverseKey) -> Option<(SourceAnchor, Option<ObjectKey>)> {
+        let (values, by, _) = self.metaverse[&key].1.get(&SOURCE_ANCHOR)?;
+        let anchor = match values.first().unwrap() {
             Value::Text(text) => text.parse().unwrap(),
             other => panic!("{other:?} is no text"),
-        });
-        let by = given.map(|(_, object, _)| *object).filter(|by| self.linked_to(key).contains(by));
-        let exported =
-            self.side(Side::Target).into_iter().find_map(|t| self.targets.get(&(t, key)));
-        let fixed = exported.map(|exported| &exported.anchor);
-        let fixed = fixed.or_else(|| self.anchors.get(&by?));
-        let linked = self.linked_to(key);
-        let fixed = fixed.or_else(|| linked.iter().find_map(|object| self.anchors.get(object)));
-        (fixed.cloned(), found, by)
+        };
+        Some((anchor, Some(*by).filter(|by| self.linked_to(key).contains(by))))
     }
 
-    /// Sets the anchors of those that are wanted in a target and have none, unless they are others'.
-    fn set_anchors(&mut self) {
+    /// The anchor that was set for a metaverse object, and for which staging object, if for one.
+    fn set_anchor(&self, key: MetaverseKey) -> Option<(SourceAnchor, Option<ObjectKey>)> {
+        for target in self.side(Side::Target) {
+            if let Some(exported) = self.targets.get(&(target, key)) {
+                return Some((exported.anchor.clone(), None));
+            }
+        }
+        let by = self.given_anchor(key).and_then(|(_, by)| by);
+        let objects = by.into_iter().chain(self.linked_to(key));
+        let mut set = objects.filter_map(|o| Some((self.anchors.get(&o)?.clone(), Some(o))));
+        set.next()
+    }
+
+    /// Whether what the attributes give is another identity than the one that was set.
+    fn is_held(&self, key: MetaverseKey) -> bool {
+        match (self.set_anchor(key), self.given_anchor(key)) {
+            (Some((set, _)), Some((given, by))) => {
+                let own = by.map(|by| SourceAnchor::from(guid(by)));
+                given != set && Some(given) != own
+            }
+            _ => false,
+        }
+    }
+
+    /// Which metaverse objects that are in no target may have which anchor there.
+    fn grant(&mut self) -> BTreeMap<MetaverseKey, SourceAnchor> {
         let mut claims = Vec::new();
-        for key in self.metaverse.keys() {
-            let goes = |t: &ConnectorId| {
-                let own = self.targets.get(&(*t, *key));
-                let wanted = self.wanted(*t, *key);
-                wanted.is_some()
-                    && own.is_none_or(|own| own.confirmed.is_none() || Some(own.kind) == wanted)
+        for key in self.metaverse.keys().copied() {
+            let targets = self.side(Side::Target);
+            let is_in = |t: &ConnectorId| self.targets.contains_key(&(*t, key));
+            let is_wanted = |t: &ConnectorId| self.wanted(*t, key).is_some();
+            if targets.iter().any(is_in) || !targets.iter().any(is_wanted) || self.is_held(key) {
+                continue;
+            }
+            match (self.set_anchor(key), self.given_anchor(key)) {
+                (Some((anchor, Some(object))), _) => claims.push((key, object, anchor, true)),
+                (None, Some((anchor, Some(object)))) => claims.push((key, object, anchor, false)),
+                _ => {}
+            }
+        }
+        let mut granted = BTreeMap::new();
+        for (key, object, anchor, is_set) in &claims {
+            let others =
+                claims.iter().filter(|(other, _, a, set)| other != key && a == anchor && !set);
+            let used = |(place, exported): (&Place, &Exported)| {
+                self.metaverse.contains_key(&place.1) && exported.anchor == *anchor
             };
-            if let (None, Some(found), Some(by)) = self.anchor(*key)
-                && self.side(Side::Target).iter().any(goes)
-            {
-                claims.push((by, found));
+            let set_for_another =
+                self.anchors.iter().any(|(other, a)| other != object && a == anchor);
+            let disputed = !is_set && others.count() > 0;
+            if !disputed && !set_for_another && !self.targets.iter().any(used) {
+                granted.insert(*key, (*object, anchor.clone()));
             }
         }
-        let owned: BTreeSet<_> = self.anchors.values().cloned().collect();
-        for (by, found) in &claims {
-            let claimants = claims.iter().filter(|(_, other)| other == found).count();
-            if claimants == 1 && !owned.contains(found) {
-                self.anchors.insert(*by, found.clone());
-            }
-        }
+        self.anchors.extend(granted.values().cloned());
+        granted.into_iter().map(|(key, (_, anchor))| (key, anchor)).collect()
     }
 
-    fn target_object(&mut self, target: ConnectorId, key: MetaverseKey) {
-        let place = (target, key);
+    fn target_object(&mut self, place: Place, anchor: Option<&SourceAnchor>, held: bool) {
+        let (target, key) = place;
         let Some(kind) = self.wanted(target, key) else { return self.unwanted(place) };
         let own = self.targets.get(&place).cloned();
         if own.as_ref().is_some_and(|own| own.kind != kind && own.confirmed.is_some()) {
             return self.unwanted(place);
         }
-        let (fixed, found, by) = self.anchor(key);
-        let own_guid = by.map(|by| SourceAnchor::from(guid(by)));
-        let Some(anchor) = fixed else { return };
-        if found.as_ref().is_some_and(|found| *found != anchor && Some(found) != own_guid.as_ref())
-        {
-            // It was tampered with.
+        if held {
             if let Some(mut own) = own {
                 own.pending = None;
                 own.password = false;
@@ -332,10 +356,13 @@ impl<'r> Model<'r> {
             }
             return;
         }
+        let Some(anchor) = anchor.cloned() else { return };
         let former = own.or_else(|| self.adopt(target, &anchor));
         let rules = self.rules_to(target, key);
-        let rules: Vec<_> =
-            rules.into_iter().filter(|rule| rule.object == ConnectedKind::Target(kind)).collect();
+        let rules: Vec<_> = rules
+            .into_iter()
+            .filter(|rule| rule.objects.contains(&ConnectedKind::Target(kind)))
+            .collect();
         let confirmed = former.as_ref().and_then(|former| former.confirmed.clone());
         let now = self.exported_attributes(key, &rules, former.as_ref());
         let pending = match &confirmed {

@@ -9,6 +9,7 @@ use proptest::sample::{select, subsequence};
 
 use crate::dictionary::AttributeId;
 use crate::engine::{ConnectorId, ObjectKey, Side, System};
+use crate::expression::Parameters;
 use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
 use crate::record::Value;
@@ -60,7 +61,10 @@ pub(super) struct World {
 
 /// Two forests and two targets.
 pub(super) fn systems() -> Vec<System> {
-    let system = |id, name: &str, side| System { id: ConnectorId(id), name: name.to_owned(), side };
+    let system = |id, name: &str, side| {
+        let (id, name) = (ConnectorId(id), name.to_owned());
+        System { id, name, side, parameters: Parameters::default() }
+    };
     vec![
         system(0, "a", Side::Forest),
         system(1, "b", Side::Forest),
@@ -145,7 +149,13 @@ fn clause(base: u16) -> impl Strategy<Value = Clause> {
         texts().prop_map(|value| (Operator::Equal, vec![value])),
     ];
     (attributes(base), values, any::<bool>()).prop_map(
-        |(attribute, (operator, values), negated)| Clause { attribute, operator, values, negated },
+        |(attribute, (operator, values), negated)| Clause {
+            attribute,
+            operator,
+            values,
+            negated,
+            case_sensitive: false,
+        },
     )
 }
 
@@ -153,7 +163,7 @@ fn scope(base: u16) -> impl Strategy<Value = Scope> {
     let groups = prop_oneof![Just(0..1_usize), Just(1..3)];
     groups
         .prop_flat_map(move |groups| vec(vec(clause(base), 1..3), groups))
-        .prop_map(|groups| Scope { groups })
+        .prop_map(|groups| Scope { groups, ..Scope::default() })
 }
 
 fn joins() -> impl Strategy<Value = Vec<JoinGroup>> {
@@ -221,8 +231,8 @@ fn inbound() -> impl Strategy<Value = Rule> {
         |(where_to, scope, joins, (mut flows, references), anchor)| {
             let (connected, (kind, metaverse), linking, password) = where_to;
             flows.extend(anchor.map(anchor_flow));
-            let object = ConnectedKind::Forest(kind);
-            let rule = Rule { connected, object, metaverse, linking, scope, ..plain() };
+            let objects = vec![ConnectedKind::Forest(kind)];
+            let rule = Rule { connected, objects, metaverse, linking, scope, ..plain() };
             Rule { joins, flows, references, password, ..rule }
         },
     )
@@ -240,7 +250,7 @@ fn outbound() -> impl Strategy<Value = Rule> {
         |(connected, (metaverse, kind), linking, scope, (flows, references))| Rule {
             direction: Direction::Outbound,
             connected,
-            object: ConnectedKind::Target(kind),
+            objects: vec![ConnectedKind::Target(kind)],
             metaverse,
             linking,
             scope,
@@ -259,7 +269,7 @@ fn anchor_flow(source: AttributeId) -> Flow {
 /// The rules that give the sourceAnchor: for both kinds the one that marks and that of the objectGUID.
 fn anchors() -> Vec<Rule> {
     let rule = |kind, metaverse, source| Rule {
-        object: ConnectedKind::Forest(kind),
+        objects: vec![ConnectedKind::Forest(kind)],
         metaverse,
         linking: Linking::Join,
         flows: vec![anchor_flow(source)],
@@ -280,7 +290,7 @@ fn plain() -> Rule {
         origin: Origin::BuiltIn,
         direction: Direction::Inbound,
         connected: Connected::Every,
-        object: ConnectedKind::Forest(ObjectKind::User),
+        objects: vec![ConnectedKind::Forest(ObjectKind::User)],
         metaverse: MetaverseKind::Person,
         linking: Linking::Provision,
         precedence: 0,

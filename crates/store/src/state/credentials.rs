@@ -1,6 +1,6 @@
 //! Which objects' credentials a target has acknowledged. No credential is here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use portolan_model::{Guid, SourceAnchor};
 use portolan_sync::engine::ConnectorId;
@@ -50,30 +50,36 @@ impl State {
             .collect()
     }
 
-    /// What identifies a user in a target whose password hash is synchronised from this object of a
-    /// forest; `None` when it is none, or the target does not have it yet.
+    /// What identifies users in a target whose password hash is synchronised from these objects of a
+    /// forest: of those that are such users, and that the target has.
     ///
     /// # Errors
     /// When something does not read back.
-    pub async fn anchor_of_password_user(
+    pub async fn anchors_of_password_users(
         &self,
         forest: ConnectorId,
         target: ConnectorId,
-        guid: Guid,
-    ) -> Result<Option<SourceAnchor>, StateError> {
-        let row = sqlx::query(
-            "SELECT t.anchor FROM identity i CROSS JOIN link l ON l.key = i.key
+        guids: &[Guid],
+    ) -> Result<HashMap<Guid, SourceAnchor>, StateError> {
+        let octets: Vec<_> = guids.iter().map(|guid| guid.to_bytes_le()).collect();
+        let rows = sqlx::query(
+            "SELECT i.guid, t.anchor FROM json_each(?3)
+                 CROSS JOIN identity i ON i.connector = ?1 AND i.guid = unhex(value)
+                 CROSS JOIN link l ON l.key = i.key
                  CROSS JOIN target_object t ON t.metaverse = l.metaverse
-             WHERE i.connector = ?1 AND i.guid = ?3 AND i.state = 1 AND i.kind = 0
-                 AND t.connector = ?2 AND t.password = 1 AND t.confirmed IS NOT NULL
-                 AND t.stage IS NOT 0",
+             WHERE i.state = 1 AND i.kind = 0 AND t.connector = ?2 AND t.password = 1
+                 AND t.confirmed IS NOT NULL AND t.stage IS NOT 0",
         )
         .bind(forest.0)
         .bind(target.0)
-        .bind(&guid.to_bytes_le()[..])
-        .fetch_optional(&mut *self.database.read().await?)
+        .bind(hexadecimal(octets.iter().map(<[u8; 16]>::as_slice)))
+        .fetch_all(&mut *self.database.read().await?)
         .await?;
-        row.map(|row| rows::anchor(row.try_get("anchor")?)).transpose()
+        rows.iter()
+            .map(|row| {
+                Ok((rows::guid(row.try_get("guid")?)?, rows::anchor(row.try_get("anchor")?)?))
+            })
+            .collect()
     }
 
     /// Keeps that a target has acknowledged the credentials of these objects.
@@ -89,6 +95,20 @@ impl State {
         let mut tx = self.database.write().await?;
         put(&mut tx, forest, target, guids.iter().copied(), true).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Of how many users a target has acknowledged the credential.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn credentialed_count(&self, target: ConnectorId) -> Result<u64, StateError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM target_object WHERE connector = ? AND credentialed = 1",
+        )
+        .bind(target.0)
+        .fetch_one(&mut *self.database.read().await?)
+        .await?;
+        Ok(count.unsigned_abs())
     }
 
     /// The replication cursor of a forest as it was last committed.

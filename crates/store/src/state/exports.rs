@@ -10,8 +10,8 @@ use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
 use super::{State, StateError, names, neighbourhoods, packed};
 
-/// The object of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The object of a target. The default is in front of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey(pub i64);
 
 /// A place in the order of exports: deletions, users, contacts, devices, groups. The default is in

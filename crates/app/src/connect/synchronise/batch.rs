@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use portolan_net::entropy::SystemEntropy;
 use portolan_model::{Entropy as _, SourceAnchor};
+use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Effects, JoinQuery, Queued, QueuedNeighbourhood};
 use portolan_sync::AttributeId;
 use portolan_sync::engine::{

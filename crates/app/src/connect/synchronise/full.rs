@@ -4,6 +4,8 @@
 //! decided about one batch after the other, as changed ones are. So nothing that depends on order runs
 //! side by side.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use portolan_store::state::KeyRange;
 use portolan_sync::engine::{ClaimAnswer, LinkDecision, Neighbourhood, ObjectKey};
 
@@ -23,10 +25,19 @@ impl Synchronisation<'_> {
         let mut done = self.changes().await?;
         let ranges = self.state.key_ranges(RANGES).await?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let workers = (0..threads).map(|_| self.scan(&ranges, &next));
-        for looked_at in futures_util::future::try_join_all(workers).await? {
-            done.objects += looked_at;
+        let next = AtomicUsize::new(0);
+        let runtime = tokio::runtime::Handle::current();
+        // One reader and one decider a core, each on a thread of its own.
+        let scanned: Vec<_> = tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| {
+                let scan = || runtime.block_on(self.scan(&ranges, &next));
+                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(scan)).collect();
+                workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+            })
+        });
+        for worker in scanned {
+            let broken = || Failure::new("a thread of the synchronisation broke off");
+            done.objects += worker.map_err(|_| broken())??;
         }
         done.objects += self.unlinked().await?;
         self.state.check_all_references().await?;
@@ -37,15 +48,9 @@ impl Synchronisation<'_> {
     }
 
     /// One reader's ranges. Decisions are made on a thread of their own.
-    async fn scan(
-        &self,
-        ranges: &[KeyRange],
-        next: &std::sync::atomic::AtomicUsize,
-    ) -> Result<u64, Failure> {
+    async fn scan(&self, ranges: &[KeyRange], next: &AtomicUsize) -> Result<u64, Failure> {
         let mut looked_at = 0;
-        while let Some(range) =
-            ranges.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-        {
+        while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut scan = self.state.scan(*range);
             loop {
                 let batch = scan.next().await?;
@@ -53,7 +58,7 @@ impl Synchronisation<'_> {
                     break;
                 }
                 looked_at += batch.len() as u64;
-                let differing = tokio::task::block_in_place(|| self.differing(&batch));
+                let differing = self.differing(&batch);
                 if !differing.is_empty() {
                     self.state.queue(&differing).await?;
                 }

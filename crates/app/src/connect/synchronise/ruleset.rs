@@ -43,10 +43,10 @@ impl Connected {
     pub(in super::super) async fn by(
         state: &State,
         forest: &DnsName,
-        target: &str,
+        target: &DnsName,
     ) -> Result<Self, Failure> {
         let forest = state.connector(&forest.to_string(), ConnectorKind::Forest).await?;
-        let target = state.connector(target, ConnectorKind::Target).await?;
+        let target = state.connector(&target.to_string(), ConnectorKind::Target).await?;
         Ok(Self { forest, target })
     }
 }

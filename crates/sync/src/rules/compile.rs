@@ -66,9 +66,10 @@ impl Rules {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let places = rules.iter().map(|(place, rule)| (rule.id, place.clone())).collect();
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         rules.sort_by_key(|rule| (rule.direction != Direction::Inbound, rule.precedence));
-        Ok(Self { rules, disabled: off, filters, syntaxes })
+        Ok(Self { rules, places, disabled: off, filters, syntaxes })
     }
 }
 

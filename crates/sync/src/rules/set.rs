@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::error::Place;
 use super::filter::Filters;
 use super::model::{Connected, ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleId};
 use crate::dictionary::AttributeId;
@@ -54,6 +55,8 @@ impl RuleNumbers {
 pub struct Rules {
     /// INVARIANT: by direction, then by precedence.
     pub(super) rules: Vec<Rule>,
+    /// Where each of them is written.
+    pub(super) places: HashMap<RuleId, Place>,
     /// Keys of rules that are known but off.
     pub(super) disabled: Vec<String>,
     pub(super) filters: Filters,
@@ -110,6 +113,12 @@ impl Rules {
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// Where a rule in force is written.
+    #[must_use]
+    pub fn place(&self, id: RuleId) -> Option<&Place> {
+        self.places.get(&id)
     }
 
     /// The keys of rules that are known but off.

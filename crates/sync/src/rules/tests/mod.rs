@@ -2,6 +2,7 @@
 
 mod default_set;
 mod filters;
+mod lint;
 
 use portolan_model::Hint as _;
 

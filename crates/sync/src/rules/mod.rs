@@ -5,6 +5,7 @@
 //! which are taken at all.
 
 mod compile;
+pub mod entra;
 mod error;
 mod filter;
 mod holds;
@@ -16,6 +17,7 @@ mod raw;
 mod reader;
 mod set;
 mod types;
+mod write;
 
 pub use compile::{BUILT_IN_PRECEDENCES, KEY_OCTETS_MAX, PRECEDENCE_MAX};
 pub use error::{Place, RuleError};

@@ -1,6 +1,7 @@
 //! Rule files become rules, or say what is wrong with them.
 
 mod default_set;
+mod entra;
 mod filters;
 mod lint;
 

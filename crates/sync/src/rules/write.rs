@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::model::{Linking, Merge};
 use super::operators::{DIRECTIONS, LINKINGS, MERGES, METAVERSE_KINDS, name_of};
-use super::raw::{At, RawClause, RawFlow, RawGiven, RawRule, Scalar};
+use super::raw::{At, RawClause, RawFilter, RawFlow, RawGiven, RawRule, Scalar};
+use crate::syntax::Declaration;
 
 /// A rule as a file has it.
 pub(super) fn rule(rule: &RawRule) -> String {
@@ -47,6 +48,39 @@ pub(super) fn rule(rule: &RawRule) -> String {
     }
     lists(&mut out, rule);
     out
+}
+
+/// A filter as a file has it.
+pub(super) fn filter(filter: &RawFilter) -> String {
+    let mut out = String::from("[[filter]]\n");
+    let texts = [
+        ("connected", &filter.connected),
+        ("domain", &filter.domain),
+        ("unit", &filter.unit),
+        ("group", &filter.group),
+        ("guid", &filter.guid),
+    ];
+    for (key, value) in texts {
+        if let Some(value) = value {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "{key} = {}", quoted(&value.value));
+        }
+    }
+    if filter.include {
+        out.push_str("include = true\n");
+    }
+    if let Some(reason) = &filter.reason {
+        let _ = writeln!(out, "reason = {}", quoted(reason));
+    }
+    array(&mut out, "where", filter.clauses.iter().flatten().map(clause));
+    out
+}
+
+/// A declared attribute as a file has it.
+pub(super) fn attribute(name: &str, known: Declaration) -> String {
+    let many = if known.single { "" } else { "many = true\n" };
+    let (name, syntax) = (quoted(name), quoted(known.syntax.as_str()));
+    format!("[[attribute]]\nname = {name}\nsyntax = {syntax}\n{many}")
 }
 
 /// The lists of a rule, an item a line.

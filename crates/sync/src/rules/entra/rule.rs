@@ -12,10 +12,11 @@ use crate::expression::Expression;
 use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
 use crate::rules::error::Place;
-use crate::rules::model::{Direction, Linking, Merge};
+use crate::rules::model::{ConnectedKind, Direction, Linking, Merge};
 use crate::rules::operators::{Arity, operator};
 use crate::rules::raw::{At, RawClause, RawFlow, RawGiven, RawJoin, RawReference, RawRule, Scalar};
-use crate::syntax::{Form, Syntaxes, of_tenant, tenant_spelling};
+use crate::rules::types::{self, Side};
+use crate::syntax::{Form, Syntax, Syntaxes, of_tenant, tenant_spelling};
 
 /// What a rule became.
 pub(super) enum Outcome {
@@ -276,26 +277,33 @@ fn flow(
             name
         }
     };
+    let wanted = wanted(direction, object, target);
     let target = at(target.to_owned());
     let sources: Vec<_> = mapping.items("Source").iter().filter_map(Json::as_str).collect();
     let kind = mapping.text("FlowType").map(str::to_ascii_lowercase);
     let given = match (kind.as_deref(), mapping.text("Expression"), sources.as_slice()) {
-        (Some("expression") | None, Some(text), _) => {
-            Expression::compile(text, &mut Dictionary::default())
-                .map_err(|error| LeftOut(format!("its expression does not compile: {error}")))?;
-            RawGiven::Expression(at(text.to_owned()))
-        }
-        (Some("constant"), _, [text]) => RawGiven::Constant(at(Scalar::Text((*text).to_owned()))),
+        (Some("expression") | None, Some(text), _) => expression(text, wanted)?,
+        (Some("constant"), _, [text]) => RawGiven::Constant(at(constant(text, wanted)?)),
         (Some("direct") | None, _, [source]) => {
             let source = names::attribute(source);
-            let syntax = Syntaxes::default().of(source).map(|known| known.syntax.form());
-            if syntax == Some(Form::Reference) {
-                return Ok(Mapped::Reference(RawReference {
-                    target,
-                    source: at(source.to_owned()),
-                }));
+            let syntaxes = Syntaxes::default();
+            let known = types::of_source(Side::of_source(direction), source, &syntaxes);
+            let form = known.map(|known| known.syntax.form());
+            if form == Some(Form::Reference) {
+                let source = at(source.to_owned());
+                return Ok(Mapped::Reference(RawReference { target, source }));
             }
-            RawGiven::Source(at(source.to_owned()))
+            match (known.map(|known| known.syntax), wanted) {
+                // Entra ID's connector takes the octets, Graph shows the text.
+                (Some(Syntax::Sid), Some(Form::Text)) => {
+                    let text = format!("IIF(IsPresent([{source}]),StringFromSid([{source}]),NULL)");
+                    RawGiven::Expression(at(text))
+                }
+                (_, Some(wanted)) if form.is_some_and(|form| form != wanted) => {
+                    return Err(LeftOut(format!("it takes {} here", wanted.as_str())));
+                }
+                _ => RawGiven::Source(at(source.to_owned())),
+            }
         }
         _ => return Err(left_out("it is neither direct nor constant nor an expression")),
     };
@@ -305,6 +313,41 @@ fn flow(
         _ => Merge::Update,
     };
     Ok(Mapped::Flow(RawFlow { target, given, once: mapping.is_true("ExecuteOnce"), merge }))
+}
+
+/// What the attribute that a flow gives holds here.
+fn wanted(direction: Direction, object: &str, target: &str) -> Option<Form> {
+    let kind = match direction {
+        Direction::Inbound => ObjectKind::from_name(object).map(ConnectedKind::Forest),
+        Direction::Outbound => TenantKind::from_name(object).map(ConnectedKind::Target),
+    };
+    types::of_target(direction, &[kind?], target, &Syntaxes::default())
+}
+
+fn expression(text: &str, wanted: Option<Form>) -> Result<RawGiven, LeftOut> {
+    let compiled = Expression::compile(text, &mut Dictionary::default())
+        .map_err(|error| LeftOut(format!("its expression does not compile: {error}")))?;
+    let kinds = compiled.kinds();
+    match wanted {
+        Some(form) if !kinds.is_none() && !kinds.meets(types::kinds(form)) => {
+            Err(LeftOut(format!("it takes {} here, and comes to {kinds}", form.as_str())))
+        }
+        _ => Ok(RawGiven::Expression(at(text.to_owned()))),
+    }
+}
+
+fn constant(text: &str, wanted: Option<Form>) -> Result<Scalar, LeftOut> {
+    let wrong = |form: Form| LeftOut(format!("it takes {} here, not {text:?}", form.as_str()));
+    match wanted {
+        None | Some(Form::Text) => Ok(Scalar::Text(text.to_owned())),
+        Some(form @ Form::Boolean) => match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(Scalar::Boolean(true)),
+            "false" => Ok(Scalar::Boolean(false)),
+            _ => Err(wrong(form)),
+        },
+        Some(form @ Form::Integer) => text.parse().map(Scalar::Integer).map_err(|_| wrong(form)),
+        Some(form @ (Form::Octets | Form::Reference)) => Err(wrong(form)),
+    }
 }
 
 fn direction(fields: &Fields<'_>) -> Result<Direction, LeftOut> {

@@ -28,6 +28,8 @@ const EXPORT: &str = r#"{
       "LinkType": "Join", "SourceObjectType": "person", "TargetObjectType": "user", "Precedence": 210,
       "AttributeFlowMappings": [
         { "Destination": "title", "Source": ["title"], "FlowType": "Direct" },
+        { "Destination": "accountEnabled", "Source": ["True"], "FlowType": "Constant" },
+        { "Destination": "onPremiseSecurityIdentifier", "Source": ["objectSid"], "FlowType": "Direct" },
         { "Destination": "altRecipient", "Source": ["altRecipient"], "FlowType": "Direct" }] },
     { "Name": "Out to AD - back", "Direction": "Outbound", "Connector": "ae4db4cc-b16b-4eb2-acf5-837ca84e4d7d",
       "LinkType": "Join", "SourceObjectType": "person", "TargetObjectType": "user", "Precedence": 51 },
@@ -76,7 +78,13 @@ fn what_an_administrator_made_becomes_an_overlay_and_the_rest_is_told() {
     );
     let out = rules.all().iter().find(|rule| rule.key == "entra.out-to-aad-titles").unwrap();
     assert_eq!(out.precedence, 100_210);
-    assert_eq!(names.show(out.flows[0].target).to_string(), "jobTitle");
+    let given = |name: &str| {
+        let target = names.id(name).unwrap();
+        out.flows.iter().find(|flow| flow.target == target).map(|flow| &flow.given)
+    };
+    assert!(matches!(given("jobTitle"), Some(Given::Direct(_))));
+    assert!(matches!(given("accountEnabled"), Some(Given::Constant(Value::Boolean(true)))));
+    assert!(matches!(given("onPremisesSecurityIdentifier"), Some(Given::Expression(_))));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Rules {
             if is_off || disabled.contains(key) {
                 off.push(key.to_owned());
             } else {
-                rules.extend(rule.map(|rule| (raw.place.clone(), rule)));
+                rules.extend(rule.map(|rule| (raw, rule)));
             }
         }
         compiler.precedences(&rules);
@@ -66,9 +66,15 @@ impl Rules {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
+        let (mut written, mut in_force) = (HashMap::new(), Vec::new());
+        for (raw, rule) in rules {
+            written.insert(rule.id, raw);
+            in_force.push(rule);
+        }
+        let mut rules = in_force;
         rules.sort_by_key(|rule| (rule.direction != Direction::Inbound, rule.precedence));
-        Ok(Self { rules, disabled: off, filters, syntaxes })
+        let written_filters = files.iter().flat_map(|file| file.filters.clone()).collect();
+        Ok(Self { rules, written, written_filters, disabled: off, filters, syntaxes })
     }
 }
 
@@ -197,12 +203,12 @@ impl Compiler<'_> {
     }
 
     /// No two rules of a direction have the same precedence.
-    fn precedences(&mut self, rules: &[(Place, Rule)]) {
-        let mut taken: BTreeMap<(bool, u32), &(Place, Rule)> = BTreeMap::new();
+    fn precedences(&mut self, rules: &[(RawRule, Rule)]) {
+        let mut taken: BTreeMap<(bool, u32), &(RawRule, Rule)> = BTreeMap::new();
         for entry in rules {
-            let (place, rule) = entry;
+            let (RawRule { place, .. }, rule) = entry;
             let slot = (rule.direction == Direction::Inbound, rule.precedence);
-            if let Some((other_place, other)) = taken.insert(slot, entry) {
+            if let Some((RawRule { place: other_place, .. }, other)) = taken.insert(slot, entry) {
                 let text = format!(
                     "{:?} has the precedence {} of {:?} at {other_place}",
                     rule.key, rule.precedence, other.key
@@ -542,7 +548,7 @@ impl RawRule {
         Self {
             place: self.place,
             key: self.key,
-            clone: self.clone,
+            clone: None,
             name: self.name,
             direction: self.direction.or_else(|| other.direction.clone()),
             connected: self.connected.or_else(|| other.connected.clone()),

@@ -2,23 +2,23 @@
 
 /// One key of a table of rule files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub(super) struct Key {
     /// The table, as a file heads it; of inline tables what the page calls them.
-    pub table: &'static str,
+    pub(super) table: &'static str,
     /// The name.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What it takes.
-    pub takes: &'static str,
+    pub(super) takes: &'static str,
     /// What stands for it when it is absent; empty when it has to be given.
-    pub default: &'static str,
+    pub(super) default: &'static str,
     /// What it says.
-    pub sentence: &'static str,
+    pub(super) sentence: &'static str,
     /// An example of its value.
-    pub example: &'static str,
+    pub(super) example: &'static str,
 }
 
 /// Tables of a file, and what each is for.
-pub const TABLES: &[(&str, &str)] = &[
+pub(super) const TABLES: &[(&str, &str)] = &[
     (FILE, "What a rule file may have at its top."),
     (RULE, "A rule: which objects, how they are linked, what flows."),
     (
@@ -57,7 +57,7 @@ const fn key(
 }
 
 /// Every key.
-pub const KEYS: &[Key] = &[
+pub(super) const KEYS: &[Key] = &[
     key(FILE, "rule", "tables", "none", "The rules, each under `[[rule]]`.", "[[rule]]"),
     key(FILE, "disable", "tables", "none", "Rules of the default set that are off.", "[[disable]]"),
     key(FILE, "filter", "tables", "none", "Filters, each under `[[filter]]`.", "[[filter]]"),

@@ -5,21 +5,25 @@
 //! which are taken at all.
 
 mod compile;
+pub mod entra;
 mod error;
 mod filter;
 mod holds;
 mod keys;
+mod lint;
 mod model;
 mod operators;
 mod raw;
 mod reader;
 mod set;
 mod types;
+mod write;
 
 pub use compile::{BUILT_IN_PRECEDENCES, KEY_OCTETS_MAX, PRECEDENCE_MAX};
 pub use error::{Place, RuleError};
 pub use filter::{Criterion, Filter, Filters, Named, NoSuchObject, PinnedFilters, Standing};
 pub use holds::Verdict;
+pub use lint::{Finding, PARAMETERS, Severity, SystemNames, lint};
 pub use model::*;
 pub use operators::{Arity, NamedOperator, OPERATORS, operator, operator_name};
 pub use raw::{FILE_OCTETS_MAX, RuleFile};

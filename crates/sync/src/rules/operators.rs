@@ -87,25 +87,25 @@ pub fn operator_name(operator: Operator, negated: bool) -> &'static str {
 }
 
 /// Directions by name.
-pub const DIRECTIONS: &[(&str, Direction)] =
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
     &[("inbound", Direction::Inbound), ("outbound", Direction::Outbound)];
 
 /// Kinds of the metaverse by name.
-pub const METAVERSE_KINDS: &[(&str, MetaverseKind)] = &[
+pub(super) const METAVERSE_KINDS: &[(&str, MetaverseKind)] = &[
     ("person", MetaverseKind::Person),
     ("group", MetaverseKind::Group),
     ("device", MetaverseKind::Device),
 ];
 
 /// What a rule does about links, by name.
-pub const LINKINGS: &[(&str, Linking)] = &[
+pub(super) const LINKINGS: &[(&str, Linking)] = &[
     ("provision", Linking::Provision),
     ("join", Linking::Join),
     ("sticky-join", Linking::StickyJoin),
 ];
 
 /// How values go together, by name.
-pub const MERGES: &[(&str, Merge)] = &[
+pub(super) const MERGES: &[(&str, Merge)] = &[
     ("update", Merge::Update),
     ("merge", Merge::Merge),
     ("merge-case-insensitive", Merge::MergeCaseInsensitive),
@@ -113,6 +113,6 @@ pub const MERGES: &[(&str, Merge)] = &[
 
 /// The name of one of such a table.
 #[must_use]
-pub fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], wanted: T) -> &'static str {
+pub(super) fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], wanted: T) -> &'static str {
     table.iter().find(|(_, value)| *value == wanted).map_or("?", |(name, _)| name)
 }

@@ -89,7 +89,6 @@ pub(super) struct RawRule {
 
 #[derive(Debug, Clone)]
 pub(super) struct RawClause {
-    pub(super) place: Place,
     pub(super) attribute: At<String>,
     pub(super) operator: At<&'static NamedOperator>,
     pub(super) values: Vec<At<Scalar>>,

@@ -309,8 +309,8 @@ impl<'t> Reader<'t> {
             }
             Arity::None | Arity::Some => {}
         }
-        let (place, case) = (self.place(table.at), self.is_set(table, "case"));
-        Some(RawClause { place, attribute, operator, values, case })
+        let case = self.is_set(table, "case");
+        Some(RawClause { attribute, operator, values, case })
     }
 
     fn operator(&mut self, name: At<String>) -> Option<At<&'static NamedOperator>> {

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::error::Place;
 use super::filter::Filters;
 use super::model::{Connected, ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleId};
+use super::raw::{RawFilter, RawRule};
+use super::write;
 use crate::dictionary::AttributeId;
 use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
@@ -54,6 +57,10 @@ impl RuleNumbers {
 pub struct Rules {
     /// INVARIANT: by direction, then by precedence.
     pub(super) rules: Vec<Rule>,
+    /// Each of them as it is written, with what it takes from those that it clones.
+    pub(super) written: HashMap<RuleId, RawRule>,
+    /// The filters as they are written.
+    pub(super) written_filters: Vec<RawFilter>,
     /// Keys of rules that are known but off.
     pub(super) disabled: Vec<String>,
     pub(super) filters: Filters,
@@ -112,6 +119,12 @@ impl Rules {
         self.rules.iter().find(|rule| rule.id == id)
     }
 
+    /// Where a rule in force is written.
+    #[must_use]
+    pub fn place(&self, id: RuleId) -> Option<&Place> {
+        self.written.get(&id).map(|raw| &raw.place)
+    }
+
     /// The keys of rules that are known but off.
     pub fn disabled(&self) -> impl Iterator<Item = &str> {
         self.disabled.iter().map(String::as_str)
@@ -127,6 +140,26 @@ impl Rules {
     #[must_use]
     pub const fn syntaxes(&self) -> &Syntaxes {
         &self.syntaxes
+    }
+
+    /// The rules in force as a TOML file: every one whole, also those of the default set. It is for
+    /// people and programs to read and compare; an overlay has only what differs.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let rules =
+            self.rules.iter().filter_map(|rule| self.written.get(&rule.id)).map(write::rule);
+        let filters = self.written_filters.iter().map(write::filter);
+        let mut declared: Vec<_> = self.syntaxes.declared().collect();
+        declared.sort_unstable_by_key(|(name, _)| *name);
+        let attributes = declared.into_iter().map(|(name, known)| write::attribute(name, known));
+        attributes.chain(filters).chain(rules).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Likewise as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        // What was written as TOML is TOML.
+        toml::from_str(&self.to_toml()).unwrap_or_default()
     }
 
     /// Attributes of the metaverse by which inbound rules join: those that have to be found by value.

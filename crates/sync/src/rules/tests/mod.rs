@@ -1,7 +1,9 @@
 //! Rule files become rules, or say what is wrong with them.
 
 mod default_set;
+mod entra;
 mod filters;
+mod lint;
 
 use portolan_model::Hint as _;
 
@@ -170,4 +172,21 @@ fn the_default_set_compiles_and_an_overlay_changes_none_of_its_rules() {
     );
     let none = compile("[[disable]]\nkey = \"in.user.foto\"");
     assert_eq!(none.unwrap_err()[0].hint().as_deref(), Some("did you mean \"in.user.photo\"?"));
+}
+
+#[test]
+fn what_is_written_out_reads_back_as_the_same_rules() {
+    let filter = "[[filter]]\nunit = \"OU=a,DC=b\"\nreason = \"r\"\n[[attribute]]\nname = \"badge\"\nsyntax = \"integer\"";
+    let text = format!("{SMALL}\n{filter}");
+    let (rules, _) = compile(&text).unwrap();
+    let written = rules.to_toml();
+    let (again, _) = compile(&written).unwrap_or_else(|errors| panic!("{errors:?}\n{written}"));
+    assert_eq!(again.to_toml(), written);
+    assert_eq!(again.all().len(), rules.all().len());
+    assert_eq!(rules.to_json()["rule"][1]["key"], "corp.people");
+    let built_in = [RuleFile::built_in()];
+    let rules = Rules::compile(&built_in, &mut Dictionary::default(), &mut RuleNumbers::default());
+    let json = rules.unwrap().to_json();
+    assert_eq!(json["rule"][0]["key"], "in.user.join");
+    assert_eq!(json["rule"][0]["except"].as_array().unwrap().len(), 12);
 }

@@ -190,10 +190,9 @@ impl ForestObject {
             .into_iter()
             .map(|(name, values)| (name.to_ascii_lowercase(), values))
             .collect();
-        let Some(kind) =
-            attributes.get("objectclass").and_then(|classes| {
-                ObjectKind::of_classes(classes.iter().map(Vec::as_slice))
-            })
+        let Some(kind) = attributes
+            .get("objectclass")
+            .and_then(|classes| ObjectKind::of_classes(classes.iter().map(Vec::as_slice)))
         else {
             return Ok(None);
         };

@@ -9,10 +9,12 @@ mod contribution;
 mod decide;
 mod decision;
 mod error;
+pub mod explain;
 mod inbound;
 mod join;
 mod model;
 mod outbound;
+pub mod plan;
 pub mod references;
 mod systems;
 #[cfg(test)]

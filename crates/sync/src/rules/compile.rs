@@ -394,7 +394,11 @@ impl Compiler<'_> {
                 let form = Form::of(&value);
                 (Given::Constant(value), Some(form), place)
             }
-            RawGiven::Expression(text) => (self.expression(text)?, None, &text.place),
+            RawGiven::Expression(text) => {
+                let wanted =
+                    types::of_target(direction, objects, &flow.target.value, &self.syntaxes);
+                (self.expression(text, &flow.target.value, wanted)?, None, &text.place)
+            }
         };
         let wanted = types::of_target(direction, objects, &flow.target.value, &self.syntaxes);
         if let (Some(form), Some(wanted)) = (form, wanted)
@@ -407,18 +411,28 @@ impl Compiler<'_> {
         Some(given)
     }
 
-    fn expression(&mut self, text: &At<String>) -> Option<Given> {
-        match Expression::compile(&text.value, self.names) {
-            Ok(expression) => Some(Given::Expression(expression)),
+    fn expression(
+        &mut self,
+        text: &At<String>,
+        target: &str,
+        wanted: Option<Form>,
+    ) -> Option<Given> {
+        let expression = match Expression::compile(&text.value, self.names) {
+            Ok(expression) => expression,
             Err(error) => {
-                let mut refused = RuleError::at(&text.place, error.show(&text.value).to_string());
-                if let Some(hint) = error.mistake.hint() {
-                    refused = refused.with_hint(hint);
-                }
-                self.errors.push(refused);
-                None
+                self.error(&text.place, error.show(&text.value).to_string());
+                return None;
             }
+        };
+        let (kinds, wanted) = (expression.kinds(), wanted.map(|form| (form, types::kinds(form))));
+        if let Some((form, takes)) = wanted
+            && !kinds.is_none()
+            && !kinds.meets(takes)
+        {
+            let text_of = format!("{target} takes {}, and this comes to {kinds}", form.as_str());
+            self.error(&text.place, text_of);
         }
+        Some(Given::Expression(expression))
     }
 
     fn references(

@@ -2,6 +2,7 @@
 
 use super::model::{ConnectedKind, Direction, Operator};
 use super::raw::Scalar;
+use crate::expression::Kinds;
 use crate::record::Value;
 use crate::syntax::{Declaration, Form, Syntaxes, of_metaverse, of_tenant};
 
@@ -94,6 +95,17 @@ pub(super) fn compared(
         }
         (Some(Form::Text), Scalar::Integer(number)) => Ok(Value::Text(number.to_string())),
         _ => Ok(constant(value)),
+    }
+}
+
+/// The types of an expression's value that an attribute of this form takes.
+pub(super) const fn kinds(form: Form) -> Kinds {
+    match form {
+        Form::Text => Kinds::TEXT.or(Kinds::TIME).or(Kinds::REFERENCE),
+        Form::Integer => Kinds::NUMBER,
+        Form::Boolean => Kinds::BOOLEAN,
+        Form::Octets => Kinds::OCTETS,
+        Form::Reference => Kinds::NONE,
     }
 }
 

@@ -103,8 +103,18 @@ pub fn of_tenant(name: &str, kind: TenantKind) -> Option<(Form, bool)> {
     if name.starts_with("extension_") {
         return Some((Form::Text, true));
     }
-    let row = TENANT.iter().find(|(own, kinds, ..)| *own == name && kinds.contains(&kind));
+    let row = TENANT
+        .iter()
+        .find(|(own, kinds, ..)| own.eq_ignore_ascii_case(name) && kinds.contains(&kind));
     row.map(|(.., form, single)| (*form, *single))
+}
+
+/// A name as the tenant spells it. A dictionary spells each name as it came first, and a forest's may
+/// differ in case alone, as `employeeID` does.
+#[must_use]
+pub fn tenant_spelling(name: &str) -> &str {
+    let row = TENANT.iter().find(|(own, ..)| own.eq_ignore_ascii_case(name));
+    row.map_or(name, |(own, ..)| own)
 }
 
 /// The names of a kind's attributes, without the extensions.

@@ -1,5 +1,8 @@
 //! Rule files become rules, or say what is wrong with them.
 
+mod default_set;
+mod filters;
+
 use portolan_model::Hint as _;
 
 use super::*;
@@ -140,4 +143,31 @@ fn a_mistake_comes_with_what_is_meant() {
     let operator = "scope = [[{ attribute = \"cn\", operator = \"STARTWITH\", value = \"a\" }]]";
     let text = format!("[[rule]]\nkey = \"a\"\n{rule}{operator}");
     assert_eq!(hint(&text), "did you mean STARTSWITH?");
+}
+
+#[test]
+fn the_default_set_compiles_and_an_overlay_changes_none_of_its_rules() {
+    let built_in = || RuleFile::built_in();
+    let compile = |overlay: &str| {
+        let files = [built_in(), RuleFile::overlay("o.toml", overlay)];
+        Rules::compile(&files, &mut Dictionary::default(), &mut RuleNumbers::default())
+    };
+    let shown = |errors: Vec<RuleError>| {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let plain = compile("").unwrap_or_else(|errors| panic!("{}", shown(errors)));
+    let count = plain.all().len();
+    let clone = "[[rule]]\nkey = \"mine\"\nclone = \"in.user.photo\"\nprecedence = 5\n";
+    let changed = compile(&format!("[[disable]]\nkey = \"in.user.photo\"\n{clone}")).unwrap();
+    assert_eq!(changed.all().len(), count);
+    assert_eq!(changed.all()[0].key, "mine");
+    assert_eq!(changed.all()[0].flows.len(), 1);
+    assert!(changed.disabled().any(|key| key == "in.user.photo"));
+    let same =
+        compile("[[rule]]\nkey = \"in.user.photo\"\nclone = \"in.user.join\"\nprecedence = 5");
+    assert!(
+        shown(same.unwrap_err()).contains("is a rule of the default set, which no file changes")
+    );
+    let none = compile("[[disable]]\nkey = \"in.user.foto\"");
+    assert_eq!(none.unwrap_err()[0].hint().as_deref(), Some("did you mean \"in.user.photo\"?"));
 }

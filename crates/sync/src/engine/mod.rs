@@ -15,6 +15,7 @@ mod join;
 mod model;
 mod outbound;
 pub mod plan;
+pub mod quarantine;
 pub mod references;
 mod systems;
 #[cfg(test)]

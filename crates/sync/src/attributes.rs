@@ -205,7 +205,7 @@ pub fn page() -> String {
     for (name, kinds) in DOCUMENTED {
         let _ = write!(page, "| `{name}` |");
         let mut reasons: Vec<&str> = Vec::new();
-        for kind in TenantKind::ALL {
+        for kind in ALL.iter().copied() {
             let cell = match kinds.contains(&kind).then(|| fate(name, kind)).flatten() {
                 None => String::new(),
                 Some(Fate::Flows(to)) => to,
@@ -222,13 +222,13 @@ pub fn page() -> String {
     }
     for (names, kinds, why) in FAMILIES {
         let cell = |kind| if kinds.contains(&kind) { "–" } else { "" };
-        let [user, contact, group] = TenantKind::ALL.map(cell);
+        let [user, contact, group] = [User, Contact, Group].map(cell);
         let _ = writeln!(page, "| `{names}` | {user} | {contact} | {group} | {why} |");
     }
     page.push_str(
         "\n## Besides these\n\nThe flows also copy what the page does not list for the kind:\n\n",
     );
-    for kind in TenantKind::ALL {
+    for kind in ALL.iter().copied() {
         for (from, to) in flow::copied(kind) {
             let listed = |(name, kinds): &(&str, &[TenantKind])| {
                 name.eq_ignore_ascii_case(from) && kinds.contains(&kind)

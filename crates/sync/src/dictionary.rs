@@ -12,9 +12,20 @@ pub const NAME_OCTETS_MAX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeId(pub u16);
 
+impl AttributeId {
+    /// `distinguishedName`: the name of a staging object, which is no part of what is stored as its
+    /// record, for it follows from the names above it.
+    pub const DISTINGUISHED_NAME: Self = Self(0);
+    /// `objectGUID`: what identifies a staging object, likewise.
+    pub const OBJECT_GUID: Self = Self(1);
+}
+
+/// The names that every dictionary begins with, in the order of their numbers.
+const RESERVED: [&str; 2] = ["distinguishedName", "objectGUID"];
+
 /// The names of attributes and their numbers. A name is found whatever its case, and shown as it was
 /// first written. A name that was given a number keeps it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Dictionary {
     names: Vec<String>,
     numbers: HashMap<String, AttributeId>,
@@ -29,6 +40,15 @@ pub enum NameRefused {
     /// It is empty, too long, or has characters that no attribute's name has.
     #[error("{0:?} is no attribute name")]
     Illegal(String),
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        let names: Vec<_> = RESERVED.map(str::to_owned).into();
+        let lower = names.iter().map(|name| name.to_ascii_lowercase());
+        let numbers = lower.zip((0..).map(AttributeId)).collect();
+        Self { names, numbers }
+    }
 }
 
 impl Dictionary {
@@ -86,11 +106,12 @@ mod tests {
     fn a_name_is_one_in_every_case_and_is_shown_as_it_came_first() {
         let mut names = Dictionary::default();
         let mail = names.intern("mail").unwrap();
-        let guid = names.intern("objectGUID").unwrap();
+        let guid = AttributeId::OBJECT_GUID;
         assert_eq!((names.intern("MAIL"), names.intern("objectguid")), (Ok(mail), Ok(guid)));
         assert_eq!((names.id("ObjectGuid"), names.id("cn")), (Some(guid), None));
-        assert_eq!(names.names().collect::<Vec<_>>(), ["mail", "objectGUID"]);
-        assert_eq!(names.show(guid).to_string(), "objectGUID");
+        let all: Vec<_> = names.names().collect();
+        assert_eq!(all, ["distinguishedName", "objectGUID", "mail"]);
+        assert_eq!(names.show(AttributeId::DISTINGUISHED_NAME).to_string(), all[0]);
     }
 
     #[test]
@@ -99,7 +120,7 @@ mod tests {
         for text in ["", "a b", "ä", &"x".repeat(257)] {
             assert!(matches!(names.intern(text), Err(NameRefused::Illegal(_))), "{text}");
         }
-        for number in 0..NAMES_MAX {
+        for number in RESERVED.len()..NAMES_MAX {
             names.intern(&format!("a{number}")).unwrap();
         }
         assert_eq!(names.intern("one-more"), Err(NameRefused::TooMany));

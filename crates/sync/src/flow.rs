@@ -31,6 +31,8 @@ pub enum TenantKind {
     Contact,
     /// A group.
     Group,
+    /// A device.
+    Device,
 }
 
 impl TenantKind {
@@ -41,6 +43,7 @@ impl TenantKind {
             Self::User => "user",
             Self::Contact => "contact",
             Self::Group => "group",
+            Self::Device => "device",
         }
     }
 
@@ -218,6 +221,7 @@ pub const fn copied(kind: TenantKind) -> &'static [(&'static str, &'static str)]
         TenantKind::User => PERSON_TEXTS,
         TenantKind::Contact => CONTACT_TEXTS,
         TenantKind::Group => GROUP_TEXTS,
+        TenantKind::Device => &[],
     }
 }
 
@@ -247,7 +251,11 @@ pub fn project(
             contact(object, &mut attributes);
             TenantKind::Contact
         }
-        ObjectKind::Group | ObjectKind::OrganizationalUnit | ObjectKind::Container => {
+        ObjectKind::Group
+        | ObjectKind::Computer
+        | ObjectKind::ForeignSecurityPrincipal
+        | ObjectKind::OrganizationalUnit
+        | ObjectKind::Container => {
             group(object, &mut attributes);
             TenantKind::Group
         }

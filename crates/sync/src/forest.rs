@@ -76,6 +76,10 @@ pub enum ObjectKind {
     Group,
     /// A `contact`: somebody outside, who does not sign in.
     Contact,
+    /// A `computer`: a device, when it has a certificate.
+    Computer,
+    /// A `foreignSecurityPrincipal`: stands for an account of another forest in this one's groups.
+    ForeignSecurityPrincipal,
     /// An `organizationalUnit`: a place, never exported.
     OrganizationalUnit,
     /// Anything else that stands above an imported object, and is in its name: never exported.
@@ -91,6 +95,8 @@ impl ObjectKind {
             Self::InetOrgPerson => "inetOrgPerson",
             Self::Group => "group",
             Self::Contact => "contact",
+            Self::Computer => "computer",
+            Self::ForeignSecurityPrincipal => "foreignSecurityPrincipal",
             Self::OrganizationalUnit => "organizationalUnit",
             Self::Container => "container",
         }
@@ -103,11 +109,13 @@ impl ObjectKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::User,
         Self::InetOrgPerson,
         Self::Group,
         Self::Contact,
+        Self::Computer,
+        Self::ForeignSecurityPrincipal,
         Self::OrganizationalUnit,
         Self::Container,
     ];

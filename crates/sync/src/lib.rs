@@ -25,6 +25,7 @@ pub mod rules;
 pub mod scope;
 mod selection;
 mod source;
+pub mod syntax;
 
 pub use anchors::Anchors;
 pub use delta::{Delta, MemberChange};

@@ -142,7 +142,7 @@ impl Counts {
 
 impl TenantKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::User, Self::Contact, Self::Group];
+    pub const ALL: [Self; 4] = [Self::User, Self::Contact, Self::Group, Self::Device];
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ impl fmt::Display for OutOfScope {
 /// # Errors
 /// The first rule that leaves it out.
 pub fn check(object: &ForestObject) -> Result<(), OutOfScope> {
-    if matches!(object.kind, ObjectKind::OrganizationalUnit | ObjectKind::Container) {
+    let kind = object.kind;
+    if !kind.is_person() && !matches!(kind, ObjectKind::Group | ObjectKind::Contact) {
         return Err(OutOfScope::Place);
     }
     if object.is_true("isCriticalSystemObject") {

@@ -188,7 +188,12 @@ impl FullImport {
                 Some(ObjectKind::User | ObjectKind::InetOrgPerson) => TenantKind::User,
                 Some(ObjectKind::Contact) => TenantKind::Contact,
                 Some(ObjectKind::Group) => TenantKind::Group,
-                Some(ObjectKind::OrganizationalUnit | ObjectKind::Container) => continue,
+                Some(ObjectKind::Computer) => TenantKind::Device,
+                Some(
+                    ObjectKind::OrganizationalUnit
+                    | ObjectKind::Container
+                    | ObjectKind::ForeignSecurityPrincipal,
+                ) => continue,
                 None => return Err(SpaceError::corrupt("kind")),
             };
             let number = |name| Ok::<_, SpaceError>(row.try_get::<i64, _>(name)?.unsigned_abs());

@@ -35,6 +35,8 @@ impl Code for ObjectKind {
         (Self::Contact, 3),
         (Self::OrganizationalUnit, 4),
         (Self::Container, 5),
+        (Self::Computer, 6),
+        (Self::ForeignSecurityPrincipal, 7),
     ];
 }
 
@@ -45,7 +47,8 @@ impl Code for MetaverseKind {
 
 impl Code for TenantKind {
     const WHAT: &'static str = "the kind of a target's object";
-    const CODES: &'static [(Self, i64)] = &[(Self::User, 0), (Self::Contact, 1), (Self::Group, 2)];
+    const CODES: &'static [(Self, i64)] =
+        &[(Self::User, 0), (Self::Contact, 1), (Self::Group, 2), (Self::Device, 3)];
 }
 
 impl Code for LinkKind {
@@ -62,6 +65,7 @@ pub(super) const fn turn(kind: TenantKind) -> i64 {
     match kind {
         TenantKind::User => 1,
         TenantKind::Contact => 2,
+        TenantKind::Device => 3,
         TenantKind::Group => 4,
     }
 }

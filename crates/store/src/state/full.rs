@@ -139,7 +139,10 @@ impl FullImport {
                 ObjectKind::User | ObjectKind::InetOrgPerson => TenantKind::User,
                 ObjectKind::Contact => TenantKind::Contact,
                 ObjectKind::Group => TenantKind::Group,
-                ObjectKind::OrganizationalUnit | ObjectKind::Container => continue,
+                ObjectKind::Computer => TenantKind::Device,
+                ObjectKind::ForeignSecurityPrincipal
+                | ObjectKind::OrganizationalUnit
+                | ObjectKind::Container => continue,
             };
             let number = |name| Ok::<_, StateError>(row.try_get::<i64, _>(name)?.unsigned_abs());
             losses.add(kind, number("lost")? as usize, number("there")? as usize);

@@ -24,11 +24,12 @@ pub struct MetaverseKey(pub i64);
 /// How an object of a connector space came to its metaverse object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LinkKind {
-    /// It was projected: the metaverse object was made for it.
+    /// By a rule that provisions: it was projected, or joined to one that was there. The metaverse
+    /// object is there as long as such a link is, or a sticky one.
     Provisioned,
-    /// It was joined to one that was there.
+    /// By a rule that joins alone: it ends with the scope, and keeps nothing.
     Joined,
-    /// Likewise, and stays when it leaves the scope.
+    /// By a rule that joins for good: it stays when the object leaves the scope.
     StickyJoined,
 }
 
@@ -55,7 +56,7 @@ pub struct Staged {
     pub kind: ObjectKind,
     /// Its name when it was imported.
     pub dn: String,
-    /// Its attributes.
+    /// Its attributes as rules read them: with its name and objectGUID ([`Record::named`]).
     pub record: Record,
     /// Its link, if it has one.
     pub link: Option<Link>,
@@ -136,10 +137,13 @@ pub struct TargetObject {
 /// objects in the targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbourhood {
-    /// The metaverse object, if there is one yet.
+    /// The metaverse object. `None` when it is to be made, and then the links of the staging objects
+    /// have the number that it gets; or when it is gone, and its objects in targets are not.
     pub metaverse: Option<MetaverseObject>,
-    /// The staging objects, in ascending order of their keys.
+    /// The staging objects that are linked, in ascending order of their keys. One that is gone from its
+    /// forest is none of them.
     pub staged: Vec<Staged>,
-    /// The targets' objects.
+    /// The targets' objects, one in a target at most; besides, of a target where it has none, those
+    /// whose metaverse object is gone and that have the anchor of a staging object: they are adopted.
     pub targets: Vec<TargetObject>,
 }

@@ -131,6 +131,17 @@ impl Record {
         Ok(Self { octets })
     }
 
+    /// A staging object's record as rules read it: with its name and its objectGUID, which are stored
+    /// beside it. The record has neither.
+    #[must_use]
+    pub fn named(&self, dn: &str, guid: &portolan_model::Guid) -> Self {
+        let mut writer = RecordWriter::with_capacity(self.octets.len() + dn.len() + 32);
+        writer.put(AttributeId::DISTINGUISHED_NAME, [ValueRef::Text(dn)]);
+        writer.put(AttributeId::OBJECT_GUID, [ValueRef::Octets(&guid.to_bytes_le())]);
+        writer.append(self);
+        writer.finish()
+    }
+
     /// Its octets.
     #[must_use]
     pub fn as_octets(&self) -> &[u8] {

@@ -31,6 +31,11 @@ impl<'a> Values<'a> {
         Self { encoded: &[], one: Some(value) }
     }
 
+    /// Their octets as they stand in a record; `None` of a value that stands in none.
+    pub(super) const fn encoded(&self) -> Option<&'a [u8]> {
+        if self.one.is_some() { None } else { Some(self.encoded) }
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

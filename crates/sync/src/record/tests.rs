@@ -77,3 +77,14 @@ fn of_an_attribute_that_is_put_twice_the_first_counts() {
     assert_eq!(record.first(AttributeId(5)), Some(ValueRef::Integer(5)));
     assert_eq!(record.first(AttributeId(3)), Some(ValueRef::Integer(3)));
 }
+
+#[test]
+fn a_named_record_has_its_name_and_guid_and_everything_else() {
+    let record: Record = [(AttributeId(7), vec![Value::Integer(7)])].into_iter().collect();
+    let guid = portolan_model::Guid::from_bytes_le([9; 16]);
+    let named = record.named("CN=a,DC=x", &guid);
+    assert_eq!(named.first(AttributeId::DISTINGUISHED_NAME), Some(ValueRef::Text("CN=a,DC=x")));
+    assert_eq!(named.first(AttributeId::OBJECT_GUID), Some(ValueRef::Octets(&[9; 16])));
+    assert_eq!(named.first(AttributeId(7)), Some(ValueRef::Integer(7)));
+    assert_eq!(Record::from_octets(named.as_octets().to_vec()), Ok(named.clone()));
+}

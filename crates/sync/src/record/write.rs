@@ -1,6 +1,6 @@
 //! Records being made.
 
-use super::{Record, ValueRef, read};
+use super::{Record, ValueRef, Values, read};
 use crate::dictionary::AttributeId;
 
 /// A record being made. It is fastest when attributes come in the order of their numbers.
@@ -10,9 +10,31 @@ pub struct RecordWriter {
     last: Option<AttributeId>,
     /// Attributes that came late, with their encoded values.
     late: Vec<(AttributeId, Vec<u8>)>,
+    /// The values of one attribute.
+    scratch: Vec<u8>,
 }
 
 impl RecordWriter {
+    /// A writer of a record that has about so many octets.
+    #[must_use]
+    pub fn with_capacity(octets: usize) -> Self {
+        Self { octets: Vec::with_capacity(octets), ..Self::default() }
+    }
+
+    /// Gives an attribute the values of another record's, as [`put`](Self::put) does.
+    pub fn put_values(&mut self, attribute: AttributeId, values: Values<'_>) {
+        match values.encoded() {
+            None => self.put(attribute, values),
+            Some([]) => {}
+            // They stand there sorted and each once.
+            Some(encoded) if self.last.is_none_or(|last| attribute > last) => {
+                put_attribute(&mut self.octets, attribute, encoded);
+                self.last = Some(attribute);
+            }
+            Some(encoded) => self.late.push((attribute, encoded.to_vec())),
+        }
+    }
+
     /// Gives an attribute these values, sorted and each once; without one it stays absent. An attribute
     /// is put once: of a later time, nothing is kept.
     pub fn put<'a>(
@@ -22,21 +44,32 @@ impl RecordWriter {
     ) {
         let mut values = values.into_iter();
         let Some(first) = values.next() else { return };
-        let mut encoded = Vec::new();
+        self.scratch.clear();
         match values.next() {
-            None => put_value(&mut encoded, first),
+            None => put_value(&mut self.scratch, first),
             Some(second) => {
                 let mut all: Vec<_> = [first, second].into_iter().chain(values).collect();
                 all.sort_unstable();
                 all.dedup();
-                all.iter().for_each(|value| put_value(&mut encoded, *value));
+                all.iter().for_each(|value| put_value(&mut self.scratch, *value));
             }
         }
         if self.last.is_some_and(|last| attribute <= last) {
-            self.late.push((attribute, encoded));
+            self.late.push((attribute, self.scratch.clone()));
         } else {
-            put_attribute(&mut self.octets, attribute, &encoded);
+            put_attribute(&mut self.octets, attribute, &self.scratch);
             self.last = Some(attribute);
+        }
+    }
+
+    /// Puts all attributes of a record.
+    pub(super) fn append(&mut self, record: &Record) {
+        let mut attributes = record.iter().peekable();
+        if attributes.peek().is_some_and(|(first, _)| self.last.is_none_or(|last| *first > last)) {
+            self.octets.extend_from_slice(record.as_octets());
+            self.last = attributes.last().map(|(attribute, _)| attribute);
+        } else {
+            attributes.for_each(|(attribute, values)| self.put_values(attribute, values));
         }
     }
 

@@ -85,8 +85,8 @@ pub struct Rule {
     pub direction: Direction,
     /// For which connected systems.
     pub connected: Connected,
-    /// What the object is there.
-    pub object: ConnectedKind,
+    /// What the object is there: one of these, all of the rule's side.
+    pub objects: Vec<ConnectedKind>,
     /// What it is in the metaverse.
     pub metaverse: MetaverseKind,
     /// What it does about links.
@@ -98,7 +98,7 @@ pub struct Rule {
     pub scope: Scope,
     /// How to find the object at the other end: in order, until a group matches exactly one.
     pub joins: Vec<JoinGroup>,
-    /// What it gives, in ascending order of the targets' numbers.
+    /// What it gives, in ascending order of the targets' numbers, each target once.
     pub flows: Vec<Flow>,
     /// References that it passes on.
     pub references: Vec<ReferenceFlow>,
@@ -106,11 +106,23 @@ pub struct Rule {
     pub password: bool,
 }
 
-/// For which objects a rule is: one of the groups holds, and of a group every clause. None: all.
+/// For which objects a rule is: one of the groups holds, and of a group every clause; no group: all.
+/// Those of an exception are left out whatever the groups say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Groups of clauses.
     pub groups: Vec<Vec<Clause>>,
+    /// Exceptions.
+    pub exceptions: Vec<Exception>,
+}
+
+/// Objects that a scope leaves out: those for which every clause holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Why they are left out, for people.
+    pub reason: String,
+    /// The clauses, one at least.
+    pub clauses: Vec<Clause>,
 }
 
 /// One condition on an attribute.
@@ -120,14 +132,16 @@ pub struct Clause {
     pub attribute: AttributeId,
     /// What of it.
     pub operator: Operator,
-    /// What it is compared to: one value, several for [`Operator::IsIn`], none for [`Operator::IsNull`].
+    /// What it is compared to; none for [`Operator::IsNull`]. One of them has to hold.
     pub values: Vec<Value>,
-    /// Whether the condition is that the operator does not hold.
+    /// Whether the condition is that the operator does not hold: of no value, with none of those above.
     pub negated: bool,
+    /// Whether texts are compared with their case.
+    pub case_sensitive: bool,
 }
 
-/// The operators of a scope, by the names that Entra Connect gives them. Texts are compared without
-/// case; of several values one has to hold.
+/// The operators of a scope, by the names that Entra Connect gives them. Of an attribute with several
+/// values one has to hold. Octets are compared to texts as lower-case hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operator {
     /// EQUAL (NOTEQUAL when negated).
@@ -146,6 +160,8 @@ pub enum Operator {
     StartsWith,
     /// ENDSWITH.
     EndsWith,
+    /// LIKE, which Entra Connect does not have: `*` stands for any characters.
+    Like,
     /// ISNULL (ISNOTNULL when negated).
     IsNull,
     /// ISIN: one of the values listed.

@@ -123,6 +123,8 @@ async fn take(
         ObjectKind::User | ObjectKind::InetOrgPerson => imported.users += 1,
         ObjectKind::Group => imported.groups += 1,
         ObjectKind::Contact => imported.contacts += 1,
+        // This import takes none of these two.
+        ObjectKind::Computer | ObjectKind::ForeignSecurityPrincipal => {}
         ObjectKind::OrganizationalUnit | ObjectKind::Container => {
             imported.organizational_units += 1;
         }

@@ -1,0 +1,136 @@
+//! What the engine works with: the connected systems, and for each of them its rules in order.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use time::OffsetDateTime;
+
+use super::model::ConnectorId;
+use crate::dictionary::AttributeId;
+use crate::forest::ObjectKind;
+use crate::rules::{Connected, ConnectedKind, Direction, MetaverseKind, Rule, RuleId};
+
+/// On which side of the metaverse a system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Objects come from it.
+    Forest,
+    /// Objects go to it.
+    Target,
+}
+
+/// A connected system, as rules name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// Its number in the state.
+    pub id: ConnectorId,
+    /// Its name, by which a rule may be for it alone.
+    pub name: String,
+    /// Its side.
+    pub side: Side,
+}
+
+/// When a decision is made, and what its expressions draw random numbers from.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'a> {
+    /// The time.
+    pub now: OffsetDateTime,
+    /// The state of the random numbers.
+    pub random: &'a Cell<u64>,
+}
+
+impl Moment<'_> {
+    /// The time in seconds since 1970, as lineage has it.
+    pub(super) fn seconds(&self) -> u32 {
+        u32::try_from(self.now.unix_timestamp()).unwrap_or_default()
+    }
+}
+
+/// The engine: pure decisions by a set of rules. It is made once a run, and shared by its threads.
+#[derive(Debug, Clone)]
+pub struct Engine<'r> {
+    /// Rules of a forest's objects, in ascending order of precedence.
+    inbound: HashMap<(ConnectorId, ObjectKind), Vec<&'r Rule>>,
+    /// Rules of the metaverse's objects for a target, likewise.
+    outbound: HashMap<(ConnectorId, MetaverseKind), Vec<&'r Rule>>,
+    targets: Vec<ConnectorId>,
+    by_id: HashMap<RuleId, &'r Rule>,
+    source_anchor: AttributeId,
+}
+
+impl<'r> Engine<'r> {
+    /// An engine of these rules, in any order. `source_anchor` is the metaverse's attribute whose text
+    /// identifies an object in targets.
+    #[must_use]
+    pub fn new(
+        rules: impl IntoIterator<Item = &'r Rule>,
+        systems: &[System],
+        source_anchor: AttributeId,
+    ) -> Self {
+        let mut rules: Vec<_> = rules.into_iter().collect();
+        rules.sort_by_key(|rule| rule.precedence);
+        let (mut inbound, mut outbound) = (HashMap::new(), HashMap::new());
+        for rule in &rules {
+            let side = match rule.direction {
+                Direction::Inbound => Side::Forest,
+                Direction::Outbound => Side::Target,
+            };
+            for system in
+                systems.iter().filter(|system| system.side == side && is_for(rule, system))
+            {
+                if rule.direction == Direction::Outbound {
+                    let place = (system.id, rule.metaverse);
+                    outbound.entry(place).or_insert_with(Vec::new).push(*rule);
+                    continue;
+                }
+                for object in &rule.objects {
+                    if let ConnectedKind::Forest(kind) = object {
+                        inbound.entry((system.id, *kind)).or_insert_with(Vec::new).push(*rule);
+                    }
+                }
+            }
+        }
+        let mut targets: Vec<_> =
+            systems.iter().filter(|system| system.side == Side::Target).map(|s| s.id).collect();
+        targets.sort_unstable();
+        let by_id = rules.iter().map(|rule| (rule.id, *rule)).collect();
+        Self { inbound, outbound, targets, by_id, source_anchor }
+    }
+
+    /// The rules for objects of a forest, those that win first.
+    #[must_use]
+    pub fn inbound(&self, connector: ConnectorId, kind: ObjectKind) -> &[&'r Rule] {
+        self.inbound.get(&(connector, kind)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules for objects of the metaverse in a target, those that win first.
+    #[must_use]
+    pub fn outbound(&self, connector: ConnectorId, kind: MetaverseKind) -> &[&'r Rule] {
+        self.outbound.get(&(connector, kind)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The targets, in ascending order.
+    #[must_use]
+    pub fn targets(&self) -> &[ConnectorId] {
+        &self.targets
+    }
+
+    /// The rule with a number; `None` of one that is no rule any more.
+    #[must_use]
+    pub fn rule(&self, id: RuleId) -> Option<&'r Rule> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The metaverse's attribute whose text identifies an object in targets.
+    #[must_use]
+    pub const fn source_anchor(&self) -> AttributeId {
+        self.source_anchor
+    }
+}
+
+fn is_for(rule: &Rule, system: &System) -> bool {
+    match &rule.connected {
+        Connected::Every => true,
+        Connected::Named(name) => *name == system.name,
+    }
+}

@@ -72,4 +72,6 @@ impl State {
 }
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;

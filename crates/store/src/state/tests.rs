@@ -15,10 +15,10 @@ use portolan_sync::{AttributeId, ObjectKind};
 use super::*;
 
 const NAME: AttributeId = AttributeId(2);
-const MEMBER: AttributeId = AttributeId(3);
+pub(super) const MEMBER: AttributeId = AttributeId(3);
 const MEMBERS: AttributeId = AttributeId(4);
-const FOREST: ConnectorId = ConnectorId(1);
-const TARGET: ConnectorId = ConnectorId(2);
+pub(super) const FOREST: ConnectorId = ConnectorId(1);
+pub(super) const TARGET: ConnectorId = ConnectorId(2);
 
 pub(super) fn guid(number: u8) -> Guid {
     Guid::from_bytes_le([number; 16])

@@ -7,7 +7,7 @@ use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{AttributeId, Dictionary};
-use portolan_tenant::directory::{Attribute, Shape};
+use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation, REFERENCES_MAX,
 };
@@ -149,7 +149,7 @@ impl Exporter<'_> {
         let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
         let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
         let attributes = record.iter().filter_map(|(id, values)| {
-            let name = self.names.name(id)?;
+            let name = of_schema(self.names.name(id)?);
             Some((name.to_owned(), json(name, values)))
         });
         Operation::Upsert { anchor, kind, attributes: attributes.collect(), members }
@@ -255,6 +255,12 @@ pub(super) fn refusal(result: &portolan_tenant::wire::OperationResult) -> Option
         anchor: result.anchor.clone(),
         why: why.unwrap_or_else(|| "refused without a reason".to_owned()),
     })
+}
+
+/// A name as the tenant spells it: a forest may spell it otherwise, and the state has one spelling.
+fn of_schema(name: &str) -> &str {
+    let mut known = ATTRIBUTES.iter().map(|attribute| attribute.name);
+    known.find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
 }
 
 /// Values as the tenant's schema has them.

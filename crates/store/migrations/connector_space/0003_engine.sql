@@ -46,7 +46,6 @@ CREATE TABLE link (
     metaverse INTEGER,
     kind INTEGER
 );
-CREATE INDEX link_anchor ON link (anchor) WHERE anchor IS NOT NULL;
 CREATE INDEX link_metaverse ON link (metaverse) WHERE metaverse IS NOT NULL;
 CREATE UNIQUE INDEX link_anchor ON link (anchor) WHERE anchor IS NOT NULL;
 -- References between objects of a forest.

@@ -191,48 +191,75 @@ fn arguments<'a>(
     Ok(operands)
 }
 
-/// A function that goes over the values of its arguments.
+/// A function that goes over the values of its arguments. Nearly always each has one, or none.
 fn call_each<'a>(
     call: &'a Call,
     each: Each,
     run: &Run<'_, 'a>,
     scope: Option<&Scope<'_, 'a>>,
 ) -> Evaluated<'a> {
-    let mut operands = arguments(call, run, scope)?;
-    let count = call.function.parameters.len();
-    let given = call.arguments.len();
-    let fail = |fault| failure(call, fault);
-    let one = |slots: &mut [Slot<'a>; ARGUMENTS_MAX]| -> Result<Slot<'a>, Fault> {
-        for (at, (slot, parameter)) in slots.iter().zip(call.function.parameters).enumerate() {
-            match slot {
-                Some(value) if !parameter.kinds.meets(value.kind()) => {
-                    let (expected, found) = (parameter.kinds, value.kind());
-                    return Err(Fault { argument: Some(at), why: Why::Type { expected, found } });
+    let mut slots = [const { None }; ARGUMENTS_MAX];
+    for at in 0..call.arguments.len().min(ARGUMENTS_MAX) {
+        match evaluate(&call.arguments[at], run, scope)? {
+            Operand::One(value) => slots[at] = Some(value),
+            Operand::Many(values) => {
+                let mut operands = slots.map(Operand::from);
+                operands[at] = Operand::Many(values);
+                for (operand, node) in operands.iter_mut().zip(&call.arguments).skip(at + 1) {
+                    *operand = evaluate(node, run, scope)?;
                 }
-                Some(value) => run.read(value)?,
-                None if at < given && !parameter.takes_null => return Ok(None),
-                None => {}
+                return call_each_several(call, each, run, &mut operands);
             }
+            _ => {}
         }
-        each(&mut slots[..count], run)
-    };
-    let several = common_length(&operands).map_err(|why| fail(why.into()))?;
-    let Some(several) = several else {
-        let mut slots = operands.map(|operand| match operand {
-            Operand::One(value) => Some(value),
-            _ => None,
-        });
-        return one(&mut slots).map(Operand::from).map_err(fail);
-    };
-    let mut results = Vec::with_capacity(several);
+    }
+    match call_one(call, each, run, &mut slots) {
+        Ok(Some(value)) => Ok(Operand::One(value)),
+        Ok(None) => Ok(Operand::Null),
+        Err(fault) => Err(failure(call, fault)),
+    }
+}
+
+/// With one value of each argument, whose types are checked.
+fn call_one<'a>(
+    call: &Call,
+    each: Each,
+    run: &Run<'_, 'a>,
+    slots: &mut [Slot<'a>; ARGUMENTS_MAX],
+) -> Result<Slot<'a>, Fault> {
+    let parameters = call.function.parameters;
+    for (at, (slot, parameter)) in slots.iter().zip(parameters).enumerate() {
+        match slot {
+            Some(value) if !parameter.kinds.meets(value.kind()) => {
+                let (expected, found) = (parameter.kinds, value.kind());
+                return Err(Fault { argument: Some(at), why: Why::Type { expected, found } });
+            }
+            Some(value) => run.read(value)?,
+            None if at < call.arguments.len() && !parameter.takes_null => return Ok(None),
+            None => {}
+        }
+    }
+    each(&mut slots[..parameters.len()], run)
+}
+
+/// With several values of at least one argument.
+fn call_each_several<'a>(
+    call: &'a Call,
+    each: Each,
+    run: &Run<'_, 'a>,
+    operands: &mut [Operand<'a>; ARGUMENTS_MAX],
+) -> Evaluated<'a> {
+    let fail = |fault| failure(call, fault);
+    let several = common_length(operands).map_err(|why| fail(why.into()))?.unwrap_or(0);
     run.room_for_values(several).map_err(|why| fail(why.into()))?;
+    let mut results = Vec::with_capacity(several);
     for at in 0..several {
         let mut slots = [const { None }; ARGUMENTS_MAX];
-        for (slot, operand) in slots.iter_mut().zip(&mut operands) {
+        for (slot, operand) in slots.iter_mut().zip(operands.iter_mut()) {
             *slot = value_at(operand, at, run).map_err(|why| fail(why.into()))?;
         }
         run.step(1).map_err(|why| fail(why.into()))?;
-        results.push(one(&mut slots).map_err(fail)?);
+        results.push(call_one(call, each, run, &mut slots).map_err(fail)?);
     }
     Ok(Operand::Many(results))
 }
@@ -430,16 +457,18 @@ fn evaluate_chain<'a>(
             continue;
         }
         let right = evaluate(&link.right, run, scope)?;
-        let mut sides = [left, right];
-        left = match common_length(&sides).map_err(fail)? {
-            None => {
-                let [left, right] = sides.map(|side| match side {
-                    Operand::One(value) => Some(value),
-                    _ => None,
-                });
-                operator::apply(link.operator, left, right, run).map_err(fail)?.into()
+        left = match (left, right) {
+            (Operand::One(left), Operand::One(right)) => {
+                operator::apply(link.operator, Some(left), Some(right), run).map_err(fail)?.into()
             }
-            Some(several) => {
+            (first, second) => {
+                let mut sides = [first, second];
+                let Some(several) = common_length(&sides).map_err(fail)? else {
+                    let [one, other] = sides.map(|side| side.into_slot().unwrap_or_default());
+                    let slot = operator::apply(link.operator, one, other, run).map_err(fail)?;
+                    left = slot.into();
+                    continue;
+                };
                 run.room_for_values(several).map_err(fail)?;
                 let mut slots = Vec::with_capacity(several);
                 for at in 0..several {

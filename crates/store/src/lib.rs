@@ -6,5 +6,6 @@
 
 pub mod connector_space;
 pub mod sqlite;
+pub mod state;
 pub mod tenant;
 pub mod vault;

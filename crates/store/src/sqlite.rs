@@ -169,6 +169,20 @@ impl Database {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await.map(|_| ())
     }
 
+    /// Writes a copy of the database as it is now to a file that its owner alone may read, and that is
+    /// not there yet.
+    ///
+    /// # Errors
+    /// When the file is there or cannot be written.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), sqlx::Error> {
+        std::fs::OpenOptions::new().create_new(true).append(true).mode(OWNER_ONLY).open(path)?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(path.to_string_lossy())
+            .execute(&self.readers)
+            .await
+            .map(|_| ())
+    }
+
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.readers.close().await;

@@ -29,7 +29,7 @@ pub mod syntax;
 
 pub use anchors::Anchors;
 pub use delta::{Delta, MemberChange};
-pub use dictionary::{AttributeId, Dictionary, NameRefused};
+pub use dictionary::{AttributeId, Dictionary, NAME_OCTETS_MAX, NAMES_MAX, NameRefused};
 pub use filetime::from_filetime;
 pub use forest::{AttributeValues, ForestObject, ForestObjectError, ObjectKind, WANTED_ATTRIBUTES};
 pub use selection::{Selection, Selector};

@@ -52,6 +52,10 @@ pub enum Resource {
     Groups,
     /// The members of a group.
     Members,
+    /// A user's manager.
+    Manager,
+    /// The users whose manager a user is.
+    DirectReports,
     /// The organisation.
     Organization,
 }
@@ -65,6 +69,9 @@ impl Resource {
             Self::Users => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
             Self::Groups => &[P::GroupReadAll, P::DirectoryReadAll],
             Self::Members => &[P::GroupMemberReadAll, P::GroupReadAll, P::DirectoryReadAll],
+            // Whoever may not read the others sees the id alone, as in a group's members.
+            Self::Manager => &[P::UserReadAll, P::DirectoryReadAll],
+            Self::DirectReports => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
             Self::Organization => &[P::OrganizationReadAll, P::UserRead, P::DirectoryReadAll],
         }
     }

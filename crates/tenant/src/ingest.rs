@@ -1,40 +1,43 @@
 //! What the sync server writes: the only way in for synchronised attributes.
 //!
-//! Each operation looks before it writes, so that one that is refused leaves nothing behind.
+//! A batch is read at once, applied in memory ([`draft`]), and written at once: what it costs the store is
+//! a few statements, not some for each operation. Each operation looks before it changes anything, so
+//! that one that is refused leaves nothing behind.
 
+mod draft;
 mod names;
-mod passwords;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
-use crate::storage::{Credential, StorageError, Transaction};
-use names::Names;
-use passwords::Passwords;
+use crate::directory::{Attributes, InvalidAttribute, Kind, Object, Reference};
+use crate::storage::{StorageError, Transaction};
+use draft::Draft;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// Write an object.
-    Upsert {
-        /// Its anchor.
-        anchor: SourceAnchor,
-        /// What it is.
-        kind: Kind,
-        /// All its attributes.
-        attributes: Attributes,
-        /// All its members; `None` leaves them.
-        members: Option<Vec<SourceAnchor>>,
-    },
+    Upsert(Upsert),
     /// Delete an object.
     Delete {
         /// Its anchor.
         anchor: SourceAnchor,
         /// What it is.
         kind: Kind,
+    },
+    /// Change whom an object refers to, by what comes and goes.
+    References {
+        /// The anchor of the object that refers.
+        anchor: SourceAnchor,
+        /// By which attribute.
+        reference: Reference,
+        /// Who comes.
+        added: Vec<SourceAnchor>,
+        /// Who goes.
+        removed: Vec<SourceAnchor>,
     },
     /// Set a user's password.
     Credential {
@@ -47,13 +50,27 @@ pub enum Operation {
     },
 }
 
+/// An object as it is to be.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// Its anchor.
+    pub anchor: SourceAnchor,
+    /// What it is.
+    pub kind: Kind,
+    /// All its attributes.
+    pub attributes: Attributes,
+    /// All its members; `None` leaves them.
+    pub members: Option<Vec<SourceAnchor>>,
+}
+
 impl Operation {
     /// The anchor of its object.
     #[must_use]
     pub const fn anchor(&self) -> &SourceAnchor {
         match self {
-            Self::Upsert { anchor, .. }
+            Self::Upsert(Upsert { anchor, .. })
             | Self::Delete { anchor, .. }
+            | Self::References { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -98,6 +115,9 @@ pub enum Fault {
     /// Members of something other than a group.
     #[error("only a group has members")]
     NotAGroup,
+    /// An attribute that refers to no objects, or more of them than it can, or one that comes and goes.
+    #[error("not a reference attribute, or not what it can hold: no object both comes and goes")]
+    InvalidReferences,
     /// The credential or its time is malformed.
     #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
     InvalidCredential,
@@ -120,6 +140,7 @@ impl Fault {
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
             Self::NotAGroup => "notAGroup",
+            Self::InvalidReferences => "invalidReferences",
             Self::InvalidCredential => "invalidCredential",
         }
     }
@@ -141,80 +162,15 @@ pub async fn apply_batch<T: Transaction>(
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
 ) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
-    let names = Names::plan(tx, tenant, &operations).await?;
-    let mut results = Vec::with_capacity(operations.len());
-    let mut passwords = Passwords::default();
-    for (at, operation) in operations.into_iter().enumerate() {
-        if let Ok(Operation::Credential { anchor, credential, changed_at }) = operation {
-            if passwords.has(&anchor) {
-                results.extend(passwords.set(tx, now).await?);
-            }
-            passwords.add(anchor, Credential { credential, changed_at });
-            continue;
-        }
-        results.extend(passwords.set(tx, now).await?);
-        results.push(match operation {
-            Ok(Operation::Delete { anchor, kind }) => delete(tx, &anchor, kind, now).await?,
-            Ok(upsert) => write(tx, tenant, &names, at, &upsert, now, rng).await?,
-            Err(fault) => Err(fault),
-        });
-    }
-    results.extend(passwords.set(tx, now).await?);
-    Ok(results)
-}
-
-/// Writes an object; the operation is an upsert.
-async fn write<T: Transaction>(
-    tx: &mut T,
-    tenant: &Tenant,
-    names: &Names,
-    at: usize,
-    operation: &Operation,
-    now: OffsetDateTime,
-    rng: &mut (dyn Entropy + Send),
-) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    let Operation::Upsert { anchor, kind, attributes, members } = operation else {
-        return Ok(Ok(None));
-    };
-    let before = tx.object_by_anchor(anchor).await?;
-    if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
-        return Ok(Err(fault));
-    }
-    if let Err(fault) = names.check(tx, at, before.as_ref(), attributes).await? {
-        return Ok(Err(fault));
-    }
-    let mut octets = [0; 16];
-    rng.fill(&mut octets);
-    let object = Object {
-        id: before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id),
-        kind: *kind,
-        anchor: Some(anchor.clone()),
-        attributes: attributes.clone(),
-        created_at: before.as_ref().map_or(now, |old| old.created_at),
-        synchronised_at: Some(now),
-        deleted_at: None,
-    };
-    tx.put_object(&object).await?;
-    if let Some(members) = members {
-        tx.put_members(object.id, members).await?;
-    }
-    if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
-        tx.end_sessions_of(object.id, now).await?;
-    }
-    Ok(Ok(Some(object.id)))
-}
-
-fn is_enabled(object: &Object) -> bool {
-    object.attributes.flag("accountEnabled").unwrap_or(false)
+    let mut draft = Draft::read(tx, &operations).await?;
+    let outcomes = draft.apply(tenant, operations, now, rng);
+    draft.write(tx, now).await?;
+    Ok(outcomes)
 }
 
 /// What of an upsert can be judged without looking at other objects.
-pub(crate) fn check_alone(
-    tenant: &Tenant,
-    before: Option<&Object>,
-    operation: &Operation,
-) -> Result<(), Fault> {
-    let Operation::Upsert { kind, attributes, members, .. } = operation else { return Ok(()) };
+fn check_alone(tenant: &Tenant, before: Option<&Object>, upsert: &Upsert) -> Result<(), Fault> {
+    let Upsert { kind, attributes, members, .. } = upsert;
     if before.is_some_and(|old| old.kind != *kind) {
         return Err(Fault::KindMismatch);
     }
@@ -239,25 +195,6 @@ pub(crate) fn check_alone(
     if tenant.owns(upn.domain()) { Ok(()) } else { Err(Fault::UnverifiedDomain) }
 }
 
-async fn delete<T: Transaction>(
-    tx: &mut T,
-    anchor: &SourceAnchor,
-    kind: Kind,
-    now: OffsetDateTime,
-) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    let Some(mut object) = tx.object_by_anchor(anchor).await? else {
-        return Ok(Ok(None));
-    };
-    if object.kind != kind {
-        return Ok(Err(Fault::KindMismatch));
-    }
-    if object.deleted_at.is_none() {
-        object.deleted_at = Some(now);
-        object.synchronised_at = Some(now);
-        tx.put_object(&object).await?;
-        tx.put_members(object.id, &[]).await?;
-        tx.erase_credential(object.id).await?;
-        tx.end_sessions_of(object.id, now).await?;
-    }
-    Ok(Ok(Some(object.id)))
+fn is_enabled(object: &Object) -> bool {
+    object.attributes.flag("accountEnabled").unwrap_or(false)
 }

@@ -15,6 +15,7 @@ pub mod graph;
 mod identity;
 pub mod ingest;
 pub mod issue;
+pub mod lease;
 mod opaque;
 mod parameters;
 pub mod rate;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Object};
+use crate::directory::{Kind, Name, Object, Reference};
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
 
@@ -52,6 +52,30 @@ pub struct Account {
     pub is_deleted: bool,
     /// When its password was set in the forest, if it has one.
     pub password_set_at: Option<OffsetDateTime>,
+}
+
+/// What becomes of the objects that one object refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceChange {
+    /// The object that refers.
+    pub from: Guid,
+    /// By which attribute.
+    pub reference: Reference,
+    /// Whether every other one goes.
+    pub is_whole: bool,
+    /// Who comes. An anchor whose object has not arrived yet counts from when it does.
+    pub added: Vec<SourceAnchor>,
+    /// Who goes; not one that is added.
+    pub removed: Vec<SourceAnchor>,
+}
+
+impl ReferenceChange {
+    /// From here on an object refers to these and no others.
+    #[must_use]
+    pub fn whole(from: Guid, reference: Reference, to: &[SourceAnchor]) -> Self {
+        let (added, removed) = (to.to_vec(), Vec::new());
+        Self { from, reference, is_whole: true, added, removed }
+    }
 }
 
 /// A browser in which somebody signed in.
@@ -205,6 +229,12 @@ pub trait Transaction: Send {
     /// The object of an anchor, tombstones included.
     fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
 
+    /// The objects of these anchors, tombstones included, in no order; nothing of one that no object has.
+    fn objects_by_anchor(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Object>>;
+
+    /// The ids of the living objects that have these names, in no order.
+    fn name_holders(&mut self, names: &[Name]) -> impl Stored<Vec<(Name, Guid)>>;
+
     /// What there is under these anchors, in no order; nothing under one that no object has.
     fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
 
@@ -214,9 +244,8 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
-    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
-    /// by [`Self::put_object`], in the same transaction.
-    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+    /// The same for many objects, of each no more than one; names may change hands among them.
+    fn put_objects(&mut self, objects: &[&Object]) -> impl Stored<()>;
 
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
@@ -224,13 +253,25 @@ pub trait Transaction: Send {
     /// How many living objects of a kind there are.
     fn count_objects(&mut self, kind: Kind) -> impl Stored<u64>;
 
-    /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
-    /// when it does.
-    fn put_members(&mut self, group: Guid, members: &[SourceAnchor]) -> impl Stored<()>;
+    /// Changes whom objects refer to, in order. Who is there already stays as they are, and who is not
+    /// there does not go.
+    fn change_references(&mut self, changes: &[ReferenceChange]) -> impl Stored<()>;
 
     /// Living members of a group in the order of their ids, behind `after`, at most `count`.
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
     -> impl Stored<Vec<Object>>;
+
+    /// The living manager of a user.
+    fn manager(&mut self, user: Guid) -> impl Stored<Option<Object>>;
+
+    /// The living users whose manager a user is, in the order of their ids, behind `after`, at most
+    /// `count`.
+    fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> impl Stored<Vec<Object>>;
 
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;

@@ -6,7 +6,8 @@
 //! was. Then what it has is asked for, and everything else is forgotten here, so that objects and
 //! passwords are sent again and what should be gone is deleted again.
 
-use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::State;
+use portolan_sync::engine::ConnectorId;
 use portolan_sync::flow::TenantKind;
 use portolan_tenant::wire::ObjectsResponse;
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,8 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    async fn read(space: &ConnectorSpace) -> Result<Option<Self>, Failure> {
-        let Some(octets) = space.batches().await? else { return Ok(None) };
+    async fn read(state: &State, target: ConnectorId) -> Result<Option<Self>, Failure> {
+        let Some(octets) = state.batches(target).await? else { return Ok(None) };
         serde_json::from_slice(&octets)
             .map(Some)
             .map_err(|error| Failure::because("what was sent to the tenant does not read", &error))
@@ -46,8 +47,8 @@ impl Batches {
             .map_err(|error| Failure::because("cannot write what was sent to the tenant", &error))
     }
 
-    async fn write(&self, space: &ConnectorSpace) -> Result<(), Failure> {
-        Ok(space.commit_batches(&self.octets()?).await?)
+    async fn write(&self, state: &State, target: ConnectorId) -> Result<(), Failure> {
+        Ok(state.commit_batches(target, &self.octets()?).await?)
     }
 
     fn knows(&self, last: &str) -> bool {
@@ -55,10 +56,14 @@ impl Batches {
     }
 
     /// Remembers a batch that is about to be sent.
-    pub(super) async fn begin(space: &ConnectorSpace, batch: &str) -> Result<Self, Failure> {
-        let before = Self::read(space).await?.unwrap_or_default();
+    pub(super) async fn begin(
+        state: &State,
+        target: ConnectorId,
+        batch: &str,
+    ) -> Result<Self, Failure> {
+        let before = Self::read(state, target).await?.unwrap_or_default();
         let begun = Self { acknowledged: before.acknowledged.clone(), sending: batch.to_owned() };
-        begun.write(space).await?;
+        begun.write(state, target).await?;
         Ok(before)
     }
 
@@ -66,13 +71,16 @@ impl Batches {
     /// that is none of those that were known, the next synchronisation sends everything again.
     pub(super) async fn end(
         self,
-        space: &ConnectorSpace,
+        state: &State,
+        target: ConnectorId,
         batch: &str,
         previous: Option<&str>,
     ) -> Result<(), Failure> {
         let is_known = previous.is_none_or(|previous| self.knows(previous));
         let acknowledged = if is_known { batch } else { LOST };
-        Self { acknowledged: acknowledged.to_owned(), sending: String::new() }.write(space).await
+        Self { acknowledged: acknowledged.to_owned(), sending: String::new() }
+            .write(state, target)
+            .await
     }
 }
 
@@ -80,14 +88,15 @@ impl Batches {
 /// if it is not what it was: everything else is forgotten then.
 pub(super) async fn reconcile(
     tenant: &mut impl Owned,
-    space: &ConnectorSpace,
+    state: &State,
+    target: ConnectorId,
     last: &str,
 ) -> Result<Option<usize>, Failure> {
     let now = Batches { acknowledged: last.to_owned(), sending: String::new() };
-    let known = Batches::read(space).await?;
+    let known = Batches::read(state, target).await?;
     if known.as_ref().is_none_or(|known| known.knows(last)) {
         if known.as_ref() != Some(&now) {
-            now.write(space).await?;
+            now.write(state, target).await?;
         }
         return Ok(None);
     }
@@ -96,7 +105,7 @@ pub(super) async fn reconcile(
     for _ in 0..PAGES_MAX {
         let page = tenant.owned(&after).await?;
         let Some(end) = page.objects.last() else {
-            space.begin_anew(&objects, &now.octets()?).await?;
+            state.begin_anew(target, &objects, &now.octets()?).await?;
             return Ok(Some(objects.len()));
         };
         if end.anchor <= after {

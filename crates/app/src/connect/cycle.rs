@@ -1,7 +1,6 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_chart::flow;
@@ -9,25 +8,30 @@ use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
-use portolan_store::connector_space::ConnectorSpace;
-use portolan_sync::Selection;
-use portolan_sync::flow::Domains;
-use portolan_sync::plan::{Counts, Notes, Planner};
+use portolan_store::state::{State, StoredError};
+use portolan_sync::ObjectKind;
 use portolan_tenant::wire::TenantResponse;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::account::Identity;
 use super::batches;
 use super::config::{Config, RawConfig};
-use super::export::{self, Refused};
+use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
-use super::import::{self, Imported};
+use super::import::{self, Imported, Reading, Staging};
 use super::key;
 use super::secrets::Secrets;
 use super::steps::Steps;
+use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
 use super::tenant_client::{self, Tenant};
-use super::walk::{self, Walk};
 use crate::report::Failure;
+
+/// The state of the engine, in the state directory.
+pub(super) const FILE: &str = "connector-space.db";
+/// What the last full synchronisation was made of, as it is remembered of the target.
+const SYNCHRONISED_BY: &str = "synchronised-by";
+/// Errors of objects that are shown of a run.
+const ERRORS_MAX: u32 = 1_000;
 
 /// What a synchronisation did.
 #[derive(Debug, Serialize)]
@@ -36,31 +40,12 @@ pub(super) struct Summary {
     added: usize,
     updated: usize,
     deleted: usize,
-    left_out: usize,
+    /// References that were added or removed.
+    references: usize,
+    left_out: u64,
     pub(super) refused: Vec<Refused>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
-}
-
-/// What a plan came to that was carried out: with the same objects and domains there is nothing to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CarriedOut {
-    made_of: String,
-    warnings: Vec<String>,
-    errors: Vec<String>,
-}
-
-impl CarriedOut {
-    fn new(made_of: String, notes: &Notes) -> Self {
-        let warning = |(dn, warning): &(String, _)| format!("{dn}: {warning}");
-        let mut warnings: Vec<_> = notes.warnings.iter().map(warning).collect();
-        if notes.untold > 0 {
-            warnings.push(format!("and {} more notes like these", notes.untold));
-        }
-        let errors = notes.errors.iter().map(ToString::to_string).collect();
-        Self { made_of, warnings, errors }
-    }
 }
 
 /// Everything that a run works with.
@@ -71,12 +56,12 @@ pub(super) struct Server {
     credential: Credential,
     /// Which secret of the account that is.
     secret: Identity,
-    pub(super) space: ConnectorSpace,
+    pub(super) state: State,
+    /// The numbers of the forest and of the tenant in it.
+    pub(super) connected: Connected,
     pub(super) tenant: Tenant,
     secrets: Secrets,
-    state: PathBuf,
-    /// The objects in scope, and the generation of objects that they are of.
-    selected: Option<(i64, Arc<Selection>)>,
+    directory: PathBuf,
 }
 
 impl Server {
@@ -88,13 +73,24 @@ impl Server {
         let secret = account.identity().clone();
         let credential = account.credential(state)?;
         let network = config.reach.network()?;
-        let space = ConnectorSpace::open(&state.join("connector-space.db")).await?;
+        let directory = state.to_owned();
+        let state = State::open(&directory.join(FILE)).await?;
+        let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
-        let secrets = Secrets::open(state)?;
+        let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        let (state, selected) = (state.to_owned(), None);
-        Ok(Self { config, network, credential, secret, space, tenant, secrets, state, selected })
+        Ok(Self {
+            config,
+            network,
+            credential,
+            secret,
+            state,
+            connected,
+            tenant,
+            secrets,
+            directory,
+        })
     }
 
     /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
@@ -103,10 +99,10 @@ impl Server {
     /// # Errors
     /// When it does not read, or was refused.
     pub(super) fn renew_secret(&mut self) -> Result<(), Failure> {
-        let account = Config::read(&self.state)?.account(&self.state)?;
+        let account = Config::read(&self.directory)?.account(&self.directory)?;
         let secret = account.identity().clone();
         if secret != self.secret || self.is_refused() {
-            self.credential = account.credential(&self.state)?;
+            self.credential = account.credential(&self.directory)?;
             self.secret = secret;
         }
         Ok(())
@@ -121,7 +117,7 @@ impl Server {
     pub(super) async fn renew_key(&mut self, in_any_case: bool) -> Result<bool, Failure> {
         let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
         // A command may have replaced it since.
-        self.secrets = Secrets::open(&self.state)?;
+        self.secrets = Secrets::open(&self.directory)?;
         self.tenant.use_key(key::current(&self.secrets, client_id)?);
         if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
             return Ok(false);
@@ -152,12 +148,16 @@ impl Server {
         steps: &Steps,
     ) -> Result<(Imported, Duration), Failure> {
         let domain = self.config.forest_domain.clone();
+        let rules = Ruleset::read(&self.directory, &self.state).await?;
+        let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
         let forest = self.forest(steps).await?;
         let mut connection = forest.ldap(steps).await?;
         let begun = portolan_net::clock::monotonic();
         let mut failed = Vec::new();
         let imported = loop {
-            let read = import::read(&mut connection, &domain, &self.space, allowed).await;
+            let (state, connector) = (&self.state, self.connected.forest);
+            let staging = Staging { domain: &domain, state, connector, reading: &reading };
+            let read = import::read(&mut connection, &staging, allowed).await;
             let failure = match read {
                 Ok(imported) => break imported,
                 Err(failure) => failure,
@@ -181,34 +181,29 @@ impl Server {
         Ok((imported, took))
     }
 
-    /// Finds out what a plan is made of: the objects in scope, and the domains.
-    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Prepared, Failure> {
+    /// Asks the tenant for its domains, and notices one that was restored from a backup.
+    pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Domains, Failure> {
         if self.renew_key(false).await? {
             steps.say(None, "replaced this server's key at the tenant by a new one");
         }
         let answer = self.tenant.domains().await?;
+        let target = self.connected.target;
         if let Some(last) = &answer.last_batch
-            && let Some(count) = batches::reconcile(&mut self.tenant, &self.space, last).await?
+            && let Some(count) =
+                batches::reconcile(&mut self.tenant, &self.state, target, last).await?
         {
             let lost = format!(
                 "the tenant does not have what it acknowledged, as after a restored backup: it has \
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
+            self.state.forget(target, SYNCHRONISED_BY).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
         steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
         steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
-        let domains = self.domains(&answer)?;
-        let generation = self.space.generation().await?;
-        let selection = match &self.selected {
-            Some((of, selection)) if *of == generation => Arc::clone(selection),
-            _ => Arc::new(walk::select(&self.space).await?),
-        };
-        self.selected = Some((generation, Arc::clone(&selection)));
-        let made_of = format!("{} {generation} {domains:?}", env!("CARGO_PKG_VERSION"));
-        Ok(Prepared { selection, domains, made_of })
+        self.domains(&answer)
     }
 
     fn domains(&self, answer: &TenantResponse) -> Result<Domains, Failure> {
@@ -220,67 +215,103 @@ impl Server {
         Ok(Domains { forest: self.config.forest_domain.clone(), initial, verified })
     }
 
-    /// Carries the plan out, unless that was done with the same objects and domains.
-    async fn export(
-        &mut self,
-        prepared: &Prepared,
-        allowed: usize,
-    ) -> Result<(Counts, Vec<Refused>, CarriedOut), Failure> {
-        let planned = self.space.planned().await?;
-        let before = planned.and_then(|octets| serde_json::from_slice::<CarriedOut>(&octets).ok());
-        if let Some(before) = before.filter(|before| before.made_of == prepared.made_of) {
-            return Ok((Counts::default(), Vec::new(), before));
-        }
-        let mut walk = Walk::begin(&self.space, prepared.planner()).await?;
-        walk.losses().check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
-        self.space.fix_anchors(prepared.selection.new_anchors()).await?;
-        let refused = export::changes(&mut self.tenant, &self.space, &mut walk).await?;
-        let done = CarriedOut::new(prepared.made_of.clone(), &walk.notes);
-        if refused.is_empty() {
-            let octets = serde_json::to_vec(&done)
-                .map_err(|error| Failure::because("cannot write what was planned", &error))?;
-            self.space.commit_planned(&octets).await?;
-        }
-        Ok((walk.counts, refused, done))
+    /// Decides about what changed; about everything, when the rules or what they depend on did.
+    pub(super) async fn decide(
+        &self,
+        rules: &Ruleset,
+        domains: &Domains,
+        full: bool,
+        steps: &Steps,
+    ) -> Result<Synchronised, Failure> {
+        let (state, target) = (&self.state, self.connected.target);
+        let made_of = rules.made_of(domains);
+        let before = state.remembered(target, SYNCHRONISED_BY).await?;
+        let is_other = before.as_deref() != Some(made_of.as_bytes());
+        let run = state.begin_run("synchronise", portolan_net::clock::now()).await?;
+        let synchronisation =
+            Synchronisation::begin(state, rules, self.connected, domains, run).await?;
+        let outcome = if full || is_other {
+            let done = synchronisation.everything().await;
+            if done.is_ok() {
+                state.delete_unclaimed(target).await?;
+                state.remember(target, SYNCHRONISED_BY, made_of.as_bytes()).await?;
+            }
+            done
+        } else {
+            synchronisation.changes().await
+        };
+        let word = if outcome.is_ok() { "done" } else { "failed" };
+        let counts = outcome.as_ref().ok().and_then(|done| serde_json::to_string(done).ok());
+        let now = portolan_net::clock::now();
+        state.end_run(run, word, counts.as_deref().unwrap_or("{}"), now).await?;
+        let done = outcome?;
+        let Synchronised { objects, changed, references } = done;
+        let said = format!(
+            "synchronised {objects} objects: {changed} decisions and {references} references changed"
+        );
+        steps.say(None, &said);
+        Ok(done)
     }
 
-    /// One whole synchronisation; what it planned says whose passwords are replicated.
+    /// One whole synchronisation; what it decided says whose passwords are replicated.
     pub(super) async fn synchronise(
         &mut self,
         allowed: usize,
         steps: &Steps,
-    ) -> Result<(Summary, Arc<Selection>), Failure> {
+    ) -> Result<Summary, Failure> {
         let (imported, _) = self.import(allowed, steps).await?;
-        let prepared = self.prepare(steps).await?;
-        let (counts, refused, CarriedOut { warnings, errors, .. }) =
-            self.export(&prepared, allowed).await?;
-        let Counts { added, updated, deleted } = counts;
+        let domains = self.prepare(steps).await?;
+        let rules = Ruleset::read(&self.directory, &self.state).await?;
+        self.decide(&rules, &domains, imported.full, steps).await?;
+        let exported = self.export(&rules, allowed, steps).await?;
+        let errors = self.state.errors(None, ERRORS_MAX).await?;
+        let named = |error: StoredError| {
+            let who = error.dn.unwrap_or_else(|| error.object.0.to_string());
+            format!("{who}: {}", error.text)
+        };
+        let staged = self.state.object_counts(self.connected.forest).await?;
+        let sent = |(kind, _): &&(ObjectKind, u64)| {
+            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+        };
+        let staged: u64 = staged.iter().filter(sent).map(|(_, count)| count).sum();
+        let there = self.state.exported_count(self.connected.target).await?;
+        let Exported { added, updated, deleted, references, refused, warnings } = exported;
+        Ok(Summary {
+            imported,
+            added,
+            updated,
+            deleted,
+            references,
+            left_out: staged.saturating_sub(there),
+            refused,
+            warnings,
+            errors: errors.into_iter().map(named).collect(),
+        })
+    }
+
+    /// Sends what is pending, unless it takes too much away.
+    async fn export(
+        &mut self,
+        rules: &Ruleset,
+        allowed: usize,
+        steps: &Steps,
+    ) -> Result<Exported, Failure> {
+        let losses = self.state.losses(self.connected.target).await?;
+        losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
+        let mut exporter = Exporter {
+            tenant: &mut self.tenant,
+            state: &self.state,
+            target: self.connected.target,
+            names: &rules.names,
+        };
+        let exported = exporter.run().await?;
+        let Exported { added, updated, deleted, references, refused, .. } = &exported;
         let sent = format!(
-            "exported {added} new, {updated} changed, {deleted} deleted; {} refused",
+            "exported {added} new, {updated} changed, {deleted} deleted, {references} references; {} refused",
             refused.len()
         );
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
-
-        let left_out = prepared.selection.left_out().values().sum();
-        let summary =
-            Summary { imported, added, updated, deleted, left_out, refused, warnings, errors };
-        Ok((summary, prepared.selection))
-    }
-}
-
-/// What a plan is made of.
-pub(super) struct Prepared {
-    pub(super) selection: Arc<Selection>,
-    domains: Domains,
-    /// The release, the generation of objects and the domains: what, if it is the same again, makes
-    /// the same plan.
-    made_of: String,
-}
-
-impl Prepared {
-    /// The plan itself.
-    pub(super) fn planner(&self) -> Planner<'_> {
-        Planner { selection: &self.selection, domains: &self.domains }
+        Ok(exported)
     }
 }
 

@@ -1,24 +1,27 @@
-//! From the plan to the tenant: batches out, acknowledgements into the connector space.
-
-use std::collections::BTreeMap;
+//! From what is to be exported to the tenant: batches out, acknowledgements into the state.
 
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
-use portolan_store::connector_space::ConnectorSpace;
-use portolan_sync::flow::{TenantObject, Value};
-use portolan_sync::plan::Change;
+use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
+use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::flow::TenantKind;
+use portolan_sync::record::{Record, ValueRef, Values};
+use portolan_sync::{AttributeId, Dictionary};
+use portolan_tenant::directory::{Attribute, Shape};
 use portolan_tenant::wire::{
-    BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation,
+    BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation, REFERENCES_MAX,
 };
 use serde_json::Value as Json;
 
 use super::batches::Batches;
 use super::tenant_client::Tenant;
-use super::walk::Walk;
 use crate::report::Failure;
 
 /// Octets of a batch's operations: what the tenant takes, less what stands around them.
 const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
+/// Objects and references that are read from the state at once.
+const EXPORTS_AT_ONCE: u32 = 2_000;
+const REFERENCES_AT_ONCE: u32 = 20_000;
 
 /// An object that the tenant refused.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -29,37 +32,178 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Sends the changes of a plan in their order, and records what the tenant acknowledged after each
-/// batch, so that a run that is broken off goes on where it was.
-pub(super) async fn changes(
-    tenant: &mut Tenant,
-    space: &ConnectorSpace,
-    walk: &mut Walk<'_>,
-) -> Result<Vec<Refused>, Failure> {
-    let mut refused = Vec::new();
-    let mut waiting: Vec<Change> = Vec::new();
-    loop {
-        let more = walk.next().await?;
-        let is_last = more.is_empty();
-        waiting.extend(more);
-        while waiting.len() >= OPERATIONS_MAX || (is_last && !waiting.is_empty()) {
-            let operations = fill_batch(waiting.iter().map(operation));
-            let rest = waiting.split_off(operations.len());
-            let sent = std::mem::replace(&mut waiting, rest);
-            let answer = send(tenant, space, operations).await?;
-            let mut acknowledged = Vec::new();
-            for (change, result) in sent.iter().zip(&answer.results) {
-                match refusal(result) {
-                    None => acknowledged.push(change),
-                    Some(refusal) => refused.push(refusal),
-                }
+/// What an export did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Exported {
+    pub(super) added: usize,
+    pub(super) updated: usize,
+    pub(super) deleted: usize,
+    /// References that were added or removed.
+    pub(super) references: usize,
+    pub(super) refused: Vec<Refused>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// An export under way.
+pub(super) struct Exporter<'a> {
+    pub(super) tenant: &'a mut Tenant,
+    pub(super) state: &'a State,
+    pub(super) target: ConnectorId,
+    pub(super) names: &'a Dictionary,
+}
+
+impl Exporter<'_> {
+    /// Sends everything that is pending, in its order, and keeps what the tenant acknowledged after each
+    /// batch, so that a run that is broken off goes on where it was.
+    pub(super) async fn run(&mut self) -> Result<Exported, Failure> {
+        let mut exported = Exported::default();
+        self.objects(&mut exported).await?;
+        self.references(&mut exported).await?;
+        Ok(exported)
+    }
+
+    async fn objects(&mut self, exported: &mut Exported) -> Result<(), Failure> {
+        let mut after = Place::default();
+        loop {
+            let pending = self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
+            let Some(last) = pending.last() else { return Ok(()) };
+            after = last.place;
+            let mut waiting = pending.as_slice();
+            while !waiting.is_empty() {
+                let operations = fill_batch(waiting.iter().map(|export| self.operation(export)));
+                let (sent, rest) = waiting.split_at(operations.len());
+                waiting = rest;
+                self.send(sent, operations, exported).await?;
             }
-            space.acknowledge(&acknowledged).await?;
-        }
-        if is_last {
-            return Ok(refused);
         }
     }
+
+    async fn send(
+        &mut self,
+        sent: &[Export],
+        operations: Vec<Operation>,
+        exported: &mut Exported,
+    ) -> Result<(), Failure> {
+        let answer = send(self.tenant, self.state, self.target, operations).await?;
+        let (mut acknowledged, mut refusals) = (Vec::new(), Vec::new());
+        for (export, result) in sent.iter().zip(&answer.results) {
+            if let Some(refused) = refusal(result) {
+                let code = result.code.clone().unwrap_or_else(|| "refused".to_owned());
+                refusals.push(Refusal { key: export.key, code, text: refused.why.clone() });
+                exported.refused.push(refused);
+                continue;
+            }
+            match export.pending {
+                PendingExport::Add(_) => exported.added += 1,
+                PendingExport::Update(_) => exported.updated += 1,
+                PendingExport::Delete => exported.deleted += 1,
+            }
+            exported.warnings.extend(self.warning(export));
+            acknowledged.push(export.clone());
+        }
+        self.state.acknowledge(&acknowledged).await?;
+        if !refusals.is_empty() {
+            self.state.refuse(&refusals).await?;
+        }
+        Ok(())
+    }
+
+    async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
+        let mut after = ReferencePlace::default();
+        loop {
+            let pending =
+                self.state.pending_references(self.target, after, REFERENCES_AT_ONCE).await?;
+            let Some(last) = pending.last() else { return Ok(()) };
+            after = last.place;
+            let groups =
+                pending.chunk_by(|a, b| (a.source, a.attribute) == (b.source, b.attribute));
+            let pieces: Vec<_> = groups.flat_map(|group| group.chunks(REFERENCES_OF_ONE)).collect();
+            let mut waiting = pieces.as_slice();
+            while !waiting.is_empty() {
+                let count = within(waiting.iter().map(|piece| piece.len()), REFERENCES_MAX);
+                let of_limit = waiting.iter().take(count);
+                let operations = fill_batch(of_limit.map(|piece| self.reference(piece)));
+                let (sent, rest) = waiting.split_at(operations.len());
+                waiting = rest;
+                let answer = send(self.tenant, self.state, self.target, operations).await?;
+                let mut acknowledged = Vec::new();
+                for (piece, result) in sent.iter().zip(&answer.results) {
+                    match refusal(result) {
+                        None => acknowledged.extend(piece.iter().cloned()),
+                        Some(refused) => exported.refused.push(refused),
+                    }
+                }
+                exported.references += acknowledged.len();
+                self.state.acknowledge_references(&acknowledged).await?;
+            }
+        }
+    }
+
+    fn operation(&self, export: &Export) -> Operation {
+        let (anchor, kind) = (export.anchor.to_string(), export.kind.to_string());
+        let record = match &export.pending {
+            PendingExport::Add(record) | PendingExport::Update(record) => record,
+            PendingExport::Delete => return Operation::Delete { anchor, kind },
+        };
+        // Nobody knows the members of an object of which nothing else is known: they begin anew.
+        let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
+        let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
+        let attributes = record.iter().filter_map(|(id, values)| {
+            let name = self.names.name(id)?;
+            Some((name.to_owned(), json(name, values)))
+        });
+        Operation::Upsert { anchor, kind, attributes: attributes.collect(), members }
+    }
+
+    /// References of one attribute of one object.
+    fn reference(&self, piece: &[ReferenceExport]) -> Operation {
+        let of = |is_added| {
+            let chosen = piece.iter().filter(move |reference| reference.is_added == is_added);
+            chosen.map(|reference| reference.target.to_string()).collect()
+        };
+        let first = piece.first();
+        let attribute = first.and_then(|first| self.names.name(first.attribute));
+        Operation::References {
+            anchor: first.map(|first| first.anchor.to_string()).unwrap_or_default(),
+            attribute: attribute.unwrap_or_default().to_owned(),
+            added: of(true),
+            removed: of(false),
+        }
+    }
+
+    /// A user whose name in the tenant is not the one in the forest.
+    fn warning(&self, export: &Export) -> Option<String> {
+        let (PendingExport::Add(record) | PendingExport::Update(record)) = &export.pending else {
+            return None;
+        };
+        let text = |name: &str| {
+            let id: AttributeId = self.names.id(name)?;
+            record.first(id).and_then(ValueRef::as_text)
+        };
+        let (used, found) = (text("userPrincipalName")?, text("onPremisesUserPrincipalName")?);
+        if used.eq_ignore_ascii_case(found) {
+            return None;
+        }
+        let who = text("onPremisesDistinguishedName").unwrap_or(export.anchor.as_str());
+        Some(format!("{who}: {found} is no name in the tenant; {used} is used"))
+    }
+}
+
+/// References of one operation.
+const REFERENCES_OF_ONE: usize = 10_000;
+
+/// How many of the first numbers come to no more than a limit together; at least one.
+fn within(numbers: impl Iterator<Item = usize>, limit: usize) -> usize {
+    let mut sum = 0;
+    let mut count = 0;
+    for number in numbers {
+        sum += number;
+        if sum > limit && count > 0 {
+            break;
+        }
+        count += 1;
+    }
+    count
 }
 
 /// As many operations as one batch may have, by number and by octets; at least one.
@@ -79,14 +223,15 @@ fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
 /// Sends operations as one batch, and holds the answer against what was sent.
 pub(super) async fn send(
     tenant: &mut Tenant,
-    space: &ConnectorSpace,
+    state: &State,
+    target: ConnectorId,
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
-    let batch =
-        IngestRequest { batch: Guid::from_random(SystemEntropy.array()).to_string(), operations };
-    let begun = Batches::begin(space, &batch.batch).await?;
+    let id = Guid::from_random(SystemEntropy.array()).to_string();
+    let batch = IngestRequest { batch: id, lease_epoch: None, operations };
+    let begun = Batches::begin(state, target, &batch.batch).await?;
     let answer = tenant.ingest(&batch).await?;
-    begun.end(space, &batch.batch, answer.previous.as_deref()).await?;
+    begun.end(state, target, &batch.batch, answer.previous.as_deref()).await?;
     let matches = answer.results.len() == batch.operations.len()
         && batch
             .operations
@@ -112,33 +257,20 @@ pub(super) fn refusal(result: &portolan_tenant::wire::OperationResult) -> Option
     })
 }
 
-fn operation(change: &Change) -> Operation {
-    match change {
-        Change::Add(object) | Change::Update(object) => upsert(object),
-        Change::Delete(object) => {
-            Operation::Delete { anchor: object.anchor.to_string(), kind: object.kind.to_string() }
+/// Values as the tenant's schema has them.
+fn json(name: &str, mut values: Values<'_>) -> Json {
+    let one = |value| match value {
+        ValueRef::Text(text) => Json::from(text),
+        ValueRef::Boolean(value) => Json::from(value),
+        ValueRef::Integer(number) => Json::from(number),
+        ValueRef::Octets(octets) => {
+            use base64::Engine as _;
+            Json::from(base64::engine::general_purpose::STANDARD.encode(octets))
         }
-    }
-}
-
-fn upsert(object: &TenantObject) -> Operation {
-    let attributes: BTreeMap<_, _> =
-        object.attributes.iter().map(|(name, value)| ((*name).to_owned(), json(value))).collect();
-    let is_group = object.kind == portolan_sync::flow::TenantKind::Group;
-    let members = is_group.then(|| object.members.iter().map(ToString::to_string).collect());
-    Operation::Upsert {
-        anchor: object.anchor.to_string(),
-        kind: object.kind.to_string(),
-        attributes,
-        members,
-    }
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Text(text) => Json::from(text.as_str()),
-        Value::Texts(texts) => Json::from(texts.clone()),
-        Value::Boolean(value) => Json::from(*value),
+    };
+    match Attribute::named(name).map(|attribute| attribute.shape) {
+        Some(Shape::Texts) => values.map(one).collect(),
+        _ => values.next().map_or(Json::Null, one),
     }
 }
 

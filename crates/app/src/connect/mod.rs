@@ -1,7 +1,7 @@
 //! The subcommand `portolan connect`: the sync server.
 //!
-//! [`import`] reads the forest into the connector space, `portolan_sync` decides in a [`walk`] over
-//! it, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
+//! [`import`] reads the forest into the connector space, [`synchronise`] brings it through the metaverse
+//! to what is to be exported, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
@@ -28,8 +28,8 @@ mod run;
 pub(crate) mod secrets;
 mod status;
 mod steps;
+mod synchronise;
 mod tenant_client;
-mod walk;
 
 use std::path::PathBuf;
 

@@ -34,7 +34,7 @@ pub(super) async fn run(import: Import) -> Result<(), Failure> {
     let mut server = Server::open(&import.look.state).await?;
     let steps = Steps::begin();
     if import.full {
-        server.space.forget_forest_cursor().await?;
+        server.state.forget_forest_cursor(server.connected.forest).await?;
     }
     let (imported, took) = server.import(import.allow_deletions, &steps).await?;
     if import.look.json {

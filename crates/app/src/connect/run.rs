@@ -1,11 +1,9 @@
 //! `portolan connect run`: object cycles and password hash cycles, in one task, one after the other.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_chart::flow;
-use portolan_sync::Selection;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
@@ -75,7 +73,7 @@ pub(super) async fn run(run: Run) -> Result<(), Failure> {
         server,
         run,
         stop,
-        scope: None,
+        synchronised: false,
         owed: false,
         objects: Health::default(),
         upkeep: Upkeep::new(password_interval),
@@ -94,10 +92,10 @@ async fn after_stop(stop: &Stop) {
 /// Both cycles once, in their order; the first failure ends it.
 async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
     let steps = Steps::begin();
-    let (summary, scope) = server.synchronise(run.allow_deletions, &steps).await?;
+    let summary = server.synchronise(run.allow_deletions, &steps).await?;
     tell_objects(&summary, &steps);
     let mut upkeep = Upkeep::new(Duration::ZERO);
-    let replicated = upkeep.once(&mut server, &scope, stop, &steps).await?;
+    let replicated = upkeep.once(&mut server, stop, &steps).await?;
     upkeep.close().await;
     let Some(replicated) = replicated else { return Ok(()) };
     tell_passwords(&replicated, &server, &steps);
@@ -118,8 +116,8 @@ struct Daemon {
     server: Server,
     run: Run,
     stop: Stop,
-    /// Whose passwords are replicated, since the last synchronisation of objects.
-    scope: Option<Arc<Selection>>,
+    /// Whether objects were synchronised, so that it is known whose passwords are replicated.
+    synchronised: bool,
     /// Whether there may be users in scope whose credential the cycles have passed by.
     owed: bool,
     objects: Health,
@@ -146,7 +144,7 @@ impl Daemon {
                     // From its end, so that however long it takes, password hashes have their turn.
                     objects_at = Instant::now() + Duration::from_secs(self.run.interval);
                 }
-                () = sleep_until(passwords_at), if self.scope.is_some() => {
+                () = sleep_until(passwords_at), if self.synchronised => {
                     tokio::select! {
                         outcome = Box::pin(self.replicate()) => outcome?,
                         () = after_stop(&stop) => {}
@@ -161,12 +159,12 @@ impl Daemon {
     async fn synchronise(&mut self) -> Result<(), Failure> {
         let steps = Steps::begin();
         match self.server.synchronise(self.run.allow_deletions, &steps).await {
-            Ok((summary, scope)) => {
+            Ok(summary) => {
                 if self.objects.succeeded() {
                     steps.say(None, "objects are synchronised again");
                 }
                 tell_objects(&summary, &steps);
-                (self.scope, self.owed) = (Some(scope), true);
+                (self.synchronised, self.owed) = (true, true);
                 self.print(&Report { objects: Some(&summary), credentials: None })
             }
             Err(failure) if failure.is_lasting() => self.wait_for_secret(failure).await,
@@ -180,8 +178,7 @@ impl Daemon {
     }
 
     async fn replicate(&mut self) -> Result<(), Failure> {
-        let Some(scope) = &self.scope else { return Ok(()) };
-        let cycle = self.upkeep.cycle(&mut self.server, scope, self.owed, &self.stop);
+        let cycle = self.upkeep.cycle(&mut self.server, self.owed, &self.stop);
         let replicated = match cycle.await {
             Ok(replicated) => replicated,
             Err(failure) => return self.wait_for_secret(failure).await,

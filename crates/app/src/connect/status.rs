@@ -1,10 +1,12 @@
 //! `portolan connect status`: what is configured and what was done, without the network.
 
 use portolan_chart::{Chart, Role};
-use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::State;
 use serde::Serialize;
 
 use super::config::Config;
+use super::cycle::FILE;
+use super::synchronise::Connected;
 use super::{Look, print_json};
 use crate::report::Failure;
 
@@ -20,14 +22,16 @@ struct Status {
     client_id: String,
     objects: u64,
     exported: u64,
-    credentials: usize,
+    credentials: u64,
     rows: Vec<String>,
 }
 
 /// Runs `connect status`: from the state directory alone, without the network.
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let config = Config::read(&look.state)?;
-    let space = ConnectorSpace::open(&look.state.join("connector-space.db")).await?;
+    let state = State::open(&look.state.join(FILE)).await?;
+    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
+    let staged = state.object_counts(connected.forest).await?;
     let status = Status {
         rows: rows(config.reach.chart()),
         ldap: if config.reach.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
@@ -37,9 +41,9 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
         account: config.account,
         tenant: config.tenant_id.to_string(),
         client_id: config.client_id.to_string(),
-        objects: space.object_counts().await?.iter().map(|(_, count)| count).sum(),
-        exported: space.exported_count().await?,
-        credentials: space.credentialed().await?.len(),
+        objects: staged.iter().map(|(_, count)| count).sum(),
+        exported: state.exported_count(connected.target).await?,
+        credentials: state.credentialed_count(connected.target).await?,
     };
     if look.json {
         return print_json(&status);

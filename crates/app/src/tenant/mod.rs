@@ -126,6 +126,10 @@ pub struct Enrol {
     /// Only for one whose key is lost; `connect init` on its own state directory proves the key itself.
     #[arg(long, value_name = "CLIENT_ID", requires = "out")]
     replace: Option<Guid>,
+    /// Whoever enrols with the file shares everything with this sync server, or with this group of them:
+    /// one of them writes at a time, by a lease.
+    #[arg(long, value_name = "CLIENT_ID|GROUP", requires = "out", conflicts_with = "replace")]
+    joins: Option<Guid>,
     /// List the files that were written and not used yet.
     #[arg(long, conflicts_with_all = ["out", "revoke"])]
     list: bool,
@@ -167,6 +171,10 @@ pub enum SyncServer {
     /// Remove one: its tokens stop at once. The objects that it wrote stay as they are, and the next
     /// sync server that writes them has them.
     Remove(Removal),
+    /// End the use of a lease by the group of this sync server: whoever holds it writes no more, and
+    /// servers that ask for none write again, until one acquires it anew. For going back to a single
+    /// server that knows no leases.
+    EndLease(Removal),
 }
 
 /// What `portolan tenant domain` can do.
@@ -254,6 +262,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::SyncServer(SyncServer::Remove(arguments)) => {
             administration::remove(arguments, Which::SyncServers).await
+        }
+        Command::SyncServer(SyncServer::EndLease(arguments)) => {
+            administration::end_lease(arguments).await
         }
         Command::Domain(command) => administration::domain(command).await,
         Command::Status(arguments) => status::run(arguments).await,

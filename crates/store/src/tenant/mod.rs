@@ -6,11 +6,15 @@
 mod administration;
 mod credentials;
 mod directory;
+#[cfg(test)]
+mod ingested;
 pub mod log;
+mod references;
 pub mod retention;
 pub mod rotation;
 mod rows;
 mod sessions;
+mod sync_groups;
 mod sync_servers;
 #[cfg(test)]
 mod tests;
@@ -61,6 +65,11 @@ impl SqliteStore {
     async fn with(path: &Path, keys: impl Into<Keyring>, create: bool) -> Result<Self, OpenError> {
         let database = Database::open(path, &MIGRATIONS, create).await?;
         Ok(Self { database, keys: Arc::new(keys.into()) })
+    }
+
+    #[cfg(test)]
+    async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        self.database.checkpoint().await
     }
 
     /// Closes the store, after what it is doing.

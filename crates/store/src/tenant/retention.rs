@@ -103,6 +103,7 @@ mod tests {
     use portolan_tenant::storage::{Access, Credential, Store as _, Transaction as _};
 
     use super::super::SqliteStore;
+    use super::super::tests::put_members;
     use super::*;
     use crate::vault::MasterKeys;
 
@@ -155,8 +156,8 @@ mod tests {
         let credential = CredentialData::derive(&NtHash::from_password("x"), [1; 10]);
         let credential = Credential { credential, changed_at: now() };
         tx.put_credential(user.id, &credential).await.unwrap();
-        tx.put_members(group.id, &[anchor(1), anchor(3)]).await.unwrap();
-        tx.put_members(group.id, &[anchor(1)]).await.unwrap();
+        put_members(&mut tx, group.id, &[anchor(1), anchor(3)]).await;
+        put_members(&mut tx, group.id, &[anchor(1)]).await;
         tx.purge(now()).await.unwrap();
         tx.purge(now() + TOMBSTONE_KEPT - Duration::SECOND).await.unwrap();
         assert_eq!(tx.object_by_anchor(&anchor(1)).await.unwrap(), Some(user.clone()));
@@ -168,9 +169,9 @@ mod tests {
             assert_eq!(count(&mut tx, table).await, left, "{table}");
         }
         // A member who left and came back is not forgotten as one who left.
-        tx.put_members(group.id, &[]).await.unwrap();
+        put_members(&mut tx, group.id, &[]).await;
         tx.purge(now()).await.unwrap();
-        tx.put_members(group.id, &[anchor(1)]).await.unwrap();
+        put_members(&mut tx, group.id, &[anchor(1)]).await;
         tx.purge(now() + TOMBSTONE_KEPT * 2).await.unwrap();
         assert_eq!(count(&mut tx, "link").await, 1);
     }
@@ -187,8 +188,8 @@ mod tests {
         let group = object(9, Kind::Group, None);
         tx.put_object(&group).await.unwrap();
         let members: Vec<_> = (10..15).map(anchor).collect();
-        tx.put_members(group.id, &members).await.unwrap();
-        tx.put_members(group.id, &[]).await.unwrap();
+        put_members(&mut tx, group.id, &members).await;
+        put_members(&mut tx, group.id, &[]).await;
         tx.purge_above(now() + Duration::MINUTE, 2, 3).await.unwrap();
         for (number, is_kept) in [(1, false), (2, false), (3, true), (4, true), (9, true)] {
             let kept = tx.object_by_anchor(&anchor(number)).await.unwrap();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Kind, Name, Object};
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
-    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
-    StorageError, Transaction,
+    Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    SignInRecord, StorageError, Transaction,
 };
 use portolan_tenant::throttle::{FORGOTTEN_AFTER, Throttle};
 use portolan_tenant::{Digest, Tenant};
@@ -69,6 +69,17 @@ impl Transaction for SqliteTransaction {
         self.object_where_anchor(anchor).await
     }
 
+    async fn objects_by_anchor(
+        &mut self,
+        anchors: &[&SourceAnchor],
+    ) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_anchors(anchors).await
+    }
+
+    async fn name_holders(&mut self, names: &[Name]) -> Result<Vec<(Name, Guid)>, StorageError> {
+        self.read_holders(names).await
+    }
+
     async fn accounts(&mut self, anchors: &[&SourceAnchor]) -> Result<Vec<Account>, StorageError> {
         self.read_accounts(anchors).await
     }
@@ -78,16 +89,11 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn put_object(&mut self, object: &Object) -> Result<(), StorageError> {
-        self.write_object(object).await
+        self.write_objects(&[object]).await
     }
 
-    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
-        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
-            .bind(user.to_string())
-            .execute(&mut *self.inner)
-            .await
-            .map(|_| ())
-            .map_err(StorageError::new)
+    async fn put_objects(&mut self, objects: &[&Object]) -> Result<(), StorageError> {
+        self.write_objects(objects).await
     }
 
     async fn objects(
@@ -109,12 +115,8 @@ impl Transaction for SqliteTransaction {
         u64::try_from(count).map_err(StorageError::new)
     }
 
-    async fn put_members(
-        &mut self,
-        group: Guid,
-        members: &[SourceAnchor],
-    ) -> Result<(), StorageError> {
-        self.write_members(group, members).await
+    async fn change_references(&mut self, changes: &[ReferenceChange]) -> Result<(), StorageError> {
+        self.write_references(changes).await
     }
 
     async fn members(
@@ -124,6 +126,19 @@ impl Transaction for SqliteTransaction {
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
         self.living_members(group, after, count).await
+    }
+
+    async fn manager(&mut self, user: Guid) -> Result<Option<Object>, StorageError> {
+        self.living_manager(user).await
+    }
+
+    async fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        self.living_reports(user, after, count).await
     }
 
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
@@ -466,8 +481,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
-                 WHERE (action IN ('object.upsert', 'object.delete', 'credential.set')) = ?1
+                 'object.references', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 WHERE (action IN ('object.upsert', 'object.delete',
+                 'object.references', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

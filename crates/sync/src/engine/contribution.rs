@@ -95,9 +95,10 @@ pub(super) enum Settled<'a> {
     Given(usize, Contribution<'a>),
     /// It stays as it is.
     Former,
-    /// Likewise, because the flow of this rank failed.
-    Failed(usize, String),
 }
+
+/// A flow that failed, by its rank, and what the expression says.
+pub(super) type Failure = (usize, String);
 
 /// What flows are evaluated with.
 #[derive(Debug, Clone, Copy)]
@@ -115,13 +116,14 @@ impl<'a> Circumstances<'a> {
     /// What becomes of the attribute that these flows are for, and that has these values. `owns` says
     /// whether they are what a rank gave.
     ///
-    /// The first flow that gives values wins. When it merges, further flows that merge add theirs. Of
+    /// When a flow fails, the attribute stays as it is. The first flow that gives values wins. When it merges, further flows that merge add theirs. Of
     /// merged values nobody knows whose each is: when one that merges is ignored, all stay.
     pub(super) fn settle<'s>(
         &self,
         offers: &[Offer<'a>],
         present: Values<'s>,
         owns: impl Fn(usize) -> bool,
+        failures: &mut Vec<Failure>,
     ) -> Settled<'s>
     where
         'a: 's,
@@ -135,7 +137,14 @@ impl<'a> Circumstances<'a> {
                 continue;
             }
             match self.give(*rank, flow) {
-                Err(text) => return Settled::Failed(*rank, text),
+                Err(text) => {
+                    failures.push((*rank, text));
+                    if !flow.once {
+                        return Settled::Former;
+                    }
+                }
+                // What is given once leaves the others their turn, as it does ever after.
+                Ok(Contribution::AuthoritativeNull) if flow.once => {}
                 Ok(Contribution::AuthoritativeNull) if winner.is_none() => return Settled::Absent,
                 Ok(Contribution::AuthoritativeNull) => break,
                 Ok(Contribution::Ignored) if winner.is_none() && owns(*rank) => {

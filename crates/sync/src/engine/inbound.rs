@@ -49,6 +49,7 @@ impl<'r> Engine<'r> {
         let circumstances =
             Circumstances { contributors, imported: None, born: former.is_none(), moment };
         let offers = offers(contributors);
+        let mut failures = Vec::new();
         let octets = former.map_or(512, |former| former.record.as_octets().len() + 32);
         let mut writer = RecordWriter::with_capacity(octets);
         let mut lineage = Vec::with_capacity(former.map_or(32, |former| former.lineage.len() + 4));
@@ -62,12 +63,12 @@ impl<'r> Engine<'r> {
             let owns =
                 |rank| origin.is_some_and(|origin| of(rank) == Some((origin.object, origin.rule)));
             let present = former.map(|former| former.record.values(attribute)).unwrap_or_default();
-            let settled = circumstances.settle(offers, present, owns);
-            if let Settled::Failed(rank, text) = &settled
-                && let Some((object, rule)) = of(*rank)
-            {
-                let fault = Fault::Flow { rule, attribute, target: None, text: text.clone() };
-                errors.push(ObjectError { subject: Subject::Staged(object), fault });
+            let settled = circumstances.settle(offers, present, owns, &mut failures);
+            for (rank, text) in failures.drain(..) {
+                if let Some((object, rule)) = of(rank) {
+                    let fault = Fault::Flow { rule, attribute, target: None, text };
+                    errors.push(ObjectError { subject: Subject::Staged(object), fault });
+                }
             }
             match settled {
                 Settled::Absent => {}
@@ -81,7 +82,7 @@ impl<'r> Engine<'r> {
                         since,
                     }));
                 }
-                Settled::Former | Settled::Failed(..) => {
+                Settled::Former => {
                     writer.put_values(attribute, present);
                     lineage.extend(origin);
                 }

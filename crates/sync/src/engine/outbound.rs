@@ -153,6 +153,7 @@ impl Outbound<'_> {
             born: confirmed.is_none(),
             moment: self.moment,
         };
+        let mut failures = Vec::new();
         let mut writer = RecordWriter::with_capacity(record.as_octets().len());
         for offers in
             offers(&contributors).chunk_by(|one, other| one.flow.target == other.flow.target)
@@ -160,16 +161,17 @@ impl Outbound<'_> {
             let attribute = offers[0].flow.target;
             let values = present.map(|present| present.values(attribute)).unwrap_or_default();
             // Whose the values in the target are is not known: whoever is ignored leaves them.
-            let settled = circumstances.settle(offers, values, |_| !values.is_empty());
-            if let Settled::Failed(rank, text) = &settled {
-                let (rule, text) = (contributors[*rank].rule.id, text.clone());
+            let owns = |_| !values.is_empty();
+            let settled = circumstances.settle(offers, values, owns, &mut failures);
+            for (rank, text) in failures.drain(..) {
+                let rule = contributors[rank].rule.id;
                 let fault = Fault::Flow { rule, attribute, target: Some(target), text };
                 errors.push(ObjectError { subject: Subject::Metaverse(self.metaverse.key), fault });
             }
             match settled {
                 Settled::Absent => {}
                 Settled::Given(_, contribution) => contribution.put(attribute, &mut writer),
-                Settled::Former | Settled::Failed(..) => writer.put_values(attribute, values),
+                Settled::Former => writer.put_values(attribute, values),
             }
         }
         writer.finish()

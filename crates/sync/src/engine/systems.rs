@@ -9,7 +9,7 @@ use super::model::ConnectorId;
 use crate::dictionary::AttributeId;
 use crate::expression::Parameters;
 use crate::forest::ObjectKind;
-use crate::rules::{ConnectedKind, Direction, MetaverseKind, Rule, RuleId};
+use crate::rules::{ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleId};
 
 /// On which side of the metaverse a system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +128,17 @@ impl<'r> Engine<'r> {
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<&'r Rule> {
         self.by_id.get(&id).copied()
+    }
+
+    /// Whether what a target confirms may change what it is to have: an outbound expression reads
+    /// ImportedValue. Then a metaverse object is decided about again when its export was confirmed.
+    #[must_use]
+    pub fn reads_confirmed(&self) -> bool {
+        let mut flows = self.outbound.values().flatten().flat_map(|rule| &rule.flows);
+        flows.any(|flow| match &flow.given {
+            Given::Expression(expression) => !expression.imported_attributes().is_empty(),
+            Given::Direct(_) | Given::Constant(_) => false,
+        })
     }
 
     /// The metaverse's attribute whose text identifies an object in targets.

@@ -84,6 +84,8 @@ impl<'d, 't> Compiler<'d, 't> {
     }
 
     fn attribute(&mut self, part: &Part<'_>, name: &str) -> Result<AttributeId, ExpressionError> {
+        // What the published language calls `dn` is the object's distinguished name.
+        let name = if name.eq_ignore_ascii_case("dn") { "distinguishedName" } else { name };
         self.dictionary.intern(name).map_err(|error| wrong(part, error.into()))
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use portolan_model::Hint;
+
 use super::kinds::Kinds;
 use crate::dictionary::NameRefused;
 
@@ -17,12 +19,19 @@ pub struct ExpressionError {
     pub mistake: Mistake,
 }
 
+impl Hint for ExpressionError {
+    fn hint(&self) -> Option<String> {
+        self.mistake.hint()
+    }
+}
+
 impl ExpressionError {
     pub(super) const fn new(offset: usize, end: usize, mistake: Mistake) -> Self {
         Self { offset, length: end.saturating_sub(offset), mistake }
     }
 
-    /// The error with the line of `text` where it stands and a caret under the place.
+    /// The error with the line of `text` where it stands and carets under the place. What to do about
+    /// it is said apart, by [`Hint`].
     #[must_use]
     pub fn show<'a>(&'a self, text: &'a str) -> impl fmt::Display + 'a {
         Shown { error: self, text }
@@ -61,11 +70,7 @@ impl fmt::Display for Shown<'_> {
         let (blank, carets) = (" ".repeat(column - 1 - from), "^".repeat(carets));
         writeln!(f, "{}", self.error.mistake)?;
         writeln!(f, "  {shown}")?;
-        write!(f, "  {blank}{carets}")?;
-        match self.error.mistake.hint() {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
-            None => Ok(()),
-        }
+        write!(f, "  {blank}{carets}")
     }
 }
 
@@ -220,6 +225,26 @@ impl fmt::Display for EvaluationError {
 }
 
 impl std::error::Error for EvaluationError {}
+
+impl Hint for EvaluationError {
+    fn hint(&self) -> Option<String> {
+        let hint = match &self.why {
+            Why::Type { expected, found } => conversion(*expected, *found)?,
+            Why::Several => "Item, Join and Where make fewer values of several",
+            Why::Unpaired(..) => "Select goes over the values of one of them",
+            Why::Form { .. } => match self.function {
+                "CDate" => "IsDate says beforehand whether a text is a time",
+                "CNum" => "IsNumeric says beforehand whether a text is a number",
+                "CGuid" => "IsGuid says beforehand whether a text is a GUID",
+                _ => return None,
+            },
+            Why::Range { .. } if self.function == "Item" => "ItemOrNull gives NULL instead",
+            Why::Certificate => "IsCert says beforehand whether octets are a certificate",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
 
 /// Why a function came to no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,7 @@ use crate::record::{Record, Value, ValueRef};
 const EXAMPLE: &[(&str, &[ValueRef<'static>])] = &[
     ("cn", &[ValueRef::Text("Zoë Smith")]),
     ("displayName", &[ValueRef::Text(" Zoë Smith ")]),
-    ("dn", &[ValueRef::Text("CN=Zoë Smith,OU=Staff,OU=Berlin,DC=corp,DC=example")]),
+    ("distinguishedName", &[ValueRef::Text("CN=Zoë Smith,OU=Staff,OU=Berlin,DC=corp,DC=example")]),
     ("employeeNumber", &[ValueRef::Text("4711")]),
     ("employeeType", &[ValueRef::Text("Intern")]),
     ("l", &[ValueRef::Text("London")]),

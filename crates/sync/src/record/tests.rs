@@ -1,3 +1,5 @@
+//! Records held against a plain map.
+
 use proptest::prelude::*;
 
 use super::*;

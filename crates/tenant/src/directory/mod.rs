@@ -1,5 +1,7 @@
 //! The directory's objects: users, contacts and groups, with the attributes of Microsoft Graph.
 
+mod name;
+mod reference;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -7,6 +9,8 @@ use std::collections::BTreeMap;
 use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
+pub use name::{Name, Naming};
+pub use reference::Reference;
 pub use schema::{ATTRIBUTES, Attribute, Shape, Shown};
 
 /// Characters that a text may have. Distinguished names are the longest.

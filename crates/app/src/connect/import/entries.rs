@@ -137,9 +137,8 @@ impl Reading {
         let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
         let classes = entry.attribute("objectClass").into_iter().flat_map(Attribute::values);
         let Some(kind) = ObjectKind::of_classes(classes) else { return Ok(None) };
-        let no_guid = || {
-            Failure::new(format!("the entry {} has no objectGUID of sixteen octets", name.dn))
-        };
+        let no_guid =
+            || Failure::new(format!("the entry {} has no objectGUID of sixteen octets", name.dn));
         let own = entry.octets("objectGUID").and_then(|octets| octets.try_into().ok());
         Ok(Some(ImportedObject {
             guid: own.map(Guid::from_bytes_le).ok_or_else(no_guid)?,
@@ -346,7 +345,10 @@ mod tests {
         };
         assert_eq!(change("member"), Ok(Some(ReferenceChange::All(vec![guid_of_member()]))));
         let removed = vec![guid_of_member()];
-        assert_eq!(change("member;range=0-0"), Ok(Some(ReferenceChange::Some { added: vec![], removed })));
+        assert_eq!(
+            change("member;range=0-0"),
+            Ok(Some(ReferenceChange::Some { added: vec![], removed }))
+        );
         assert_eq!(change("member;range=0-1499"), Err(()));
     }
 }

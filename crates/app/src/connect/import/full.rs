@@ -32,8 +32,9 @@ pub(super) async fn read(
     let from = position(directory, staging.domain, controller, imported).await?;
     let cursor = Cursor::new(from, controller, staging.reading.wanted());
     let mut import = staging.state.begin_full_import(staging.connector).await?;
-    let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(FILTER)?)
-        .select(staging.reading.wanted().iter().map(String::as_str));
+    let request =
+        SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(FILTER)?)
+            .select(staging.reading.wanted().iter().map(String::as_str));
     let pace = pace(controller);
     let mut unfinished = Vec::new();
     search::all(directory, pace, &request, &[control::extended_dn()], async |entry| {

@@ -89,7 +89,8 @@ pub(super) async fn read(
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
     let controller = Controller::ask(directory).await?;
-    let cursor = staging.state.forest_cursor(staging.connector).await?.as_deref().and_then(Cursor::read);
+    let cursor =
+        staging.state.forest_cursor(staging.connector).await?.as_deref().and_then(Cursor::read);
     if let Some(cursor) = cursor {
         let why = match cursor.goes_on_with(&controller, staging.reading.wanted()) {
             Ok(()) => {

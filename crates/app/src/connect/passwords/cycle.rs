@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 
 use portolan_model::{DnsName, Guid};
 use portolan_net::drs::DrsConnection;
-use portolan_store::connector_space::{ConnectorSpace, SpaceError};
-use portolan_sync::Selection;
+use portolan_store::state::StateError;
 
 use super::Replicated;
 use super::cursor::{Cursor, Head, Step};
 use super::deliver::{self, Delivered};
 use super::fetch::{self, Fetched, Work};
 use super::open::{Faulty, Page};
+use super::scope::Scope;
 use crate::connect::progress::Progress;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
@@ -29,8 +29,7 @@ const RESTARTS_MAX: usize = 2;
 /// What a cycle works with.
 pub(in super::super) struct Cycle<'a> {
     pub(in super::super) domain: &'a DnsName,
-    pub(in super::super) scope: &'a Selection,
-    pub(in super::super) space: &'a ConnectorSpace,
+    pub(in super::super) scope: Scope<'a>,
     pub(in super::super) tenant: &'a mut Tenant,
     pub(in super::super) stop: &'a Stop,
 }
@@ -83,7 +82,7 @@ impl Cycle<'_> {
         let began = portolan_net::clock::monotonic();
         let progress = Progress::begin();
         let mut done = Replicated::default();
-        let stored = self.space.replication_cursor().await.map_err(Trouble::own)?;
+        let stored = self.scope.cursor().await.map_err(Trouble::own)?;
         let before = stored.as_deref().map_or_else(|| Ok(Cursor::start()), Cursor::read);
         let before = before.map_err(Trouble::Tenant)?;
         let mut cursor = before.clone();
@@ -98,7 +97,7 @@ impl Cycle<'_> {
         passed_by.extend(failed);
         if cursor != before || !passed_by.is_empty() {
             let written = cursor.write().map_err(Trouble::Tenant)?;
-            let committed = self.space.commit_replication_cursor(&written, &passed_by).await;
+            let committed = self.scope.commit(&written, &passed_by).await;
             committed.map_err(Trouble::own)?;
         }
         if !alone.is_empty() {
@@ -118,8 +117,8 @@ impl Cycle<'_> {
     ) -> Result<Stretch, Trouble> {
         let (work, pieces) = Work::begin(replica);
         let delivered =
-            Box::pin(deliver::all(pieces, self.space, self.tenant, progress, self.stop));
-        let read = Reading { replica, scope: self.scope, work, progress, stop: self.stop };
+            Box::pin(deliver::all(pieces, &self.scope, self.tenant, progress, self.stop));
+        let read = Reading { replica, scope: &self.scope, work, progress, stop: self.stop };
         let read = Box::pin(read.pages(self.domain, cursor));
         let joined = tokio::join!(read, delivered);
         self.stretch(joined)
@@ -134,13 +133,13 @@ impl Cycle<'_> {
     ) -> Result<Stretch, Trouble> {
         let (work, pieces) = Work::begin(replica);
         let delivered =
-            Box::pin(deliver::all(pieces, self.space, self.tenant, progress, self.stop));
-        let read = Reading { replica, scope: self.scope, work, progress, stop: self.stop };
+            Box::pin(deliver::all(pieces, &self.scope, self.tenant, progress, self.stop));
+        let read = Reading { replica, scope: &self.scope, work, progress, stop: self.stop };
         let read = Box::pin(read.objects(guids));
         let joined = tokio::join!(read, delivered);
         let stretch = self.stretch(joined)?;
         // It was read whole, so a password that is missing here is set later, by a cycle.
-        let acknowledged = self.space.acknowledge_credentials(&stretch.read.without_password).await;
+        let acknowledged = self.scope.acknowledge(&stretch.read.without_password).await;
         acknowledged.map_err(Trouble::own)?;
         Ok(stretch)
     }
@@ -161,9 +160,8 @@ impl Cycle<'_> {
     /// The users in scope whose credential the tenant does not have, less those of whom this run has
     /// just tried.
     async fn owed(&self, tried: &BTreeSet<Guid>) -> Result<Vec<Guid>, Trouble> {
-        let known = self.space.credentialed().await.map_err(Trouble::own)?;
-        let users = self.scope.password_users();
-        Ok(users.filter(|guid| !known.contains(guid) && !tried.contains(guid)).collect())
+        let owed = self.scope.owed().await.map_err(Trouble::own)?;
+        Ok(owed.into_iter().filter(|guid| !tried.contains(guid)).collect())
     }
 }
 
@@ -185,7 +183,7 @@ impl Replicated {
 }
 
 impl Trouble {
-    fn own(error: SpaceError) -> Self {
+    fn own(error: StateError) -> Self {
         Self::Tenant(error.into())
     }
 }
@@ -193,7 +191,7 @@ impl Trouble {
 /// One side of a stretch: what is read, and where it goes.
 struct Reading<'a> {
     replica: &'a mut DrsConnection,
-    scope: &'a Selection,
+    scope: &'a Scope<'a>,
     work: Work,
     progress: &'a Progress,
     stop: &'a Stop,
@@ -205,9 +203,8 @@ impl Reading<'_> {
         let mut read = Read::default();
         let mut restarts = 0;
         for _ in 0..PAGES_MAX {
-            let anchor_of = |guid: &Guid| self.scope.password_anchor(guid);
             let Fetched { head, page } =
-                fetch::page(self.replica, domain, cursor, anchor_of).await?;
+                fetch::page(self.replica, domain, cursor, self.scope).await?;
             let step = cursor.take(&head)?;
             if let Step::OtherController | Step::WentBack(_) = step {
                 restarts += 1;
@@ -241,8 +238,7 @@ impl Reading<'_> {
     async fn objects(mut self, guids: &[Guid]) -> Result<Read, Failure> {
         let mut read = Read::default();
         for guid in guids {
-            let anchor_of = |guid: &Guid| self.scope.password_anchor(guid);
-            match fetch::object(self.replica, *guid, anchor_of).await? {
+            match fetch::object(self.replica, *guid, self.scope).await? {
                 Ok(mut page) => {
                     read.without_password.append(&mut page.without_password);
                     if !self.take(&mut read, page).await {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use portolan_model::Guid;
-use portolan_store::connector_space::ConnectorSpace;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::fetch::Derived;
 use super::open::Faulty;
+use super::scope::Scope;
 use crate::connect::export::{self, Refused};
 use crate::connect::progress::Progress;
 use crate::connect::tenant_client::Tenant;
@@ -30,7 +30,7 @@ pub(super) struct Delivered {
 /// tenant took is recorded before the next piece is sent.
 pub(super) async fn all(
     mut pieces: mpsc::Receiver<JoinHandle<Derived>>,
-    space: &ConnectorSpace,
+    scope: &Scope<'_>,
     tenant: &mut Tenant,
     progress: &Progress,
     stop: &Stop,
@@ -42,7 +42,7 @@ pub(super) async fn all(
         if stop.is_requested() {
             break;
         }
-        send(derived, &mut delivered, space, tenant).await?;
+        send(derived, &mut delivered, scope, tenant).await?;
         progress.sent(delivered.sent);
     }
     Ok(delivered)
@@ -51,7 +51,7 @@ pub(super) async fn all(
 async fn send(
     derived: Derived,
     delivered: &mut Delivered,
-    space: &ConnectorSpace,
+    scope: &Scope<'_>,
     tenant: &mut Tenant,
 ) -> Result<(), Failure> {
     let mut guids = Vec::with_capacity(derived.len());
@@ -71,7 +71,7 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, space, operations).await?;
+    let answer = export::send(tenant, scope.state, scope.connected.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
     for (guid, result) in guids.iter().zip(&answer.results) {
         match export::refusal(result) {
@@ -83,5 +83,5 @@ async fn send(
         }
     }
     delivered.sent += taken.len();
-    Ok(space.acknowledge_credentials(&taken).await?)
+    Ok(scope.acknowledge(&taken).await?)
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use portolan_model::{DistinguishedName, DnsName, Guid, SourceAnchor};
+use portolan_model::{DistinguishedName, DnsName, Guid};
 use portolan_net::drs::{Changes, DrsConnection, DrsError};
 use portolan_net::entropy::SystemEntropy;
 use portolan_rpc::Status;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::cursor::{Cursor, Head};
 use super::open::{self, ATTRIBUTES, Credential, Faulty, Page, Sealed};
+use super::scope::Scope;
 use crate::report::Failure;
 
 /// Who asks: no domain controller, so any GUID that is none's.
@@ -106,12 +107,14 @@ pub(super) async fn page(
     replica: &mut DrsConnection,
     domain: &DnsName,
     cursor: &Cursor,
-    anchor_of: impl Fn(&Guid) -> Option<SourceAnchor>,
+    scope: &Scope<'_>,
 ) -> Result<Fetched, Failure> {
     let name = naming_context(domain);
     let answer = ask(replica, &name, cursor, ExtendedOperation::None).await?;
     let reply = answer.reply()?;
     complete(&reply)?;
+    let anchors = scope.anchors(&open::named(&reply)).await?;
+    let anchor_of = |guid: &Guid| anchors.get(guid).cloned();
     let page = open::select(&reply, anchor_of, portolan_net::clock::now());
     Ok(Fetched { head: Head::of(&reply), page })
 }
@@ -123,7 +126,7 @@ pub(super) async fn page(
 pub(super) async fn object(
     replica: &mut DrsConnection,
     guid: Guid,
-    anchor_of: impl Fn(&Guid) -> Option<SourceAnchor>,
+    scope: &Scope<'_>,
 ) -> Result<Result<Page, Faulty>, Failure> {
     let name = DsName { guid, name: String::new() };
     let answer = ask(replica, &name, &Cursor::start(), ExtendedOperation::ReplicateObject).await?;
@@ -142,6 +145,8 @@ pub(super) async fn object(
         let result = reply.extended_result;
         return faulty(&format!("the domain controller did not send it, result {result}"));
     }
+    let anchors = scope.anchors(&open::named(&reply)).await?;
+    let anchor_of = |guid: &Guid| anchors.get(guid).cloned();
     Ok(Ok(open::select(&reply, anchor_of, portolan_net::clock::now())))
 }
 

@@ -13,6 +13,7 @@ mod cycle;
 mod deliver;
 mod fetch;
 mod open;
+mod scope;
 mod upkeep;
 
 use serde::Serialize;

@@ -76,6 +76,11 @@ impl Faulty {
     }
 }
 
+/// The objects of a reply, by their objectGUIDs.
+pub(crate) fn named(reply: &Reply<'_>) -> Vec<Guid> {
+    reply.objects().filter_map(|object| object.name().map(|name| name.guid())).collect()
+}
+
 /// Sorts a reply's objects by what is done with them. `anchor_of` knows the users in scope that sign
 /// in with their password hash; `now` stands for when a password was set where the forest does not
 /// say it (pwdLastSet 0: it must be changed).

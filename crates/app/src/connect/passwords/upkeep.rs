@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portolan_net::drs::DrsConnection;
-use portolan_sync::Selection;
 use tokio::time::timeout;
 
+use super::scope::Scope;
 use super::{Cycle, Replicated, Trouble};
 use crate::connect::cycle::Server;
 use crate::connect::steps::Steps;
@@ -94,12 +94,11 @@ impl Upkeep {
     pub(in super::super) async fn cycle(
         &mut self,
         server: &mut Server,
-        scope: &Selection,
         owed: bool,
         stop: &Stop,
     ) -> Result<Option<Replicated>, Failure> {
         let steps = if self.health.failures == 0 { Steps::begin() } else { Steps::quiet() };
-        let outcome = self.attempt(server, scope, owed, stop, &steps).await;
+        let outcome = self.attempt(server, owed, stop, &steps).await;
         let failure = match outcome {
             Ok(replicated) => {
                 if self.health.succeeded() {
@@ -134,12 +133,11 @@ impl Upkeep {
     pub(in super::super) async fn once(
         &mut self,
         server: &mut Server,
-        scope: &Selection,
         stop: &Stop,
         steps: &Steps,
     ) -> Result<Option<Replicated>, Failure> {
         for attempt in 1.. {
-            match self.attempt(server, scope, true, stop, steps).await {
+            match self.attempt(server, true, stop, steps).await {
                 Ok(replicated) => return Ok(Some(replicated)),
                 Err(Trouble::Stopped) => break,
                 Err(Trouble::Forest(failure))
@@ -162,7 +160,6 @@ impl Upkeep {
     async fn attempt(
         &mut self,
         server: &mut Server,
-        scope: &Selection,
         owed: bool,
         stop: &Stop,
         steps: &Steps,
@@ -180,8 +177,7 @@ impl Upkeep {
         };
         let mut cycle = Cycle {
             domain: &server.config.forest_domain,
-            scope,
-            space: &server.space,
+            scope: Scope { state: &server.state, connected: server.connected },
             tenant: &mut server.tenant,
             stop,
         };

@@ -1,4 +1,6 @@
-//! Graph's routes: users, groups, members, the organisation.
+//! Graph's routes: users, groups, members, managers, the organisation.
+
+mod references;
 
 use std::convert::Infallible;
 
@@ -34,7 +36,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1.0/groups", get(groups))
         .route("/v1.0/groups/$count", get(count_groups))
         .route("/v1.0/groups/{id}", get(group))
-        .route("/v1.0/groups/{id}/members", get(members))
+        .merge(references::router())
         .route("/v1.0/organization", get(organization))
         .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
         .fallback(nothing)
@@ -420,34 +422,6 @@ async fn group(asked: Asked, Path(named): Path<String>) -> Response {
         let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
-    };
-    asked.respond(outcome.await)
-}
-
-async fn members(asked: Asked, Path(named): Path<String>) -> Response {
-    let outcome = async {
-        let call = Call::begin(&asked, Resource::Members, Kind::User).await?;
-        if call.query.filter.is_some() || call.query.count {
-            let refused = InvalidQuery::UnknownOption("$filter or $count of members".to_owned());
-            return Err(Refused::Query(refused));
-        }
-        let id = named.parse().map_err(|_| Refused::NotFound)?;
-        let _turn = asked.service.scan().await;
-        let mut tx = asked.service.store().begin(Access::Read).await?;
-        let group = living(tx.object(id).await?, Kind::Group)?;
-        let objects = tx.members(group.id, call.query.after, call.count()).await?;
-        let mut body =
-            call.page(&objects, "directoryObjects", &format!("groups/{}/members", group.id));
-        // Members are of several kinds: each says which.
-        let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        for (value, object) in values.iter_mut().zip(&objects) {
-            let name = match object.kind {
-                Kind::Contact => "orgContact",
-                kind => kind.as_str(),
-            };
-            value["@odata.type"] = json!(format!("#microsoft.graph.{name}"));
-        }
-        Ok(body)
     };
     asked.respond(outcome.await)
 }

@@ -245,7 +245,11 @@ impl<'r> Driver<'r> {
                     self.again.extend(self.metaverse.get(&place.1).map(|object| object.key));
                     continue;
                 }
-                Some(PendingExport::Add(record) | PendingExport::Update(record)) => Some(record),
+                Some(PendingExport::Add(record) | PendingExport::Update(record)) => {
+                    let read = self.engine.reads_confirmed();
+                    self.again.extend(Some(place.1).filter(|_| read));
+                    Some(record)
+                }
                 None => target.confirmed,
             };
             self.targets.insert(place, target);

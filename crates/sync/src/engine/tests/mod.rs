@@ -17,10 +17,10 @@ proptest! {
     /// The engine decides about what changed alone; the model makes everything anew.
     #[test]
     fn what_is_decided_step_by_step_is_what_the_whole_comes_to(world in worlds()) {
-        let World { rules, steps } = &world;
+        let World { rules, meanings, steps } = &world;
         let systems = systems();
         let engine = Engine::new(rules, &systems, SOURCE_ANCHOR);
-        let (mut driver, mut model) = (Driver::new(engine), Model::new(rules, &systems));
+        let (mut driver, mut model) = (Driver::new(engine), Model::new(rules, meanings, &systems));
         for step in steps {
             driver.step(step);
             model.step(step);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_model::SourceAnchor;
 
 use super::driver::{Attributes, Edge, Exported, Pending, Person, Place};
-use super::worlds::{Event, SOURCE_ANCHOR, Step, connector, guid, kind};
+use super::worlds::{Event, Meaning, Meanings, SOURCE_ANCHOR, Step, connector, guid, kind};
 use crate::dictionary::AttributeId;
 use crate::engine::{ConnectorId, Feed, LinkKind, MetaverseKey, ObjectKey, Side, System};
 use crate::flow::TenantKind;
@@ -20,6 +20,7 @@ use crate::rules::{
 
 pub(super) struct Model<'r> {
     rules: Vec<&'r Rule>,
+    meanings: &'r Meanings,
     systems: Vec<System>,
     forest: BTreeMap<ObjectKey, Attributes>,
     references: BTreeMap<(ObjectKey, AttributeId), BTreeSet<ObjectKey>>,
@@ -35,6 +36,8 @@ pub(super) struct Model<'r> {
 enum Contribution {
     Values(Vec<Value>),
     Ignore,
+    NoneAtAll,
+    Fails,
 }
 
 /// What all flows of an attribute come to.
@@ -45,11 +48,12 @@ enum Attribute {
 }
 
 impl<'r> Model<'r> {
-    pub(super) fn new(rules: &'r [Rule], systems: &[System]) -> Self {
+    pub(super) fn new(rules: &'r [Rule], meanings: &'r Meanings, systems: &[System]) -> Self {
         let mut rules: Vec<_> = rules.iter().collect();
         rules.sort_by_key(|rule| rule.precedence);
         Self {
             rules,
+            meanings,
             systems: systems.to_vec(),
             forest: BTreeMap::new(),
             references: BTreeMap::new(),
@@ -179,14 +183,15 @@ impl<'r> Model<'r> {
     fn attributes(&mut self, key: MetaverseKey, born: bool) {
         let contributors = self.contributors(key);
         let former = self.metaverse[&key].1.clone();
-        let sources: Vec<_> =
-            contributors.iter().map(|(rule, object)| (*rule, &self.forest[object])).collect();
+        let rules = contributors.iter().map(|(rule, object)| (*rule, &self.forest[object]));
+        let (rules, meanings) = (rules.collect(), self.meanings);
+        let sources = Sources { rules, meanings, imported: None, born };
         let (mut now, none) = (BTreeMap::new(), BTreeSet::new());
-        for id in targets_of(&sources) {
+        for id in sources.targets() {
             let whose = |at: usize| (contributors[at].1, contributors[at].0.id);
             let owns = |at| former.get(&id).is_some_and(|(_, o, r)| (*o, *r) == whose(at));
             let present = former.get(&id).map_or(&none, |(values, ..)| values);
-            match attribute(&sources, id, present, born, owns) {
+            match sources.attribute(id, present, owns) {
                 Attribute::Is(values, at) => {
                     now.insert(id, (values, whose(at).0, whose(at).1));
                 }
@@ -408,12 +413,14 @@ impl<'r> Model<'r> {
         });
         let (none, nothing) = (Attributes::new(), BTreeSet::new());
         let present = present.unwrap_or(&none);
-        let born = former.is_none_or(|former| former.confirmed.is_none());
-        let sources: Vec<_> = rules.iter().map(|rule| (*rule, &record)).collect();
+        let imported = former.and_then(|former| former.confirmed.as_ref());
+        let rules = rules.iter().map(|rule| (*rule, &record)).collect();
+        let (meanings, born) = (self.meanings, imported.is_none());
+        let sources = Sources { rules, meanings, imported, born };
         let mut now = Attributes::new();
-        for id in targets_of(&sources) {
+        for id in sources.targets() {
             let has = present.get(&id).unwrap_or(&nothing);
-            match attribute(&sources, id, has, born, |_| !has.is_empty()) {
+            match sources.attribute(id, has, |_| !has.is_empty()) {
                 Attribute::Is(values, _) => _ = now.insert(id, values),
                 Attribute::Absent => {}
                 Attribute::Stays => now.extend(present.get(&id).map(|former| (id, former.clone()))),
@@ -498,78 +505,132 @@ impl<'r> Model<'r> {
     }
 }
 
-fn targets_of(sources: &[(&Rule, &Attributes)]) -> BTreeSet<AttributeId> {
-    sources.iter().flat_map(|(rule, _)| &rule.flows).map(|flow| flow.target).collect()
-}
-
-/// What becomes of an attribute, given rules in the order in which they win, and what they read.
-/// `owns` says whether the values that it has are those that a rule gave.
-fn attribute(
-    sources: &[(&Rule, &Attributes)],
-    id: AttributeId,
-    present: &BTreeSet<Value>,
+/// What an attribute is made of.
+struct Sources<'a> {
+    /// Rules in the order in which they win, and what they read.
+    rules: Vec<(&'a Rule, &'a Attributes)>,
+    meanings: &'a Meanings,
+    /// What a target has.
+    imported: Option<&'a Attributes>,
+    /// Whether the object is made now.
     born: bool,
-    owns: impl Fn(usize) -> bool,
-) -> Attribute {
-    let mut all = Vec::new();
-    for (at, (rule, record)) in sources.iter().enumerate() {
-        for flow in rule.flows.iter().filter(|flow| flow.target == id) {
-            all.push((at, flow.merge, given(flow, record, born)));
-        }
-    }
-    let decisive = |(at, _, given): &(usize, Merge, Contribution)| match given {
-        Contribution::Values(values) => !values.is_empty(),
-        Contribution::Ignore => owns(*at),
-    };
-    let winner = all.iter().position(decisive);
-    let mut merging = all.iter().filter(|(_, merge, _)| *merge != Merge::Update);
-    let stays = merging.clone().any(|(_, _, given)| matches!(given, Contribution::Ignore))
-        && merging.any(|(at, ..)| owns(*at));
-    let Some(winner) = winner else {
-        return if stays { Attribute::Stays } else { Attribute::Absent };
-    };
-    let (at, merge, given) = &all[winner];
-    let mut values = match given {
-        Contribution::Values(values) => values.clone(),
-        Contribution::Ignore if *merge == Merge::Update => return Attribute::Stays,
-        Contribution::Ignore => present.iter().cloned().collect(),
-    };
-    if *merge == Merge::Update {
-        return Attribute::Is(values.into_iter().collect(), *at);
-    }
-    for (_, merge, given) in &all[winner + 1..] {
-        if let (Merge::Merge | Merge::MergeCaseInsensitive, Contribution::Values(further)) =
-            (merge, given)
-        {
-            values.extend(further.iter().cloned());
-        }
-    }
-    if stays {
-        values.extend(present.iter().cloned());
-    }
-    let mut kept: Vec<Value> = Vec::new();
-    for value in values {
-        let same = |other: &Value| match merge {
-            Merge::MergeCaseInsensitive => folded(other) == folded(&value),
-            _ => *other == value,
-        };
-        if !kept.iter().any(same) {
-            kept.push(value);
-        }
-    }
-    Attribute::Is(kept.into_iter().collect(), *at)
 }
 
-/// What one flow comes to.
-fn given(flow: &Flow, record: &Attributes, born: bool) -> Contribution {
-    match &flow.given {
-        _ if flow.once && !born => Contribution::Ignore,
-        Given::Direct(source) => {
-            let values = record.get(source).into_iter().flatten();
-            Contribution::Values(values.cloned().collect())
+impl Sources<'_> {
+    fn targets(&self) -> BTreeSet<AttributeId> {
+        self.rules.iter().flat_map(|(rule, _)| &rule.flows).map(|flow| flow.target).collect()
+    }
+
+    /// What becomes of an attribute that has these values. `owns` says whether they are those that a
+    /// rule gave.
+    fn attribute(
+        &self,
+        id: AttributeId,
+        present: &BTreeSet<Value>,
+        owns: impl Fn(usize) -> bool,
+    ) -> Attribute {
+        let mut winner = None;
+        let mut values = Vec::new();
+        let mut ignored = false;
+        for (at, (rule, record)) in self.rules.iter().enumerate() {
+            for flow in rule.flows.iter().filter(|flow| flow.target == id) {
+                let merges = flow.merge != Merge::Update;
+                if winner.is_some() && !merges {
+                    continue;
+                }
+                match self.given(rule, flow, record) {
+                    Contribution::Fails | Contribution::NoneAtAll if flow.once => {}
+                    Contribution::Fails => return Attribute::Stays,
+                    Contribution::NoneAtAll if winner.is_none() => return Attribute::Absent,
+                    Contribution::NoneAtAll => return self.merged(winner, values),
+                    Contribution::Ignore if winner.is_none() && owns(at) => {
+                        if !merges {
+                            return Attribute::Stays;
+                        }
+                        winner = Some((at, flow.merge));
+                        values.extend(present.iter().cloned());
+                    }
+                    Contribution::Ignore => ignored |= merges,
+                    Contribution::Values(given) if given.is_empty() => {}
+                    Contribution::Values(given) if !merges => {
+                        return Attribute::Is(given.into_iter().collect(), at);
+                    }
+                    Contribution::Values(given) => {
+                        winner = winner.or(Some((at, flow.merge)));
+                        values.extend(given);
+                    }
+                }
+            }
         }
-        Given::Constant(value) => Contribution::Values(vec![value.clone()]),
-        Given::Expression(_) => panic!("there is none here"),
+        let merges = |(at, (rule, _)): (usize, &(&Rule, &Attributes))| {
+            let mut flows = rule.flows.iter();
+            flows.any(|flow| flow.target == id && flow.merge != Merge::Update) && owns(at)
+        };
+        if ignored && self.rules.iter().enumerate().any(merges) {
+            if winner.is_none() {
+                return Attribute::Stays;
+            }
+            values.extend(present.iter().cloned());
+        }
+        self.merged(winner, values)
+    }
+
+    fn merged(&self, winner: Option<(usize, Merge)>, values: Vec<Value>) -> Attribute {
+        let Some((at, merge)) = winner else { return Attribute::Absent };
+        let mut kept: Vec<Value> = Vec::new();
+        for value in values {
+            let same = |other: &Value| match merge {
+                Merge::MergeCaseInsensitive => folded(other) == folded(&value),
+                _ => *other == value,
+            };
+            if !kept.iter().any(same) {
+                kept.push(value);
+            }
+        }
+        Attribute::Is(kept.into_iter().collect(), at)
+    }
+
+    fn given(&self, rule: &Rule, flow: &Flow, record: &Attributes) -> Contribution {
+        let read = |record: &Attributes, id: AttributeId| -> Vec<Value> {
+            record.get(&id).into_iter().flatten().cloned().collect()
+        };
+        let unless = |first: AttributeId, then: Contribution, otherwise: AttributeId| {
+            if record.contains_key(&first) {
+                then
+            } else {
+                Contribution::Values(read(record, otherwise))
+            }
+        };
+        if flow.once && !self.born {
+            return Contribution::Ignore;
+        }
+        match &flow.given {
+            Given::Direct(source) => Contribution::Values(read(record, *source)),
+            Given::Constant(value) => Contribution::Values(vec![value.clone()]),
+            Given::Expression(_) => match self.meanings[&(rule.id, flow.target)] {
+                Meaning::Trimmed(one) => {
+                    Contribution::Values(read(record, one).iter().map(trimmed).collect())
+                }
+                Meaning::Either(one, two) => {
+                    unless(one, Contribution::Values(read(record, one)), two)
+                }
+                Meaning::IgnoredWith(one, two) => unless(one, Contribution::Ignore, two),
+                Meaning::NoneWith(one, two) => unless(one, Contribution::NoneAtAll, two),
+                Meaning::FailsWith(one, two) => unless(one, Contribution::Fails, two),
+                Meaning::OrImported(one, target) => match self.imported {
+                    _ if record.contains_key(&one) => Contribution::Values(read(record, one)),
+                    Some(imported) => Contribution::Values(read(imported, target)),
+                    None => Contribution::Values(Vec::new()),
+                },
+            },
+        }
+    }
+}
+
+fn trimmed(value: &Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(text.trim().to_owned()),
+        other => panic!("{other:?} is no text"),
     }
 }
 

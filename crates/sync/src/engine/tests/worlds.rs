@@ -1,15 +1,15 @@
 //! Random rule sets, and random histories of small forests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Guid, SourceAnchor};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use crate::dictionary::AttributeId;
+use crate::dictionary::{AttributeId, Dictionary};
 use crate::engine::{ConnectorId, ObjectKey, Side, System};
-use crate::expression::Parameters;
+use crate::expression::{Expression, Parameters};
 use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
 use crate::record::Value;
@@ -19,7 +19,7 @@ use crate::rules::{
 };
 
 /// Attributes of forests begin here.
-pub(super) const FOREST: u16 = 0;
+pub(super) const FOREST: u16 = 2;
 /// The anchor that an object has by its objectGUID, and the one that it is marked with.
 pub(super) const OWN_ANCHOR: AttributeId = AttributeId(8);
 pub(super) const MARKED_ANCHOR: AttributeId = AttributeId(9);
@@ -53,9 +53,30 @@ pub(super) struct Step {
     pub(super) export: bool,
 }
 
+/// What an expression means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Each value without the blanks around it.
+    Trimmed(AttributeId),
+    /// The first, or the second when that is absent.
+    Either(AttributeId, AttributeId),
+    /// Nothing is said while the first is there; then the second.
+    IgnoredWith(AttributeId, AttributeId),
+    /// None is to be while the first is there; then the second.
+    NoneWith(AttributeId, AttributeId),
+    /// An error while the first is there; then the second.
+    FailsWith(AttributeId, AttributeId),
+    /// The first, or what the target has of the attribute.
+    OrImported(AttributeId, AttributeId),
+}
+
+/// What the expressions of rules mean, by the rule and the attribute that it gives.
+pub(super) type Meanings = BTreeMap<(RuleId, AttributeId), Meaning>;
+
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) rules: Vec<Rule>,
+    pub(super) meanings: Meanings,
     pub(super) steps: Vec<Step>,
 }
 
@@ -95,13 +116,15 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
     let anchors = subsequence(anchors(), 0..=3);
     (vec(inbound(), 1..5), vec(outbound(), 1..5), anchors, vec(step(), 1..6)).prop_map(
         |(inbound, outbound, anchors, steps)| {
+            let anchors = anchors.into_iter().map(|rule| (rule, Vec::new()));
             let rules = inbound.into_iter().chain(outbound).chain(anchors).enumerate();
-            let number = |(at, rule): (usize, Rule)| Rule {
-                id: RuleId(at as u16),
-                precedence: at as u32,
-                ..rule
+            let mut meanings = Meanings::new();
+            let number = |(at, (rule, means)): (usize, (Rule, Vec<(AttributeId, Meaning)>))| {
+                let id = RuleId(at as u16);
+                meanings.extend(means.into_iter().map(|(attribute, m)| ((id, attribute), m)));
+                Rule { id, precedence: at as u32, ..rule }
             };
-            World { rules: rules.map(number).collect(), steps }
+            World { rules: rules.map(number).collect(), meanings, steps }
         },
     )
 }
@@ -172,30 +195,61 @@ fn joins() -> impl Strategy<Value = Vec<JoinGroup>> {
     vec(vec(clause, 1..3).prop_map(|clauses| JoinGroup { clauses }), 0..3)
 }
 
-fn given(base: u16) -> impl Strategy<Value = Given> {
+/// A flow's source, and what it means if it is an expression. `to` is what it gives.
+fn given(base: u16, to: u16) -> impl Strategy<Value = (Given, Option<Meaning>)> {
+    let two = (attributes(base), attributes(base), attributes(to));
+    let meaning = (0..6_u8, two).prop_map(|(which, (one, two, target))| match which {
+        0 => Meaning::Trimmed(one),
+        1 => Meaning::Either(one, two),
+        2 => Meaning::IgnoredWith(one, two),
+        3 => Meaning::NoneWith(one, two),
+        4 => Meaning::FailsWith(one, two),
+        _ => Meaning::OrImported(one, target),
+    });
     prop_oneof![
-        4 => attributes(base).prop_map(Given::Direct),
-        1 => texts().prop_map(Given::Constant),
+        4 => attributes(base).prop_map(|attribute| (Given::Direct(attribute), None)),
+        1 => texts().prop_map(|value| (Given::Constant(value), None)),
+        2 => meaning.prop_map(|meaning| (Given::Expression(compiled(meaning)), Some(meaning))),
     ]
 }
 
-fn flows(from: u16, to: u16) -> impl Strategy<Value = Vec<Flow>> {
+fn compiled(meaning: Meaning) -> Expression {
+    let mut dictionary = Dictionary::default();
+    // The first two names are those that every dictionary has.
+    for number in 2..TARGET + 2 * ATTRIBUTES {
+        dictionary.intern(&format!("x{number}")).unwrap();
+    }
+    let either = |first: AttributeId, then: &str, otherwise: AttributeId| {
+        format!("IIF(IsPresent([x{}]),{then},[x{}])", first.0, otherwise.0)
+    };
+    let text = match meaning {
+        Meaning::Trimmed(one) => format!("Trim([x{}])", one.0),
+        Meaning::Either(one, two) => either(one, &format!("[x{}]", one.0), two),
+        Meaning::IgnoredWith(one, two) => either(one, "IgnoreThisFlow", two),
+        Meaning::NoneWith(one, two) => either(one, "AuthoritativeNull", two),
+        Meaning::FailsWith(one, two) => either(one, "Error(\"no\")", two),
+        Meaning::OrImported(AttributeId(one), AttributeId(target)) => {
+            format!("IIF(IsPresent([x{one}]),[x{one}],ImportedValue(\"x{target}\"))")
+        }
+    };
+    Expression::compile(&text, &mut dictionary).unwrap()
+}
+
+fn flows(from: u16, to: u16) -> impl Strategy<Value = (Vec<Flow>, Vec<(AttributeId, Meaning)>)> {
     let merge =
         select(vec![Merge::Update, Merge::Update, Merge::Merge, Merge::MergeCaseInsensitive]);
     let once = prop_oneof![5 => Just(false), 1 => Just(true)];
-    let flow = (given(from), once, merge);
-    let targets: Vec<_> = (to..to + ATTRIBUTES).collect();
-    (subsequence(targets, 0..=usize::from(ATTRIBUTES)), vec(flow, usize::from(ATTRIBUTES)))
-        .prop_map(|(targets, flows)| {
-            let both = targets.into_iter().zip(flows);
-            let flow = |(target, (given, once, merge))| Flow {
-                target: AttributeId(target),
-                given,
-                once,
-                merge,
-            };
-            both.map(flow).collect()
-        })
+    let flow = (given(from, to), once, merge);
+    let targets: Vec<_> = (to..to + ATTRIBUTES).map(AttributeId).collect();
+    let some = 0..=usize::from(ATTRIBUTES);
+    (subsequence(targets, some), vec(flow, usize::from(ATTRIBUTES))).prop_map(|(targets, made)| {
+        let (mut flows, mut meanings) = (Vec::new(), Vec::new());
+        for (target, ((given, meaning), once, merge)) in targets.into_iter().zip(made) {
+            flows.push(Flow { target, given, once, merge });
+            meanings.extend(meaning.map(|meaning| (target, meaning)));
+        }
+        (flows, meanings)
+    })
 }
 
 fn reference_flows(from: u16, to: u16) -> impl Strategy<Value = Vec<ReferenceFlow>> {
@@ -219,7 +273,7 @@ fn connected(names: [&'static str; 2]) -> impl Strategy<Value = Connected> {
     ]
 }
 
-fn inbound() -> impl Strategy<Value = Rule> {
+fn inbound() -> impl Strategy<Value = (Rule, Vec<(AttributeId, Meaning)>)> {
     let kinds = prop_oneof![
         3 => Just((ObjectKind::User, MetaverseKind::Person)),
         1 => Just((ObjectKind::Group, MetaverseKind::Group)),
@@ -228,17 +282,17 @@ fn inbound() -> impl Strategy<Value = Rule> {
     let where_to = (connected(["a", "b"]), kinds, linking(), any::<bool>());
     let anchor = select(vec![None, Some(MARKED_ANCHOR), Some(OWN_ANCHOR), Some(OWN_ANCHOR)]);
     (where_to, scope(FOREST), joins(), flows, anchor).prop_map(
-        |(where_to, scope, joins, (mut flows, references), anchor)| {
+        |(where_to, scope, joins, ((mut flows, meanings), references), anchor)| {
             let (connected, (kind, metaverse), linking, password) = where_to;
             flows.extend(anchor.map(anchor_flow));
             let objects = vec![ConnectedKind::Forest(kind)];
             let rule = Rule { connected, objects, metaverse, linking, scope, ..plain() };
-            Rule { joins, flows, references, password, ..rule }
+            (Rule { joins, flows, references, password, ..rule }, meanings)
         },
     )
 }
 
-fn outbound() -> impl Strategy<Value = Rule> {
+fn outbound() -> impl Strategy<Value = (Rule, Vec<(AttributeId, Meaning)>)> {
     let kinds = select(vec![
         (MetaverseKind::Person, TenantKind::User),
         (MetaverseKind::Person, TenantKind::User),
@@ -247,16 +301,10 @@ fn outbound() -> impl Strategy<Value = Rule> {
     ]);
     let flows = (flows(METAVERSE, TARGET), reference_flows(METAVERSE, TARGET));
     (connected(["t", "u"]), kinds, linking(), scope(METAVERSE), flows).prop_map(
-        |(connected, (metaverse, kind), linking, scope, (flows, references))| Rule {
-            direction: Direction::Outbound,
-            connected,
-            objects: vec![ConnectedKind::Target(kind)],
-            metaverse,
-            linking,
-            scope,
-            flows,
-            references,
-            ..plain()
+        |(connected, (metaverse, kind), linking, scope, ((flows, meanings), references))| {
+            let objects = vec![ConnectedKind::Target(kind)];
+            let rule = Rule { connected, objects, metaverse, linking, scope, ..plain() };
+            (Rule { direction: Direction::Outbound, flows, references, ..rule }, meanings)
         },
     )
 }

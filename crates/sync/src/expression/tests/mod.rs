@@ -8,6 +8,7 @@ mod semantics;
 
 use std::cell::Cell;
 
+use portolan_model::Hint as _;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -28,16 +29,24 @@ const fn n<'a>(number: i64) -> ValueRef<'a> {
     ValueRef::Integer(number)
 }
 
-/// What an expression comes to, in the page's form; an error by its text.
-fn evaluated(text: &str, attributes: Attributes<'_>) -> String {
+/// What an expression comes to, in words; of a text that is none, what is said of it.
+fn come_to(
+    text: &str,
+    attributes: Attributes<'_>,
+    say: impl FnOnce(Result<Outcome<'_>, EvaluationError>) -> String,
+) -> String {
     let mut dictionary = Dictionary::default();
     let expression = match Expression::compile(text, &mut dictionary) {
         Ok(expression) => expression,
-        Err(error) => return error.show(text).to_string(),
+        Err(error) => {
+            let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
+            return format!("{}{}", error.show(text), hint.unwrap_or_default());
+        }
     };
     let values = |values: &[ValueRef<'_>]| values.iter().map(|value| value.to_value()).collect();
     let record: Record = attributes
         .iter()
+        .map(|(name, found)| (if *name == "dn" { "distinguishedName" } else { name }, found))
         .map(|(name, found)| (dictionary.intern(name).unwrap(), values(found)))
         .collect();
     let parameters: Parameters = [
@@ -56,10 +65,20 @@ fn evaluated(text: &str, attributes: Attributes<'_>) -> String {
         now: NOW,
         random: &random,
     };
-    match expression.evaluate(&context) {
+    say(expression.evaluate(&context))
+}
+
+/// What an expression comes to, in the page's form; an error by its text.
+fn evaluated(text: &str, attributes: Attributes<'_>) -> String {
+    come_to(text, attributes, |result| match result {
         Ok(outcome) => show_outcome(&outcome),
         Err(error) => format!("error: {error}"),
-    }
+    })
+}
+
+/// What to do about an error that an expression comes to.
+fn hint(text: &str, attributes: Attributes<'_>) -> String {
+    come_to(text, attributes, |result| result.unwrap_err().hint().unwrap_or_default())
 }
 
 /// Holds an expression over attributes against what it has to come to.

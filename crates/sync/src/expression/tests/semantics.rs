@@ -212,6 +212,29 @@ fn values_of_the_wrong_type_are_errors_with_their_place() {
 }
 
 #[test]
+fn errors_say_what_to_do() {
+    for (expression, expected) in [
+        ("Left(\"abc\", [a])", "CNum makes a number of a text"),
+        ("CDate([a])", "IsDate says beforehand whether a text is a time"),
+        ("CNum([a])", "IsNumeric says beforehand whether a text is a number"),
+        ("CGuid([a])", "IsGuid says beforehand whether a text is a GUID"),
+        ("Item([a], 2)", "ItemOrNull gives NULL instead"),
+        (
+            "Split([b], \",\") & [a] & Split([b], \",\", 2)",
+            "Select goes over the values of one of them",
+        ),
+        ("CertSubject([a])", "IsCert says beforehand whether octets are a certificate"),
+        ("Error([a])", ""),
+    ] {
+        assert_eq!(
+            hint(expression, &[("a", &[t("x")]), ("b", &[t("1,2,3")])]),
+            expected,
+            "{expression}"
+        );
+    }
+}
+
+#[test]
 fn limits_end_what_would_grow_without_end() {
     let large = "x".repeat(RESULT_OCTETS_MAX);
     let attributes: Attributes<'_> = &[("large", &[t(&large)])];

@@ -7,10 +7,11 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Kind, Name, Object};
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
-    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, StorageError,
+    Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    StorageError,
 };
 use portolan_tenant::throttle::Throttle;
 
@@ -41,14 +42,18 @@ noting! {
     tenant() -> Tenant;
     object(id: Guid) -> Option<Object>;
     object_by_anchor(anchor: &SourceAnchor) -> Option<Object>;
+    objects_by_anchor(anchors: &[&SourceAnchor]) -> Vec<Object>;
+    name_holders(names: &[Name]) -> Vec<(Name, Guid)>;
     accounts(anchors: &[&SourceAnchor]) -> Vec<Account>;
     user_by_name(name: &str) -> Option<Object>;
     put_object(object: &Object) -> ();
-    release_name(user: Guid) -> ();
+    put_objects(objects: &[&Object]) -> ();
     objects(kind: Kind, after: Option<Guid>, count: u32) -> Vec<Object>;
     count_objects(kind: Kind) -> u64;
-    put_members(group: Guid, members: &[SourceAnchor]) -> ();
+    change_references(changes: &[ReferenceChange]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    manager(user: Guid) -> Option<Object>;
+    direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
     put_credentials(credentials: &[(Guid, &Credential)]) -> ();

@@ -1,0 +1,63 @@
+//! Whose password hashes are replicated, and what the tenant has acknowledged of them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use portolan_model::{Guid, SourceAnchor};
+use portolan_store::state::{State, StateError, TargetKey};
+
+use crate::connect::synchronise::Connected;
+
+/// Users whose credential is owed that are read at once.
+const OWED_AT_ONCE: u32 = 5_000;
+
+/// The users of a forest that sign in to a target with their password hash.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Scope<'a> {
+    pub(in super::super) state: &'a State,
+    pub(in super::super) connected: Connected,
+}
+
+impl Scope<'_> {
+    /// What identifies those of the objects that are such users.
+    pub(super) async fn anchors(
+        &self,
+        guids: &[Guid],
+    ) -> Result<HashMap<Guid, SourceAnchor>, StateError> {
+        let Connected { forest, target } = self.connected;
+        self.state.anchors_of_password_users(forest, target, guids).await
+    }
+
+    /// Those whose credential the target does not have.
+    pub(super) async fn owed(&self) -> Result<Vec<Guid>, StateError> {
+        let Connected { forest, target } = self.connected;
+        let mut owed = Vec::new();
+        let mut after = TargetKey::default();
+        loop {
+            let some = self.state.owed(forest, target, after, OWED_AT_ONCE).await?;
+            let Some((last, _)) = some.last() else { return Ok(owed) };
+            after = *last;
+            owed.extend(some.into_iter().map(|(_, guid)| guid));
+        }
+    }
+
+    /// Keeps that the target has these credentials.
+    pub(super) async fn acknowledge(&self, guids: &[Guid]) -> Result<(), StateError> {
+        let Connected { forest, target } = self.connected;
+        self.state.acknowledge_credentials(forest, target, guids).await
+    }
+
+    /// The cursor of the replication.
+    pub(super) async fn cursor(&self) -> Result<Option<Vec<u8>>, StateError> {
+        self.state.replication_cursor(self.connected.forest).await
+    }
+
+    /// Commits the cursor, with the objects that it passes by.
+    pub(super) async fn commit(
+        &self,
+        cursor: &[u8],
+        passed_by: &BTreeSet<Guid>,
+    ) -> Result<(), StateError> {
+        let Connected { forest, target } = self.connected;
+        self.state.commit_replication_cursor(forest, target, cursor, passed_by).await
+    }
+}

@@ -1,0 +1,98 @@
+//! A full synchronisation: every rule is evaluated for every object, on all cores.
+//!
+//! The scan only reads: objects for which something else comes of the rules than is kept are queued, and
+//! decided about one batch after the other, as changed ones are. So nothing that depends on order runs
+//! side by side.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use portolan_store::state::KeyRange;
+use portolan_sync::engine::{ClaimAnswer, LinkDecision, Neighbourhood, ObjectKey};
+
+use super::batch::decide;
+use super::{Synchronisation, Synchronised};
+use crate::report::Failure;
+
+/// Ranges that the objects are divided into: more than there are cores, so that none waits long.
+const RANGES: u32 = 64;
+/// Objects without a link that are looked at together.
+const UNLINKED_AT_ONCE: u32 = 1_000;
+
+impl Synchronisation<'_> {
+    /// Evaluates every rule for every object, and decides about those for which something else comes
+    /// of it than before.
+    pub(in super::super) async fn everything(&self) -> Result<Synchronised, Failure> {
+        let mut done = self.changes().await?;
+        let ranges = self.state.key_ranges(RANGES).await?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let next = AtomicUsize::new(0);
+        let runtime = tokio::runtime::Handle::current();
+        // One reader and one decider a core, each on a thread of its own.
+        let scanned: Vec<_> = tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| {
+                let scan = || runtime.block_on(self.scan(&ranges, &next));
+                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(scan)).collect();
+                workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+            })
+        });
+        for worker in scanned {
+            let broken = || Failure::new("a thread of the synchronisation broke off");
+            done.objects += worker.map_err(|_| broken())??;
+        }
+        done.objects += self.unlinked().await?;
+        self.state.check_all_references().await?;
+        let again = self.changes().await?;
+        done.changed += again.changed;
+        done.references += again.references;
+        Ok(done)
+    }
+
+    /// One reader's ranges. Decisions are made on a thread of their own.
+    async fn scan(&self, ranges: &[KeyRange], next: &AtomicUsize) -> Result<u64, Failure> {
+        let mut looked_at = 0;
+        while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut scan = self.state.scan(*range);
+            loop {
+                let batch = scan.next().await?;
+                if batch.is_empty() {
+                    break;
+                }
+                looked_at += batch.len() as u64;
+                let differing = self.differing(&batch);
+                if !differing.is_empty() {
+                    self.state.queue(&differing).await?;
+                }
+            }
+        }
+        Ok(looked_at)
+    }
+
+    /// The objects of neighbourhoods of which something else would come.
+    fn differing(&self, batch: &[Neighbourhood]) -> Vec<ObjectKey> {
+        let differs = |neighbourhood: &&Neighbourhood| {
+            !decide(&self.engine, neighbourhood, ClaimAnswer::Open).is_empty()
+        };
+        let differing = batch.iter().filter(differs);
+        differing.filter_map(|n| n.staged.first()).map(|staged| staged.key).collect()
+    }
+
+    /// Queues the objects without a link that a rule might link now.
+    async fn unlinked(&self) -> Result<u64, Failure> {
+        let mut looked_at = 0;
+        let mut after = ObjectKey(0);
+        loop {
+            let batch = self.state.unlinked(after, UNLINKED_AT_ONCE).await?;
+            let Some(last) = batch.last() else { return Ok(looked_at) };
+            after = last.key;
+            looked_at += batch.len() as u64;
+            let differing = batch.iter().filter(|staged| {
+                !self.engine.lookups(staged).is_empty()
+                    || self.engine.link(staged, &[]) != LinkDecision::Stay
+            });
+            let differing: Vec<_> = differing.map(|staged| staged.key).collect();
+            if !differing.is_empty() {
+                self.state.queue(&differing).await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Synchronisation: from the connector spaces through the metaverse to what is to be exported.
+//!
+//! Objects that changed are queued; [`Synchronisation::changes`] decides about their neighbourhoods until
+//! none is left. A full synchronisation ([`mod@full`]) evaluates every rule for every object, on all cores,
+//! and queues those for which something else comes of it. All decisions are `portolan_sync`'s.
+
+mod batch;
+mod full;
+mod ruleset;
+
+use std::collections::{HashMap, HashSet};
+
+use portolan_model::SourceAnchor;
+use portolan_store::state::{Queued, RunId, State};
+use portolan_sync::AttributeId;
+use portolan_sync::engine::{AnchorClaim, Engine, ObjectKey};
+use serde::Serialize;
+
+pub(super) use ruleset::{Connected, Domains, Ruleset};
+
+use self::batch::Answers;
+use crate::report::Failure;
+
+/// Queued objects that are looked at together.
+const BATCH_OBJECTS: u32 = 1_000;
+/// References that are worked out in one transaction.
+const REFERENCES_AT_ONCE: u32 = 20_000;
+/// Objects whose anchor is settled at the end of a run.
+const DEFERRED_MAX: usize = 2_000_000;
+/// Rounds of a run: links that end make objects that are looked at again.
+const ROUNDS_MAX: usize = 1_000_000;
+
+/// What a synchronisation did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Synchronised {
+    /// Objects that were looked at.
+    pub(super) objects: u64,
+    /// Neighbourhoods of which something else came than before.
+    pub(super) changed: u64,
+    /// References that are to be added or removed.
+    pub(super) references: u64,
+}
+
+/// One synchronisation.
+pub(super) struct Synchronisation<'a> {
+    state: &'a State,
+    engine: Engine<'a>,
+    /// The metaverse's attributes that rules join by.
+    joined_by: Vec<AttributeId>,
+    run: RunId,
+}
+
+/// Objects whose anchor is not their own objectGUID's: nobody gets one that two of them claim.
+#[derive(Debug, Default)]
+pub(super) struct Deferred(HashMap<ObjectKey, SourceAnchor>);
+
+impl<'a> Synchronisation<'a> {
+    /// Begins a synchronisation by these rules.
+    pub(super) async fn begin(
+        state: &'a State,
+        rules: &'a Ruleset,
+        connected: Connected,
+        domains: &Domains,
+        run: RunId,
+    ) -> Result<Self, Failure> {
+        let joined_by = rules.rules.joined_by();
+        state.index_joins(&joined_by).await?;
+        Ok(Self { state, engine: rules.engine(connected, domains), joined_by, run })
+    }
+}
+
+impl Synchronisation<'_> {
+    /// Decides about everything that is queued.
+    pub(super) async fn changes(&self) -> Result<Synchronised, Failure> {
+        let mut done = Synchronised::default();
+        let mut deferred = Deferred::default();
+        for _ in 0..ROUNDS_MAX {
+            let queued = self.state.next_pending(BATCH_OBJECTS).await?;
+            if queued.is_empty() {
+                break;
+            }
+            done.objects += queued.len() as u64;
+            done.changed += self.batch(&queued, &Answers::Open, &mut deferred).await?;
+        }
+        done.changed += self.settle(deferred).await?;
+        done.references = self.references().await?;
+        Ok(done)
+    }
+
+    /// Answers the claims that were left for the end.
+    async fn settle(&self, deferred: Deferred) -> Result<u64, Failure> {
+        let mut claimants = HashMap::<&SourceAnchor, usize>::new();
+        for anchor in deferred.0.values() {
+            *claimants.entry(anchor).or_default() += 1;
+        }
+        let disputed = |anchor: &SourceAnchor| claimants.get(anchor).is_some_and(|n| *n > 1);
+        let disputed: HashSet<_> =
+            deferred.0.iter().filter(|(_, a)| disputed(a)).map(|(key, _)| *key).collect();
+        let mut keys: Vec<_> = deferred.0.keys().copied().collect();
+        keys.sort_unstable();
+        let answers = Answers::Settled(disputed);
+        let mut changed = 0;
+        for chunk in keys.chunks(BATCH_OBJECTS as usize) {
+            let again: Vec<_> = chunk.iter().map(|key| Queued { key: *key, ticket: 0 }).collect();
+            changed += self.batch(&again, &answers, &mut Deferred::default()).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Works out which references are to be added and removed.
+    async fn references(&self) -> Result<u64, Failure> {
+        let mut differing = 0;
+        loop {
+            let resolved = self.state.resolve_references(REFERENCES_AT_ONCE).await?;
+            differing += resolved.differing;
+            if resolved.is_done {
+                return Ok(differing);
+            }
+        }
+    }
+}
+
+impl Deferred {
+    fn put(&mut self, claim: &AnchorClaim) -> Result<(), Failure> {
+        if self.0.len() >= DEFERRED_MAX {
+            return Err(Failure::new(format!(
+                "more than {DEFERRED_MAX} new objects have a sourceAnchor that is not their objectGUID"
+            )));
+        }
+        self.0.insert(claim.object, claim.anchor.clone());
+        Ok(())
+    }
+}

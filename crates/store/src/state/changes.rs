@@ -1,0 +1,326 @@
+//! Changes of a forest since the last import, all of them or none.
+
+use portolan_model::{DistinguishedName, Guid};
+use portolan_sync::engine::ConnectorId;
+use portolan_sync::record::Record;
+use portolan_sync::{AttributeId, ObjectKind};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::codes::Code as _;
+use super::merge::{add_edges, remove_edges, take_out};
+use super::names::{FOREST_CURSOR, remember};
+use super::rows::{self, Tx, keys_of};
+use super::{ImportedObject, State, StateError, packed, queue};
+
+/// Rows that are looked at in one go.
+const ROWS_MAX: i64 = 1_000;
+/// Parents that are missed at once.
+const ORPHANS_MAX: i64 = 1_000;
+
+/// Changes under way: one transaction, together with the cursor behind them.
+#[derive(Debug)]
+pub struct Changes {
+    tx: Tx,
+    connector: ConnectorId,
+    /// Objects whose name may be other than before: what stands below them is in their name.
+    renamed: Vec<(i64, DistinguishedName)>,
+    changed: Changed,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// Objects that are new or other than before, those among them whose name alone changed with
+    /// that of an object above. Objects of which references alone changed are not counted.
+    pub changed: u64,
+    /// Objects that are gone.
+    pub removed: u64,
+}
+
+/// An object as it is staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// The objectGUID of the object above it, when the directory told it.
+    pub parent: Option<Guid>,
+    /// Its name.
+    pub dn: DistinguishedName,
+    /// Its attributes.
+    pub record: Record,
+}
+
+impl State {
+    /// Begins to change the objects of a forest. It keeps every other writer waiting.
+    ///
+    /// # Errors
+    /// When another writer holds the state for longer than the busy time.
+    pub async fn begin_changes(&self, connector: ConnectorId) -> Result<Changes, StateError> {
+        self.merge_what_is_whole().await?;
+        let tx = self.database.write().await?;
+        Ok(Changes { tx, connector, renamed: Vec::new(), changed: Changed::default() })
+    }
+}
+
+impl Changes {
+    /// An object as it is now.
+    ///
+    /// # Errors
+    /// When it does not read back.
+    pub async fn get(&mut self, guid: &Guid) -> Result<Option<Found>, StateError> {
+        let row = sqlx::query(
+            "SELECT i.key, i.kind, above.guid AS parent, s.dn, s.record FROM identity i
+                 CROSS JOIN staged s ON s.key = i.key LEFT JOIN identity above ON above.key = i.parent
+             WHERE i.connector = ? AND i.guid = ? AND i.state = 1",
+        )
+        .bind(self.connector.0)
+        .bind(&guid.to_bytes_le()[..])
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        row.as_ref().map(found).transpose()
+    }
+
+    /// Takes an object in, new or changed; one that is as it was is no change. Of its references those
+    /// attributes are changed that it names. What stands below a `renamed` one is renamed with it.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put(&mut self, object: &ImportedObject, renamed: bool) -> Result<(), StateError> {
+        let guids = [Some(object.guid), object.parent].into_iter().flatten();
+        let keys = keys_of(&mut self.tx, self.connector, guids).await?;
+        let of = |guid: &Guid| keys.get(guid).copied().unwrap_or_default();
+        let (key, parent) = (of(&object.guid), object.parent.as_ref().map(of));
+        let dn = object.dn.as_str();
+        let sealed = packed::seal_record(&[&key.to_le_bytes(), dn.as_bytes()], &object.record);
+        let same: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM identity i CROSS JOIN staged s ON s.key = i.key
+             WHERE i.key = ?1 AND i.state = 1 AND i.kind = ?2 AND i.parent IS ?3 AND s.dn = ?4
+                 AND s.record = ?5",
+        )
+        .bind(key)
+        .bind(object.kind.code())
+        .bind(parent)
+        .bind(dn)
+        .bind(&sealed)
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        if same.is_none() {
+            sqlx::query("REPLACE INTO staged (key, dn, record) VALUES (?, ?, ?)")
+                .bind(key)
+                .bind(dn)
+                .bind(&sealed)
+                .execute(&mut *self.tx)
+                .await?;
+            sqlx::query("UPDATE identity SET state = 1, kind = ?, parent = ? WHERE key = ?")
+                .bind(object.kind.code())
+                .bind(parent)
+                .bind(key)
+                .execute(&mut *self.tx)
+                .await?;
+            queue::queue(&mut self.tx, [key]).await?;
+            self.changed.changed += 1;
+        }
+        if renamed {
+            self.renamed.push((key, object.dn.clone()));
+        }
+        for (attribute, to) in &object.references {
+            self.put_references(key, *attribute, to).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds and removes references of an object. One that is both added and removed is there.
+    ///
+    /// # Errors
+    /// When the object is not there, or the state cannot be written.
+    pub async fn change_references(
+        &mut self,
+        guid: &Guid,
+        attribute: AttributeId,
+        added: &[Guid],
+        removed: &[Guid],
+    ) -> Result<(), StateError> {
+        let key: Option<i64> = sqlx::query_scalar(
+            "SELECT key FROM identity WHERE connector = ? AND guid = ? AND state = 1",
+        )
+        .bind(self.connector.0)
+        .bind(&guid.to_bytes_le()[..])
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        let key = key.ok_or(StateError::Unknown { guid: *guid })?;
+        let guids = added.iter().chain(removed).copied();
+        let keys = keys_of(&mut self.tx, self.connector, guids).await?;
+        let edges = |guids: &[Guid]| -> Vec<_> {
+            let targets = guids.iter().filter_map(|guid| keys.get(guid));
+            targets.map(|target| (key, attribute.0, *target)).collect()
+        };
+        let (added, mut removed) = (edges(added), edges(removed));
+        removed.retain(|edge| !added.contains(edge));
+        self.remove_known(&removed).await?;
+        self.add_unknown(&added).await
+    }
+
+    /// Takes an object out, and out of everything that refers to it.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn remove(&mut self, guid: &Guid) -> Result<(), StateError> {
+        let key: Option<i64> = sqlx::query_scalar(
+            "SELECT key FROM identity WHERE connector = ? AND guid = ? AND state <> 2",
+        )
+        .bind(self.connector.0)
+        .bind(&guid.to_bytes_le()[..])
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        if let Some(key) = key {
+            self.changed.removed += take_out(&mut self.tx, &[key]).await?;
+        }
+        Ok(())
+    }
+
+    /// Objects that stand above others and are not there.
+    ///
+    /// # Errors
+    /// When a row cannot be read back.
+    pub async fn orphaned_by(&mut self) -> Result<Vec<Guid>, StateError> {
+        let rows = sqlx::query(
+            "SELECT above.guid FROM identity above INDEXED BY identity_not_staged
+             WHERE above.connector = ? AND above.state <> 1 AND EXISTS (SELECT 1
+                 FROM identity below WHERE below.parent = above.key AND below.state = 1) LIMIT ?",
+        )
+        .bind(self.connector.0)
+        .bind(ORPHANS_MAX)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(|row| rows::guid(row.try_get("guid")?)).collect()
+    }
+
+    /// Ends the changes: they count from now on, and the cursor behind them.
+    ///
+    /// # Errors
+    /// When the state cannot be written; nothing has changed then.
+    pub async fn finish(mut self, cursor: &[u8]) -> Result<Changed, StateError> {
+        self.rename_below().await?;
+        remember(&mut self.tx, self.connector, FOREST_CURSOR, cursor).await?;
+        self.tx.commit().await?;
+        Ok(self.changed)
+    }
+
+    /// Gives an attribute of an object these references and no others.
+    async fn put_references(
+        &mut self,
+        key: i64,
+        attribute: AttributeId,
+        to: &[Guid],
+    ) -> Result<(), StateError> {
+        let keys = keys_of(&mut self.tx, self.connector, to.iter().copied()).await?;
+        let wanted: std::collections::BTreeSet<i64> = keys.into_values().collect();
+        let there: Vec<i64> =
+            sqlx::query_scalar("SELECT target FROM reference WHERE source = ? AND attribute = ?")
+                .bind(key)
+                .bind(attribute.0)
+                .fetch_all(&mut *self.tx)
+                .await?;
+        let there: std::collections::BTreeSet<i64> = there.into_iter().collect();
+        let edge = |target: &i64| (key, attribute.0, *target);
+        let removed: Vec<_> = there.difference(&wanted).map(edge).collect();
+        let added: Vec<_> = wanted.difference(&there).map(edge).collect();
+        remove_edges(&mut self.tx, &removed).await?;
+        add_edges(&mut self.tx, &added).await
+    }
+
+    /// Adds those references that are not there.
+    async fn add_unknown(&mut self, edges: &[(i64, u16, i64)]) -> Result<(), StateError> {
+        let known = self.known(edges).await?;
+        let new: Vec<_> = edges.iter().filter(|edge| !known.contains(edge)).copied().collect();
+        add_edges(&mut self.tx, &new).await
+    }
+
+    /// Removes those that are.
+    async fn remove_known(&mut self, edges: &[(i64, u16, i64)]) -> Result<(), StateError> {
+        let known = self.known(edges).await?;
+        remove_edges(&mut self.tx, &known.into_iter().collect::<Vec<_>>()).await
+    }
+
+    async fn known(
+        &mut self,
+        edges: &[(i64, u16, i64)],
+    ) -> Result<std::collections::BTreeSet<(i64, u16, i64)>, StateError> {
+        let known: Vec<(i64, u16, i64)> = sqlx::query_as(
+            "SELECT source, attribute, target FROM json_each(?) CROSS JOIN reference
+                 ON source = value ->> 0 AND attribute = value ->> 1 AND target = value ->> 2",
+        )
+        .bind(super::full::triples(edges))
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(known.into_iter().collect())
+    }
+
+    /// A directory says nothing of what stands below a renamed object: its name follows from the
+    /// name above. Ends, for a name that grows without end is none.
+    async fn rename_below(&mut self) -> Result<(), StateError> {
+        while let Some((above, name)) = self.renamed.pop() {
+            let mut after = 0_i64;
+            loop {
+                let rows = sqlx::query(
+                    "SELECT i.key, i.kind, NULL AS parent, s.dn, s.record FROM identity i
+                         CROSS JOIN staged s ON s.key = i.key
+                     WHERE i.parent = ? AND i.state = 1 AND i.key > ? ORDER BY i.key LIMIT ?",
+                )
+                .bind(above)
+                .bind(after)
+                .bind(ROWS_MAX)
+                .fetch_all(&mut *self.tx)
+                .await?;
+                let Some(last) = rows.last() else { break };
+                after = last.try_get("key")?;
+                self.rename(&rows, &name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames objects that stand below a name.
+    async fn rename(
+        &mut self,
+        rows: &[SqliteRow],
+        above: &DistinguishedName,
+    ) -> Result<(), StateError> {
+        let mut renamed = Vec::new();
+        for row in rows {
+            let key: i64 = row.try_get("key")?;
+            let before = found(row)?;
+            let own = before.dn.rdns().next().unwrap_or_default();
+            let now: DistinguishedName =
+                format!("{own},{above}").parse().map_err(|_| StateError::corrupt("a name"))?;
+            if now == before.dn {
+                continue;
+            }
+            let of: [&[u8]; 2] = [&key.to_le_bytes(), now.as_str().as_bytes()];
+            sqlx::query("UPDATE staged SET dn = ?, record = ? WHERE key = ?")
+                .bind(now.as_str())
+                .bind(packed::seal_record(&of, &before.record))
+                .bind(key)
+                .execute(&mut *self.tx)
+                .await?;
+            renamed.push(key);
+            self.renamed.push((key, now));
+        }
+        self.changed.changed += renamed.len() as u64;
+        queue::queue(&mut self.tx, renamed).await
+    }
+}
+
+fn found(row: &SqliteRow) -> Result<Found, StateError> {
+    let key: i64 = row.try_get("key")?;
+    let dn: &str = row.try_get("dn")?;
+    let of: [&[u8]; 2] = [&key.to_le_bytes(), dn.as_bytes()];
+    let parent: Option<&[u8]> = row.try_get("parent")?;
+    Ok(Found {
+        kind: ObjectKind::of_code(row.try_get("kind")?)?,
+        parent: parent.map(rows::guid).transpose()?,
+        record: packed::open_record("an imported object", &of, row.try_get("record")?)?,
+        dn: dn.parse().map_err(|_| StateError::corrupt("a name"))?,
+    })
+}

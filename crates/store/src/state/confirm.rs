@@ -1,0 +1,262 @@
+//! What a target says that it has, held against what is kept of it.
+
+use std::collections::BTreeMap;
+
+use portolan_model::SourceAnchor;
+use portolan_sync::engine::{ConnectorId, ObjectKey};
+use portolan_sync::flow::TenantKind;
+use portolan_sync::record::Record;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::codes::Code as _;
+use super::names::{BATCHES, REPLICATION_CURSOR, forget, remember};
+use super::rows::Tx;
+use super::{State, StateError, packed, references};
+
+/// Objects of one statement.
+const STATEMENT_OBJECTS: usize = 64;
+
+/// An object that a target has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What identifies it.
+    pub anchor: SourceAnchor,
+    /// What it is.
+    pub kind: TenantKind,
+    /// Its attributes, of those that are exported.
+    pub record: Record,
+}
+
+/// What is kept of an object before.
+struct Before {
+    key: i64,
+    anchor: String,
+    confirmed: Option<Vec<u8>>,
+    wished: Option<Vec<u8>>,
+}
+
+impl State {
+    /// Keeps what a target has of all objects whose anchors are behind `after` and not behind
+    /// `through`, in the order of their octets. What is other than it should be is to be exported
+    /// again; what was not known is claimed or deleted in the next full synchronisation. Gives how many
+    /// objects were other than they were known to be.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn confirm(
+        &self,
+        target: ConnectorId,
+        after: &str,
+        through: &str,
+        held: &[Held],
+    ) -> Result<u64, StateError> {
+        let mut tx = self.database.write().await?;
+        let mut differing = 0;
+        let mut known = between(&mut tx, target, after, through).await?;
+        for object in held {
+            let of = object.anchor.as_str();
+            let sealed = packed::seal_record(&[of.as_bytes()], &object.record);
+            let before = known.remove(of);
+            if before.as_ref().is_some_and(|b| b.confirmed.as_ref() == Some(&sealed)) {
+                continue;
+            }
+            differing += 1;
+            match before {
+                Some(before) => found(&mut tx, &before, object.kind, sealed).await?,
+                None => {
+                    sqlx::query(
+                        "INSERT INTO target_object (connector, kind, anchor, confirmed)
+                         VALUES (?, ?, ?, ?)",
+                    )
+                    .bind(target.0)
+                    .bind(object.kind.code())
+                    .bind(of)
+                    .bind(sealed)
+                    .execute(&mut *tx)
+                    .await?;
+                }
+            }
+        }
+        for before in known.into_values().filter(|before| before.confirmed.is_some()) {
+            differing += 1;
+            missed(&mut tx, &before).await?;
+        }
+        tx.commit().await?;
+        Ok(differing)
+    }
+
+    /// Forgets what a target has acknowledged, but that it has these objects, of which nothing else is
+    /// known: each is to be written anew, or is deleted when a full synchronisation does not claim it;
+    /// and credentials are replicated from the beginning. `batches` is what is remembered of those from
+    /// now on.
+    ///
+    /// # Errors
+    /// When the state cannot be written; nothing is forgotten then.
+    pub async fn begin_anew(
+        &self,
+        target: ConnectorId,
+        objects: &[(SourceAnchor, TenantKind)],
+        batches: &[u8],
+    ) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        for statement in [
+            "DELETE FROM target_reference WHERE source IN
+                 (SELECT key FROM target_object WHERE connector = ?)",
+            "DELETE FROM pending_reference WHERE source IN
+                 (SELECT key FROM target_object WHERE connector = ?)",
+            "DELETE FROM target_object WHERE connector = ? AND metaverse IS NULL",
+            "DELETE FROM target_object WHERE connector = ? AND stage = 0 AND metaverse IS NULL",
+            "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
+                 credentialed = 0, attempts = 0, code = NULL, error = NULL,
+                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 4 END)
+             WHERE connector = ?",
+            "INSERT OR IGNORE INTO dirty_reference (kind, object)
+             SELECT DISTINCT 3, feed.target FROM feed
+                 JOIN target_object t ON t.key = feed.target WHERE t.connector = ?",
+        ] {
+            sqlx::query(statement).bind(target.0).execute(&mut *tx).await?;
+        }
+        for chunk in objects.chunks(STATEMENT_OBJECTS) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO target_object (connector, kind, anchor, confirmed) ",
+            );
+            query.push_values(chunk, |mut values, (anchor, kind)| {
+                values.push_bind(target.0).push_bind(kind.code()).push_bind(anchor.as_str());
+                values.push("x''");
+            });
+            query.push(
+                " ON CONFLICT (connector, anchor) DO UPDATE SET confirmed = excluded.confirmed",
+            );
+            query.build().execute(&mut *tx).await?;
+        }
+        // What was to be deleted and is not there is done.
+        let done = sqlx::query(
+            "DELETE FROM target_object WHERE connector = ? AND stage = 0 AND confirmed IS NULL",
+        );
+        done.bind(target.0).execute(&mut *tx).await?;
+        let forests: Vec<u16> =
+            sqlx::query_scalar("SELECT connector FROM remembered WHERE name = ?")
+                .bind(REPLICATION_CURSOR)
+                .fetch_all(&mut *tx)
+                .await?;
+        for forest in forests {
+            forget(&mut tx, ConnectorId(forest), REPLICATION_CURSOR).await?;
+        }
+        remember(&mut tx, target, BATCHES, batches).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Staging objects that refer to these by an attribute, with their names: the groups that objects
+    /// are members of.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn referrers(
+        &self,
+        objects: &[ObjectKey],
+        attribute: portolan_sync::AttributeId,
+        limit: u32,
+    ) -> Result<Vec<(ObjectKey, ObjectKey, String)>, StateError> {
+        let rows = sqlx::query(
+            "SELECT r.target, r.source, s.dn FROM json_each(?1)
+                 CROSS JOIN reference r ON r.target = value CROSS JOIN staged s ON s.key = r.source
+             WHERE r.attribute = ?2 LIMIT ?3",
+        )
+        .bind(super::rows::numbers(objects.iter().map(|key| key.0)))
+        .bind(attribute.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((ObjectKey(row.try_get(0)?), ObjectKey(row.try_get(1)?), row.try_get(2)?))
+            })
+            .collect()
+    }
+}
+
+/// What is kept of a target's objects between two anchors.
+async fn between(
+    tx: &mut Tx,
+    target: ConnectorId,
+    after: &str,
+    through: &str,
+) -> Result<BTreeMap<String, Before>, StateError> {
+    let rows = sqlx::query(
+        "SELECT key, anchor, confirmed, iif(stage = 0, NULL, coalesce(pending, confirmed)) AS wished
+         FROM target_object WHERE connector = ? AND anchor > ? AND anchor <= ?",
+    )
+    .bind(target.0)
+    .bind(after)
+    .bind(through)
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let anchor: String = row.try_get("anchor")?;
+            let before = Before {
+                key: row.try_get("key")?,
+                anchor: anchor.clone(),
+                confirmed: row.try_get("confirmed")?,
+                wished: row.try_get("wished")?,
+            };
+            Ok((anchor, before))
+        })
+        .collect()
+}
+
+/// A target has something else of an object than was known.
+async fn found(
+    tx: &mut Tx,
+    before: &Before,
+    kind: TenantKind,
+    sealed: Vec<u8>,
+) -> Result<(), StateError> {
+    let wished = before.wished.as_deref().filter(|wished| !wished.is_empty());
+    let wished = wished.filter(|wished| *wished != sealed.as_slice());
+    sqlx::query(
+        "UPDATE target_object SET confirmed = ?2, pending = ?3,
+             stage = CASE WHEN stage = 0 THEN 0 WHEN ?3 IS NOT NULL THEN ?4 END WHERE key = ?1",
+    )
+    .bind(before.key)
+    .bind(sealed)
+    .bind(wished)
+    .bind(super::codes::turn(kind))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A target does not have an object that it was known to have, nor references from and to it.
+async fn missed(tx: &mut Tx, before: &Before) -> Result<(), StateError> {
+    let wished = before.wished.as_deref().filter(|wished| !wished.is_empty());
+    for statement in [
+        "DELETE FROM target_reference WHERE source = ?",
+        "DELETE FROM target_reference WHERE target = ?",
+    ] {
+        sqlx::query(statement).bind(before.key).execute(&mut **tx).await?;
+    }
+    sqlx::query(
+        "UPDATE target_object SET confirmed = NULL, credentialed = 0, pending = ?2,
+             stage = CASE WHEN stage = 0 OR ?2 IS NULL THEN 0
+                 ELSE coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 4 END) END
+         WHERE key = ?1",
+    )
+    .bind(before.key)
+    .bind(wished)
+    .execute(&mut **tx)
+    .await?;
+    let done = sqlx::query("DELETE FROM target_object WHERE key = ? AND stage = 0");
+    done.bind(before.key).execute(&mut **tx).await?;
+    let key = super::rows::numbers([before.key]);
+    references::mark_target(tx, &key).await?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO dirty_reference (kind, object) SELECT 2, link.key FROM target_object t
+             CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.anchor = ? AND t.key = ?",
+    )
+    .bind(&before.anchor)
+    .bind(before.key)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! What is to be exported, and what became of it.
+
+use portolan_model::SourceAnchor;
+use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::flow::TenantKind;
+use portolan_sync::record::Record;
+use sqlx::Row as _;
+
+use super::codes::{Code as _, DELETION};
+use super::rows::{self, Tx, numbers};
+use super::{State, StateError, names, neighbourhoods, packed};
+
+/// The object of a target. The default is in front of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetKey(pub i64);
+
+/// A place in the order of exports: deletions, users, contacts, devices, groups. The default is in
+/// front of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    stage: i64,
+    key: i64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { stage: DELETION, key: 0 }
+    }
+}
+
+/// An object of a target that is to be written or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// Which.
+    pub key: TargetKey,
+    /// Behind it, the next one is asked for.
+    pub place: Place,
+    /// In which target.
+    pub connector: ConnectorId,
+    /// What it is.
+    pub kind: TenantKind,
+    /// What identifies it.
+    pub anchor: SourceAnchor,
+    /// What the target has of it; without attributes when nothing is known but that it is there: it
+    /// may have references that nobody knows as well.
+    pub confirmed: Option<Record>,
+    /// What is to be done.
+    pub pending: PendingExport,
+    /// How often that was refused.
+    pub attempts: u32,
+}
+
+/// An export that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of which object.
+    pub key: TargetKey,
+    /// What kind of refusal.
+    pub code: String,
+    /// What the target says.
+    pub text: String,
+}
+
+impl State {
+    /// What is to be exported to a target, behind a place.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn pending_exports(
+        &self,
+        target: ConnectorId,
+        after: Place,
+        limit: u32,
+    ) -> Result<Vec<Export>, StateError> {
+        let rows = sqlx::query(
+            "SELECT key, stage, connector, kind, anchor, confirmed, pending, attempts
+             FROM target_object WHERE connector = ?1 AND stage IS NOT NULL
+                 AND (stage, key) > (?2, ?3) ORDER BY stage, key LIMIT ?4",
+        )
+        .bind(target.0)
+        .bind(after.stage)
+        .bind(after.key)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(export).collect()
+    }
+
+    /// Keeps that a target has done what was to be done. What was decided anew in the meantime is
+    /// still to be done.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn acknowledge(&self, exports: &[Export]) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        for export in exports {
+            match &export.pending {
+                PendingExport::Add(record) | PendingExport::Update(record) => {
+                    written(&mut tx, export, record).await?;
+                }
+                PendingExport::Delete => deleted(&mut tx, export.key).await?,
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps that a target refused what was to be done. It is tried again in the next run.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn refuse(&self, refusals: &[Refusal]) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        for refusal in refusals {
+            sqlx::query(
+                "UPDATE target_object SET attempts = attempts + 1, code = ?, error = ? WHERE key = ?",
+            )
+            .bind(&refusal.code)
+            .bind(&refusal.text)
+            .bind(refusal.key.0)
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Marks for deletion what a target has and no metaverse object has claimed, once all objects were
+    /// synchronised. Gives how many.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn delete_unclaimed(&self, target: ConnectorId) -> Result<u64, StateError> {
+        let mut tx = self.database.write().await?;
+        let marked = sqlx::query(
+            "UPDATE target_object SET stage = 0, pending = NULL
+             WHERE connector = ? AND metaverse IS NULL AND confirmed IS NOT NULL AND stage IS NOT 0",
+        )
+        .bind(target.0)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(marked)
+    }
+}
+
+fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
+    let anchor: &str = row.try_get("anchor")?;
+    let (key, stage): (i64, i64) = (row.try_get("key")?, row.try_get("stage")?);
+    let confirmed = neighbourhoods::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
+    let is_there = confirmed.is_some();
+    let sealed = row.try_get("pending")?;
+    let pending = neighbourhoods::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
+    let attempts: i64 = row.try_get("attempts")?;
+    Ok(Export {
+        key: TargetKey(key),
+        place: Place { stage, key },
+        connector: names::connector(row.try_get("connector")?)?,
+        kind: TenantKind::of_code(row.try_get("kind")?)?,
+        anchor: rows::anchor(anchor)?,
+        confirmed,
+        pending: pending.ok_or(StateError::corrupt("what is to be exported"))?,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+    })
+}
+
+/// A target has an object with these attributes.
+async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), StateError> {
+    let sealed = packed::seal_record(&[export.anchor.as_str().as_bytes()], record);
+    sqlx::query(
+        "UPDATE target_object SET confirmed = ?2, attempts = 0, code = NULL, error = NULL,
+             stage = CASE WHEN pending = ?2 THEN NULL ELSE stage END,
+             pending = CASE WHEN pending = ?2 THEN NULL ELSE pending END
+         WHERE key = ?1",
+    )
+    .bind(export.key.0)
+    .bind(sealed)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A target has an object no more, nor references from and to it, nor its credential. Should it be
+/// decided by now that the object is to be there, it is to be made anew.
+async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
+    for statement in [
+        "DELETE FROM target_reference WHERE source = ?",
+        "DELETE FROM target_reference WHERE target = ?",
+        "DELETE FROM pending_reference WHERE source = ?",
+        "DELETE FROM pending_reference WHERE target = ?",
+        "DELETE FROM feed WHERE target = ? AND
+             EXISTS (SELECT 1 FROM target_object WHERE key = feed.target AND stage = 0)",
+        "DELETE FROM target_object WHERE key = ? AND stage = 0",
+        "UPDATE target_object SET confirmed = NULL, credentialed = 0, attempts = 0, code = NULL,
+             error = NULL WHERE key = ?",
+    ] {
+        sqlx::query(statement).bind(key.0).execute(&mut **tx).await?;
+    }
+    super::references::mark_target(tx, &numbers([key.0])).await
+}

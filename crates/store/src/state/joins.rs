@@ -1,0 +1,235 @@
+//! Finding metaverse objects by the values of their attributes.
+//!
+//! Of the attributes that rules join by, a digest of each value is kept: as texts without case. What a
+//! digest finds is held against the values themselves.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use portolan_sync::AttributeId;
+use portolan_sync::engine::MetaverseKey;
+use portolan_sync::record::{Record, Value, ValueRef};
+use portolan_sync::rules::MetaverseKind;
+use sqlx::Row as _;
+
+use super::codes::Code as _;
+use super::rows::{Tx, numbers};
+use super::{State, StateError, packed};
+
+/// Objects with one value that are looked at: two are one too many for a join already.
+const CANDIDATES_MAX: i64 = 64;
+/// Metaverse objects that are indexed in one transaction.
+const INDEXED_AT_ONCE: i64 = 1_000;
+
+/// What a metaverse object has to have to be joined: all of the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinQuery {
+    /// What it has to be.
+    pub kind: MetaverseKind,
+    /// Its attributes, the values, and whether case counts.
+    pub clauses: Vec<(AttributeId, Value, bool)>,
+}
+
+impl State {
+    /// For each query the metaverse objects that it finds, in the order of their keys. Of more than
+    /// some dozens that have one value, not all are found.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn find_join(
+        &self,
+        queries: &[JoinQuery],
+    ) -> Result<Vec<Vec<MetaverseKey>>, StateError> {
+        let mut tx = self.database.read().await?;
+        let mut all = Vec::with_capacity(queries.len());
+        for query in queries {
+            all.push(find(&mut tx, query).await?);
+        }
+        Ok(all)
+    }
+
+    /// Keeps digests of these attributes from now on, and of no others. Those that are new are read
+    /// from the whole metaverse, so this is for when the rules change.
+    ///
+    /// # Errors
+    /// When something does not read back or cannot be written.
+    pub async fn index_joins(&self, attributes: &[AttributeId]) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        let known = join_attributes(&mut tx).await?;
+        let wanted: BTreeSet<AttributeId> = attributes.iter().copied().collect();
+        for attribute in known.difference(&wanted) {
+            for statement in [
+                "DELETE FROM join_value WHERE attribute = ?",
+                "DELETE FROM join_attribute WHERE attribute = ?",
+            ] {
+                sqlx::query(statement).bind(attribute.0).execute(&mut *tx).await?;
+            }
+        }
+        tx.commit().await?;
+        let new: BTreeSet<_> = wanted.difference(&known).copied().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut after = 0;
+        loop {
+            let mut tx = self.database.write().await?;
+            let rows =
+                sqlx::query("SELECT key, record FROM metaverse WHERE key > ? ORDER BY key LIMIT ?")
+                    .bind(after)
+                    .bind(INDEXED_AT_ONCE)
+                    .fetch_all(&mut *tx)
+                    .await?;
+            let mut values = Vec::new();
+            for row in &rows {
+                after = row.try_get("key")?;
+                let (record, _) = packed::open_metaverse(after, row.try_get("record")?)?;
+                values.extend(digests(after, &record, &new));
+            }
+            insert(&mut tx, &values).await?;
+            if rows.is_empty() {
+                for attribute in &new {
+                    let insert = sqlx::query("INSERT INTO join_attribute (attribute) VALUES (?)");
+                    insert.bind(attribute.0).execute(&mut *tx).await?;
+                }
+            }
+            tx.commit().await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A value of an attribute of a metaverse object, by its digest.
+pub(super) type Digest = (i64, i64, i64);
+
+/// Of which attributes digests are kept.
+pub(super) async fn join_attributes(tx: &mut Tx) -> Result<BTreeSet<AttributeId>, StateError> {
+    let ids: Vec<i64> =
+        sqlx::query_scalar("SELECT attribute FROM join_attribute").fetch_all(&mut **tx).await?;
+    ids.into_iter().map(super::names::attribute).collect()
+}
+
+/// Brings the digests of metaverse objects to those of their records.
+pub(super) async fn put(
+    tx: &mut Tx,
+    objects: &[(i64, &Record)],
+    attributes: &BTreeSet<AttributeId>,
+) -> Result<(), StateError> {
+    if attributes.is_empty() || objects.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<Digest> = sqlx::query_as(
+        "SELECT attribute, digest, metaverse FROM json_each(?)
+         CROSS JOIN join_value ON metaverse = value",
+    )
+    .bind(numbers(objects.iter().map(|(key, _)| *key)))
+    .fetch_all(&mut **tx)
+    .await?;
+    let known: BTreeSet<Digest> = known.into_iter().collect();
+    let wanted: BTreeSet<Digest> =
+        objects.iter().flat_map(|(key, record)| digests(*key, record, attributes)).collect();
+    let gone: Vec<_> = known.difference(&wanted).copied().collect();
+    if !gone.is_empty() {
+        sqlx::query(
+            "DELETE FROM join_value WHERE (attribute, digest, metaverse) IN
+                 (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))",
+        )
+        .bind(triples(&gone))
+        .execute(&mut **tx)
+        .await?;
+    }
+    insert(tx, &wanted.difference(&known).copied().collect::<Vec<_>>()).await
+}
+
+async fn insert(tx: &mut Tx, values: &[Digest]) -> Result<(), StateError> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR IGNORE INTO join_value (attribute, digest, metaverse)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+    )
+    .bind(triples(values))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn triples(values: &[Digest]) -> String {
+    let each: Vec<_> = values.iter().map(|(a, b, c)| format!("[{a},{b},{c}]")).collect();
+    format!("[{}]", each.join(","))
+}
+
+fn digests(key: i64, record: &Record, attributes: &BTreeSet<AttributeId>) -> Vec<Digest> {
+    let each = attributes.iter().flat_map(|attribute| {
+        record.values(*attribute).map(move |value| (i64::from(attribute.0), digest(value), key))
+    });
+    each.collect()
+}
+
+/// Eight octets of SHA-256 of the value as text without case.
+fn digest(value: ValueRef<'_>) -> i64 {
+    let text = value.to_text().to_lowercase();
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().first_chunk().map_or(0, |octets| i64::from_le_bytes(*octets))
+}
+
+async fn find(tx: &mut Tx, query: &JoinQuery) -> Result<Vec<MetaverseKey>, StateError> {
+    let mut common: Option<BTreeSet<i64>> = None;
+    for (attribute, value, _) in &query.clauses {
+        let keys: Vec<i64> = match &common {
+            None => {
+                sqlx::query_scalar(
+                    "SELECT metaverse FROM join_value WHERE attribute = ? AND digest = ?
+                     ORDER BY metaverse LIMIT ?",
+                )
+                .bind(attribute.0)
+                .bind(digest(value.borrow()))
+                .bind(CANDIDATES_MAX)
+                .fetch_all(&mut **tx)
+                .await?
+            }
+            Some(candidates) => {
+                sqlx::query_scalar(
+                    "SELECT value FROM json_each(?3) CROSS JOIN join_value
+                         ON attribute = ?1 AND digest = ?2 AND metaverse = value",
+                )
+                .bind(attribute.0)
+                .bind(digest(value.borrow()))
+                .bind(numbers(candidates.iter().copied()))
+                .fetch_all(&mut **tx)
+                .await?
+            }
+        };
+        common = Some(keys.into_iter().collect());
+    }
+    let Some(candidates) = common.filter(|candidates| !candidates.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(
+        "SELECT m.key, m.record FROM json_each(?1)
+         CROSS JOIN metaverse m ON m.key = value WHERE m.kind = ?2 ORDER BY m.key",
+    )
+    .bind(numbers(candidates))
+    .bind(query.kind.code())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let key: i64 = row.try_get("key")?;
+        let (record, _) = packed::open_metaverse(key, row.try_get("record")?)?;
+        if query.clauses.iter().all(|clause| holds(&record, clause)) {
+            found.push(MetaverseKey(key));
+        }
+    }
+    Ok(found)
+}
+
+fn holds(record: &Record, (attribute, wanted, case_counts): &(AttributeId, Value, bool)) -> bool {
+    let wanted = wanted.borrow().to_text();
+    record.values(*attribute).any(|value| {
+        let value = value.to_text();
+        value == wanted || (!case_counts && value.to_lowercase() == wanted.to_lowercase())
+    })
+}

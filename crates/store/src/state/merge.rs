@@ -1,0 +1,320 @@
+//! A full import that is whole becomes what counts.
+//!
+//! In steps, each in bounded transactions that say how far it is: one that is broken off goes on from
+//! there. Only what differs is changed, and queued.
+
+use portolan_sync::engine::ConnectorId;
+use sqlx::Row as _;
+
+use super::names::{self, FOREST_CURSOR, remember};
+use super::rows::{Tx, numbers};
+use super::{Changed, State, StateError, queue, references};
+
+/// Keys of objects that one transaction goes over.
+const KEYS_AT_ONCE: i64 = 20_000;
+/// Objects or references that one transaction changes.
+const CHANGES_MAX: i64 = 5_000;
+
+/// The steps, in their order.
+const OBJECTS: i64 = 0;
+const REFERENCES_GONE: i64 = 1;
+const REFERENCES_NEW: i64 = 2;
+const GONE: i64 = 3;
+const END: i64 = 4;
+
+/// How far a merge is.
+struct Merging {
+    connector: ConnectorId,
+    cursor: Vec<u8>,
+    step: i64,
+    after: i64,
+}
+
+impl State {
+    /// Merges every full import that is whole.
+    pub(super) async fn merge_what_is_whole(&self) -> Result<Changed, StateError> {
+        let mut changed = Changed::default();
+        while self.merge_a_piece(&mut changed).await? {}
+        Ok(changed)
+    }
+
+    /// Goes on with a merge. False when there is none.
+    async fn merge_a_piece(&self, changed: &mut Changed) -> Result<bool, StateError> {
+        let row = sqlx::query("SELECT connector, cursor, step, after FROM merging LIMIT 1")
+            .fetch_optional(&mut *self.database.read().await?)
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let mut merging = Merging {
+            connector: names::connector(row.try_get("connector")?)?,
+            cursor: row.try_get("cursor")?,
+            step: row.try_get("step")?,
+            after: row.try_get("after")?,
+        };
+        if merging.step == END {
+            self.erase_incoming(merging.connector).await?;
+            let mut tx = self.database.write().await?;
+            remember(&mut tx, merging.connector, FOREST_CURSOR, &merging.cursor).await?;
+            let done = sqlx::query("DELETE FROM merging WHERE connector = ?");
+            done.bind(merging.connector.0).execute(&mut *tx).await?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        let mut tx = self.database.write().await?;
+        merging.piece(&mut tx, changed).await?;
+        sqlx::query("UPDATE merging SET step = ?, after = ? WHERE connector = ?")
+            .bind(merging.step)
+            .bind(merging.after)
+            .bind(merging.connector.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Erases what was imported of a forest and does not count.
+    pub(super) async fn erase_incoming(&self, connector: ConnectorId) -> Result<(), StateError> {
+        for statement in [
+            "DELETE FROM incoming_reference WHERE (source, attribute, target) IN (
+                 SELECT r.source, r.attribute, r.target FROM incoming_reference r
+                 CROSS JOIN identity i ON i.key = r.source WHERE i.connector = ? LIMIT ?)",
+            "DELETE FROM incoming WHERE key IN (SELECT incoming.key FROM incoming
+                 CROSS JOIN identity i ON i.key = incoming.key WHERE i.connector = ? LIMIT ?)",
+        ] {
+            loop {
+                let mut tx = self.database.write().await?;
+                let query = sqlx::query(statement).bind(connector.0).bind(KEYS_AT_ONCE);
+                let erased = query.execute(&mut *tx).await?.rows_affected();
+                tx.commit().await?;
+                if erased == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Merging {
+    /// Does one piece of the step, and says in itself how far it is.
+    async fn piece(&mut self, tx: &mut Tx, changed: &mut Changed) -> Result<(), StateError> {
+        let last: Option<i64> = sqlx::query_scalar(
+            "SELECT max(key) FROM (SELECT key FROM identity WHERE key > ? ORDER BY key LIMIT ?)",
+        )
+        .bind(self.after)
+        .bind(KEYS_AT_ONCE)
+        .fetch_one(&mut **tx)
+        .await?;
+        let Some(last) = last else {
+            (self.step, self.after) = (self.step + 1, 0);
+            return Ok(());
+        };
+        let done = match self.step {
+            OBJECTS => self.objects(tx, last, changed).await?,
+            REFERENCES_GONE => self.references_gone(tx, last).await?,
+            REFERENCES_NEW => self.references_new(tx, last).await?,
+            GONE => self.gone(tx, last, changed).await?,
+            _ => return Err(StateError::corrupt("how far an import is merged")),
+        };
+        if done {
+            self.after = last;
+        }
+        Ok(())
+    }
+
+    /// Objects that are new or other than before. Those that were taken in are marked as such.
+    async fn objects(
+        &self,
+        tx: &mut Tx,
+        last: i64,
+        changed: &mut Changed,
+    ) -> Result<bool, StateError> {
+        let keys: Vec<i64> = sqlx::query_scalar(
+            "SELECT v.key FROM incoming v CROSS JOIN identity i ON i.key = v.key
+             WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 AND v.record IS NOT NULL
+             ORDER BY v.key LIMIT ?4",
+        )
+        .bind(self.after)
+        .bind(last)
+        .bind(self.connector.0)
+        .bind(CHANGES_MAX)
+        .fetch_all(&mut **tx)
+        .await?;
+        let list = numbers(keys.iter().copied());
+        for statement in [
+            "INSERT INTO staged (key, dn, record)
+             SELECT v.key, v.dn, v.record FROM json_each(?) k
+                 CROSS JOIN incoming v ON v.key = k.value
+             WHERE true ON CONFLICT (key) DO UPDATE SET dn = excluded.dn, record = excluded.record",
+            "UPDATE identity SET state = 1, kind = v.kind, parent = v.parent
+             FROM json_each(?) k CROSS JOIN incoming v ON v.key = k.value
+             WHERE identity.key = k.value",
+            "UPDATE incoming SET record = NULL WHERE key IN (SELECT value FROM json_each(?))",
+        ] {
+            sqlx::query(statement).bind(&list).execute(&mut **tx).await?;
+        }
+        queue::queue(tx, keys.iter().copied()).await?;
+        changed.changed += keys.len() as u64;
+        Ok((keys.len() as i64) < CHANGES_MAX)
+    }
+
+    /// References that objects have no more.
+    async fn references_gone(&self, tx: &mut Tx, last: i64) -> Result<bool, StateError> {
+        let edges = self
+            .edges(
+                tx,
+                last,
+                "SELECT r.source, r.attribute, r.target FROM incoming v
+                     CROSS JOIN identity i ON i.key = v.key
+                     CROSS JOIN reference r ON r.source = v.key
+                 WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 AND NOT EXISTS (
+                     SELECT 1 FROM incoming_reference n WHERE n.source = r.source
+                         AND n.attribute = r.attribute AND n.target = r.target)
+                 ORDER BY r.source LIMIT ?4",
+            )
+            .await?;
+        remove_edges(tx, &edges).await?;
+        Ok((edges.len() as i64) < CHANGES_MAX)
+    }
+
+    /// References that objects did not have.
+    async fn references_new(&self, tx: &mut Tx, last: i64) -> Result<bool, StateError> {
+        let edges = self
+            .edges(
+                tx,
+                last,
+                "SELECT n.source, n.attribute, n.target FROM incoming_reference n
+                     CROSS JOIN identity i ON i.key = n.source
+                 WHERE n.source > ?1 AND n.source <= ?2 AND i.connector = ?3 AND NOT EXISTS (
+                     SELECT 1 FROM reference r WHERE r.source = n.source
+                         AND r.attribute = n.attribute AND r.target = n.target)
+                 ORDER BY n.source LIMIT ?4",
+            )
+            .await?;
+        add_edges(tx, &edges).await?;
+        Ok((edges.len() as i64) < CHANGES_MAX)
+    }
+
+    async fn edges(
+        &self,
+        tx: &mut Tx,
+        last: i64,
+        statement: &'static str,
+    ) -> Result<Vec<Edge>, StateError> {
+        let edges = sqlx::query_as(statement)
+            .bind(self.after)
+            .bind(last)
+            .bind(self.connector.0)
+            .bind(CHANGES_MAX)
+            .fetch_all(&mut **tx)
+            .await?;
+        Ok(edges)
+    }
+
+    /// Objects that were there and were not taken in.
+    async fn gone(
+        &self,
+        tx: &mut Tx,
+        last: i64,
+        changed: &mut Changed,
+    ) -> Result<bool, StateError> {
+        let keys: Vec<i64> = sqlx::query_scalar(
+            "SELECT i.key FROM identity i WHERE i.key > ?1 AND i.key <= ?2 AND i.connector = ?3
+                 AND i.state = 1 AND NOT EXISTS (SELECT 1 FROM incoming v WHERE v.key = i.key)
+             ORDER BY i.key LIMIT ?4",
+        )
+        .bind(self.after)
+        .bind(last)
+        .bind(self.connector.0)
+        .bind(CHANGES_MAX)
+        .fetch_all(&mut **tx)
+        .await?;
+        changed.removed += take_out(tx, &keys).await?;
+        Ok((keys.len() as i64) < CHANGES_MAX)
+    }
+}
+
+/// A reference of a forest: source, attribute, target.
+pub(super) type Edge = (i64, u16, i64);
+
+/// Adds references. What they lead to is queued: rules may ask for what it is a member of.
+pub(super) async fn add_edges(tx: &mut Tx, edges: &[Edge]) -> Result<(), StateError> {
+    change_edges(
+        tx,
+        edges,
+        "INSERT OR IGNORE INTO reference (source, attribute, target)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+    )
+    .await
+}
+
+/// Removes references, likewise.
+pub(super) async fn remove_edges(tx: &mut Tx, edges: &[Edge]) -> Result<(), StateError> {
+    change_edges(
+        tx,
+        edges,
+        "DELETE FROM reference WHERE (source, attribute, target) IN
+             (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))",
+    )
+    .await
+}
+
+async fn change_edges(
+    tx: &mut Tx,
+    edges: &[Edge],
+    statement: &'static str,
+) -> Result<(), StateError> {
+    if edges.is_empty() {
+        return Ok(());
+    }
+    let list = super::full::triples(edges);
+    for statement in [
+        statement,
+        "INSERT OR IGNORE INTO dirty_reference (kind, object, attribute, target)
+         SELECT 1, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+         WHERE EXISTS (SELECT 1 FROM link WHERE link.key = value ->> 0 AND metaverse IS NOT NULL)",
+        "REPLACE INTO pending_object (key) SELECT DISTINCT value ->> 2 FROM json_each(?)
+         WHERE EXISTS (SELECT 1 FROM identity i WHERE i.key = value ->> 2 AND i.state = 1)",
+    ] {
+        sqlx::query(statement).bind(&list).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Takes objects out, with the references from and to them. A directory says nothing of what refers to
+/// an object that was deleted. Gives how many there were.
+pub(super) async fn take_out(tx: &mut Tx, keys: &[i64]) -> Result<u64, StateError> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let list = numbers(keys.iter().copied());
+    references::mark_objects(tx, &list).await?;
+    loop {
+        let edges: Vec<Edge> = sqlx::query_as(
+            "SELECT source, attribute, target FROM json_each(?1)
+                 CROSS JOIN reference ON source = value
+             UNION SELECT source, attribute, target FROM json_each(?1)
+                 CROSS JOIN reference ON target = value LIMIT ?2",
+        )
+        .bind(&list)
+        .bind(CHANGES_MAX)
+        .fetch_all(&mut **tx)
+        .await?;
+        if edges.is_empty() {
+            break;
+        }
+        remove_edges(tx, &edges).await?;
+    }
+    sqlx::query("DELETE FROM staged WHERE key IN (SELECT value FROM json_each(?))")
+        .bind(&list)
+        .execute(&mut **tx)
+        .await?;
+    let removed = sqlx::query(
+        "UPDATE identity SET state = 2 WHERE state = 1 AND key IN (SELECT value FROM json_each(?))",
+    )
+    .bind(&list)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    queue::queue(tx, keys.iter().copied()).await?;
+    Ok(removed)
+}

@@ -1,0 +1,359 @@
+//! What the engine decides about, read back: one object's surroundings at a time, in batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_sync::ObjectKind;
+use portolan_sync::engine::{
+    Link, LinkKind, MetaverseKey, MetaverseObject, Neighbourhood, ObjectKey, PendingExport, Staged,
+    TargetObject,
+};
+use portolan_sync::flow::TenantKind;
+use portolan_sync::record::Record;
+use portolan_sync::rules::MetaverseKind;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::codes::{Code as _, DELETION};
+use super::rows::{self, Tx, numbers};
+use super::{Queued, State, StateError, names, packed};
+
+/// Keys of metaverse objects that are read at once.
+const BATCH_KEYS: i64 = 512;
+
+/// Keys of metaverse objects, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first.
+    pub first: MetaverseKey,
+    /// The last.
+    pub last: MetaverseKey,
+}
+
+/// What is to be decided for the sake of some queued objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedNeighbourhood {
+    /// The queued objects: they are settled when it is decided.
+    pub queued: Vec<Queued>,
+    /// What is decided about. It is empty when the objects are gone and were never linked.
+    pub neighbourhood: Neighbourhood,
+}
+
+/// Neighbourhoods of metaverse objects in the order of their keys.
+#[derive(Debug)]
+pub struct Neighbourhoods {
+    state: State,
+    next: i64,
+    last: i64,
+}
+
+impl State {
+    /// What is to be decided for the sake of queued objects: of several objects that are linked to
+    /// one metaverse object, one. An object that is not linked is alone in its neighbourhood.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn neighbourhoods_of(
+        &self,
+        queued: &[Queued],
+    ) -> Result<Vec<QueuedNeighbourhood>, StateError> {
+        let mut tx = self.database.read().await?;
+        let links = links(&mut tx, queued).await?;
+        let linked: BTreeSet<i64> = links.values().copied().collect();
+        let mut found = linked_to(&mut tx, &linked).await?;
+        let alone = queued.iter().map(|queued| queued.key.0).filter(|key| !links.contains_key(key));
+        let mut unlinked = staged_alone(&mut tx, alone).await?;
+        let mut order = BTreeMap::new();
+        let mut all: Vec<QueuedNeighbourhood> = Vec::with_capacity(queued.len());
+        for queued in queued {
+            let metaverse = links.get(&queued.key.0).copied();
+            if let Some(at) = metaverse.and_then(|metaverse| order.get(&metaverse)) {
+                let other: &mut QueuedNeighbourhood = &mut all[*at];
+                other.queued.push(*queued);
+                continue;
+            }
+            let neighbourhood = match metaverse {
+                Some(metaverse) => {
+                    order.insert(metaverse, all.len());
+                    found.remove(&metaverse).unwrap_or_else(empty)
+                }
+                None => unlinked.remove(&queued.key.0).map_or_else(empty, alone_in_it),
+            };
+            all.push(QueuedNeighbourhood { queued: vec![*queued], neighbourhood });
+        }
+        Ok(all)
+    }
+
+    /// The neighbourhoods of metaverse objects.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn neighbourhoods(
+        &self,
+        keys: &[MetaverseKey],
+    ) -> Result<Vec<Neighbourhood>, StateError> {
+        let keys: BTreeSet<i64> = keys.iter().map(|key| key.0).collect();
+        let mut tx = self.database.read().await?;
+        Ok(linked_to(&mut tx, &keys).await?.into_values().collect())
+    }
+
+    /// The keys of all metaverse objects in about as many ranges of about one size, for as many
+    /// readers; none when there are no objects.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn key_ranges(&self, ranges: u32) -> Result<Vec<KeyRange>, StateError> {
+        let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT (SELECT min(key) FROM metaverse), (SELECT max(key) FROM metaverse)",
+        )
+        .fetch_one(&mut *self.database.read().await?)
+        .await?;
+        let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
+        let each = (last - first) / i64::from(ranges.max(1)) + 1;
+        let mut all = Vec::new();
+        let mut from = first;
+        while from <= last {
+            let to = last.min(from + each - 1);
+            all.push(KeyRange { first: MetaverseKey(from), last: MetaverseKey(to) });
+            from = to + 1;
+        }
+        Ok(all)
+    }
+
+    /// Neighbourhoods of metaverse objects in the order of their keys, a batch at a time.
+    #[must_use]
+    pub fn scan(&self, range: KeyRange) -> Neighbourhoods {
+        Neighbourhoods { state: self.clone(), next: range.first.0, last: range.last.0 }
+    }
+
+    /// Objects that are linked to nothing, in the order of their keys, behind one.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn unlinked(&self, after: ObjectKey, limit: u32) -> Result<Vec<Staged>, StateError> {
+        let rows = sqlx::query(
+            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, NULL
+             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
+             WHERE i.key > ? AND i.state = 1 AND l.metaverse IS NULL ORDER BY i.key LIMIT ?",
+        )
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(|row| staged(row, 0, None)).collect()
+    }
+
+    /// One object of a forest by its key, if it is staged.
+    ///
+    /// # Errors
+    /// When it does not read back.
+    pub async fn object(&self, key: ObjectKey) -> Result<Option<Staged>, StateError> {
+        let mut tx = self.database.read().await?;
+        Ok(staged_alone(&mut tx, [key.0]).await?.remove(&key.0))
+    }
+}
+
+impl Neighbourhoods {
+    /// The next batch; an empty one when there are no more.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn next(&mut self) -> Result<Vec<Neighbourhood>, StateError> {
+        while self.next <= self.last {
+            let to = self.last.min(self.next + BATCH_KEYS - 1);
+            let rows = sqlx::query(IN_RANGE)
+                .bind(self.next)
+                .bind(to)
+                .fetch_all(&mut *self.state.database.read().await?)
+                .await?;
+            self.next = to + 1;
+            if !rows.is_empty() {
+                return gather(&rows);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// One row for each pair of a staged object and a target's object: as a rule, one.
+macro_rules! surroundings {
+    ($from:literal) => {
+        concat!(
+            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, m.key, ",
+            "m.kind, m.record, t.connector, t.kind, t.anchor, t.confirmed, t.stage, t.pending, ",
+            "t.feeds, t.password FROM ",
+            $from,
+            " LEFT JOIN link l ON l.metaverse = m.key",
+            " LEFT JOIN identity i ON i.key = l.key AND i.state = 1",
+            " LEFT JOIN staged s ON s.key = i.key",
+            " LEFT JOIN target_object t ON t.metaverse = m.key"
+        )
+    };
+}
+
+const IN_RANGE: &str =
+    concat!(surroundings!("metaverse m"), " WHERE m.key BETWEEN ? AND ? ORDER BY m.key");
+const IN_LIST: &str = surroundings!("json_each(?) k CROSS JOIN metaverse m ON m.key = k.value");
+
+/// Places of columns.
+const METAVERSE: usize = 8;
+const TARGET: usize = 11;
+
+/// The neighbourhoods of some metaverse objects.
+async fn linked_to(
+    tx: &mut Tx,
+    keys: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Neighbourhood>, StateError> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let list = numbers(keys.iter().copied());
+    let rows = sqlx::query(IN_LIST).bind(list).fetch_all(&mut **tx).await?;
+    let key = |neighbourhood: &Neighbourhood| neighbourhood.metaverse.as_ref().map(|m| m.key.0);
+    Ok(gather(&rows)?.into_iter().filter_map(|found| Some((key(&found)?, found))).collect())
+}
+
+/// To which metaverse objects queued objects are linked.
+async fn links(tx: &mut Tx, queued: &[Queued]) -> Result<BTreeMap<i64, i64>, StateError> {
+    let keys = numbers(queued.iter().map(|queued| queued.key.0));
+    let pairs: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT link.key, metaverse FROM json_each(?) CROSS JOIN link ON link.key = value
+         WHERE metaverse IS NOT NULL",
+    )
+    .bind(keys)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(pairs.into_iter().collect())
+}
+
+/// Staged objects by their keys.
+async fn staged_alone(
+    tx: &mut Tx,
+    keys: impl IntoIterator<Item = i64>,
+) -> Result<BTreeMap<i64, Staged>, StateError> {
+    let rows = sqlx::query(
+        "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, l.metaverse
+         FROM json_each(?) k CROSS JOIN identity i ON i.key = k.value
+         JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key WHERE i.state = 1",
+    )
+    .bind(numbers(keys))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let object = staged(row, 0, row.try_get(METAVERSE)?)?;
+            Ok((object.key.0, object))
+        })
+        .collect()
+}
+
+fn empty() -> Neighbourhood {
+    Neighbourhood { metaverse: None, staged: Vec::new(), targets: Vec::new() }
+}
+
+fn alone_in_it(staged: Staged) -> Neighbourhood {
+    Neighbourhood { metaverse: None, staged: vec![staged], targets: Vec::new() }
+}
+
+/// Neighbourhoods of rows in which those of one metaverse object are together.
+fn gather(rows: &[SqliteRow]) -> Result<Vec<Neighbourhood>, StateError> {
+    let mut all: Vec<Neighbourhood> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = MetaverseKey(row.try_get(METAVERSE)?);
+        let same = |last: &Neighbourhood| last.metaverse.as_ref().is_some_and(|m| m.key == key);
+        if !all.last().is_some_and(same) {
+            let metaverse = Some(metaverse_object(row, key)?);
+            all.push(Neighbourhood { metaverse, staged: Vec::new(), targets: Vec::new() });
+        }
+        let Some(neighbourhood) = all.last_mut() else { continue };
+        if let Some(object) = row.try_get::<Option<i64>, _>(0)?
+            && let Err(at) = neighbourhood.staged.binary_search_by_key(&object, |one| one.key.0)
+        {
+            neighbourhood.staged.insert(at, staged(row, 0, Some(key.0))?);
+        }
+        if let Some(connector) = row.try_get::<Option<i64>, _>(TARGET)?
+            && let Err(at) = neighbourhood
+                .targets
+                .binary_search_by_key(&connector, |one| i64::from(one.connector.0))
+        {
+            neighbourhood.targets.insert(at, target_object(row, key)?);
+        }
+    }
+    Ok(all)
+}
+
+fn metaverse_object(row: &SqliteRow, key: MetaverseKey) -> Result<MetaverseObject, StateError> {
+    let (record, lineage) = packed::open_metaverse(key.0, row.try_get(METAVERSE + 2)?)?;
+    let kind = MetaverseKind::of_code(row.try_get(METAVERSE + 1)?)?;
+    Ok(MetaverseObject { key, kind, record, lineage })
+}
+
+/// A staged object of eight columns.
+fn staged(row: &SqliteRow, at: usize, metaverse: Option<i64>) -> Result<Staged, StateError> {
+    let key: i64 = row.try_get(at)?;
+    let dn: &str = row.try_get(at + 4)?;
+    let of: [&[u8]; 2] = [&key.to_le_bytes(), dn.as_bytes()];
+    let link = match (metaverse, row.try_get::<Option<i64>, _>(at + 6)?) {
+        (Some(metaverse), Some(kind)) => {
+            let (metaverse, kind) = (MetaverseKey(metaverse), LinkKind::of_code(kind)?);
+            Some(Link { metaverse, kind })
+        }
+        _ => None,
+    };
+    Ok(Staged {
+        key: ObjectKey(key),
+        connector: names::connector(row.try_get(at + 1)?)?,
+        guid: rows::guid(row.try_get(at + 2)?)?,
+        kind: ObjectKind::of_code(row.try_get(at + 3)?)?,
+        record: packed::open_record("an imported object", &of, row.try_get(at + 5)?)?,
+        dn: dn.to_owned(),
+        link,
+        anchor: row.try_get::<Option<&str>, _>(at + 7)?.map(rows::anchor).transpose()?,
+    })
+}
+
+fn target_object(row: &SqliteRow, metaverse: MetaverseKey) -> Result<TargetObject, StateError> {
+    let anchor: &str = row.try_get(TARGET + 2)?;
+    let of = anchor.as_bytes();
+    let confirmed = confirmed(of, row.try_get(TARGET + 3)?)?;
+    let stage: Option<i64> = row.try_get(TARGET + 4)?;
+    let pending = pending(of, stage, confirmed.is_some(), row.try_get(TARGET + 5)?)?;
+    let feeds: Option<&[u8]> = row.try_get(TARGET + 6)?;
+    Ok(TargetObject {
+        connector: names::connector(row.try_get(TARGET)?)?,
+        metaverse,
+        kind: TenantKind::of_code(row.try_get(TARGET + 1)?)?,
+        anchor: rows::anchor(anchor)?,
+        confirmed,
+        pending,
+        feeds: packed::unpack_feeds(feeds.unwrap_or_default())?,
+        password: row.try_get::<i64, _>(TARGET + 7)? == 1,
+    })
+}
+
+/// What a target acknowledged of an object; without octets when that is not known.
+pub(super) fn confirmed(of: &[u8], sealed: Option<&[u8]>) -> Result<Option<Record>, StateError> {
+    match sealed {
+        None => Ok(None),
+        Some([]) => Ok(Some(Record::default())),
+        Some(sealed) => packed::open_record("a target's object", &[of], sealed).map(Some),
+    }
+}
+
+/// What is to be done to a target's object.
+pub(super) fn pending(
+    of: &[u8],
+    stage: Option<i64>,
+    is_there: bool,
+    sealed: Option<&[u8]>,
+) -> Result<Option<PendingExport>, StateError> {
+    match (stage, sealed) {
+        (None, _) => Ok(None),
+        (Some(DELETION), _) => Ok(Some(PendingExport::Delete)),
+        (Some(_), None) => Err(StateError::corrupt("what is to be exported")),
+        (Some(_), Some(sealed)) => {
+            let record = packed::open_record("what is to be exported", &[of], sealed)?;
+            let make = if is_there { PendingExport::Update } else { PendingExport::Add };
+            Ok(Some(make(record)))
+        }
+    }
+}

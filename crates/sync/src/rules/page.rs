@@ -12,7 +12,10 @@ use crate::dictionary::Dictionary;
 
 /// The reference page.
 #[must_use]
-#[expect(clippy::expect_used, reason = "the default set is part of the release, and a test compiles it")]
+#[expect(
+    clippy::expect_used,
+    reason = "the default set is part of the release, and a test compiles it"
+)]
 pub fn page() -> String {
     let files = [RuleFile::built_in()];
     let (mut names, mut numbers) = (Dictionary::default(), RuleNumbers::default());
@@ -96,7 +99,8 @@ What a rule file may say. How rules work together: [rules](../rules.md). The fun
 [expressions](expressions.md).
 ";
 
-const KEY_COLUMNS: &str = "| key | takes | default | what it says | example |\n|---|---|---|---|---|\n";
+const KEY_COLUMNS: &str =
+    "| key | takes | default | what it says | example |\n|---|---|---|---|---|\n";
 
 const OPERATOR_HEAD: &str = "
 ## Operators

@@ -8,7 +8,7 @@ use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
-use portolan_store::state::{State, StoredError};
+use portolan_store::state::{ErrorPlace, State, StoredError};
 use portolan_sync::ObjectKind;
 use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
@@ -264,9 +264,9 @@ impl Server {
         let rules = Ruleset::read(&self.directory, &self.state).await?;
         self.decide(&rules, &domains, imported.full, steps).await?;
         let exported = self.export(&rules, allowed, steps).await?;
-        let errors = self.state.errors(None, ERRORS_MAX).await?;
+        let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
         let named = |error: StoredError| {
-            let who = error.dn.unwrap_or_else(|| error.object.0.to_string());
+            let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
             format!("{who}: {}", error.text)
         };
         let staged = self.state.object_counts(self.connected.forest).await?;

@@ -48,6 +48,7 @@ CREATE TABLE link (
 );
 CREATE INDEX link_anchor ON link (anchor) WHERE anchor IS NOT NULL;
 CREATE INDEX link_metaverse ON link (metaverse) WHERE metaverse IS NOT NULL;
+CREATE UNIQUE INDEX link_anchor ON link (anchor) WHERE anchor IS NOT NULL;
 -- References between objects of a forest.
 CREATE TABLE reference (
     source INTEGER NOT NULL,
@@ -101,13 +102,13 @@ CREATE TABLE join_value (
 ) WITHOUT ROWID;
 CREATE INDEX join_value_metaverse ON join_value (metaverse);
 
--- Objects of targets. Without a metaverse object: it has none yet (the target says that it has the
--- object), or none any more (it is to be deleted). `confirmed`: what the target acknowledged; without
+-- Objects of targets. Below zero, the number of the metaverse object is that of none: there is none yet
+-- (the target says that it has the object), or none any more (it is to be deleted). `confirmed`: what the target acknowledged; without
 -- attributes when nothing is known but that it is there. `stage`: its turn among what is pending.
 CREATE TABLE target_object (
     key INTEGER PRIMARY KEY,
     connector INTEGER NOT NULL,
-    metaverse INTEGER,
+    metaverse INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     anchor TEXT NOT NULL,
     confirmed BLOB,
@@ -121,10 +122,9 @@ CREATE TABLE target_object (
     error TEXT,
     UNIQUE (connector, anchor)
 );
-CREATE UNIQUE INDEX target_metaverse ON target_object (metaverse, connector)
-    WHERE metaverse IS NOT NULL;
+CREATE UNIQUE INDEX target_metaverse ON target_object (metaverse, connector);
 CREATE INDEX target_pending ON target_object (connector, stage, key) WHERE stage IS NOT NULL;
-CREATE INDEX target_unclaimed ON target_object (connector, key) WHERE metaverse IS NULL;
+CREATE INDEX target_orphan ON target_object (anchor) WHERE metaverse < 0;
 CREATE INDEX target_owed ON target_object (connector, key)
     WHERE password = 1 AND credentialed = 0 AND confirmed IS NOT NULL;
 CREATE INDEX target_refused ON target_object (key) WHERE code IS NOT NULL;
@@ -222,13 +222,16 @@ CREATE TABLE run (
     outcome TEXT,
     counts TEXT
 );
+-- What is wrong with objects. Subject 0: of a forest; 1: of the metaverse.
 CREATE TABLE object_error (
+    subject INTEGER NOT NULL,
     key INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
     code TEXT NOT NULL,
     text TEXT NOT NULL,
     hint TEXT,
     run INTEGER,
-    PRIMARY KEY (key, code)
+    PRIMARY KEY (subject, key, ordinal)
 ) WITHOUT ROWID;
 -- What is remembered of a connector by name: cursors, and which batches were sent.
 CREATE TABLE remembered (
@@ -244,9 +247,9 @@ INSERT INTO identity (connector, guid, state) SELECT 1, guid, 0 FROM anchor ORDE
 INSERT INTO link (key, anchor)
     SELECT identity.key, anchor.anchor FROM anchor JOIN identity
         ON identity.connector = 1 AND identity.guid = anchor.guid ORDER BY identity.key;
--- Kinds of a target: 0 user, 1 contact, 2 group. The octets are an empty record's, which is not known.
-INSERT INTO target_object (connector, kind, anchor, confirmed, credentialed)
-    SELECT 2, CASE exported.kind WHEN 'user' THEN 0 WHEN 'contact' THEN 1 ELSE 2 END,
+-- Kinds of a target: 0 user, 1 contact, 2 group, 3 device. The octets are an empty record's, which is not known.
+INSERT INTO target_object (key, connector, metaverse, kind, anchor, confirmed, credentialed)
+    SELECT exported.rowid, 2, -exported.rowid, CASE exported.kind WHEN 'user' THEN 0 WHEN 'contact' THEN 1 ELSE 2 END,
         exported.anchor, x'', credential.guid IS NOT NULL
     FROM exported LEFT JOIN anchor ON anchor.anchor = exported.anchor
         LEFT JOIN credential ON credential.guid = anchor.guid

@@ -2,10 +2,9 @@
 
 mod targets;
 
-use std::collections::BTreeSet;
-
-use super::effects::{Effects, MetaverseContent, MetaverseEffect, Wrong};
-use portolan_sync::engine::MetaverseKey;
+use portolan_sync::engine::{
+    Decision, Link, MetaverseChange, MetaverseKey, MetaverseObject, ObjectError, ObjectKey, Subject,
+};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::codes::Code as _;
@@ -15,22 +14,51 @@ use super::{Queued, RunId, State, StateError, joins, packed, queue, references, 
 /// Rows of one statement.
 const STATEMENT_ROWS: usize = 64;
 
-/// What came of decisions that were kept.
+/// What came of looking at a metaverse object, or at a staging object without a link.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// For each decision its metaverse object, if there is one now.
-    pub metaverse: Vec<Option<MetaverseKey>>,
-    /// Objects that got no object in a target, because of what is there: kept among the errors.
-    pub conflicts: Vec<Wrong>,
+pub struct Outcome {
+    /// The metaverse object, which may be made now; `None` of an object that stays without a link.
+    pub metaverse: Option<MetaverseKey>,
+    /// The staging objects that were looked at: what was wrong with them before is forgotten.
+    pub objects: Vec<ObjectKey>,
+    /// Links that were made before it was decided.
+    pub links: Vec<(ObjectKey, Link)>,
+    /// What was decided.
+    pub decision: Decision,
+    /// What else is wrong.
+    pub errors: Vec<ObjectError>,
 }
 
 impl State {
-    /// Keeps decisions, and settles the queued objects for whose sake they were made. `run` found the
-    /// errors.
+    /// Numbers for metaverse objects that are to be made, from the one given on. No number is given
+    /// twice, whether it is used or not.
     ///
-    /// Links of settled objects that are gone end. An object that is made in a target takes over what
-    /// the target has by its anchor and nothing has claimed. What is to be done is held against what
-    /// the target has: nothing is to be done when that is the same.
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn allot(&self, count: u32) -> Result<MetaverseKey, StateError> {
+        let mut tx = self.database.write().await?;
+        // Only a table that had a row has a sequence.
+        let last: Option<i64> =
+            sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'metaverse'")
+                .fetch_optional(&mut *tx)
+                .await?;
+        let statement = match last {
+            Some(_) => "UPDATE sqlite_sequence SET seq = ? WHERE name = 'metaverse'",
+            None => "INSERT INTO sqlite_sequence (seq, name) VALUES (?, 'metaverse')",
+        };
+        let last = last.unwrap_or_default();
+        sqlx::query(statement).bind(last + i64::from(count)).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(MetaverseKey(last + 1))
+    }
+
+    /// Keeps what was decided, and settles the queued objects for whose sake it was. `run` found the
+    /// errors. Gives the errors that keeping it added: objects that got no object in a target, because
+    /// their anchor is another's there.
+    ///
+    /// Links of settled objects that are gone end; an object whose link ended is queued, for it is
+    /// looked at again. An object of a target takes over what is there by its anchor and is nobody's.
+    /// Nothing is to be done where the target has what it is to get.
     ///
     /// # Errors
     /// When the state cannot be written; nothing is kept then.
@@ -38,26 +66,33 @@ impl State {
         &self,
         run: Option<RunId>,
         settled: &[Queued],
-        decisions: &[Effects],
-    ) -> Result<Applied, StateError> {
+        outcomes: &[Outcome],
+    ) -> Result<Vec<ObjectError>, StateError> {
         let mut tx = self.database.write().await?;
         queue::settle(&mut tx, settled).await?;
         unlink_gone(&mut tx, settled).await?;
-        let examined = decisions.iter().flat_map(|decision| &decision.objects).map(|key| key.0);
-        runs::clear(&mut tx, examined.chain(settled.iter().map(|queued| queued.key.0))).await?;
-        delete_metaverse(&mut tx, decisions).await?;
-        let keys = put_metaverse(&mut tx, decisions).await?;
-        put_links(&mut tx, decisions, &keys).await?;
-        let outcome = targets::put(&mut tx, decisions, &keys).await?;
-        put_anchors(&mut tx, decisions, &outcome.refused).await?;
-        for decision in decisions {
-            runs::put(&mut tx, run, &decision.errors).await?;
-        }
-        runs::put(&mut tx, run, &outcome.conflicts).await?;
+        forget_errors(&mut tx, settled, outcomes).await?;
+        delete_metaverse(&mut tx, outcomes).await?;
+        put_metaverse(&mut tx, outcomes).await?;
+        put_links(&mut tx, outcomes).await?;
+        put_anchors(&mut tx, outcomes).await?;
+        let refused = targets::put(&mut tx, outcomes).await?;
+        let found = outcomes.iter().flat_map(|one| one.decision.errors.iter().chain(&one.errors));
+        runs::put(&mut tx, run, found.chain(&refused)).await?;
         tx.commit().await?;
-        let metaverse = keys.into_iter().map(|key| key.map(MetaverseKey)).collect();
-        Ok(Applied { metaverse, conflicts: outcome.conflicts })
+        Ok(refused)
     }
+}
+
+async fn forget_errors(
+    tx: &mut Tx,
+    settled: &[Queued],
+    outcomes: &[Outcome],
+) -> Result<(), StateError> {
+    let examined = outcomes.iter().flat_map(|outcome| outcome.objects.iter().copied());
+    let staged = settled.iter().map(|queued| queued.key).chain(examined).map(Subject::Staged);
+    let metaverse = outcomes.iter().filter_map(|outcome| outcome.metaverse);
+    runs::clear(tx, staged.chain(metaverse.map(Subject::Metaverse))).await
 }
 
 /// Ends the links of settled objects that are gone. Their anchors stay.
@@ -88,15 +123,10 @@ async fn unlink(tx: &mut Tx, keys: &[i64]) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Deletes metaverse objects. What targets have of them is to be deleted.
-async fn delete_metaverse(tx: &mut Tx, decisions: &[Effects]) -> Result<(), StateError> {
-    let deleted: Vec<i64> = decisions
-        .iter()
-        .filter_map(|decision| match decision.metaverse {
-            MetaverseEffect::Delete(key) => Some(key.0),
-            _ => None,
-        })
-        .collect();
+/// Deletes metaverse objects. What targets have of them is nobody's, and to be deleted.
+async fn delete_metaverse(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StateError> {
+    let deleted = outcomes.iter().filter(|one| one.decision.metaverse == MetaverseChange::Deleted);
+    let deleted: Vec<i64> = deleted.filter_map(|one| Some(one.metaverse?.0)).collect();
     if deleted.is_empty() {
         return Ok(());
     }
@@ -114,8 +144,8 @@ async fn delete_metaverse(tx: &mut Tx, decisions: &[Effects]) -> Result<(), Stat
              CROSS JOIN target_object ON target_object.metaverse = value)",
         "DELETE FROM target_object WHERE confirmed IS NULL
              AND metaverse IN (SELECT value FROM json_each(?))",
-        "UPDATE target_object SET metaverse = NULL, stage = 0, pending = NULL, feeds = NULL,
-             attempts = 0, code = NULL, error = NULL
+        "UPDATE target_object SET metaverse = -key, stage = 0, pending = NULL, feeds = NULL,
+             password = 0, attempts = 0, code = NULL, error = NULL
          WHERE metaverse IN (SELECT value FROM json_each(?))",
         "DELETE FROM metaverse WHERE key IN (SELECT value FROM json_each(?))",
     ] {
@@ -124,35 +154,19 @@ async fn delete_metaverse(tx: &mut Tx, decisions: &[Effects]) -> Result<(), Stat
     Ok(())
 }
 
-/// Writes metaverse objects. Gives the key of each decision's.
-async fn put_metaverse(tx: &mut Tx, decisions: &[Effects]) -> Result<Vec<Option<i64>>, StateError> {
-    let mut last: i64 = sqlx::query_scalar(
-        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'metaverse'), 0)",
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    let mut keys = Vec::with_capacity(decisions.len());
-    let mut contents: Vec<(i64, &MetaverseContent)> = Vec::new();
-    for decision in decisions {
-        keys.push(match &decision.metaverse {
-            MetaverseEffect::None | MetaverseEffect::Delete(_) => None,
-            MetaverseEffect::Keep(key) => Some(key.0),
-            MetaverseEffect::Put(key, content) => {
-                contents.push((key.0, content));
-                Some(key.0)
-            }
-            MetaverseEffect::Make(content) => {
-                last += 1;
-                contents.push((last, content));
-                Some(last)
-            }
-        });
-    }
-    for chunk in contents.chunks(STATEMENT_ROWS) {
+/// Writes metaverse objects, and by which values they are joined.
+async fn put_metaverse(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StateError> {
+    let put = outcomes.iter().filter_map(|outcome| match &outcome.decision.metaverse {
+        MetaverseChange::Put(object) => Some(object),
+        MetaverseChange::Same | MetaverseChange::Deleted => None,
+    });
+    let objects: Vec<&MetaverseObject> = put.collect();
+    for chunk in objects.chunks(STATEMENT_ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO metaverse (key, kind, record) ");
-        query.push_values(chunk, |mut values, (key, content)| {
-            values.push_bind(*key).push_bind(content.kind.code());
-            values.push_bind(packed::seal_metaverse(*key, &content.record, &content.lineage));
+        query.push_values(chunk, |mut values, object| {
+            let key = object.key.0;
+            values.push_bind(key).push_bind(object.kind.code());
+            values.push_bind(packed::seal_metaverse(key, &object.record, &object.lineage));
         });
         query.push(
             " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, record = excluded.record",
@@ -160,37 +174,43 @@ async fn put_metaverse(tx: &mut Tx, decisions: &[Effects]) -> Result<Vec<Option<
         query.build().execute(&mut **tx).await?;
     }
     let attributes = joins::join_attributes(tx).await?;
-    let records: Vec<_> = contents.iter().map(|(key, content)| (*key, &content.record)).collect();
-    joins::put(tx, &records, &attributes).await?;
-    Ok(keys)
+    let records: Vec<_> = objects.iter().map(|object| (object.key.0, &object.record)).collect();
+    joins::put(tx, &records, &attributes).await
 }
 
 /// Makes, changes and ends links.
-async fn put_links(
-    tx: &mut Tx,
-    decisions: &[Effects],
-    keys: &[Option<i64>],
-) -> Result<(), StateError> {
-    let (mut made, mut ended) = (Vec::new(), Vec::new());
-    for (decision, metaverse) in decisions.iter().zip(keys) {
-        for (object, kind) in &decision.links {
-            match (kind, metaverse) {
-                (Some(kind), Some(metaverse)) => made.push((object.0, *metaverse, kind.code())),
-                _ => ended.push(object.0),
-            }
+async fn put_links(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StateError> {
+    let mut links = std::collections::BTreeMap::new();
+    for outcome in outcomes {
+        links.extend(outcome.links.iter().map(|(object, link)| (object.0, Some(*link))));
+        for change in &outcome.decision.links {
+            let link = outcome.metaverse.zip(change.kind);
+            let link = link.map(|(metaverse, kind)| Link { metaverse, kind });
+            links.insert(change.object.0, link);
         }
     }
-    // What an object was linked to before has references to it that may be there no more.
+    let ended: Vec<i64> =
+        links.iter().filter(|(_, link)| link.is_none()).map(|(object, _)| *object).collect();
     unlink(tx, &ended).await?;
+    if !ended.is_empty() {
+        sqlx::query(
+            "REPLACE INTO pending_object (key) SELECT identity.key FROM json_each(?)
+             CROSS JOIN identity ON identity.key = value AND state = 1",
+        )
+        .bind(numbers(ended))
+        .execute(&mut **tx)
+        .await?;
+    }
+    let made: Vec<_> =
+        links.into_iter().filter_map(|(object, link)| Some((object, link?))).collect();
     if made.is_empty() {
         return Ok(());
     }
-    let objects = numbers(made.iter().map(|(object, ..)| *object));
-    references::mark_objects(tx, &objects).await?;
+    references::mark_objects(tx, &numbers(made.iter().map(|(object, _)| *object))).await?;
     for chunk in made.chunks(STATEMENT_ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO link (key, metaverse, kind) ");
-        query.push_values(chunk, |mut values, (object, metaverse, kind)| {
-            values.push_bind(*object).push_bind(*metaverse).push_bind(*kind);
+        query.push_values(chunk, |mut values, (object, link)| {
+            values.push_bind(*object).push_bind(link.metaverse.0).push_bind(link.kind.code());
         });
         query.push(
             " ON CONFLICT (key) DO UPDATE SET metaverse = excluded.metaverse, kind = excluded.kind",
@@ -200,18 +220,13 @@ async fn put_links(
     Ok(())
 }
 
-/// Sets anchors of objects that have none. Those of `refused` decisions are another object's.
-async fn put_anchors(
-    tx: &mut Tx,
-    decisions: &[Effects],
-    refused: &BTreeSet<usize>,
-) -> Result<(), StateError> {
-    let kept = decisions.iter().enumerate().filter(|(at, _)| !refused.contains(at));
-    let anchors: Vec<_> = kept.flat_map(|(_, decision)| &decision.anchors).collect();
+/// Sets anchors of objects that have none.
+async fn put_anchors(tx: &mut Tx, outcomes: &[Outcome]) -> Result<(), StateError> {
+    let anchors: Vec<_> = outcomes.iter().filter_map(|one| one.decision.anchor.as_ref()).collect();
     for chunk in anchors.chunks(STATEMENT_ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO link (key, anchor) ");
-        query.push_values(chunk, |mut values, (object, anchor)| {
-            values.push_bind(object.0).push_bind(anchor.as_str());
+        query.push_values(chunk, |mut values, claim| {
+            values.push_bind(claim.object.0).push_bind(claim.anchor.as_str());
         });
         query.push(
             " ON CONFLICT (key) DO UPDATE SET anchor = coalesce(link.anchor, excluded.anchor)",

@@ -166,13 +166,12 @@ impl Changes {
     /// # Errors
     /// When the state cannot be written.
     pub async fn remove(&mut self, guid: &Guid) -> Result<(), StateError> {
-        let key: Option<i64> = sqlx::query_scalar(
-            "SELECT key FROM identity WHERE connector = ? AND guid = ? AND state <> 2",
-        )
-        .bind(self.connector.0)
-        .bind(&guid.to_bytes_le()[..])
-        .fetch_optional(&mut *self.tx)
-        .await?;
+        let key: Option<i64> =
+            sqlx::query_scalar("SELECT key FROM identity WHERE connector = ? AND guid = ?")
+                .bind(self.connector.0)
+                .bind(&guid.to_bytes_le()[..])
+                .fetch_optional(&mut *self.tx)
+                .await?;
         if let Some(key) = key {
             self.changed.removed += take_out(&mut self.tx, &[key]).await?;
         }

@@ -64,10 +64,13 @@ impl State {
             match before {
                 Some(before) => found(&mut tx, &before, object.kind, sealed).await?,
                 None => {
+                    let key = last_key(&mut tx).await? + 1;
                     sqlx::query(
-                        "INSERT INTO target_object (connector, kind, anchor, confirmed)
-                         VALUES (?, ?, ?, ?)",
+                        "INSERT INTO target_object
+                             (key, connector, metaverse, kind, anchor, confirmed)
+                         VALUES (?1, ?2, -?1, ?3, ?4, ?5)",
                     )
+                    .bind(key)
                     .bind(target.0)
                     .bind(object.kind.code())
                     .bind(of)
@@ -104,11 +107,10 @@ impl State {
                  (SELECT key FROM target_object WHERE connector = ?)",
             "DELETE FROM pending_reference WHERE source IN
                  (SELECT key FROM target_object WHERE connector = ?)",
-            "DELETE FROM target_object WHERE connector = ? AND metaverse IS NULL",
-            "DELETE FROM target_object WHERE connector = ? AND stage = 0 AND metaverse IS NULL",
+            "DELETE FROM target_object WHERE connector = ? AND metaverse < 0",
             "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
                  credentialed = 0, attempts = 0, code = NULL, error = NULL,
-                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 4 END)
+                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END)
              WHERE connector = ?",
             "INSERT OR IGNORE INTO dirty_reference (kind, object)
              SELECT DISTINCT 3, feed.target FROM feed
@@ -116,13 +118,15 @@ impl State {
         ] {
             sqlx::query(statement).bind(target.0).execute(&mut *tx).await?;
         }
+        let mut last = last_key(&mut tx).await?;
         for chunk in objects.chunks(STATEMENT_OBJECTS) {
             let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO target_object (connector, kind, anchor, confirmed) ",
+                "INSERT INTO target_object (key, connector, metaverse, kind, anchor, confirmed) ",
             );
             query.push_values(chunk, |mut values, (anchor, kind)| {
-                values.push_bind(target.0).push_bind(kind.code()).push_bind(anchor.as_str());
-                values.push("x''");
+                last += 1;
+                values.push_bind(last).push_bind(target.0).push_bind(-last);
+                values.push_bind(kind.code()).push_bind(anchor.as_str()).push("x''");
             });
             query.push(
                 " ON CONFLICT (connector, anchor) DO UPDATE SET confirmed = excluded.confirmed",
@@ -173,6 +177,12 @@ impl State {
             })
             .collect()
     }
+}
+
+/// The last key of a target's object.
+async fn last_key(tx: &mut Tx) -> Result<i64, StateError> {
+    let last = sqlx::query_scalar("SELECT coalesce(max(key), 0) FROM target_object");
+    Ok(last.fetch_one(&mut **tx).await?)
 }
 
 /// What is kept of a target's objects between two anchors.
@@ -239,7 +249,7 @@ async fn missed(tx: &mut Tx, before: &Before) -> Result<(), StateError> {
     sqlx::query(
         "UPDATE target_object SET confirmed = NULL, credentialed = 0, pending = ?2,
              stage = CASE WHEN stage = 0 OR ?2 IS NULL THEN 0
-                 ELSE coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 4 END) END
+                 ELSE coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END) END
          WHERE key = ?1",
     )
     .bind(before.key)

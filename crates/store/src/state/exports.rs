@@ -132,7 +132,7 @@ impl State {
         let mut tx = self.database.write().await?;
         let marked = sqlx::query(
             "UPDATE target_object SET stage = 0, pending = NULL
-             WHERE connector = ? AND metaverse IS NULL AND confirmed IS NOT NULL AND stage IS NOT 0",
+             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0",
         )
         .bind(target.0)
         .execute(&mut *tx)
@@ -180,8 +180,16 @@ async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), St
 }
 
 /// A target has an object no more, nor references from and to it, nor its credential. Should it be
-/// decided by now that the object is to be there, it is to be made anew.
+/// decided by now that the object is to be there, it is to be made anew; and should it still have a
+/// metaverse object, that is looked at again: it may be due as an object of another kind.
 async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
+    sqlx::query(
+        "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
+         CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0 LIMIT 1",
+    )
+    .bind(key.0)
+    .execute(&mut **tx)
+    .await?;
     for statement in [
         "DELETE FROM target_reference WHERE source = ?",
         "DELETE FROM target_reference WHERE target = ?",

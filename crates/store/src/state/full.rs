@@ -140,9 +140,9 @@ impl FullImport {
                 ObjectKind::Contact => TenantKind::Contact,
                 ObjectKind::Group => TenantKind::Group,
                 ObjectKind::Computer => TenantKind::Device,
-                ObjectKind::OrganizationalUnit
-                | ObjectKind::Container
-                | ObjectKind::ForeignSecurityPrincipal => continue,
+                ObjectKind::ForeignSecurityPrincipal
+                | ObjectKind::OrganizationalUnit
+                | ObjectKind::Container => continue,
             };
             let number = |name| Ok::<_, StateError>(row.try_get::<i64, _>(name)?.unsigned_abs());
             losses.add(kind, number("lost")? as usize, number("there")? as usize);

@@ -6,46 +6,58 @@
 use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
+use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
-use portolan_sync::engine::MetaverseKey;
-use portolan_sync::record::{Record, Value, ValueRef};
-use portolan_sync::rules::MetaverseKind;
+use portolan_sync::engine::{
+    ConnectorId, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey,
+};
+use portolan_sync::record::{Record, ValueRef};
 use sqlx::Row as _;
 
 use super::codes::Code as _;
-use super::rows::{Tx, numbers};
+use super::rows::{self, Tx, numbers};
 use super::{State, StateError, packed};
 
 /// Objects with one value that are looked at: two are one too many for a join already.
 const CANDIDATES_MAX: i64 = 64;
+/// Candidates that are told: with two, it is ambiguous.
+const ANSWERS_MAX: usize = 2;
 /// Metaverse objects that are indexed in one transaction.
 const INDEXED_AT_ONCE: i64 = 1_000;
 
-/// What a metaverse object has to have to be joined: all of the values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinQuery {
-    /// What it has to be.
-    pub kind: MetaverseKind,
-    /// Its attributes, the values, and whether case counts.
-    pub clauses: Vec<(AttributeId, Value, bool)>,
-}
-
 impl State {
-    /// For each query the metaverse objects that it finds, in the order of their keys. Of more than
-    /// some dozens that have one value, not all are found.
+    /// For each lookup, of an object of this forest, the metaverse objects that it finds: two at most,
+    /// in the order of their keys. More than some dozens that have one value are not all looked at.
     ///
     /// # Errors
     /// When something does not read back.
     pub async fn find_join(
         &self,
-        queries: &[JoinQuery],
-    ) -> Result<Vec<Vec<MetaverseKey>>, StateError> {
+        lookups: &[(ConnectorId, JoinLookup)],
+    ) -> Result<Vec<Vec<JoinCandidate>>, StateError> {
         let mut tx = self.database.read().await?;
-        let mut all = Vec::with_capacity(queries.len());
-        for query in queries {
-            all.push(find(&mut tx, query).await?);
+        let mut all = Vec::with_capacity(lookups.len());
+        for (forest, lookup) in lookups {
+            all.push(find(&mut tx, *forest, lookup).await?);
         }
         Ok(all)
+    }
+
+    /// Which of these anchors were set for an object.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn owned_anchors(
+        &self,
+        anchors: &[SourceAnchor],
+    ) -> Result<BTreeSet<SourceAnchor>, StateError> {
+        let owned: Vec<String> = sqlx::query_scalar(
+            "SELECT anchor FROM json_each(?) CROSS JOIN link ON link.anchor = value",
+        )
+        .bind(rows::texts(anchors.iter().map(SourceAnchor::as_str)))
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        owned.iter().map(|anchor| rows::anchor(anchor)).collect()
     }
 
     /// Keeps digests of these attributes from now on, and of no others. Those that are new are read
@@ -175,61 +187,66 @@ fn digest(value: ValueRef<'_>) -> i64 {
     digest.as_ref().first_chunk().map_or(0, |octets| i64::from_le_bytes(*octets))
 }
 
-async fn find(tx: &mut Tx, query: &JoinQuery) -> Result<Vec<MetaverseKey>, StateError> {
+async fn find(
+    tx: &mut Tx,
+    forest: ConnectorId,
+    lookup: &JoinLookup,
+) -> Result<Vec<JoinCandidate>, StateError> {
     let mut common: Option<BTreeSet<i64>> = None;
-    for (attribute, value, _) in &query.clauses {
-        let keys: Vec<i64> = match &common {
-            None => {
-                sqlx::query_scalar(
-                    "SELECT metaverse FROM join_value WHERE attribute = ? AND digest = ?
-                     ORDER BY metaverse LIMIT ?",
-                )
-                .bind(attribute.0)
-                .bind(digest(value.borrow()))
-                .bind(CANDIDATES_MAX)
-                .fetch_all(&mut **tx)
-                .await?
-            }
-            Some(candidates) => {
-                sqlx::query_scalar(
-                    "SELECT value FROM json_each(?3) CROSS JOIN join_value
-                         ON attribute = ?1 AND digest = ?2 AND metaverse = value",
-                )
-                .bind(attribute.0)
-                .bind(digest(value.borrow()))
-                .bind(numbers(candidates.iter().copied()))
-                .fetch_all(&mut **tx)
-                .await?
-            }
-        };
+    for condition in &lookup.conditions {
+        let digests = numbers(condition.values.iter().map(|value| digest(value.borrow())));
+        let keys: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT metaverse FROM json_each(?2) d
+                 CROSS JOIN join_value ON attribute = ?1 AND digest = d.value
+             WHERE ?3 IS NULL OR metaverse IN (SELECT value FROM json_each(?3))
+             ORDER BY metaverse LIMIT ?4",
+        )
+        .bind(condition.attribute.0)
+        .bind(digests)
+        .bind(common.map(numbers))
+        .bind(CANDIDATES_MAX)
+        .fetch_all(&mut **tx)
+        .await?;
         common = Some(keys.into_iter().collect());
     }
     let Some(candidates) = common.filter(|candidates| !candidates.is_empty()) else {
         return Ok(Vec::new());
     };
     let rows = sqlx::query(
-        "SELECT m.key, m.record FROM json_each(?1)
-         CROSS JOIN metaverse m ON m.key = value WHERE m.kind = ?2 ORDER BY m.key",
+        "SELECT m.key, m.record, (SELECT link.key FROM link CROSS JOIN identity i
+                 ON i.key = link.key AND i.connector = ?3 AND i.state = 1
+             WHERE link.metaverse = m.key ORDER BY link.key LIMIT 1) AS occupied
+         FROM json_each(?1) CROSS JOIN metaverse m ON m.key = value
+         WHERE m.kind = ?2 ORDER BY m.key",
     )
     .bind(numbers(candidates))
-    .bind(query.kind.code())
+    .bind(lookup.kind.code())
+    .bind(forest.0)
     .fetch_all(&mut **tx)
     .await?;
     let mut found = Vec::new();
     for row in &rows {
         let key: i64 = row.try_get("key")?;
         let (record, _) = packed::open_metaverse(key, row.try_get("record")?)?;
-        if query.clauses.iter().all(|clause| holds(&record, clause)) {
-            found.push(MetaverseKey(key));
+        if lookup.conditions.iter().all(|condition| holds(&record, condition)) {
+            let occupied = row.try_get::<Option<i64>, _>("occupied")?.map(ObjectKey);
+            found.push(JoinCandidate { metaverse: MetaverseKey(key), occupied });
+        }
+        if found.len() == ANSWERS_MAX {
+            break;
         }
     }
     Ok(found)
 }
 
-fn holds(record: &Record, (attribute, wanted, case_counts): &(AttributeId, Value, bool)) -> bool {
-    let wanted = wanted.borrow().to_text();
-    record.values(*attribute).any(|value| {
-        let value = value.to_text();
-        value == wanted || (!case_counts && value.to_lowercase() == wanted.to_lowercase())
+/// What a digest found has one of the values. Texts are compared with case if it counts.
+fn holds(record: &Record, condition: &JoinCondition) -> bool {
+    record.values(condition.attribute).any(|value| {
+        condition.values.iter().any(|wanted| match (value, wanted.borrow()) {
+            (ValueRef::Text(value), ValueRef::Text(wanted)) if !condition.case_sensitive => {
+                value.to_lowercase() == wanted.to_lowercase()
+            }
+            (value, wanted) => value == wanted,
+        })
     })
 }

@@ -308,13 +308,13 @@ pub(super) async fn take_out(tx: &mut Tx, keys: &[i64]) -> Result<u64, StateErro
         .bind(&list)
         .execute(&mut **tx)
         .await?;
-    let removed = sqlx::query(
-        "UPDATE identity SET state = 2 WHERE state = 1 AND key IN (SELECT value FROM json_each(?))",
+    let removed: Vec<i64> = sqlx::query_scalar(
+        "UPDATE identity SET state = 2
+         WHERE state = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING key",
     )
     .bind(&list)
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    queue::queue(tx, keys.iter().copied()).await?;
-    Ok(removed)
+    .fetch_all(&mut **tx)
+    .await?;
+    queue::queue(tx, removed.iter().copied()).await?;
+    Ok(removed.len() as u64)
 }

@@ -17,7 +17,6 @@ mod codes;
 mod confirm;
 mod counters;
 mod credentials;
-mod effects;
 mod error;
 mod exports;
 mod full;
@@ -36,20 +35,17 @@ use std::path::Path;
 
 use crate::sqlite::Database;
 
-pub use apply::Applied;
+pub use apply::Outcome;
 pub use changes::{Changed, Changes, Found};
 pub use confirm::Held;
-pub use effects::{Effects, MetaverseContent, MetaverseEffect, TargetEffect, Wrong};
 pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use full::{FullImport, ImportedObject};
-pub use joins::JoinQuery;
-pub use names::{Connector, ConnectorKind};
 pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
-pub use runs::{Run, RunId, StoredError};
+pub use runs::{ErrorPlace, Run, RunId, StoredError};
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]
@@ -76,5 +72,7 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Numbers of attributes' names, of connectors and of rules, and what is remembered of a connector.
 
-use portolan_sync::engine::ConnectorId;
+use portolan_sync::engine::{ConnectorId, Side, System};
+use portolan_sync::expression::Parameters;
 use portolan_sync::rules::RuleId;
 use portolan_sync::{AttributeId, Dictionary};
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -12,33 +13,12 @@ const RULES_MAX: usize = u16::MAX as usize;
 /// Systems that are connected.
 const CONNECTORS_MAX: i64 = 1_000;
 
-/// Of which side a connected system is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConnectorKind {
-    /// Objects are imported from it.
-    Forest,
-    /// Objects are exported to it.
-    Target,
-}
-
-impl ConnectorKind {
-    const fn code(self) -> i64 {
-        match self {
-            Self::Forest => 0,
-            Self::Target => 1,
-        }
+/// The number by which a side is kept.
+const fn code(side: Side) -> i64 {
+    match side {
+        Side::Forest => 0,
+        Side::Target => 1,
     }
-}
-
-/// A connected system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connector {
-    /// Its number.
-    pub id: ConnectorId,
-    /// Its name; empty of one that an earlier release wrote and that nobody has asked for since.
-    pub name: String,
-    /// Of which side it is.
-    pub kind: ConnectorKind,
 }
 
 impl State {
@@ -81,24 +61,25 @@ impl State {
         if in_order { Ok(()) } else { Err(StateError::corrupt("the numbers of attributes")) }
     }
 
-    /// All connected systems.
+    /// All connected systems. One without a name an earlier release wrote, and nobody has asked for it
+    /// since.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn connectors(&self) -> Result<Vec<Connector>, StateError> {
+    pub async fn connectors(&self) -> Result<Vec<System>, StateError> {
         let rows = sqlx::query("SELECT id, name, kind FROM connector ORDER BY id LIMIT ?")
             .bind(CONNECTORS_MAX)
             .fetch_all(&mut *self.database.read().await?)
             .await?;
         rows.iter()
             .map(|row| {
-                let kind = match row.try_get::<i64, _>("kind")? {
-                    0 => ConnectorKind::Forest,
-                    1 => ConnectorKind::Target,
+                let side = match row.try_get::<i64, _>("kind")? {
+                    0 => Side::Forest,
+                    1 => Side::Target,
                     _ => return Err(StateError::corrupt("the kind of a connector")),
                 };
                 let (id, name) = (connector(row.try_get("id")?)?, row.try_get("name")?);
-                Ok(Connector { id, name, kind })
+                Ok(System { id, name, side, parameters: Parameters::default() })
             })
             .collect()
     }
@@ -108,17 +89,13 @@ impl State {
     ///
     /// # Errors
     /// When the state cannot be written, or there are too many.
-    pub async fn connector(
-        &self,
-        name: &str,
-        kind: ConnectorKind,
-    ) -> Result<ConnectorId, StateError> {
+    pub async fn connector(&self, name: &str, side: Side) -> Result<ConnectorId, StateError> {
         let mut transaction = self.database.write().await?;
         let found = sqlx::query_scalar(
             "SELECT id FROM connector WHERE kind = ?1 AND name IN (?2, '')
              ORDER BY name = ?2 DESC LIMIT 1",
         )
-        .bind(kind.code())
+        .bind(code(side))
         .bind(name)
         .fetch_optional(&mut *transaction)
         .await?;
@@ -131,7 +108,7 @@ impl State {
             None => {
                 sqlx::query_scalar("INSERT INTO connector (name, kind) VALUES (?, ?) RETURNING id")
                     .bind(name)
-                    .bind(kind.code())
+                    .bind(code(side))
                     .fetch_one(&mut *transaction)
                     .await?
             }

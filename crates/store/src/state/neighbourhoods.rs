@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_model::SourceAnchor;
 use portolan_sync::ObjectKind;
 use portolan_sync::engine::{
     Link, LinkKind, MetaverseKey, MetaverseObject, Neighbourhood, ObjectKey, PendingExport, Staged,
@@ -29,7 +30,7 @@ pub struct KeyRange {
     pub last: MetaverseKey,
 }
 
-/// What is to be decided for the sake of some queued objects.
+/// What is to be looked at for the sake of some queued objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedNeighbourhood {
     /// The queued objects: they are settled when it is decided.
@@ -80,6 +81,7 @@ impl State {
             };
             all.push(QueuedNeighbourhood { queued: vec![*queued], neighbourhood });
         }
+        adopt(&mut tx, all.iter_mut().map(|one| &mut one.neighbourhood).collect()).await?;
         Ok(all)
     }
 
@@ -93,7 +95,18 @@ impl State {
     ) -> Result<Vec<Neighbourhood>, StateError> {
         let keys: BTreeSet<i64> = keys.iter().map(|key| key.0).collect();
         let mut tx = self.database.read().await?;
-        Ok(linked_to(&mut tx, &keys).await?.into_values().collect())
+        let mut all: Vec<_> = linked_to(&mut tx, &keys).await?.into_values().collect();
+        adopt(&mut tx, all.iter_mut().collect()).await?;
+        Ok(all)
+    }
+
+    /// What targets have by these anchors that is nobody's: an object that claims such an anchor takes
+    /// it over.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn orphans(&self, anchors: &[SourceAnchor]) -> Result<Vec<TargetObject>, StateError> {
+        orphans(&mut self.database.read().await?, anchors.iter().map(SourceAnchor::as_str)).await
     }
 
     /// The keys of all metaverse objects in about as many ranges of about one size, for as many
@@ -160,14 +173,14 @@ impl Neighbourhoods {
     pub async fn next(&mut self) -> Result<Vec<Neighbourhood>, StateError> {
         while self.next <= self.last {
             let to = self.last.min(self.next + BATCH_KEYS - 1);
-            let rows = sqlx::query(IN_RANGE)
-                .bind(self.next)
-                .bind(to)
-                .fetch_all(&mut *self.state.database.read().await?)
-                .await?;
+            let mut tx = self.state.database.read().await?;
+            let query = sqlx::query(IN_RANGE).bind(self.next).bind(to);
+            let rows = query.fetch_all(&mut *tx).await?;
             self.next = to + 1;
             if !rows.is_empty() {
-                return gather(&rows);
+                let mut all = gather(&rows)?;
+                adopt(&mut tx, all.iter_mut().collect()).await?;
+                return Ok(all);
             }
         }
         Ok(Vec::new())
@@ -246,6 +259,49 @@ async fn staged_alone(
         .collect()
 }
 
+const ORPHANS: &str = concat!(
+    "SELECT connector, kind, anchor, confirmed, stage, pending, feeds, password, metaverse ",
+    "FROM json_each(?) CROSS JOIN target_object INDEXED BY target_orphan ",
+    "ON anchor = json_each.value WHERE metaverse < 0 ORDER BY connector"
+);
+
+async fn orphans(
+    tx: &mut Tx,
+    anchors: impl Iterator<Item = &str>,
+) -> Result<Vec<TargetObject>, StateError> {
+    let rows = sqlx::query(ORPHANS).bind(rows::texts(anchors)).fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| target_object(row, 0, MetaverseKey(row.try_get("metaverse")?))).collect()
+}
+
+/// Puts what is nobody's and has the anchor of a staging object into its neighbourhood, of targets in
+/// which there is none of it.
+async fn adopt(tx: &mut Tx, mut all: Vec<&mut Neighbourhood>) -> Result<(), StateError> {
+    let any: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM target_object WHERE metaverse < 0)")
+            .fetch_one(&mut **tx)
+            .await?;
+    if !any {
+        return Ok(());
+    }
+    let anchors = all.iter().flat_map(|one| &one.staged).filter_map(|one| one.anchor.as_ref());
+    let orphans = orphans(tx, anchors.map(SourceAnchor::as_str)).await?;
+    let mut by_anchor = BTreeMap::<_, Vec<&TargetObject>>::new();
+    for orphan in &orphans {
+        by_anchor.entry(&orphan.anchor).or_default().push(orphan);
+    }
+    for neighbourhood in &mut all {
+        let anchors = neighbourhood.staged.iter().filter_map(|staged| staged.anchor.as_ref());
+        let its = anchors.filter_map(|anchor| by_anchor.get(anchor)).flatten();
+        for orphan in its.copied().collect::<Vec<_>>() {
+            let place = |one: &TargetObject| one.connector;
+            if let Err(at) = neighbourhood.targets.binary_search_by_key(&orphan.connector, place) {
+                neighbourhood.targets.insert(at, orphan.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn empty() -> Neighbourhood {
     Neighbourhood { metaverse: None, staged: Vec::new(), targets: Vec::new() }
 }
@@ -275,7 +331,7 @@ fn gather(rows: &[SqliteRow]) -> Result<Vec<Neighbourhood>, StateError> {
                 .targets
                 .binary_search_by_key(&connector, |one| i64::from(one.connector.0))
         {
-            neighbourhood.targets.insert(at, target_object(row, key)?);
+            neighbourhood.targets.insert(at, target_object(row, TARGET, key)?);
         }
     }
     Ok(all)
@@ -299,34 +355,41 @@ fn staged(row: &SqliteRow, at: usize, metaverse: Option<i64>) -> Result<Staged, 
         }
         _ => None,
     };
+    let guid = rows::guid(row.try_get(at + 2)?)?;
     Ok(Staged {
         key: ObjectKey(key),
         connector: names::connector(row.try_get(at + 1)?)?,
-        guid: rows::guid(row.try_get(at + 2)?)?,
+        guid,
         kind: ObjectKind::of_code(row.try_get(at + 3)?)?,
-        record: packed::open_record("an imported object", &of, row.try_get(at + 5)?)?,
+        record: packed::open_record("an imported object", &of, row.try_get(at + 5)?)?
+            .named(dn, &guid),
         dn: dn.to_owned(),
         link,
         anchor: row.try_get::<Option<&str>, _>(at + 7)?.map(rows::anchor).transpose()?,
     })
 }
 
-fn target_object(row: &SqliteRow, metaverse: MetaverseKey) -> Result<TargetObject, StateError> {
-    let anchor: &str = row.try_get(TARGET + 2)?;
+/// A target's object of eight columns.
+fn target_object(
+    row: &SqliteRow,
+    at: usize,
+    metaverse: MetaverseKey,
+) -> Result<TargetObject, StateError> {
+    let anchor: &str = row.try_get(at + 2)?;
     let of = anchor.as_bytes();
-    let confirmed = confirmed(of, row.try_get(TARGET + 3)?)?;
-    let stage: Option<i64> = row.try_get(TARGET + 4)?;
-    let pending = pending(of, stage, confirmed.is_some(), row.try_get(TARGET + 5)?)?;
-    let feeds: Option<&[u8]> = row.try_get(TARGET + 6)?;
+    let confirmed = confirmed(of, row.try_get(at + 3)?)?;
+    let stage: Option<i64> = row.try_get(at + 4)?;
+    let pending = pending(of, stage, confirmed.is_some(), row.try_get(at + 5)?)?;
+    let feeds: Option<&[u8]> = row.try_get(at + 6)?;
     Ok(TargetObject {
-        connector: names::connector(row.try_get(TARGET)?)?,
+        connector: names::connector(row.try_get(at)?)?,
         metaverse,
-        kind: TenantKind::of_code(row.try_get(TARGET + 1)?)?,
+        kind: TenantKind::of_code(row.try_get(at + 1)?)?,
         anchor: rows::anchor(anchor)?,
         confirmed,
         pending,
         feeds: packed::unpack_feeds(feeds.unwrap_or_default())?,
-        password: row.try_get::<i64, _>(TARGET + 7)? == 1,
+        password: row.try_get::<i64, _>(at + 7)? == 1,
     })
 }
 

@@ -229,7 +229,7 @@ const JUDGE: [&str; 4] = [
          WHERE r.source = c.source AND r.attribute = c.attribute AND r.target = c.target)",
     "UPDATE temp.candidate AS c SET wanted = CASE
          WHEN EXISTS (SELECT 1 FROM target_object o WHERE o.key IN (c.source, c.target)
-             AND (o.stage IS 0 OR o.metaverse IS NULL AND o.key = c.source)) THEN actual
+             AND (o.stage IS 0 OR o.metaverse < 0 AND o.key = c.source)) THEN actual
          ELSE EXISTS (SELECT 1 FROM target_object u
              CROSS JOIN link lt ON lt.metaverse = u.metaverse
              CROSS JOIN feed f ON f.target = c.source AND f.attribute = c.attribute

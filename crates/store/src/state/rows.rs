@@ -51,6 +51,11 @@ pub(super) fn hexadecimal<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Str
     json
 }
 
+/// Texts, likewise.
+pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(texts).to_string()
+}
+
 /// The keys of objects by their objectGUIDs. Those that nobody has named yet become placeholders.
 pub(super) async fn keys_of(
     tx: &mut Tx,
@@ -115,6 +120,7 @@ mod tests {
     fn lists_are_json() {
         assert_eq!(numbers([]), "[]");
         assert_eq!(numbers([1, -2]), "[1,-2]");
+        assert_eq!(texts(["a\"b", "ä"]), r#"["a\"b","ä"]"#);
         assert_eq!(hexadecimal([&[][..], &[0x0a, 0xf1]]), r#"["","0af1"]"#);
     }
 }

@@ -1,7 +1,7 @@
 //! What runs did, and what is wrong with objects.
 
-use super::effects::Wrong;
-use portolan_sync::engine::ObjectKey;
+use portolan_model::Hint as _;
+use portolan_sync::engine::{MetaverseKey, ObjectError, ObjectKey, Subject};
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
@@ -32,12 +32,28 @@ pub struct Run {
     pub counts: Option<String>,
 }
 
-/// Something that is wrong with an object of a forest.
+/// A place among errors; the default is in front of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ErrorPlace {
+    subject: i64,
+    key: i64,
+    ordinal: i64,
+}
+
+impl Default for ErrorPlace {
+    fn default() -> Self {
+        Self { subject: -1, key: 0, ordinal: 0 }
+    }
+}
+
+/// Something that is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredError {
+    /// Behind it, the next one is asked for.
+    pub place: ErrorPlace,
     /// The object.
-    pub object: ObjectKey,
-    /// Its name, if it is staged.
+    pub subject: Subject,
+    /// The name of the staging object, or of one that is linked to the metaverse object.
     pub dn: Option<String>,
     /// What identifies the kind of error.
     pub code: String,
@@ -118,30 +134,37 @@ impl State {
             .collect()
     }
 
-    /// What is wrong with objects, in the order of their keys, behind one.
+    /// What is wrong with objects, behind a place.
     ///
     /// # Errors
     /// When something does not read back.
     pub async fn errors(
         &self,
-        after: Option<(ObjectKey, &str)>,
+        after: ErrorPlace,
         limit: u32,
     ) -> Result<Vec<StoredError>, StateError> {
-        let (key, code) = after.map_or((i64::MIN, ""), |(key, code)| (key.0, code));
         let rows = sqlx::query(
-            "SELECT e.key, s.dn, e.code, e.text, e.hint, e.run FROM object_error e
-             LEFT JOIN staged s ON s.key = e.key WHERE (e.key, e.code) > (?, ?)
-             ORDER BY e.key, e.code LIMIT ?",
+            "SELECT e.subject, e.key, e.ordinal, e.code, e.text, e.hint, e.run, (SELECT dn
+                 FROM staged s WHERE s.key = iif(e.subject = 0, e.key, (SELECT min(link.key)
+                     FROM link WHERE link.metaverse = e.key))) AS dn
+             FROM object_error e WHERE (e.subject, e.key, e.ordinal) > (?, ?, ?)
+             ORDER BY e.subject, e.key, e.ordinal LIMIT ?",
         )
-        .bind(key)
-        .bind(code)
+        .bind(after.subject)
+        .bind(after.key)
+        .bind(after.ordinal)
         .bind(limit)
         .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter()
             .map(|row| {
+                let (subject, key) = (row.try_get("subject")?, row.try_get("key")?);
                 Ok(StoredError {
-                    object: ObjectKey(row.try_get("key")?),
+                    place: ErrorPlace { subject, key, ordinal: row.try_get("ordinal")? },
+                    subject: match subject {
+                        0 => Subject::Staged(ObjectKey(key)),
+                        _ => Subject::Metaverse(MetaverseKey(key)),
+                    },
                     dn: row.try_get("dn")?,
                     code: row.try_get("code")?,
                     text: row.try_get("text")?,
@@ -152,57 +175,83 @@ impl State {
             .collect()
     }
 
-    /// Which of these objects have something wrong with them.
+    /// Queues every object with which something is wrong: it may be right by now without having
+    /// changed itself.
     ///
     /// # Errors
-    /// When the state cannot be read.
-    pub async fn with_errors(&self, objects: &[ObjectKey]) -> Result<Vec<ObjectKey>, StateError> {
-        let keys: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT key FROM object_error WHERE key IN (SELECT value FROM json_each(?))",
+    /// When the state cannot be written.
+    pub async fn queue_errors(&self) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        sqlx::query(
+            "REPLACE INTO pending_object (key)
+             SELECT DISTINCT key FROM object_error WHERE subject = 0
+             UNION SELECT min(link.key) FROM object_error e JOIN link ON link.metaverse = e.key
+                 WHERE e.subject = 1 GROUP BY e.key",
         )
-        .bind(numbers(objects.iter().map(|key| key.0)))
-        .fetch_all(&mut *self.database.read().await?)
+        .execute(&mut *tx)
         .await?;
-        Ok(keys.into_iter().map(ObjectKey).collect())
+        Ok(tx.commit().await?)
     }
 
     /// Forgets what is wrong with an object.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn clear_error(&self, object: ObjectKey) -> Result<(), StateError> {
+    pub async fn clear_error(&self, subject: Subject) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        clear(&mut tx, [object.0]).await?;
+        clear(&mut tx, [subject]).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+/// The numbers by which a subject is kept.
+const fn place(subject: Subject) -> (i64, i64) {
+    match subject {
+        Subject::Staged(key) => (0, key.0),
+        Subject::Metaverse(key) => (1, key.0),
     }
 }
 
 /// Forgets what was wrong with objects.
 pub(super) async fn clear(
     tx: &mut Tx,
-    objects: impl IntoIterator<Item = i64>,
+    subjects: impl IntoIterator<Item = Subject>,
 ) -> Result<(), StateError> {
-    sqlx::query("DELETE FROM object_error WHERE key IN (SELECT value FROM json_each(?))")
-        .bind(numbers(objects))
+    let mut keys = [Vec::new(), Vec::new()];
+    for subject in subjects {
+        let (kind, key) = place(subject);
+        keys[usize::from(kind == 1)].push(key);
+    }
+    for (kind, keys) in (0_i64..).zip(keys) {
+        sqlx::query(
+            "DELETE FROM object_error WHERE subject = ? AND key IN (SELECT value FROM json_each(?))",
+        )
+        .bind(kind)
+        .bind(numbers(keys))
         .execute(&mut **tx)
         .await?;
+    }
     Ok(())
 }
 
-/// Keeps what is wrong with objects.
+/// Keeps what is wrong with objects, behind what is known to be wrong with them.
 pub(super) async fn put(
     tx: &mut Tx,
     run: Option<RunId>,
-    errors: &[Wrong],
+    errors: impl IntoIterator<Item = &ObjectError>,
 ) -> Result<(), StateError> {
     for error in errors {
+        let (subject, key) = place(error.subject);
         sqlx::query(
-            "REPLACE INTO object_error (key, code, text, hint, run) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO object_error (subject, key, ordinal, code, text, hint, run)
+             SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6
+             FROM object_error WHERE subject = ?1 AND key = ?2",
         )
-        .bind(error.object.0)
-        .bind(error.code)
-        .bind(&error.text)
-        .bind(error.hint.as_deref())
+        .bind(subject)
+        .bind(key)
+        .bind(error.fault.code())
+        .bind(error.fault.to_string())
+        .bind(error.fault.hint())
         .bind(run.map(|run| run.0))
         .execute(&mut **tx)
         .await?;

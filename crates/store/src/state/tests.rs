@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use super::effects::{Effects, MetaverseContent, MetaverseEffect, TargetEffect};
-use portolan_model::Guid;
+use portolan_model::{Guid, SourceAnchor};
 use portolan_sync::engine::{
-    ConnectorId, Feed, LinkKind, MetaverseKey, Neighbourhood, PendingExport, ValueOrigin,
+    AnchorClaim, ConnectorId, Feed, Link, LinkKind, MetaverseChange, MetaverseKey, MetaverseObject,
+    Neighbourhood, PendingExport, Side, TargetChange, TargetObject, ValueOrigin,
 };
 use portolan_sync::flow::TenantKind;
-use portolan_sync::record::{Record, Value};
+use portolan_sync::record::{Record, Value, ValueRef};
 use portolan_sync::rules::{MetaverseKind, RuleId};
 use portolan_sync::{AttributeId, ObjectKind};
 
 use super::*;
 
-const NAME: AttributeId = AttributeId(0);
-const MEMBER: AttributeId = AttributeId(1);
-const MEMBERS: AttributeId = AttributeId(2);
-const FOREST: ConnectorId = ConnectorId(1);
-const TARGET: ConnectorId = ConnectorId(2);
+const NAME: AttributeId = AttributeId(2);
+pub(super) const MEMBER: AttributeId = AttributeId(3);
+const MEMBERS: AttributeId = AttributeId(4);
+pub(super) const FOREST: ConnectorId = ConnectorId(1);
+pub(super) const TARGET: ConnectorId = ConnectorId(2);
 
 pub(super) fn guid(number: u8) -> Guid {
     Guid::from_bytes_le([number; 16])
@@ -41,8 +41,8 @@ pub(super) fn object(number: u8, kind: ObjectKind, name: &str, members: &[u8]) -
 
 pub(super) async fn state(directory: &Path) -> State {
     let state = State::open(&directory.join("connector-space.db")).await.unwrap();
-    assert_eq!(state.connector("corp.example", ConnectorKind::Forest).await.unwrap(), FOREST);
-    assert_eq!(state.connector("cloud.example", ConnectorKind::Target).await.unwrap(), TARGET);
+    assert_eq!(state.connector("corp.example", Side::Forest).await.unwrap(), FOREST);
+    assert_eq!(state.connector("cloud.example", Side::Target).await.unwrap(), TARGET);
     state.intern(&["name", "member", "members"]).await.unwrap();
     state
 }
@@ -56,46 +56,56 @@ pub(super) async fn import(state: &State, objects: &[ImportedObject]) -> Changed
 }
 
 /// An engine of one rule: every user and group goes to the target under its objectGUID.
-fn decide(neighbourhood: &Neighbourhood) -> Effects {
-    let mut decision = Effects {
-        objects: neighbourhood.staged.iter().map(|staged| staged.key).collect(),
-        ..Effects::default()
-    };
-    let key = neighbourhood.metaverse.as_ref().map(|metaverse| metaverse.key);
+fn decide(neighbourhood: &Neighbourhood, new: MetaverseKey) -> Outcome {
+    let objects = neighbourhood.staged.iter().map(|staged| staged.key).collect();
+    let metaverse = neighbourhood.key();
+    let mut outcome = Outcome { metaverse, objects, ..Outcome::default() };
+    let decision = &mut outcome.decision;
     let Some(staged) = neighbourhood.staged.first() else {
-        decision.metaverse = key.map_or(MetaverseEffect::None, MetaverseEffect::Delete);
-        return decision;
+        decision.metaverse = metaverse.map_or(MetaverseChange::Same, |_| MetaverseChange::Deleted);
+        return outcome;
     };
-    let (kind, metaverse) = match staged.kind {
+    let key = metaverse.unwrap_or(new);
+    let (kind, of_person) = match staged.kind {
         ObjectKind::Group => (TenantKind::Group, MetaverseKind::Group),
         _ => (TenantKind::User, MetaverseKind::Person),
     };
+    let record: Record = [(NAME, staged.record.values(NAME).map(ValueRef::to_value).collect())]
+        .into_iter()
+        .collect();
     let origin =
         ValueOrigin { attribute: NAME, object: staged.key, rule: RuleId(1), since: 1_700_000_000 };
-    let content =
-        MetaverseContent { kind: metaverse, record: staged.record.clone(), lineage: vec![origin] };
-    decision.metaverse = match key {
-        Some(key) => MetaverseEffect::Put(key, content),
-        None => MetaverseEffect::Make(content),
-    };
-    let anchor: portolan_model::SourceAnchor = staged.guid.to_string().parse().unwrap();
+    decision.metaverse = MetaverseChange::Put(MetaverseObject {
+        key,
+        kind: of_person,
+        record: record.clone(),
+        lineage: vec![origin],
+    });
+    let anchor = SourceAnchor::from(staged.guid);
     if staged.link.is_none() {
-        decision.links = vec![(staged.key, Some(LinkKind::Provisioned))];
-        decision.anchors = vec![(staged.key, anchor.clone())];
+        let link = Link { metaverse: key, kind: LinkKind::Provisioned };
+        outcome.links = vec![(staged.key, link)];
     }
+    if staged.anchor.is_none() {
+        decision.anchor =
+            Some(AnchorClaim { object: staged.key, anchor: anchor.clone(), is_set: false });
+    }
+    outcome.metaverse = Some(key);
     let feed = Feed { attribute: MEMBERS, object: staged.key, source: MEMBER };
-    decision.targets = vec![TargetEffect {
+    decision.targets = vec![TargetChange::Put(TargetObject {
         connector: TARGET,
+        metaverse: key,
         kind,
         anchor,
-        pending: Some(PendingExport::Add(staged.record.clone())),
+        confirmed: neighbourhood.targets.first().and_then(|target| target.confirmed.clone()),
+        pending: Some(PendingExport::Add(record)),
         feeds: if kind == TenantKind::Group { vec![feed] } else { Vec::new() },
         password: kind == TenantKind::User,
-    }];
-    decision
+    })];
+    outcome
 }
 
-/// Synchronises all that is queued.
+/// Synchronises all that is queued. Gives how many neighbourhoods that were.
 pub(super) async fn synchronise(state: &State) -> usize {
     let mut decided = 0;
     loop {
@@ -104,9 +114,12 @@ pub(super) async fn synchronise(state: &State) -> usize {
             break;
         }
         let all = state.neighbourhoods_of(&queued).await.unwrap();
-        let decisions: Vec<_> = all.iter().map(|one| decide(&one.neighbourhood)).collect();
-        state.apply(None, &queued, &decisions).await.unwrap();
-        decided += decisions.len();
+        let first = state.allot(all.len() as u32).await.unwrap();
+        let new = (first.0..).map(MetaverseKey);
+        let outcomes: Vec<_> =
+            all.iter().zip(new).map(|(one, new)| decide(&one.neighbourhood, new)).collect();
+        assert_eq!(state.apply(None, &queued, &outcomes).await.unwrap(), []);
+        decided += outcomes.len();
     }
     while !state.resolve_references(2).await.unwrap().is_done {}
     decided
@@ -114,6 +127,7 @@ pub(super) async fn synchronise(state: &State) -> usize {
 
 /// Exports all that is pending, and says what.
 pub(super) async fn export(state: &State) -> Vec<String> {
+    let number = |anchor: &SourceAnchor| format!("{:x}", anchor.guid().unwrap().to_bytes_le()[0]);
     let mut told = Vec::new();
     let mut after = Place::default();
     loop {
@@ -126,7 +140,7 @@ pub(super) async fn export(state: &State) -> Vec<String> {
                 PendingExport::Update(_) => "update",
                 PendingExport::Delete => "delete",
             };
-            told.push(format!("{what} {} {}", export.kind, &export.anchor.as_str()[..2]));
+            told.push(format!("{what} {} {}", export.kind, number(&export.anchor)));
         }
         state.acknowledge(&exports).await.unwrap();
     }
@@ -137,8 +151,7 @@ pub(super) async fn export(state: &State) -> Vec<String> {
         after = last.place;
         for export in &exports {
             let sign = if export.is_added { '+' } else { '-' };
-            let (source, target) = (export.anchor.as_str(), export.target.as_str());
-            told.push(format!("{} {sign}{}", &source[..2], &target[..2]));
+            told.push(format!("{} {sign}{}", number(&export.anchor), number(&export.target)));
         }
         state.acknowledge_references(&exports).await.unwrap();
     }
@@ -191,9 +204,6 @@ async fn what_changes_and_goes_in_the_forest_changes_and_goes_in_the_target() {
     import(&state, &[group, object(0x21, USER, "Zoe", &[]), bob]).await;
     synchronise(&state).await;
     assert_eq!(export(&state).await, ["add user 22", "11 +22"]);
-    let metaverse: Vec<_> =
-        state.key_ranges(1).await.unwrap().iter().map(|range| range.last).collect();
-    assert_eq!(metaverse, [MetaverseKey(4)], "no key is given twice");
 }
 
 #[tokio::test]

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 
 use portolan_model::{Guid, Secret, SecretString};
 use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::{ImportedObject, State};
 use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
+use portolan_sync::ObjectKind;
+use portolan_sync::engine::Side;
+use portolan_sync::flow::TenantKind;
+use portolan_sync::record::Record;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, SqlSafeStr as _};
@@ -55,4 +60,39 @@ async fn the_connector_space_of_first_light_opens_with_all_that_is_not_read_anew
     assert_eq!(space.exported_count().await.unwrap(), 1);
     assert_eq!(space.credentialed().await.unwrap(), [group].into());
     assert_eq!(space.replication_cursor().await.unwrap().as_deref(), Some(&b"cursor"[..]));
+}
+
+#[tokio::test]
+async fn the_state_takes_over_what_first_light_left_that_is_not_read_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path(), include_str!("first_light/connector_space.sql")).await;
+    let state = State::open(&path).await.unwrap();
+    let forest = state.connector("corp.example", Side::Forest).await.unwrap();
+    let target = state.connector("cloud.example", Side::Target).await.unwrap();
+    assert_eq!(state.forest_cursor(forest).await.unwrap(), None);
+    assert_eq!(state.replication_cursor(forest).await.unwrap().as_deref(), Some(&b"cursor"[..]));
+    assert_eq!(state.object_counts(forest).await.unwrap(), []);
+    assert_eq!(state.exported_count(target).await.unwrap(), 1);
+    // The object comes with the full read, and with it its anchor and what the target has of it.
+    let group = ImportedObject {
+        guid: Guid::from_bytes_le([1; 16]),
+        kind: ObjectKind::Group,
+        parent: None,
+        dn: "CN=g1,DC=x".parse().unwrap(),
+        record: Record::default(),
+        references: Vec::new(),
+    };
+    let mut import = state.begin_full_import(forest).await.unwrap();
+    import.put(group).await.unwrap();
+    import.finish(b"forest").await.unwrap();
+    let queued = state.next_pending(10).await.unwrap();
+    let all = state.neighbourhoods_of(&queued).await.unwrap();
+    let [only] = all.as_slice() else { panic!("one object, and not {all:?}") };
+    let staged = only.neighbourhood.staged.first().unwrap();
+    assert_eq!(staged.anchor.as_ref().map(|anchor| anchor.as_str()), Some("first"));
+    let there = only.neighbourhood.targets.first().unwrap();
+    assert_eq!((there.connector, there.kind), (target, TenantKind::Group));
+    assert_eq!(there.confirmed, Some(Record::default()), "it is there, and its content unknown");
+    assert_eq!(state.delete_unclaimed(target).await.unwrap(), 1, "unless it is claimed");
+    state.check().await.unwrap();
 }

@@ -64,7 +64,7 @@ impl Contribution<'_> {
         }
     }
 
-    fn into_values(self) -> Vec<Value> {
+    pub(super) fn into_values(self) -> Vec<Value> {
         match self {
             Self::Values(values) => values.map(ValueRef::to_value).collect(),
             Self::Computed(Outcome::One(datum)) => vec![datum.into()],
@@ -183,7 +183,7 @@ impl<'a> Circumstances<'a> {
         }
     }
 
-    fn give(&self, rank: usize, flow: &'a Flow) -> Result<Contribution<'a>, String> {
+    pub(super) fn give(&self, rank: usize, flow: &'a Flow) -> Result<Contribution<'a>, String> {
         if flow.once && !self.born {
             return Ok(Contribution::Ignored);
         }

@@ -63,7 +63,8 @@ impl<'r> Engine<'r> {
     }
 
     /// The sort of link that an object has to a metaverse object of this kind; `None` when none is
-    /// justified. A sticky link stays one, whatever becomes of scopes.
+    /// justified: by a rule that provisions, or one that has joins. A rule that has none gives
+    /// attributes alone. A sticky link stays one, whatever becomes of scopes.
     pub(super) fn link_kind(
         &self,
         staged: &Staged,
@@ -71,10 +72,11 @@ impl<'r> Engine<'r> {
         former: Option<LinkKind>,
     ) -> Option<LinkKind> {
         let rules = self.in_scope(staged).filter(|rule| rule.metaverse == kind);
-        let kinds = rules.map(|rule| match rule.linking {
-            Linking::Provision => LinkKind::Provisioned,
-            Linking::StickyJoin => LinkKind::StickyJoined,
-            Linking::Join => LinkKind::Joined,
+        let kinds = rules.filter_map(|rule| match rule.linking {
+            Linking::Provision => Some(LinkKind::Provisioned),
+            _ if rule.joins.is_empty() => None,
+            Linking::StickyJoin => Some(LinkKind::StickyJoined),
+            Linking::Join => Some(LinkKind::Joined),
         });
         let sticky = former.filter(|kind| *kind == LinkKind::StickyJoined);
         kinds.chain(sticky).max_by_key(|kind| strength(*kind))

@@ -9,10 +9,13 @@ mod contribution;
 mod decide;
 mod decision;
 mod error;
+pub mod explain;
 mod inbound;
 mod join;
 mod model;
 mod outbound;
+pub mod plan;
+pub mod quarantine;
 pub mod references;
 mod systems;
 #[cfg(test)]

@@ -133,7 +133,8 @@ impl Outbound<'_> {
         }))
     }
 
-    /// The attributes that the rules give.
+    /// The attributes that the rules give. What is ignored, fails, or was given once stays as the target
+    /// has it, so that no export that was not made yet has a say.
     fn desired(
         &self,
         target: ConnectorId,
@@ -142,7 +143,6 @@ impl Outbound<'_> {
         errors: &mut Vec<ObjectError>,
     ) -> Record {
         let confirmed = former.and_then(|former| former.confirmed.as_ref());
-        let present = former.and_then(TargetObject::desired);
         let (record, parameters) = (&self.metaverse.record, self.engine.parameters(target));
         let rules = rules.iter().copied();
         let contributors: Vec<_> =
@@ -159,7 +159,7 @@ impl Outbound<'_> {
             offers(&contributors).chunk_by(|one, other| one.flow.target == other.flow.target)
         {
             let attribute = offers[0].flow.target;
-            let values = present.map(|present| present.values(attribute)).unwrap_or_default();
+            let values = confirmed.map(|record| record.values(attribute)).unwrap_or_default();
             // Whose the values in the target are is not known: whoever is ignored leaves them.
             let owns = |_| !values.is_empty();
             let settled = circumstances.settle(offers, values, owns, &mut failures);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use portolan_model::{Entropy as _, SourceAnchor};
 use portolan_net::entropy::SystemEntropy;
-use portolan_store::state::{Effects, JoinQuery, Queued, QueuedNeighbourhood};
+use portolan_store::state::{Outcome, Queued, QueuedNeighbourhood};
 use portolan_sync::AttributeId;
 use portolan_sync::engine::{
     AnchorClaim, ClaimAnswer, Decision, Engine, JoinCandidate, JoinLookup, Link, LinkDecision,
@@ -14,7 +14,7 @@ use portolan_sync::engine::{
 };
 use portolan_sync::record::Record;
 
-use super::{Deferred, Synchronisation};
+use super::{BATCH_OBJECTS, Deferred, Synchronisation};
 use crate::report::Failure;
 
 /// What is known of claims to anchors.
@@ -26,26 +26,22 @@ pub(super) enum Answers {
     Settled(HashSet<ObjectKey>),
 }
 
-/// Decisions that are kept in one transaction.
+/// What is kept in one transaction.
+#[derive(Default)]
 struct Group {
     settled: Vec<Queued>,
-    /// What was decided about, with the links that are new, and the decisions.
-    decided: Vec<(Neighbourhood, Vec<(ObjectKey, LinkKind)>, Decision)>,
-    refused: Vec<Effects>,
+    /// What was decided about, and what of it so far.
+    decided: Vec<(Neighbourhood, Outcome)>,
+    /// Objects that stay without a link.
+    unlinked: Vec<Outcome>,
     /// Metaverse objects that it is about.
     touched: HashSet<MetaverseKey>,
     /// Values by which others may join what it makes: of attributes that rules join by.
     made: HashSet<(AttributeId, String)>,
-    next_key: i64,
 }
 
-impl Group {
-    fn new() -> Self {
-        let (settled, decided, refused) = (Vec::new(), Vec::new(), Vec::new());
-        let (touched, made) = (HashSet::new(), HashSet::new());
-        Self { settled, decided, refused, touched, made, next_key: -1 }
-    }
-}
+/// Numbers for metaverse objects that are made.
+struct Numbers(std::ops::Range<i64>);
 
 impl Synchronisation<'_> {
     /// Decides about queued objects and keeps what was decided. Gives how many neighbourhoods are other
@@ -57,7 +53,8 @@ impl Synchronisation<'_> {
         deferred: &mut Deferred,
     ) -> Result<u64, Failure> {
         let mut changed = 0;
-        let mut group = Group::new();
+        let mut group = Group::default();
+        let mut numbers = Numbers(0..0);
         for QueuedNeighbourhood { queued, neighbourhood } in
             self.state.neighbourhoods_of(queued).await?
         {
@@ -68,7 +65,10 @@ impl Synchronisation<'_> {
                 _ => None,
             };
             match alone {
-                Some(staged) => changed += self.link(staged, &mut group, answers, deferred).await?,
+                Some(staged) => {
+                    let linked = self.link(staged, &mut numbers, &mut group, answers, deferred);
+                    changed += linked.await?;
+                }
                 None => self.put(neighbourhood, Vec::new(), &mut group),
             }
             // An object is settled with what was decided about it, not before.
@@ -83,6 +83,7 @@ impl Synchronisation<'_> {
     async fn link(
         &self,
         mut staged: Staged,
+        numbers: &mut Numbers,
         group: &mut Group,
         answers: &Answers,
         deferred: &mut Deferred,
@@ -91,29 +92,30 @@ impl Synchronisation<'_> {
         let engine = &self.engine;
         let lookups = engine.lookups(&staged);
         if lookups.iter().any(|lookup| could_find(lookup, &group.made)) {
-            changed += self.keep(std::mem::replace(group, Group::new()), answers, deferred).await?;
+            changed += self.keep(std::mem::take(group), answers, deferred).await?;
         }
         let found = self.candidates(&staged, &lookups).await?;
         let (link, neighbourhood) = match engine.link(&staged, &found) {
             LinkDecision::Stay => {
-                group.refused.push(Effects::refused(staged.key, &[]));
+                let objects = vec![staged.key];
+                group.unlinked.push(Outcome { objects, ..Outcome::default() });
                 return Ok(changed);
             }
             LinkDecision::Refused(fault) => {
-                let error = ObjectError { subject: Subject::Staged(staged.key), fault };
-                group.refused.push(Effects::refused(staged.key, &[error]));
+                let errors = vec![ObjectError { subject: Subject::Staged(staged.key), fault }];
+                let objects = vec![staged.key];
+                group.unlinked.push(Outcome { objects, errors, ..Outcome::default() });
                 return Ok(changed);
             }
             LinkDecision::Project { .. } => {
-                let metaverse = MetaverseKey(group.next_key);
-                group.next_key -= 1;
+                let metaverse = self.number(numbers).await?;
                 let (staged, targets) = (Vec::new(), Vec::new());
                 let link = Link { metaverse, kind: LinkKind::Provisioned };
                 (link, Neighbourhood { metaverse: None, staged, targets })
             }
             LinkDecision::Join { metaverse, kind, .. } => {
                 if group.touched.contains(&metaverse) {
-                    let full = std::mem::replace(group, Group::new());
+                    let full = std::mem::take(group);
                     changed += self.keep(full, answers, deferred).await?;
                 }
                 let there = self.state.neighbourhoods(&[metaverse]).await?.pop();
@@ -122,12 +124,23 @@ impl Synchronisation<'_> {
             }
         };
         staged.link = Some(link);
-        let linked = vec![(staged.key, link.kind)];
+        let linked = vec![(staged.key, link)];
         let mut neighbourhood = neighbourhood;
         let at = neighbourhood.staged.partition_point(|other| other.key < staged.key);
         neighbourhood.staged.insert(at, staged);
         self.put(neighbourhood, linked, group);
         Ok(changed)
+    }
+
+    /// A number for a metaverse object that is made.
+    async fn number(&self, numbers: &mut Numbers) -> Result<MetaverseKey, Failure> {
+        if numbers.0.is_empty() {
+            let first = self.state.allot(BATCH_OBJECTS).await?.0;
+            numbers.0 = first..first + i64::from(BATCH_OBJECTS);
+        }
+        let number = numbers.0.next();
+        let none = || Failure::new("the state has no more numbers for metaverse objects");
+        number.map(MetaverseKey).ok_or_else(none)
     }
 
     /// The answers to an object's lookups, as far as they have to be asked.
@@ -138,20 +151,10 @@ impl Synchronisation<'_> {
     ) -> Result<Vec<Vec<JoinCandidate>>, Failure> {
         let mut answers = Vec::with_capacity(lookups.len());
         for lookup in lookups {
-            let found = self.state.find_join(&[query(lookup)]).await?.pop().unwrap_or_default();
-            let mut candidates = Vec::with_capacity(found.len());
+            let asked = [(staged.connector, lookup.clone())];
+            let found = self.state.find_join(&asked).await?.pop().unwrap_or_default();
             let is_one = found.len() == 1;
-            for metaverse in found {
-                let mut occupied = None;
-                if is_one {
-                    let there = self.state.neighbourhoods(&[metaverse]).await?.pop();
-                    let staged_there = there.into_iter().flat_map(|there| there.staged);
-                    let mut same = staged_there.filter(|s| s.connector == staged.connector);
-                    occupied = same.next().map(|other| other.key);
-                }
-                candidates.push(JoinCandidate { metaverse, occupied });
-            }
-            answers.push(candidates);
+            answers.push(found);
             if is_one {
                 break;
             }
@@ -160,57 +163,59 @@ impl Synchronisation<'_> {
     }
 
     /// Puts a neighbourhood into the group, decided about as far as its claim is not asked.
-    fn put(
-        &self,
-        neighbourhood: Neighbourhood,
-        linked: Vec<(ObjectKey, LinkKind)>,
-        group: &mut Group,
-    ) {
+    fn put(&self, neighbourhood: Neighbourhood, links: Vec<(ObjectKey, Link)>, group: &mut Group) {
         let decision = decide(&self.engine, &neighbourhood, ClaimAnswer::Open);
         group.touched.extend(neighbourhood.key());
         if let MetaverseChange::Put(metaverse) = &decision.metaverse {
             group.made.extend(values(&metaverse.record, &self.joined_by));
         }
-        group.decided.push((neighbourhood, linked, decision));
+        let objects = neighbourhood.staged.iter().map(|staged| staged.key).collect();
+        let (metaverse, errors) = (neighbourhood.key(), Vec::new());
+        group
+            .decided
+            .push((neighbourhood, Outcome { metaverse, objects, links, decision, errors }));
     }
 
     /// Answers the claims of a group and keeps all of it.
     async fn keep(
         &self,
-        group: Group,
+        mut group: Group,
         answers: &Answers,
         deferred: &mut Deferred,
     ) -> Result<u64, Failure> {
         let claims: Vec<AnchorClaim> =
-            group.decided.iter().filter_map(|(_, _, decision)| decision.claim.clone()).collect();
+            group.decided.iter().filter_map(|(_, one)| one.decision.claim.clone()).collect();
         let mut taken = self.state.are_taken(&claims).await?.into_iter();
-        let mut effects = group.refused;
-        let mut changed = 0;
-        for (neighbourhood, linked, mut decision) in group.decided {
-            if let Some(claim) = &decision.claim {
-                let is_taken = taken.next().unwrap_or(true);
-                let staged = neighbourhood.staged.iter().find(|staged| staged.key == claim.object);
-                let own = staged.is_some_and(|s| SourceAnchor::from(s.guid) == claim.anchor);
-                let disputed = match answers {
-                    Answers::Open => false,
-                    Answers::Settled(disputed) => disputed.contains(&claim.object),
-                };
-                let waits = !is_taken && !own && !claim.is_set && matches!(answers, Answers::Open);
-                if waits {
-                    deferred.put(claim)?;
-                } else {
-                    let answer = if is_taken || disputed {
-                        ClaimAnswer::Disputed
-                    } else {
-                        ClaimAnswer::Granted
-                    };
-                    decision = decide(&self.engine, &neighbourhood, answer);
+        let anchors: Vec<_> = claims.into_iter().map(|claim| claim.anchor).collect();
+        let orphans = self.state.orphans(&anchors).await?;
+        for (neighbourhood, outcome) in &mut group.decided {
+            let Some(claim) = outcome.decision.claim.clone() else { continue };
+            let is_taken = taken.next().unwrap_or(true);
+            let staged = neighbourhood.staged.iter().find(|staged| staged.key == claim.object);
+            let own = staged.is_some_and(|s| SourceAnchor::from(s.guid) == claim.anchor);
+            let disputed = match answers {
+                Answers::Settled(disputed) => disputed.contains(&claim.object),
+                Answers::Open if is_taken || own || claim.is_set => false,
+                Answers::Open => {
+                    deferred.put(&claim)?;
+                    continue;
                 }
-            }
-            changed += u64::from(!linked.is_empty() || !decision.is_empty());
-            effects.push(Effects::of(&neighbourhood, &linked, decision));
+            };
+            let answer = if is_taken || disputed {
+                ClaimAnswer::Disputed
+            } else {
+                // What targets have by this anchor and is nobody's is this object's.
+                let own = orphans.iter().filter(|orphan| orphan.anchor == claim.anchor);
+                neighbourhood.targets.extend(own.cloned());
+                ClaimAnswer::Granted
+            };
+            outcome.decision = decide(&self.engine, neighbourhood, answer);
         }
-        self.state.apply(Some(self.run), &group.settled, &effects).await?;
+        let mut outcomes = group.unlinked;
+        outcomes.extend(group.decided.into_iter().map(|(_, outcome)| outcome));
+        let is_change = |o: &&Outcome| !o.links.is_empty() || !o.decision.is_empty();
+        let changed = outcomes.iter().filter(is_change).count() as u64;
+        self.state.apply(Some(self.run), &group.settled, &outcomes).await?;
         Ok(changed)
     }
 }
@@ -244,12 +249,4 @@ fn could_find(lookup: &JoinLookup, made: &HashSet<(AttributeId, String)>) -> boo
             made.contains(&(condition.attribute, value.borrow().to_text().to_lowercase()))
         })
     })
-}
-
-fn query(lookup: &JoinLookup) -> JoinQuery {
-    let clauses = lookup.conditions.iter().flat_map(|condition| {
-        let first = condition.values.first().cloned();
-        first.map(|value| (condition.attribute, value, condition.case_sensitive))
-    });
-    JoinQuery { kind: lookup.kind, clauses: clauses.collect() }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aws_lc_rs::digest;
 use portolan_model::DnsName;
-use portolan_store::state::{ConnectorKind, State};
+use portolan_store::state::State;
 use portolan_sync::engine::{ConnectorId, Engine, Side, System};
 use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
@@ -45,8 +45,8 @@ impl Connected {
         forest: &DnsName,
         target: &DnsName,
     ) -> Result<Self, Failure> {
-        let forest = state.connector(&forest.to_string(), ConnectorKind::Forest).await?;
-        let target = state.connector(&target.to_string(), ConnectorKind::Target).await?;
+        let forest = state.connector(&forest.to_string(), Side::Forest).await?;
+        let target = state.connector(&target.to_string(), Side::Target).await?;
         Ok(Self { forest, target })
     }
 }

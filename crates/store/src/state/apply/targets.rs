@@ -2,29 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::effects::{Effects, TargetEffect, Wrong};
-use portolan_sync::engine::{Feed, PendingExport};
+use portolan_sync::engine::{
+    Fault, Feed, MetaverseChange, ObjectError, PendingExport, Subject, TargetChange, TargetObject,
+};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::STATEMENT_ROWS;
+use super::{Outcome, STATEMENT_ROWS};
 use crate::state::codes::{Code as _, DELETION, turn};
-use crate::state::rows::{Tx, numbers};
+use crate::state::rows::{self, Tx, numbers};
 use crate::state::{StateError, packed, references};
-
-/// What came of them.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// Decisions whose objects got none in a target, by their places.
-    pub(super) refused: BTreeSet<usize>,
-    /// Why.
-    pub(super) conflicts: Vec<Wrong>,
-}
 
 /// A target's object as it is before.
 #[derive(Debug, Clone)]
 struct Before {
     key: i64,
-    metaverse: Option<i64>,
+    metaverse: i64,
     anchor: String,
     is_there: bool,
     stage: Option<i64>,
@@ -42,99 +34,82 @@ struct Known {
 /// An object as it is written.
 #[derive(Debug)]
 struct Row<'a> {
-    effect: &'a TargetEffect,
-    metaverse: i64,
+    object: &'a TargetObject,
     stage: Option<i64>,
     pending: Option<Vec<u8>>,
     feeds: Option<Vec<u8>>,
 }
 
-pub(super) async fn put(
-    tx: &mut Tx,
-    decisions: &[Effects],
-    keys: &[Option<i64>],
-) -> Result<Outcome, StateError> {
-    let known = known(tx, decisions, keys).await?;
-    let mut outcome = Outcome::default();
-    let (mut rows, mut dropped) = (Vec::new(), Vec::new());
+/// Writes objects of targets. Gives what is wrong with those that get none.
+pub(super) async fn put(tx: &mut Tx, outcomes: &[Outcome]) -> Result<Vec<ObjectError>, StateError> {
+    let (put, removed) = changes(outcomes);
+    let known = known(tx, &put).await?;
+    let (mut rows, mut dropped, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let mut taken = BTreeSet::new();
-    for (at, (decision, metaverse)) in decisions.iter().zip(keys).enumerate() {
-        let Some(metaverse) = *metaverse else { continue };
-        for effect in &decision.targets {
-            let place = (effect.connector.0, effect.anchor.as_str().to_owned());
-            let before = known.by_anchor.get(&place);
-            if let Some(conflict) = conflict(&known, effect, metaverse, before)
-                .or_else(|| (!taken.insert(place.clone())).then_some(TAKEN))
-            {
-                outcome.refused.insert(at);
-                outcome.conflicts.extend(report(decision, effect, conflict));
-                continue;
-            }
-            let is_there = before.is_some_and(|before| before.is_there);
-            match row(effect, metaverse, is_there) {
-                Some(row) => rows.push(row),
-                None => dropped.extend(before.map(|before| before.key)),
-            }
+    for object in put {
+        let place = (object.connector.0, object.anchor.to_string());
+        let before = known.by_anchor.get(&place);
+        let fault = conflict(&known, object, before).or_else(|| {
+            let shared = Fault::AnchorShared { anchor: object.anchor.clone() };
+            (!taken.insert(place)).then_some(shared)
+        });
+        if let Some(fault) = fault {
+            refused.push(ObjectError { subject: Subject::Metaverse(object.metaverse), fault });
+            continue;
+        }
+        match row(object, before.is_some_and(|before| before.is_there)) {
+            Some(row) => rows.push(row),
+            None => dropped.extend(before.map(|before| before.key)),
         }
     }
-    drop_rows(tx, &dropped).await?;
+    drop_rows(tx, &numbers(dropped), &removed).await?;
     let written = write(tx, &rows).await?;
     put_feeds(tx, &rows, &written, &known).await?;
     mark(tx, &rows, &written, &known).await?;
-    Ok(outcome)
+    Ok(refused)
+}
+
+/// Objects that are put, and those that are not needed any more, by target and metaverse object as
+/// JSON. Of metaverse objects that are deleted, theirs went with them.
+fn changes(outcomes: &[Outcome]) -> (Vec<&TargetObject>, String) {
+    let (mut put, mut removed) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        if outcome.decision.metaverse == MetaverseChange::Deleted {
+            continue;
+        }
+        for change in &outcome.decision.targets {
+            match (change, outcome.metaverse) {
+                (TargetChange::Put(object), _) => put.push(object),
+                (TargetChange::Remove(target), Some(metaverse)) => {
+                    removed.push(format!("[{},{}]", target.0, metaverse.0));
+                }
+                (TargetChange::Remove(_), None) => {}
+            }
+        }
+    }
+    (put, format!("[{}]", removed.join(",")))
 }
 
 /// Why an object gets none in a target.
-#[derive(Debug, Clone, Copy)]
-struct Conflict {
-    code: &'static str,
-    text: &'static str,
-    hint: &'static str,
-}
-
-const TAKEN: Conflict = Conflict {
-    code: "anchor-in-use",
-    text: "another object has the same sourceAnchor",
-    hint: "give one of them another mS-DS-ConsistencyGuid, or take it from one of them",
-};
-const CHANGED: Conflict = Conflict {
-    code: "anchor-changed",
-    text: "the object has another sourceAnchor in the target, and that never changes",
-    hint: "give it the mS-DS-ConsistencyGuid back that it had",
-};
-
-fn conflict(
-    known: &Known,
-    effect: &TargetEffect,
-    metaverse: i64,
-    before: Option<&Before>,
-) -> Option<Conflict> {
-    match known.by_metaverse.get(&(effect.connector.0, metaverse)) {
-        Some(anchor) if anchor != effect.anchor.as_str() => Some(CHANGED),
+fn conflict(known: &Known, object: &TargetObject, before: Option<&Before>) -> Option<Fault> {
+    match known.by_metaverse.get(&(object.connector.0, object.metaverse.0)) {
+        Some(fixed) if fixed != object.anchor.as_str() => Some(Fault::AnchorChanged {
+            fixed: fixed.parse().unwrap_or_else(|_| object.anchor.clone()),
+            found: object.anchor.clone(),
+        }),
         Some(_) => None,
-        None => before.and_then(|before| before.metaverse).map(|_| TAKEN),
+        None => before
+            .filter(|before| before.metaverse >= 0)
+            .map(|_| Fault::AnchorShared { anchor: object.anchor.clone() }),
     }
 }
 
-fn report(
-    decision: &Effects,
-    effect: &TargetEffect,
-    conflict: Conflict,
-) -> impl Iterator<Item = Wrong> {
-    decision.objects.iter().map(move |object| Wrong {
-        object: *object,
-        code: conflict.code,
-        text: format!("{}: {}", conflict.text, effect.anchor),
-        hint: Some(conflict.hint.to_owned()),
-    })
-}
-
 /// The row of an object; `None` when it is not there and is not to be.
-fn row(effect: &TargetEffect, metaverse: i64, is_there: bool) -> Option<Row<'_>> {
-    let seal = |record| packed::seal_record(&[effect.anchor.as_str().as_bytes()], record);
-    let (stage, pending) = match &effect.pending {
+fn row(object: &TargetObject, is_there: bool) -> Option<Row<'_>> {
+    let seal = |record| packed::seal_record(&[object.anchor.as_str().as_bytes()], record);
+    let (stage, pending) = match &object.pending {
         Some(PendingExport::Add(record) | PendingExport::Update(record)) => {
-            (Some(turn(effect.kind)), Some(seal(record)))
+            (Some(turn(object.kind)), Some(seal(record)))
         }
         Some(PendingExport::Delete) => (Some(DELETION), None),
         None => (None, None),
@@ -142,23 +117,15 @@ fn row(effect: &TargetEffect, metaverse: i64, is_there: bool) -> Option<Row<'_>>
     if !is_there && pending.is_none() {
         return None;
     }
-    let feeds = if stage == Some(DELETION) { None } else { packed::pack_feeds(&effect.feeds) };
-    Some(Row { effect, metaverse, stage, pending, feeds })
+    let feeds = if stage == Some(DELETION) { None } else { packed::pack_feeds(&object.feeds) };
+    Some(Row { object, stage, pending, feeds })
 }
 
-async fn known(
-    tx: &mut Tx,
-    decisions: &[Effects],
-    keys: &[Option<i64>],
-) -> Result<Known, StateError> {
-    let effects: Vec<_> = decisions.iter().flat_map(|decision| &decision.targets).collect();
-    if effects.is_empty() {
+async fn known(tx: &mut Tx, put: &[&TargetObject]) -> Result<Known, StateError> {
+    if put.is_empty() {
         return Ok(Known::default());
     }
-    let anchors: BTreeSet<_> = effects.iter().map(|effect| effect.anchor.as_str()).collect();
-    let connectors: BTreeSet<_> =
-        effects.iter().map(|effect| i64::from(effect.connector.0)).collect();
-    let anchors = serde_json::to_string(&anchors).unwrap_or_default();
+    let connectors: BTreeSet<_> = put.iter().map(|object| i64::from(object.connector.0)).collect();
     let rows = sqlx::query(
         "SELECT t.key, connector, metaverse, anchor, confirmed IS NOT NULL AS there, stage, feeds
          FROM json_each(?1) c CROSS JOIN json_each(?2) a
@@ -168,8 +135,8 @@ async fn known(
          FROM json_each(?3) m CROSS JOIN target_object t ON metaverse = m.value",
     )
     .bind(numbers(connectors))
-    .bind(anchors)
-    .bind(numbers(keys.iter().flatten().copied()))
+    .bind(rows::texts(put.iter().map(|object| object.anchor.as_str())))
+    .bind(numbers(put.iter().map(|object| object.metaverse.0)))
     .fetch_all(&mut **tx)
     .await?;
     let mut known = Known::default();
@@ -183,27 +150,34 @@ async fn known(
             stage: row.try_get("stage")?,
             feeds: row.try_get("feeds")?,
         };
-        if let Some(metaverse) = before.metaverse {
-            known.by_metaverse.insert((connector, metaverse), before.anchor.clone());
-        }
+        known.by_metaverse.insert((connector, before.metaverse), before.anchor.clone());
         known.by_anchor.insert((connector, before.anchor.clone()), before);
     }
     Ok(known)
 }
 
-/// Takes rows out that a target has nothing of.
-async fn drop_rows(tx: &mut Tx, keys: &[i64]) -> Result<(), StateError> {
-    if keys.is_empty() {
+/// Takes rows out that a target has nothing of: by their keys, and by target and metaverse object.
+async fn drop_rows(tx: &mut Tx, keys: &str, places: &str) -> Result<(), StateError> {
+    if keys == "[]" && places == "[]" {
         return Ok(());
     }
-    let keys = numbers(keys.iter().copied());
+    let dropped: Vec<i64> = sqlx::query_scalar(
+        "SELECT value FROM json_each(?1) UNION SELECT t.key FROM json_each(?2)
+             CROSS JOIN target_object t ON t.connector = value ->> 0 AND t.metaverse = value ->> 1
+         WHERE t.confirmed IS NULL",
+    )
+    .bind(keys)
+    .bind(places)
+    .fetch_all(&mut **tx)
+    .await?;
+    let dropped = numbers(dropped);
     for statement in [
         "DELETE FROM feed WHERE target IN (SELECT value FROM json_each(?))",
         "DELETE FROM pending_reference WHERE source IN (SELECT value FROM json_each(?))",
         "DELETE FROM pending_reference WHERE target IN (SELECT value FROM json_each(?))",
         "DELETE FROM target_object WHERE key IN (SELECT value FROM json_each(?))",
     ] {
-        sqlx::query(statement).bind(&keys).execute(&mut **tx).await?;
+        sqlx::query(statement).bind(&dropped).execute(&mut **tx).await?;
     }
     Ok(())
 }
@@ -217,10 +191,10 @@ async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<i64>, StateError> {
                  (connector, metaverse, kind, anchor, stage, pending, feeds, password) ",
         );
         query.push_values(chunk, |mut values, row| {
-            values.push_bind(row.effect.connector.0).push_bind(row.metaverse);
-            values.push_bind(row.effect.kind.code()).push_bind(row.effect.anchor.as_str());
+            values.push_bind(row.object.connector.0).push_bind(row.object.metaverse.0);
+            values.push_bind(row.object.kind.code()).push_bind(row.object.anchor.as_str());
             values.push_bind(row.stage).push_bind(row.pending.as_deref());
-            values.push_bind(row.feeds.as_deref()).push_bind(row.effect.password);
+            values.push_bind(row.feeds.as_deref()).push_bind(row.object.password);
         });
         // A row whose turn has come by an earlier wish and that is as wished by now has none.
         query.push(
@@ -238,13 +212,13 @@ async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<i64>, StateError> {
             keys.insert(place, row.try_get::<i64, _>("key")?);
         }
     }
-    let place = |row: &Row<'_>| (i64::from(row.effect.connector.0), row.effect.anchor.to_string());
+    let place = |row: &Row<'_>| (i64::from(row.object.connector.0), row.object.anchor.to_string());
     let found = rows.iter().map(|row| keys.get(&place(row)).copied());
     found.map(|key| key.ok_or(StateError::corrupt("a target's object"))).collect()
 }
 
 fn before<'a>(known: &'a Known, row: &Row<'_>) -> Option<&'a Before> {
-    known.by_anchor.get(&(row.effect.connector.0, row.effect.anchor.to_string()))
+    known.by_anchor.get(&(row.object.connector.0, row.object.anchor.to_string()))
 }
 
 /// Writes the feeds that are other than before.
@@ -264,7 +238,7 @@ async fn put_feeds(
             old.push(*key);
         }
         if row.feeds.is_some() {
-            new.extend(row.effect.feeds.iter().map(|feed| (*key, *feed)));
+            new.extend(row.object.feeds.iter().map(|feed| (*key, *feed)));
         }
     }
     if !old.is_empty() {
@@ -297,7 +271,7 @@ async fn mark(
     for (row, key) in rows.iter().zip(keys) {
         let before = before(known, row);
         let was = before.is_some_and(|before| {
-            before.metaverse == Some(row.metaverse) && before.stage != Some(DELETION)
+            before.metaverse == row.object.metaverse.0 && before.stage != Some(DELETION)
         });
         let is = row.stage != Some(DELETION);
         if !is {
@@ -305,7 +279,7 @@ async fn mark(
             continue;
         }
         if !was {
-            came.push(row.metaverse);
+            came.push(row.object.metaverse.0);
         }
         if !was || before.and_then(|before| before.feeds.as_ref()) != row.feeds.as_ref() {
             fed.push(*key);

@@ -1,5 +1,6 @@
 //! The engine against a model that is naive and obviously right.
 
+mod cases;
 mod driver;
 mod model;
 mod worlds;
@@ -12,7 +13,7 @@ use self::worlds::{SOURCE_ANCHOR, World, systems, worlds};
 use super::Engine;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     /// The engine decides about what changed alone; the model makes everything anew.
     #[test]

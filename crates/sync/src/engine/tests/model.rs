@@ -134,7 +134,11 @@ impl<'r> Model<'r> {
 
     fn link_kind(&self, key: ObjectKey, kind: MetaverseKind) -> Option<LinkKind> {
         let rules = self.rules_of(key);
-        let has = |linking| rules.iter().any(|r| r.metaverse == kind && r.linking == linking);
+        let links = |rule: &&&Rule| rule.linking == Linking::Provision || !rule.joins.is_empty();
+        let has = |linking| {
+            let mut rules = rules.iter().filter(links);
+            rules.any(|rule| rule.metaverse == kind && rule.linking == linking)
+        };
         let stuck = self.links.get(&key).is_some_and(|(_, kind)| *kind == LinkKind::StickyJoined);
         if stuck || has(Linking::StickyJoin) {
             Some(LinkKind::StickyJoined)
@@ -407,13 +411,9 @@ impl<'r> Model<'r> {
         let person = &self.metaverse[&key].1;
         let record: Attributes =
             person.iter().map(|(id, (values, ..))| (*id, values.clone())).collect();
-        let present = former.and_then(|former| match &former.pending {
-            Some(Pending::Add(attributes) | Pending::Update(attributes)) => Some(attributes),
-            Some(Pending::Delete) | None => former.confirmed.as_ref(),
-        });
         let (none, nothing) = (Attributes::new(), BTreeSet::new());
-        let present = present.unwrap_or(&none);
         let imported = former.and_then(|former| former.confirmed.as_ref());
+        let present = imported.unwrap_or(&none);
         let rules = rules.iter().map(|rule| (*rule, &record)).collect();
         let (meanings, born) = (self.meanings, imported.is_none());
         let sources = Sources { rules, meanings, imported, born };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
-use portolan_sync::{attributes, expression};
+use portolan_sync::{attributes, expression, rules};
 
 use crate::run::{Failed, cargo, on_file, run};
 use crate::steps::Steps;
@@ -26,7 +26,8 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     });
     let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
     let expressions = (PathBuf::from("docs/reference/expressions.md"), expression::page());
-    charts.chain([attributes, expressions, picture()]).collect()
+    let rules = (PathBuf::from("docs/reference/rules.md"), rules::page());
+    charts.chain([attributes, expressions, rules, picture()]).collect()
 }
 
 /// The picture of the edition in force by default, which the README shows.

@@ -50,14 +50,6 @@ impl Hint for RuleError {
     }
 }
 
-/// The line and the column, both from 1, of an octet of a text.
-pub(super) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
-    let before = source.get(..at).unwrap_or(source);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    let column = before.get(line_start..).map_or(0, |text| text.chars().count()) + 1;
-    (before.matches('\n').count() + 1, column)
-}
-
 /// The one of `known` that a mistyped name most likely means.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
@@ -69,18 +61,6 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_counted_in_lines_and_characters_from_one() {
-        let check = |at: usize, expected: (usize, usize)| {
-            assert_eq!(line_and_column("a = 1\nçà = 2\n", at), expected, "{at}");
-        };
-        check(0, (1, 1));
-        check(4, (1, 5));
-        check(6, (2, 1));
-        check(10, (2, 3));
-        check(999, (3, 1));
-    }
 
     #[test]
     fn a_mistyped_name_finds_the_one_that_is_meant_and_another_finds_none() {

@@ -77,12 +77,18 @@ impl Clause {
         let other = other.borrow();
         match self.operator {
             Operator::Equal | Operator::IsIn | Operator::IsMemberOf => {
-                value == other || self.texts(value, other, |one, two| one == two)
+                value == other
+                    || self.texts(value, other, <[u8]>::eq_ignore_ascii_case, |one, two| one == two)
             }
-            Operator::Contains => self.texts(value, other, |one, two| one.contains(two)),
-            Operator::StartsWith => self.texts(value, other, |one, two| one.starts_with(two)),
-            Operator::EndsWith => self.texts(value, other, |one, two| one.ends_with(two)),
-            Operator::Like => self.texts(value, other, like),
+            Operator::Contains => self.texts(value, other, contains, |one, two| one.contains(two)),
+            Operator::StartsWith => {
+                self.texts(value, other, begins, |one, two| one.starts_with(two))
+            }
+            Operator::EndsWith => self.texts(value, other, ends, |one, two| one.ends_with(two)),
+            Operator::Like => {
+                let folded = |one: &[u8], two: &[u8]| like(&lower(one), &lower(two));
+                self.texts(value, other, folded, like)
+            }
             Operator::LessThan => order(value, other) == Some(Ordering::Less),
             Operator::GreaterThan => order(value, other) == Some(Ordering::Greater),
             Operator::LessThanOrEqual => order(value, other).is_some_and(Ordering::is_le),
@@ -96,24 +102,42 @@ impl Clause {
         }
     }
 
+    /// Compares as texts. `ascii` is what `test` is without case, of texts that are ASCII, and makes no
+    /// copy of them.
     fn texts(
         &self,
         value: ValueRef<'_>,
         other: ValueRef<'_>,
+        ascii: impl Fn(&[u8], &[u8]) -> bool,
         test: impl Fn(&str, &str) -> bool,
     ) -> bool {
         let (value, other) = (value.to_text(), other.to_text());
         if self.case_sensitive {
-            return test(&value, &other);
+            test(&value, &other)
+        } else if value.is_ascii() && other.is_ascii() {
+            ascii(value.as_bytes(), other.as_bytes())
+        } else {
+            test(&value.to_lowercase(), &other.to_lowercase())
         }
-        test(&fold(&value), &fold(&other))
     }
 }
 
-/// A text without case.
-fn fold(text: &str) -> std::borrow::Cow<'_, str> {
-    let is_folded = |octet: u8| octet.is_ascii() && !octet.is_ascii_uppercase();
-    if text.bytes().all(is_folded) { text.into() } else { text.to_lowercase().into() }
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|at| at.eq_ignore_ascii_case(part))
+}
+
+fn begins(text: &[u8], part: &[u8]) -> bool {
+    text.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part))
+}
+
+fn ends(text: &[u8], part: &[u8]) -> bool {
+    let start = text.len().checked_sub(part.len());
+    start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(part))
+}
+
+/// ASCII in lower case.
+fn lower(text: &[u8]) -> String {
+    text.iter().map(|octet| char::from(octet.to_ascii_lowercase())).collect()
 }
 
 /// The order of two numbers; of texts that are none, such as times, their own.

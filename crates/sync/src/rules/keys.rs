@@ -309,7 +309,7 @@ pub(super) const KEYS: &[Key] = &[
         "guid",
         "text",
         "none",
-        "The objectGUID of the unit, which `connect rules` writes beside its name: it stays the same when the unit is renamed.",
+        "The objectGUID of the unit or group, which stays the same when it is renamed. Without one the name is looked up.",
         "\"5b1a…\"",
     ),
     key(

@@ -13,6 +13,7 @@ mod keys;
 mod lint;
 mod model;
 mod operators;
+mod page;
 mod raw;
 mod reader;
 mod set;
@@ -26,6 +27,7 @@ pub use holds::Verdict;
 pub use lint::{Finding, PARAMETERS, Severity, SystemNames, lint};
 pub use model::*;
 pub use operators::{Arity, NamedOperator, OPERATORS, operator, operator_name};
+pub use page::page;
 pub use raw::{FILE_OCTETS_MAX, RuleFile};
 pub use set::{RULES_MAX, RuleNumbers, Rules};
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Place, RuleError, line_and_column, nearest};
+use super::error::{Place, RuleError, nearest};
 use super::keys;
 use super::model::{Merge, Origin};
 use super::operators::{
@@ -20,7 +20,9 @@ use crate::syntax::Syntax;
 /// Reads a file.
 pub(super) fn read(origin: Origin, name: &str, text: &str) -> RuleFile {
     let mut file = RuleFile::empty(origin);
-    let mut reader = Reader { file: name.into(), text, errors: Vec::new() };
+    let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+    let lines = std::iter::once(0).chain(ends).collect();
+    let mut reader = Reader { file: name.into(), text, lines, errors: Vec::new() };
     if text.len() > FILE_OCTETS_MAX {
         reader.error(0, format!("more than {FILE_OCTETS_MAX} octets"));
         file.errors = reader.errors;
@@ -44,6 +46,8 @@ pub(super) fn read(origin: Origin, name: &str, text: &str) -> RuleFile {
 struct Reader<'t> {
     file: FileName,
     text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     errors: Vec<RuleError>,
 }
 
@@ -62,7 +66,9 @@ impl<'d> Table<'d> {
 
 impl<'t> Reader<'t> {
     fn place(&self, at: usize) -> Place {
-        let (line, column) = line_and_column(self.text, at);
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let column = self.text.get(start..at).map_or(0, |text| text.chars().count()) + 1;
         Place { file: self.file.clone(), line, column }
     }
 

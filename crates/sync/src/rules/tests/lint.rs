@@ -90,6 +90,11 @@ fn each_mistake_is_found_with_its_rule_its_place_and_what_to_do() {
         &inbound(1, "flows = [{ target = \"x\", expression = '%Forest.FQN%' }]"),
         &["o.toml:1:1: k1: no run gives the parameter %forest.fqn% -> did you mean %Forest.FQDN%?"],
     );
+}
+
+#[test]
+fn types_that_do_not_meet_and_values_that_are_replaced_are_found() {
+    let check = |text: &str, expected: &[&str]| assert_eq!(findings(text), expected, "{text}");
     let types = inbound(1, "flows = [{ target = \"badge\", source = \"accountExpires\" }]")
         + &inbound(2, "flows = [{ target = \"badge\", source = \"title\" }]")
         + &outbound(1, "flows = [{ target = \"employeeId\", source = \"badge\" }]")

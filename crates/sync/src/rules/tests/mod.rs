@@ -190,3 +190,15 @@ fn what_is_written_out_reads_back_as_the_same_rules() {
     assert_eq!(json["rule"][0]["key"], "in.user.join");
     assert_eq!(json["rule"][0]["except"].as_array().unwrap().len(), 12);
 }
+
+#[test]
+fn places_are_counted_in_lines_and_characters_from_one() {
+    let check = |text: &str, expected: &str| assert_eq!(errors(text)[0], expected, "{text}");
+    check("rul = 1", "x.toml:1:1: \"rul\" is no key of a file");
+    check("# çà\n\n rul = 1", "x.toml:3:2: \"rul\" is no key of a file");
+    check("[[disable]]\nkey = \"a\"\n\n", "x.toml:2:7: no rule has the key \"a\"");
+    check(
+        "disable = [{ reason = \"çà\", kay = 1 }]",
+        "x.toml:1:29: \"kay\" is no key of a disable",
+    );
+}

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use portolan_store::state::{Queued, State};
 use portolan_sync::Dictionary;
 use portolan_sync::engine::explain::{
-    AttributeTrace, Explanation, FlowOutcome, RuleTrace, StagedTrace,
+    AttributeTrace, Explanation, FlowOutcome, FlowTrace, RuleTrace, StagedTrace,
 };
 use portolan_sync::engine::{Engine, LinkDecision, Moment, ObjectKey, Staged};
 use portolan_sync::record::{Value, ValueRef};
@@ -15,7 +15,7 @@ use portolan_sync::rules::{Linking, operator_name};
 
 use super::config::Config;
 use super::cycle::{FILE, domains_of};
-use super::synchronise::{Connected, Ruleset};
+use super::synchronise::{Connected, Ruleset, Surroundings};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -65,16 +65,25 @@ pub(super) async fn run(which: Which) -> Result<(), Failure> {
     let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
     let domains = domains_of(&state, connected, &config).await?;
     let engine = rules.engine(connected, &domains);
+    let surroundings = Surroundings::by(&state, &rules, connected, &domains).await?;
     let telling = Telling { rules: &rules, engine: &engine };
     println!("{} ({})", plain(&object.dn), object.kind.as_str());
+    if let Some(reason) = surroundings.left_out(&state, object).await? {
+        println!("left out by a filter: {}", plain(&reason));
+        return Ok(());
+    }
     if object.link.is_none() {
-        telling.unlinked(&state, object).await?;
+        let mut object = object.clone();
+        surroundings.complete(&state, &mut [&mut object]).await?;
+        telling.unlinked(&state, &object).await?;
         return Ok(());
     }
     let queued = [Queued { key: object.key, ticket: 0 }];
     let random = Cell::new(0);
     let moment = Moment { now: portolan_net::clock::now(), random: &random };
-    for found in state.neighbourhoods_of(&queued).await? {
+    for mut found in state.neighbourhoods_of(&queued).await? {
+        let mut staged: Vec<_> = found.neighbourhood.staged.iter_mut().collect();
+        surroundings.complete(&state, &mut staged).await?;
         telling.linked(&engine.explain(&found.neighbourhood, &moment), object.key);
     }
     Ok(())
@@ -160,6 +169,10 @@ impl Telling<'_> {
 
     /// An attribute of the tenant's, the rule that gives it, and where that has it from.
     fn attribute(&self, trace: &AttributeTrace, metaverse: &[AttributeTrace]) {
+        let says = |flow: &FlowTrace| outcome(&flow.outcome).is_some();
+        if trace.values.is_empty() && !trace.flows.iter().any(says) {
+            return;
+        }
         println!("  {} = {}", self.names().show(trace.attribute), listed(&trace.values));
         for flow in &trace.flows {
             if let Some(lost) = outcome(&flow.outcome) {

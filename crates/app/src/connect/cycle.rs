@@ -19,6 +19,7 @@ use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
 use super::import::{self, Imported, Reading, Staging};
 use super::key;
+use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
 use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
@@ -258,7 +259,7 @@ impl Server {
         let domains = self.prepare(steps).await?;
         let rules = Ruleset::read(&self.directory, &self.state).await?;
         self.decide(&rules, &domains, imported.full, steps).await?;
-        let exported = self.export(&rules, allowed, steps).await?;
+        let exported = self.export(&rules, allowed, None, steps).await?;
         let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
         let named = |error: StoredError| {
             let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
@@ -284,11 +285,12 @@ impl Server {
         })
     }
 
-    /// Sends what is pending, unless it takes too much away.
-    async fn export(
+    /// Sends what is pending, of a plan what was chosen, unless it takes too much away.
+    pub(super) async fn export(
         &mut self,
         rules: &Ruleset,
         allowed: usize,
+        chosen: Option<&Chosen>,
         steps: &Steps,
     ) -> Result<Exported, Failure> {
         let losses = self.state.losses(self.connected.target).await?;
@@ -298,6 +300,7 @@ impl Server {
             state: &self.state,
             target: self.connected.target,
             names: &rules.names,
+            chosen,
         };
         let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = &exported;

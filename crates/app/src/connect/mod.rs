@@ -12,8 +12,10 @@ mod account;
 mod batches;
 mod config;
 mod cycle;
+mod explain;
 mod export;
 mod forest;
+mod history;
 mod import;
 mod init;
 pub(crate) mod key;
@@ -24,6 +26,7 @@ mod reach;
 mod read;
 mod rights;
 mod rotate;
+mod rules;
 mod run;
 pub(crate) mod secrets;
 mod status;
@@ -57,8 +60,27 @@ pub enum Command {
     /// The credential of the account that reads the forest
     #[command(subcommand)]
     Credential(rotate::Credential),
+    /// Say where each value of an object comes from, or why it is not synchronised
+    Explain(explain::Which),
+    /// Objects of the forest as they were imported
+    #[command(subcommand)]
+    Object(Object),
+    /// The rules: what is wrong with them, which are in force, those of Entra Connect
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Show the runs of this server
+    History(Look),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
+}
+
+/// What `connect object` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Object {
+    /// Find objects by part of their names, or by a value
+    Search(explain::Which),
+    /// Show what is wrong with single objects, and what to do
+    Errors(Look),
 }
 
 /// What `connect plan` and `connect status` are told.
@@ -85,6 +107,11 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
+        Command::Explain(which) => explain::run(which).await,
+        Command::Object(Object::Search(which)) => explain::search(which).await,
+        Command::Object(Object::Errors(look)) => history::errors(look).await,
+        Command::Rules(command) => rules::run(command).await,
+        Command::History(look) => history::runs(look).await,
         Command::Status(look) => status::run(look).await,
     }
 }

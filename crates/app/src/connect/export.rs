@@ -3,8 +3,8 @@
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{AttributeId, Dictionary};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::SourceAnchor;
 use portolan_sync::ObjectKind;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{
     Link, LinkKind, MetaverseKey, MetaverseObject, Neighbourhood, ObjectKey, PendingExport, Staged,
     TargetObject,
 };
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::Record;
 use portolan_sync::rules::MetaverseKind;
 use sqlx::Row as _;

@@ -12,8 +12,8 @@ use aws_lc_rs::digest;
 use portolan_model::SourceAnchor;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, State};
 use portolan_sync::Dictionary;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, ValueRef};
 use serde::{Deserialize, Serialize};
 

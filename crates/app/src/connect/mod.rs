@@ -19,6 +19,7 @@ mod history;
 mod import;
 mod init;
 pub(crate) mod key;
+mod notice;
 mod passwords;
 mod plan;
 mod progress;

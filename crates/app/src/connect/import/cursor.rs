@@ -139,6 +139,13 @@ impl Controller {
     }
 }
 
+/// The number of the controller's last change.
+pub(super) async fn last_change(directory: &mut impl Directory) -> Result<i64, Failure> {
+    let root = base(directory, "", &["highestCommittedUSN"], false).await?;
+    let usn = root.and_then(|root| root.text("highestCommittedUSN")?.parse().ok());
+    usn.ok_or_else(|| Failure::new("the directory does not say its highestCommittedUSN"))
+}
+
 /// Whether deletions are seen: whether the container of deleted objects is.
 pub(super) async fn sees_deletions(
     directory: &mut impl Directory,

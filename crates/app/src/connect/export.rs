@@ -282,6 +282,8 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn delete(anchor: usize) -> Operation {

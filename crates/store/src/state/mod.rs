@@ -31,6 +31,7 @@ mod references;
 mod rows;
 mod runs;
 mod standing;
+mod staged;
 
 use std::path::Path;
 
@@ -48,6 +49,7 @@ pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
 pub use standing::Standing;
+pub use staged::{StagedPlace, StagedReference};
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]

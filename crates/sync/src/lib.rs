@@ -5,7 +5,8 @@
 //! the tenant. A [`Selector`] goes over all objects and finds out which are in scope, a
 //! [`plan::Planner`] goes over them again and says which changes bring the tenant there; [`guard`]
 //! stops what would take too much away. Neither holds the objects. A [`Delta`] is what a directory
-//! says of an object that changed. Reading the forest, storing the spaces and sending the changes happen in the
+//! says of an object that changed. [`lint`] finds what of a
+//! forest will not synchronise. Reading the forest, storing the spaces and sending the changes happen in the
 //! IO tier, with these values in between.
 
 pub mod anchor;
@@ -16,6 +17,7 @@ mod filetime;
 pub mod flow;
 mod forest;
 pub mod guard;
+pub mod lint;
 pub mod plan;
 pub mod scope;
 mod selection;

@@ -5,6 +5,7 @@
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
+//! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -17,6 +18,7 @@ mod forest;
 mod import;
 mod init;
 pub(crate) mod key;
+mod lint;
 mod passwords;
 mod plan;
 mod progress;
@@ -57,6 +59,8 @@ pub enum Command {
     /// The credential of the account that reads the forest
     #[command(subcommand)]
     Credential(rotate::Credential),
+    /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
+    Lint(lint::Lint),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -85,6 +89,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
+        Command::Lint(lint) => lint::run(lint).await,
         Command::Status(look) => status::run(look).await,
     }
 }

@@ -20,6 +20,7 @@ mod impact;
 mod incremental;
 mod kills;
 mod ldif;
+mod lint;
 mod passwords;
 mod reach;
 mod rights;

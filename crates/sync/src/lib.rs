@@ -6,7 +6,7 @@
 //! [`plan::Planner`] goes over them again and says which changes bring the tenant there; [`guard`]
 //! stops what would take too much away. Neither holds the objects. A [`Delta`] is what a directory
 //! says of an object that changed. [`lint`] finds what of a
-//! forest will not synchronise. Reading the forest, storing the spaces and sending the changes happen in the
+//! forest will not synchronise, [`writeback`] says what goes back to it. Reading the forest, storing the spaces and sending the changes happen in the
 //! IO tier, with these values in between.
 
 pub mod anchor;
@@ -21,6 +21,7 @@ pub mod lint;
 pub mod plan;
 pub mod scope;
 mod selection;
+pub mod writeback;
 
 pub use anchors::Anchors;
 pub use delta::{Delta, MemberChange};

@@ -6,6 +6,7 @@
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
+//! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -15,6 +16,7 @@ mod config;
 mod cycle;
 mod export;
 mod forest;
+mod grant;
 mod import;
 mod init;
 pub(crate) mod key;
@@ -32,6 +34,8 @@ mod status;
 mod steps;
 mod tenant_client;
 mod walk;
+mod writeback;
+mod writer;
 
 use std::path::PathBuf;
 
@@ -61,6 +65,8 @@ pub enum Command {
     Credential(rotate::Credential),
     /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
     Lint(lint::Lint),
+    /// Write to the forest under which anchor a person is synchronised
+    Writeback(writeback::Writeback),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -90,6 +96,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
         Command::Lint(lint) => lint::run(lint).await,
+        Command::Writeback(writeback) => writeback::run(writeback).await,
         Command::Status(look) => status::run(look).await,
     }
 }

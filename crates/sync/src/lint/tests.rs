@@ -411,6 +411,41 @@ fn rules_are_named_and_return_from_their_names() {
     );
 }
 
+#[test]
+fn the_first_pass_takes_a_few_hundred_octets_an_object() {
+    const OBJECTS: usize = 4_000;
+    /// What a million objects may take is 512 MiB.
+    const OBJECT_OCTETS_MAX: u64 = 512 * 1024 * 1024 / 1_000_000;
+    let objects: Vec<_> = (0..OBJECTS)
+        .map(|number| {
+            let (name, address) = (format!("user{number}"), format!("user{number}@contoso.com"));
+            let primary = format!("SMTP:{address}");
+            let second = format!("smtp:{name}@contoso.onmicrosoft.com");
+            person(
+                &name,
+                &[
+                    ("displayName", &format!("Person Number{number}")),
+                    ("mail", &address),
+                    ("mailNickname", &name),
+                    ("proxyAddresses", &primary),
+                    ("proxyAddresses", &second),
+                ],
+            )
+        })
+        .collect();
+    let held = allocation_counter::measure(|| {
+        let mut survey = Survey::new(7);
+        objects.iter().for_each(|object| survey.add(&Subject::from(object)));
+        let survey = survey.finish();
+        let rules = everything();
+        let mut linter = Linter::new(&survey, None, &rules);
+        let findings = objects.iter().map(|object| linter.look(&Subject::from(object)).len());
+        assert_eq!(findings.sum::<usize>(), 0);
+    });
+    let of_each = held.bytes_max / OBJECTS as u64;
+    assert!(of_each < OBJECT_OCTETS_MAX, "{of_each} octets an object");
+}
+
 /// The rules of one object alone that a proposal is to mend.
 const MENDED: [Rule; 3] = [Rule::Invisible, Rule::WhiteSpace, Rule::Character];
 

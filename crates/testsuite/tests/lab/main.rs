@@ -27,3 +27,4 @@ mod rights;
 mod scenarios;
 mod states;
 mod world;
+mod writeback;

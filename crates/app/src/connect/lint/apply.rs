@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use portolan_ldap::ResultCode;
-use portolan_net::kerberos::Credential;
+use portolan_net::clock;
 use portolan_net::ldap::{LdapConnection, LdapError};
-use portolan_net::{Network, clock};
 
 use super::change::{Change, Held, Verdict};
 use super::journal::Journal;
-use super::{grant, journal, sheet};
-use crate::connect::account::{Account, SecretFile};
-use crate::connect::config::{Config, RawConfig};
-use crate::connect::forest::Forest;
+use super::{journal, sheet};
+use crate::connect::grant;
 use crate::connect::steps::Steps;
+use crate::connect::writer::{Writer, WriterArguments};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -43,24 +41,14 @@ pub(super) struct Undo {
 /// As whom changes are made, and whether they are.
 #[derive(Debug, clap::Args)]
 struct How {
-    /// The state directory that `connect init` wrote
-    #[arg(long, default_value = crate::connect::STATE)]
-    state: PathBuf,
+    #[command(flatten)]
+    writer: WriterArguments,
     /// Change the forest; without it, only show what would be changed
     #[arg(long)]
     yes: bool,
     /// Only show what would be changed
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// The account that changes the forest, in place of the one that reads it
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
-    /// A file whose first line is its password; its owner alone may read it
-    #[arg(long, value_name = "FILE", requires = "account", conflicts_with = "keytab")]
-    password_file: Option<PathBuf>,
-    /// A keytab with its AES keys; its owner alone may read it
-    #[arg(long, value_name = "FILE", requires = "account")]
-    keytab: Option<PathBuf>,
 }
 
 /// Runs `connect lint apply`.
@@ -70,16 +58,16 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         println!("no row of {} has an action: nothing to change", apply.sheet.display());
         return Ok(());
     }
-    let writer = Writer::open(apply.how)?;
+    let mender = Mender::open(apply.how)?;
     let undo_file = apply.undo_file.unwrap_or_else(|| beside(&apply.sheet));
-    writer.carry_out(&changes, Some(&undo_file)).await
+    mender.carry_out(&changes, Some(&undo_file)).await
 }
 
 /// Runs `connect lint undo`.
 pub(super) async fn undo(undo: Undo) -> Result<(), Failure> {
-    let writer = Writer::open(undo.how)?;
-    let changes = journal::read(&undo.file, &writer.config.forest_domain)?;
-    writer.carry_out(&changes, None).await
+    let mender = Mender::open(undo.how)?;
+    let changes = journal::read(&undo.file, &mender.writer.config.forest_domain)?;
+    mender.carry_out(&changes, None).await
 }
 
 /// A name beside the sheet that no earlier run took.
@@ -108,40 +96,20 @@ struct Outcome {
     right: Option<Failure>,
 }
 
-/// An account that changes the forest.
-struct Writer {
-    config: Config,
-    network: Network,
-    credential: Credential,
-    account: String,
+/// Carries changes out, or shows them.
+struct Mender {
+    writer: Writer,
     changes: bool,
 }
 
-impl Writer {
+impl Mender {
     fn open(how: How) -> Result<Self, Failure> {
-        let How { state, yes, dry_run: _, account, password_file, keytab } = how;
-        RawConfig::adopt(&state, clock::now())?;
-        let config = Config::read(&state)?;
-        let network = config.reach.network()?;
-        let credential = match &account {
-            None => config.account(&state)?.credential(&state)?,
-            Some(name) => {
-                let file = SecretFile::of(password_file, keytab)
-                    .map_err(|_| Failure::new("--account needs --password-file or --keytab"))?;
-                let read = Account::read(name, &config.forest_domain, &file.absolute()?);
-                read.map_err(Failure::new)?.0.offered(&state)?
-            }
-        };
-        let account = account.unwrap_or_else(|| config.account.clone());
-        Ok(Self { config, network, credential, account, changes: yes })
+        Ok(Self { writer: Writer::open(how.writer)?, changes: how.yes && !how.dry_run })
     }
 
     async fn carry_out(&self, changes: &[Change], undo_file: Option<&Path>) -> Result<(), Failure> {
-        let steps = Steps::begin();
-        let domain = &self.config.forest_domain;
-        let forest = Forest::find(&self.network, domain, self.credential.clone(), &steps).await?;
-        let forest = forest.over(self.config.reach.channel(&self.network));
-        let mut directory = forest.ldap(&steps).await?;
+        let domain = &self.writer.config.forest_domain;
+        let mut directory = self.writer.connect(&Steps::begin()).await?;
         let journal = match undo_file.filter(|_| self.changes) {
             Some(path) => {
                 let journal = Journal::create(path, domain)?;
@@ -168,7 +136,7 @@ impl Writer {
                 Ok(held) => held,
                 Err(error @ LdapError::Refused { .. }) => {
                     outcome.left += 1;
-                    say(change, &change.dn, "left", &Failure::from(error).text().to_owned());
+                    say(change, &change.dn, "left", &Failure::from(error).text());
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -226,9 +194,9 @@ impl Writer {
         });
         say(change, &held.dn, "left", &said);
         if lacking && outcome.right.is_none() {
-            let (domain, account) = (&self.config.forest_domain, &self.account);
-            let missing =
-                grant::missing(directory, domain, account, &held.dn, change.attribute).await?;
+            let (domain, account) = (&self.writer.config.forest_domain, &self.writer.account);
+            let attribute = change.attribute.name();
+            let missing = grant::missing(directory, domain, account, &held.dn, attribute).await?;
             outcome.right = Some(missing);
         }
         Ok(false)

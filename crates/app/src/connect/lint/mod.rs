@@ -3,11 +3,10 @@
 //!
 //! The rules are `portolan_sync`'s. [`space`] is the one place that reads the store; [`sheet`] writes
 //! and reads proposals, [`change`] says whether one may still be made, [`journal`] writes down what was
-//! changed, [`mod@apply`] asks the directory and [`grant`] names the right that is missing.
+//! changed and [`mod@apply`] asks the directory.
 
 mod apply;
 mod change;
-mod grant;
 mod journal;
 mod sheet;
 mod show;

@@ -3,9 +3,8 @@
 use portolan_ldap::{Filter, Scope, SearchRequest};
 use portolan_model::{DistinguishedName, DnsName, Guid};
 use portolan_net::ldap::{LdapConnection, LdapError};
-use portolan_sync::lint::Attribute;
 
-use crate::connect::rights::{Grantee, first};
+use super::rights::{Grantee, first};
 use crate::report::Failure;
 
 /// What an account lacks that may not change an attribute of an object. The command grants it on what
@@ -15,11 +14,11 @@ pub(super) async fn missing(
     domain: &DnsName,
     account: &str,
     dn: &str,
-    attribute: Attribute,
+    attribute: &str,
 ) -> Result<Failure, Failure> {
     let grantee = Grantee::look_up(directory, domain, account).await?;
-    let name = attribute.name();
-    let text = format!("{} lacks the right \"Write Property {name}\" on {dn}", grantee.principal);
+    let text =
+        format!("{} lacks the right \"Write Property {attribute}\" on {dn}", grantee.principal);
     let above = dn.parse().ok().and_then(|dn: DistinguishedName| dn.parent());
     let above = above.map_or_else(|| dn.to_owned(), |above| above.to_string());
     let command = if grantee.is_samba {
@@ -32,7 +31,7 @@ pub(super) async fn missing(
             grantee.sid
         )
     } else {
-        format!("dsacls \"{above}\" /I:T /G \"{}:WP;{name}\"", grantee.principal)
+        format!("dsacls \"{above}\" /I:T /G \"{}:WP;{attribute}\"", grantee.principal)
     };
     let hint = format!(
         "grant it on a domain controller: `{command}`; or name an account that has it by --account \
@@ -44,14 +43,14 @@ pub(super) async fn missing(
 /// By what an access control entry names an attribute: its schemaIDGUID.
 async fn schema_guid(
     directory: &mut LdapConnection,
-    attribute: Attribute,
+    attribute: &str,
 ) -> Result<Option<Guid>, LdapError> {
     let root = directory.root_dse(&["schemaNamingContext"]).await?;
     let (Some(schema), Ok(name)) = (root.text("schemaNamingContext"), "lDAPDisplayName".parse())
     else {
         return Ok(None);
     };
-    let filter = Filter::Equality(name, attribute.name().as_bytes().to_vec());
+    let filter = Filter::Equality(name, attribute.as_bytes().to_vec());
     let request = SearchRequest::new(schema, Scope::One, filter).select(["schemaIDGUID"]);
     let entry = first(directory, request, Vec::new()).await?;
     let octets = entry.as_ref().and_then(|entry| entry.octets("schemaIDGUID"));

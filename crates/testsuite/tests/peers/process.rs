@@ -58,6 +58,16 @@ pub(crate) fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: run `cargo xtask setup`")))
 }
 
+/// Lets a program see another time, as libfaketime writes it: `+10m`.
+pub(crate) fn skew(command: &mut Command, by: &str) {
+    let machines = ["x86_64", "aarch64"];
+    let library = |machine| format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1");
+    let found = machines.map(library).into_iter().find(|path| std::path::Path::new(path).exists());
+    let library =
+        found.unwrap_or_else(|| panic!("libfaketime is missing: run `cargo xtask setup`"));
+    command.env("FAKETIME", by).env("LD_PRELOAD", library);
+}
+
 /// A port of loopback that nobody holds, by TCP and by UDP, and that nobody was given before.
 pub(crate) async fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());

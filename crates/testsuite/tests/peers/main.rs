@@ -8,6 +8,7 @@ mod authority;
 mod chart;
 mod chart_bus;
 mod chart_forest;
+mod chart_ocsp;
 mod chart_web;
 mod checked;
 mod directory;

@@ -30,6 +30,15 @@ impl Server {
         }
         server
     }
+
+    /// Starts a server that one connection without a word would hold up, and waits until it says into
+    /// this file that it listens.
+    pub(crate) fn start_unasked(mut command: Command, log: &std::path::Path, words: &str) -> Self {
+        command.stdin(Stdio::null());
+        let server = Self(crate::stage::spawn(&mut command, log));
+        crate::stage::wait_for(log, words);
+        server
+    }
 }
 
 impl Drop for Server {

@@ -7,6 +7,7 @@
 
 mod authority;
 mod chart;
+mod chart_bomb;
 mod chart_bus;
 mod chart_forest;
 mod chart_ocsp;

@@ -136,7 +136,7 @@ impl Mender {
                 Ok(held) => held,
                 Err(error @ LdapError::Refused { .. }) => {
                     outcome.left += 1;
-                    say(change, &change.dn, "left", &Failure::from(error).text());
+                    say(change, &change.dn, "left", Failure::from(error).text());
                     continue;
                 }
                 Err(error) => return Err(error.into()),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use portolan_model::{DistinguishedName, Guid, InvalidName, Sid};
 
-/// The attributes that an import asks the forest for, besides the name: those that a flow, the scope
-/// or the anchor reads, and no others.
+/// The attributes that an import asks the forest for, besides the name: those that a flow, the scope,
+/// the anchor or a rule of the lint reads, and no others.
 pub const WANTED_ATTRIBUTES: &[&str] = &[
     "objectGUID",
     "objectClass",
@@ -33,6 +33,7 @@ pub const WANTED_ATTRIBUTES: &[&str] = &[
     "mail",
     "mailNickname",
     "proxyAddresses",
+    "targetAddress",
     "telephoneNumber",
     "mobile",
     "facsimileTelephoneNumber",

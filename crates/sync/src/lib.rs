@@ -5,8 +5,9 @@
 //! the tenant. A [`Selector`] goes over all objects and finds out which are in scope, a
 //! [`plan::Planner`] goes over them again and says which changes bring the tenant there; [`guard`]
 //! stops what would take too much away. Neither holds the objects. A [`Delta`] is what a directory
-//! says of an object that changed. Reading the forest, storing the spaces and sending the changes happen in the
-//! IO tier, with these values in between.
+//! says of an object that changed. [`lint`] finds what of a forest will not synchronise, [`writeback`]
+//! says what goes back to it. Reading the forest, storing the spaces and sending the changes happen in
+//! the IO tier, with these values in between.
 
 pub mod anchor;
 mod anchors;
@@ -19,6 +20,7 @@ mod filetime;
 pub mod flow;
 mod forest;
 pub mod guard;
+pub mod lint;
 pub mod plan;
 pub mod record;
 pub mod rules;
@@ -26,6 +28,7 @@ pub mod scope;
 mod selection;
 mod source;
 pub mod syntax;
+pub mod writeback;
 
 pub use anchors::Anchors;
 pub use delta::{Delta, MemberChange};

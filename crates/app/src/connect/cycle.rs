@@ -206,6 +206,12 @@ impl Server {
         self.domains(&answer)
     }
 
+    /// The domains of the forest and of the tenant, which is asked for its own.
+    pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
+        let answer = self.tenant.domains().await?;
+        self.domains(&answer)
+    }
+
     fn domains(&self, answer: &TenantResponse) -> Result<Domains, Failure> {
         let initial = domain(&answer.initial_domain)?;
         let mut verified = vec![initial.clone()];

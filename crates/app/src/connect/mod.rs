@@ -5,6 +5,8 @@
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
+//! [`mod@lint`] finds what will not synchronise and mends it in the forest;
+//! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -14,9 +16,11 @@ mod config;
 mod cycle;
 mod export;
 mod forest;
+mod grant;
 mod import;
 mod init;
 pub(crate) mod key;
+mod lint;
 mod passwords;
 mod plan;
 mod progress;
@@ -30,6 +34,8 @@ mod status;
 mod steps;
 mod synchronise;
 mod tenant_client;
+mod writeback;
+mod writer;
 
 use std::path::PathBuf;
 
@@ -57,6 +63,10 @@ pub enum Command {
     /// The credential of the account that reads the forest
     #[command(subcommand)]
     Credential(rotate::Credential),
+    /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
+    Lint(lint::Lint),
+    /// Write to the forest under which anchor a person is synchronised
+    Writeback(writeback::Writeback),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -85,6 +95,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
+        Command::Lint(lint) => lint::run(lint).await,
+        Command::Writeback(writeback) => writeback::run(writeback).await,
         Command::Status(look) => status::run(look).await,
     }
 }

@@ -1,19 +1,13 @@
 //! Cases as data: objects in, findings out.
 
-use std::sync::LazyLock;
+mod objects;
 
-use portolan_model::Guid;
 use proptest::prelude::*;
 
+pub(super) use self::objects::{RULES, by, object, reading, staged};
 use super::*;
-use crate::dictionary::Dictionary;
-use crate::engine::{ConnectorId, ObjectKey, Staged};
-use crate::forest::ObjectKind;
-use crate::record::Record;
-use crate::rules::{RuleFile, RuleNumbers, Rules};
-use crate::syntax::decode;
+use crate::engine::Staged;
 
-const FOREST: &str = "corp.contoso.com";
 const USER: (&str, &str) = ("sAMAccountType", "805306368");
 
 fn domains() -> Domains {
@@ -21,59 +15,6 @@ fn domains() -> Domains {
     let initial = parse("contoso.onmicrosoft.com");
     let verified = vec![parse("contoso.onmicrosoft.com"), parse("contoso.com")];
     Domains { initial, verified }
-}
-
-/// The default rules, and the names that they and the lint have.
-static RULES: LazyLock<(Rules, Dictionary)> = LazyLock::new(|| by(&[]));
-
-pub(super) fn by(overlays: &[RuleFile]) -> (Rules, Dictionary) {
-    let mut names = Dictionary::default();
-    for attribute in Attribute::ALL {
-        names.intern(attribute.name()).unwrap();
-    }
-    let files = [&[RuleFile::built_in()][..], overlays].concat();
-    let rules = Rules::compile(&files, &mut names, &mut RuleNumbers::default()).unwrap();
-    (rules, names)
-}
-
-pub(super) fn reading() -> Reading<'static> {
-    Reading::new(&RULES.0, &RULES.1, FOREST)
-}
-
-/// A staged object; its class is its kind.
-pub(super) fn object(kind: &str, dn: &str, attributes: &[(&str, &str)]) -> Staged {
-    let octets: Vec<_> = attributes.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    staged((&RULES.0, &RULES.1), kind, dn, &octets)
-}
-
-/// A staged object as an import by these rules and names makes it.
-pub(super) fn staged(
-    (rules, names): (&Rules, &Dictionary),
-    kind: &str,
-    dn: &str,
-    attributes: &[(&str, &[u8])],
-) -> Staged {
-    let mut octets = [0; 16];
-    for (at, octet) in dn.bytes().enumerate() {
-        octets[at % 16] ^= octet.rotate_left(u32::try_from(at / 16).unwrap());
-    }
-    let guid = Guid::from_bytes_le(octets);
-    let value = |(name, octets): &(&str, &[u8])| {
-        let syntax = rules.syntaxes().of(name).map(|known| known.syntax);
-        let values = decode(syntax, octets).into_iter().collect();
-        (names.id(name).unwrap(), values)
-    };
-    let record: Record = attributes.iter().map(value).collect();
-    Staged {
-        key: ObjectKey(1),
-        connector: ConnectorId(1),
-        guid,
-        kind: ObjectKind::of_classes([kind.as_bytes()]).unwrap(),
-        dn: dn.to_owned(),
-        record: record.named(dn, &guid),
-        link: None,
-        anchor: None,
-    }
 }
 
 fn everything() -> BTreeSet<Rule> {

@@ -1,6 +1,6 @@
 //! Objects of a forest: what they are, and what every import asks of them.
 
-/// The attributes that every import asks a forest for, besides those that the rules in force read: that a
+/// The attributes that every import asks a forest for, besides those that the rules in force read, those of the lint among them: that a
 /// rule is added or turned off reads the forest in full for other attributes alone.
 pub const WANTED_ATTRIBUTES: &[&str] = &[
     "objectGUID",
@@ -29,6 +29,7 @@ pub const WANTED_ATTRIBUTES: &[&str] = &[
     "mail",
     "mailNickname",
     "proxyAddresses",
+    "targetAddress",
     "telephoneNumber",
     "mobile",
     "facsimileTelephoneNumber",

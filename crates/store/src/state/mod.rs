@@ -30,8 +30,8 @@ mod reference_exports;
 mod references;
 mod rows;
 mod runs;
-mod standing;
 mod staged;
+mod standing;
 
 use std::path::Path;
 
@@ -48,8 +48,8 @@ pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
-pub use standing::Standing;
 pub use staged::{StagedPlace, StagedReference};
+pub use standing::Standing;
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]

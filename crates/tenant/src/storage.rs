@@ -232,6 +232,27 @@ pub trait Transaction: Send {
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
     -> impl Stored<Vec<Object>>;
 
+    /// The living group of a unique name, compared with case.
+    fn group_by_unique_name(&mut self, name: &str) -> impl Stored<Option<Object>>;
+
+    /// Puts objects that are there into a group, by their ids.
+    fn add_members(&mut self, group: Guid, members: &[Guid]) -> impl Stored<()>;
+
+    /// Which of these objects are in a group, by their ids or their anchors.
+    fn members_among(&mut self, group: Guid, members: &[Guid]) -> impl Stored<Vec<Guid>>;
+
+    /// Takes an object out of a group; false when it is not in it.
+    fn remove_member(&mut self, group: Guid, member: Guid) -> impl Stored<bool>;
+
+    /// Sets or clears a user's manager.
+    fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> impl Stored<()>;
+
+    /// A user's living manager.
+    fn manager(&mut self, user: Guid) -> impl Stored<Option<Object>>;
+
+    /// Whether a user administers anything.
+    fn has_role(&mut self, user: Guid) -> impl Stored<bool>;
+
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;
 

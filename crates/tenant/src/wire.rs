@@ -346,7 +346,7 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
     let mut octets = 0;
     for (name, json) in sent {
         let attribute = Attribute::named(name)
-            .filter(|attribute| attribute.belongs_to(kind))
+            .filter(|attribute| attribute.belongs_to(kind) && !attribute.is_graphs_own())
             .ok_or_else(|| Fault::UnknownAttribute(name.chars().take(64).collect()))?;
         if json.is_null() {
             continue;

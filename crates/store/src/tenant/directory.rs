@@ -10,10 +10,14 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteTransaction;
+use super::references::MEMBER_BY_ID;
 use super::rows::{self, nanos, object_columns};
 
 /// The name under which the index keeps user principal names.
 const NAME_INDEX: &str = "userPrincipalName";
+
+/// The name under which the index keeps the unique names of groups.
+const UNIQUE_NAME_INDEX: &str = "uniqueName";
 
 /// The name of a group's links.
 const MEMBER_LINK: &str = "members";
@@ -44,15 +48,30 @@ impl SqliteTransaction {
         &mut self,
         name: &str,
     ) -> Result<Option<Object>, StorageError> {
+        self.object_in_index(NAME_INDEX, name.to_lowercase()).await
+    }
+
+    pub(super) async fn group_where_unique_name(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Object>, StorageError> {
+        self.object_in_index(UNIQUE_NAME_INDEX, name.to_owned()).await
+    }
+
+    async fn object_in_index(
+        &mut self,
+        index: &'static str,
+        value: String,
+    ) -> Result<Option<Object>, StorageError> {
         let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
             " FROM attr_index i JOIN object o ON o.rid = i.rid WHERE i.attr = ? AND i.value_norm = ?"
         ));
-        self.read_object(query.bind(NAME_INDEX).bind(name.to_lowercase())).await
+        self.read_object(query.bind(index).bind(value)).await
     }
 
-    async fn read_object(
+    pub(super) async fn read_object(
         &mut self,
         query: ObjectQuery<'_>,
     ) -> Result<Option<Object>, StorageError> {
@@ -66,7 +85,7 @@ impl SqliteTransaction {
     }
 
     /// The next number of the change feed.
-    async fn next_seq(&mut self) -> Result<i64, StorageError> {
+    pub(super) async fn next_seq(&mut self) -> Result<i64, StorageError> {
         let (next,): (i64,) = sqlx::query_as(
             "UPDATE seq_alloc SET next = next + 1 WHERE partition = 'directory' RETURNING next - 1",
         )
@@ -102,11 +121,14 @@ impl SqliteTransaction {
             .execute(&mut *self.inner)
             .await
             .map_err(StorageError::new)?;
-        let name = object.upn().filter(|_| object.deleted_at.is_none());
-        if let Some(name) = name {
+        let name = object.upn().map(|name| (NAME_INDEX, name.to_lowercase()));
+        let unique = object.attributes.text(UNIQUE_NAME_INDEX);
+        let unique = unique.map(|name| (UNIQUE_NAME_INDEX, name.to_owned()));
+        let names = [name, unique].into_iter().flatten();
+        for (index, value) in names.filter(|_| object.deleted_at.is_none()) {
             sqlx::query("INSERT INTO attr_index (attr, value_norm, rid) VALUES (?, ?, ?)")
-                .bind(NAME_INDEX)
-                .bind(name.to_lowercase())
+                .bind(index)
+                .bind(value)
                 .bind(rid)
                 .execute(&mut *self.inner)
                 .await
@@ -145,6 +167,8 @@ impl SqliteTransaction {
             .fetch_one(&mut *self.inner)
             .await
             .map_err(StorageError::new)?;
+        // Whoever Graph put into the group while it was the cloud's own is in it no longer.
+        self.unlink_all(rid, MEMBER_BY_ID).await?;
         let before: Vec<(String,)> = sqlx::query_as(
             "SELECT dst_anchor FROM link WHERE src_rid = ? AND attr = ? AND deleted = 0",
         )
@@ -191,13 +215,19 @@ impl SqliteTransaction {
         let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
-            " FROM object g JOIN link l ON l.src_rid = g.rid AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.anchor = l.dst_anchor AND o.deleted_at IS NULL
-             WHERE g.id = ? AND o.id > ? ORDER BY o.id LIMIT ?"
+            " FROM object o WHERE o.deleted_at IS NULL AND o.id > ? AND o.rid IN (
+                 SELECT m.rid FROM link l JOIN object g ON g.rid = l.src_rid AND g.id = ?
+                 JOIN object m ON m.anchor = l.dst_anchor
+                 WHERE l.attr = ? AND l.deleted = 0
+                 UNION SELECT m.rid FROM link l JOIN object g ON g.rid = l.src_rid AND g.id = ?
+                 JOIN object m ON m.id = l.dst_anchor WHERE l.attr = ? AND l.deleted = 0)
+             ORDER BY o.id LIMIT ?"
         ))
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(group.to_string())
         .bind(MEMBER_LINK)
         .bind(group.to_string())
-        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(MEMBER_BY_ID)
         .bind(count);
         self.read_objects(query).await
     }

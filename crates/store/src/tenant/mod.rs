@@ -7,6 +7,7 @@ mod administration;
 mod credentials;
 mod directory;
 pub mod log;
+mod references;
 pub mod retention;
 pub mod rotation;
 mod rows;

@@ -126,6 +126,42 @@ impl Transaction for SqliteTransaction {
         self.living_members(group, after, count).await
     }
 
+    async fn group_by_unique_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
+        self.group_where_unique_name(name).await
+    }
+
+    async fn add_members(&mut self, group: Guid, members: &[Guid]) -> Result<(), StorageError> {
+        self.link_members(group, members).await
+    }
+
+    async fn members_among(
+        &mut self,
+        group: Guid,
+        members: &[Guid],
+    ) -> Result<Vec<Guid>, StorageError> {
+        self.linked_members(group, members).await
+    }
+
+    async fn remove_member(&mut self, group: Guid, member: Guid) -> Result<bool, StorageError> {
+        self.unlink_member(group, member).await
+    }
+
+    async fn put_manager(
+        &mut self,
+        user: Guid,
+        manager: Option<Guid>,
+    ) -> Result<(), StorageError> {
+        self.link_manager(user, manager).await
+    }
+
+    async fn manager(&mut self, user: Guid) -> Result<Option<Object>, StorageError> {
+        self.linked_manager(user).await
+    }
+
+    async fn has_role(&mut self, user: Guid) -> Result<bool, StorageError> {
+        self.any_role(user).await
+    }
+
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
         let row =
             sqlx::query("SELECT key_id, sealed, changed_at FROM credential WHERE user_id = ?")

@@ -55,6 +55,12 @@ impl Attribute {
         ATTRIBUTES.iter().find(|attribute| attribute.name == name)
     }
 
+    /// Whether Graph alone sets it: a group's `uniqueName` is a key that its maker chose.
+    #[must_use]
+    pub fn is_graphs_own(&self) -> bool {
+        self.name == "uniqueName"
+    }
+
     /// Whether objects of this kind have it.
     #[must_use]
     pub fn belongs_to(&self, kind: Kind) -> bool {
@@ -72,7 +78,7 @@ const fn row(name: &'static str, kinds: &'static [Kind], shape: Shape, shown: Sh
     Attribute { name, kinds, shape, shown }
 }
 
-/// Every attribute that the sync server may write.
+/// Every attribute. The sync server may write all but those that are [Graph's own](Attribute::is_graphs_own).
 pub static ATTRIBUTES: &[Attribute] = &[
     row("displayName", ALL, Shape::Text, Shown::ByDefault),
     row("mail", ALL, Shape::Text, Shown::ByDefault),
@@ -88,6 +94,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
     row("mailEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("securityEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("groupTypes", GROUP, Shape::Texts, Shown::ByDefault),
+    row("uniqueName", GROUP, Shape::Text, Shown::WhenSelected),
     row("accountEnabled", USER, Shape::Flag, Shown::WhenSelected),
     row("mailNickname", ALL, Shape::Text, Shown::WhenSelected),
     row("proxyAddresses", ALL, Shape::Texts, Shown::WhenSelected),

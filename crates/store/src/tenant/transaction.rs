@@ -146,11 +146,7 @@ impl Transaction for SqliteTransaction {
         self.unlink_member(group, member).await
     }
 
-    async fn put_manager(
-        &mut self,
-        user: Guid,
-        manager: Option<Guid>,
-    ) -> Result<(), StorageError> {
+    async fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> Result<(), StorageError> {
         self.link_manager(user, manager).await
     }
 

@@ -149,6 +149,11 @@ impl Attributes {
         Ok(())
     }
 
+    /// Takes an attribute's value away.
+    pub fn clear(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// A value.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {

@@ -49,6 +49,13 @@ noting! {
     count_objects(kind: Kind) -> u64;
     put_members(group: Guid, members: &[SourceAnchor]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    group_by_unique_name(name: &str) -> Option<Object>;
+    add_members(group: Guid, members: &[Guid]) -> ();
+    members_among(group: Guid, members: &[Guid]) -> Vec<Guid>;
+    remove_member(group: Guid, member: Guid) -> bool;
+    put_manager(user: Guid, manager: Option<Guid>) -> ();
+    manager(user: Guid) -> Option<Object>;
+    has_role(user: Guid) -> bool;
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
     put_credentials(credentials: &[(Guid, &Credential)]) -> ();

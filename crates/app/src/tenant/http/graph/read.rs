@@ -1,13 +1,8 @@
-//! Graph's routes: users, groups, members, the organisation.
+//! Graph's reads: users, groups, members, the organisation.
 
-use std::convert::Infallible;
-
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::extract::Path;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use portolan_model::Guid;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Parameters;
@@ -19,74 +14,11 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::bearer::{application_is_there, bearer, person};
-use super::{Context, Service, answer, discovery, query};
+use super::{Asked, Refused, good_token, group_named, living, user_named};
+use crate::tenant::http::{Service, query};
 
 /// Objects that a filter looks at between two reads of the store.
 const SCAN_OBJECTS: u32 = 500;
-
-pub(super) fn router() -> Router<Service> {
-    Router::new()
-        .route("/v1.0/me", get(me))
-        .route("/v1.0/users", get(users))
-        .route("/v1.0/users/$count", get(count_users))
-        .route("/v1.0/users/{id}", get(user))
-        .route("/v1.0/groups", get(groups))
-        .route("/v1.0/groups/$count", get(count_groups))
-        .route("/v1.0/groups/{id}", get(group))
-        .route("/v1.0/groups/{id}/members", get(members))
-        .route("/v1.0/organization", get(organization))
-        .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
-        .fallback(nothing)
-        .method_not_allowed_fallback(read_only)
-}
-
-/// What a request cannot have.
-enum Refused {
-    /// No good token, or the person's account does not sign in any more.
-    Token,
-    /// The token does not permit it.
-    Permission,
-    /// The query is not understood.
-    Query(InvalidQuery),
-    /// There is no such object.
-    NotFound,
-    /// The store failed.
-    Storage(StorageError),
-}
-
-impl From<StorageError> for Refused {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-/// A request as every route takes it.
-struct Asked {
-    service: Service,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-}
-
-impl FromRequestParts<Service> for Asked {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
-        Ok(Self {
-            service: service.clone(),
-            context: Context::from_request_parts(parts, service).await?,
-            headers: parts.headers.clone(),
-            uri: parts.uri.clone(),
-        })
-    }
-}
-
-impl Asked {
-    fn respond(&self, outcome: Result<JsonValue, Refused>) -> Response {
-        respond(&self.service, &self.context, outcome)
-    }
-}
 
 /// What all routes share of a request.
 struct Call {
@@ -113,18 +45,8 @@ impl Call {
         kind: Kind,
         parse: fn(&Parameters, Kind) -> Result<Query, InvalidQuery>,
     ) -> Result<Self, Refused> {
-        let Asked { service, context, headers, uri } = asked;
-        let host = service.tenant().graph_host();
-        let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
-        let mut tx = service.store().begin(Access::Read).await?;
-        let is_good = match token.idtyp.as_str() {
-            "user" => person(service, context, &mut tx, &token).await?.is_some(),
-            _ => application_is_there(&mut tx, &token).await?,
-        };
-        drop(tx);
-        if !is_good {
-            return Err(Refused::Token);
-        }
+        let Asked { service, headers, uri, .. } = asked;
+        let token = good_token(asked).await?;
         if !resource.is_permitted_by(&token) {
             return Err(Refused::Permission);
         }
@@ -209,6 +131,10 @@ impl Call {
             let total = if self.query.count { Some(tx.count_objects(kind).await?) } else { None };
             return Ok((objects, total));
         };
+        if let Some(found) = self.by_key(tx, kind, filter).await? {
+            let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+            return Ok((found, self.query.count.then_some(total)));
+        }
         let wanted = usize::try_from(self.count()).unwrap_or(usize::MAX);
         let (mut found, mut total, mut after) = (Vec::new(), 0_u64, None);
         // A count is of everything, wherever the page begins.
@@ -230,6 +156,28 @@ impl Call {
         Ok((found, self.query.count.then_some(total)))
     }
 
+    /// The objects of a filter that asks for the value of a key, which an index finds.
+    async fn by_key(
+        &self,
+        tx: &mut SqliteTransaction,
+        kind: Kind,
+        filter: &Filter,
+    ) -> Result<Option<Vec<Object>>, StorageError> {
+        let found = match (filter.key(), kind) {
+            (Some(("onPremisesImmutableId", text)), _) => match text.parse() {
+                Ok(anchor) => tx.object_by_anchor(&anchor).await?,
+                Err(_) => None,
+            },
+            (Some(("userPrincipalName", name)), Kind::User) => tx.user_by_name(name).await?,
+            _ => return Ok(None),
+        };
+        let is_shown = |object: &Object| {
+            let behind = self.query.after.is_none_or(|after| order(object.id) > order(after));
+            object.kind == kind && object.deleted_at.is_none() && behind
+        };
+        Ok(Some(found.into_iter().filter(is_shown).collect()))
+    }
+
     /// Whether the answer takes a look at more objects than it shows.
     const fn is_scan(&self) -> bool {
         self.query.filter.is_some() || self.query.count
@@ -242,7 +190,11 @@ impl Call {
 }
 
 /// An object as Graph shows it.
-fn entity(object: &Object, select: Option<&[&'static str]>, view: View) -> Map<String, JsonValue> {
+pub(super) fn entity(
+    object: &Object,
+    select: Option<&[&'static str]>,
+    view: View,
+) -> Map<String, JsonValue> {
     let value = |value: Option<Value>| match value {
         None => JsonValue::Null,
         Some(Value::Text(text)) => json!(text),
@@ -265,70 +217,7 @@ fn entity(object: &Object, select: Option<&[&'static str]>, view: View) -> Map<S
         .collect()
 }
 
-fn respond(service: &Service, context: &Context, outcome: Result<JsonValue, Refused>) -> Response {
-    let error = |status, code, message: &str| answer::graph(context, status, code, message);
-    let mut answer = match outcome {
-        Ok(body) => Json(body).into_response(),
-        Err(Refused::Token) => {
-            let challenge = format!(
-                "Bearer realm=\"\", authorization_uri=\"{}/oauth2/v2.0/authorize\"",
-                service.tenant().authority()
-            );
-            let mut answer = error(
-                StatusCode::UNAUTHORIZED,
-                "InvalidAuthenticationToken",
-                "The access token is missing, expired, or not for this resource.",
-            );
-            if let Ok(challenge) = HeaderValue::try_from(challenge) {
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            answer
-        }
-        Err(Refused::Permission) => error(
-            StatusCode::FORBIDDEN,
-            "Authorization_RequestDenied",
-            "Insufficient privileges to complete the operation.",
-        ),
-        Err(Refused::Query(query)) => {
-            error(StatusCode::BAD_REQUEST, "Request_BadRequest", &query.to_string())
-        }
-        Err(Refused::NotFound) => error(
-            StatusCode::NOT_FOUND,
-            "Request_ResourceNotFound",
-            "The resource does not exist, or one of its references does not.",
-        ),
-        Err(Refused::Storage(failed)) => {
-            answer::unavailable(context, &failed);
-            error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceNotAvailable",
-                "The service is not available for the moment. Try again.",
-            )
-        }
-    };
-    let names = [("request-id", context.trace_id), ("client-request-id", context.correlation_id)];
-    for (name, id) in names {
-        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-            answer.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    }
-    answer
-}
-
-async fn nothing(asked: Asked) -> Response {
-    asked.respond(Err(Refused::NotFound))
-}
-
-async fn read_only(context: Context) -> Response {
-    answer::graph(
-        &context,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Request_BadRequest",
-        "This resource is read-only: it is mastered in the synchronised directory.",
-    )
-}
-
-async fn me(asked: Asked) -> Response {
+pub(super) async fn me(asked: Asked) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Me, Kind::User).await?;
         // An application's own token is nobody's.
@@ -340,12 +229,12 @@ async fn me(asked: Asked) -> Response {
     asked.respond(outcome.await)
 }
 
-async fn users(asked: Asked) -> Response {
+pub(super) async fn users(asked: Asked) -> Response {
     let outcome = list(&asked, Resource::Users, Kind::User).await;
     asked.respond(outcome)
 }
 
-async fn groups(asked: Asked) -> Response {
+pub(super) async fn groups(asked: Asked) -> Response {
     let outcome = list(&asked, Resource::Groups, Kind::Group).await;
     asked.respond(outcome)
 }
@@ -363,11 +252,11 @@ async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue
     Ok(body)
 }
 
-async fn count_users(asked: Asked) -> Response {
+pub(super) async fn count_users(asked: Asked) -> Response {
     count(&asked, Resource::Users, Kind::User).await
 }
 
-async fn count_groups(asked: Asked) -> Response {
+pub(super) async fn count_groups(asked: Asked) -> Response {
     count(&asked, Resource::Groups, Kind::Group).await
 }
 
@@ -401,58 +290,52 @@ fn order(id: Guid) -> String {
     id.to_string()
 }
 
-async fn user(asked: Asked, Path(named): Path<String>) -> Response {
+pub(super) async fn user(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        let found = match named.parse::<Guid>() {
-            Ok(id) => tx.object(id).await?,
-            Err(_) => tx.user_by_name(&named).await?,
-        };
-        Ok(call.one(&living(found, Kind::User)?, "users"))
+        Ok(call.one(&user_named(&mut tx, &named).await?, "users"))
     };
     asked.respond(outcome.await)
 }
 
-async fn group(asked: Asked, Path(named): Path<String>) -> Response {
+pub(super) async fn group(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Groups, Kind::Group).await?;
-        let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
+        Ok(call.one(&group_named(&mut tx, &named).await?, "groups"))
     };
     asked.respond(outcome.await)
 }
 
-async fn members(asked: Asked, Path(named): Path<String>) -> Response {
+pub(super) async fn group_by_unique_name(asked: Asked, Path(key): Path<String>) -> Response {
+    group(asked, Path(format!("(uniqueName={key}"))).await
+}
+
+pub(super) async fn members(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::begin(&asked, Resource::Members, Kind::User).await?;
         if call.query.filter.is_some() || call.query.count {
             let refused = InvalidQuery::UnknownOption("$filter or $count of members".to_owned());
             return Err(Refused::Query(refused));
         }
-        let id = named.parse().map_err(|_| Refused::NotFound)?;
         let _turn = asked.service.scan().await;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        let group = living(tx.object(id).await?, Kind::Group)?;
+        let group = group_named(&mut tx, &named).await?;
         let objects = tx.members(group.id, call.query.after, call.count()).await?;
         let mut body =
             call.page(&objects, "directoryObjects", &format!("groups/{}/members", group.id));
         // Members are of several kinds: each says which.
         let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
         for (value, object) in values.iter_mut().zip(&objects) {
-            let name = match object.kind {
-                Kind::Contact => "orgContact",
-                kind => kind.as_str(),
-            };
-            value["@odata.type"] = json!(format!("#microsoft.graph.{name}"));
+            value["@odata.type"] = json!(format!("#microsoft.graph.{}", type_of(object.kind)));
         }
         Ok(body)
     };
     asked.respond(outcome.await)
 }
 
-async fn organization(asked: Asked) -> Response {
+pub(super) async fn organization(asked: Asked) -> Response {
     let outcome = async {
         if asked.uri.query().is_some_and(|text| !text.is_empty()) {
             let refused = InvalidQuery::UnknownOption("of /organization".to_owned());
@@ -475,8 +358,23 @@ async fn organization(asked: Asked) -> Response {
     asked.respond(outcome.await)
 }
 
-fn living(object: Option<Object>, kind: Kind) -> Result<Object, Refused> {
-    object
-        .filter(|object| object.deleted_at.is_none() && object.kind == kind)
-        .ok_or(Refused::NotFound)
+pub(super) async fn manager(asked: Asked, Path(named): Path<String>) -> Response {
+    let outcome = async {
+        let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
+        let mut tx = asked.service.store().begin(Access::Read).await?;
+        let user = user_named(&mut tx, &named).await?;
+        let manager = tx.manager(user.id).await?.ok_or(Refused::NotFound)?;
+        let mut body = call.one(&manager, "directoryObjects");
+        body["@odata.type"] = json!(format!("#microsoft.graph.{}", type_of(manager.kind)));
+        Ok(body)
+    };
+    asked.respond(outcome.await)
+}
+
+/// The name of a kind's type.
+const fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Contact => "orgContact",
+        kind => kind.as_str(),
+    }
 }

@@ -19,6 +19,7 @@ pub mod guard;
 pub mod plan;
 pub mod scope;
 mod selection;
+pub mod target;
 
 pub use anchors::Anchors;
 pub use delta::{Delta, MemberChange};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
 use portolan_sync::attributes;
+use portolan_sync::target::graph::capability;
 
 use crate::run::{Failed, cargo, on_file, run};
 use crate::steps::Steps;
@@ -25,7 +26,8 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
         (PathBuf::from(name), markdown::page(&chart))
     });
     let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
-    charts.chain([attributes, picture()]).collect()
+    let graph = (PathBuf::from("docs/reference/graph-target.md"), capability::page());
+    charts.chain([attributes, graph, picture()]).collect()
 }
 
 /// The picture of the edition in force by default, which the README shows.

@@ -65,9 +65,36 @@ pub fn sign(
     now: OffsetDateTime,
     rng: &mut dyn Entropy,
 ) -> Result<String, InvalidKey> {
+    key.sign(&claims(client_id, token_endpoint, now, rng))
+}
+
+/// The same by a key whose certificate the endpoint knows, as Entra ID has it ([certificate credentials]):
+/// the header names the certificate, and an RSA key signs with PSS.
+///
+/// [certificate credentials]: https://learn.microsoft.com/entra/identity-platform/certificate-credentials
+///
+/// # Errors
+/// When the key cannot sign.
+pub fn sign_by_certificate(
+    key: &SigningKey,
+    certificate_sha256: &[u8; 32],
+    client_id: &str,
+    token_endpoint: &str,
+    now: OffsetDateTime,
+    rng: &mut dyn Entropy,
+) -> Result<String, InvalidKey> {
+    key.sign_by_certificate(certificate_sha256, &claims(client_id, token_endpoint, now, rng))
+}
+
+fn claims(
+    client_id: &str,
+    token_endpoint: &str,
+    now: OffsetDateTime,
+    rng: &mut dyn Entropy,
+) -> Claims {
     let mut jti = [0; 16];
     rng.fill(&mut jti);
-    key.sign(&Claims {
+    Claims {
         iss: client_id.to_owned(),
         sub: client_id.to_owned(),
         aud: Audience::One(token_endpoint.to_owned()),
@@ -75,7 +102,7 @@ pub fn sign(
         iat: Some(now.unix_timestamp()),
         nbf: Some(now.unix_timestamp()),
         exp: (now + LIFETIME).unix_timestamp(),
-    })
+    }
 }
 
 /// The application that an assertion says it comes from; to look up its key, never to trust.

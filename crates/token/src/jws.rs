@@ -6,7 +6,8 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -71,7 +72,10 @@ pub enum InvalidJws {
 struct Header<'a> {
     typ: &'a str,
     alg: &'a str,
-    kid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
 }
 
 impl SigningKey {
@@ -130,22 +134,46 @@ impl SigningKey {
             Pair::Rsa(_) => "RS256",
             Pair::P256(_) => "ES256",
         };
+        let header = Header { typ: "JWT", alg, kid: Some(&self.kid), certificate: None };
+        // PKCS#1 v1.5 uses no randomness; what is drawn for it is ignored.
+        self.sign_as(&header, &RSA_PKCS1_SHA256, claims)
+    }
+
+    /// A token whose header names the key's certificate by its SHA-256 (RFC 7515 section 4.1.8). An RSA
+    /// key signs with PSS (RFC 7518 section 3.5).
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_by_certificate(
+        &self,
+        certificate_sha256: &[u8; 32],
+        claims: &impl Serialize,
+    ) -> Result<String, InvalidKey> {
+        let alg = match self.pair {
+            Pair::Rsa(_) => "PS256",
+            Pair::P256(_) => "ES256",
+        };
+        let certificate = Some(URL_SAFE_NO_PAD.encode(certificate_sha256));
+        let header = Header { typ: "JWT", alg, kid: None, certificate };
+        self.sign_as(&header, &RSA_PSS_SHA256, claims)
+    }
+
+    fn sign_as(
+        &self,
+        header: &Header<'_>,
+        rsa: &'static dyn RsaEncoding,
+        claims: &impl Serialize,
+    ) -> Result<String, InvalidKey> {
         let part = |json: serde_json::Result<Vec<u8>>| {
             json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| InvalidKey)
         };
-        let header = part(serde_json::to_vec(&Header { typ: "JWT", alg, kid: &self.kid }))?;
+        let header = part(serde_json::to_vec(header))?;
         let message = format!("{header}.{}", part(serde_json::to_vec(claims))?);
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                // PKCS#1 v1.5 uses no randomness; the argument is ignored.
-                pair.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    message.as_bytes(),
-                    &mut signature,
-                )
-                .map_err(|_| InvalidKey)?;
+                pair.sign(rsa, &SystemRandom::new(), message.as_bytes(), &mut signature)
+                    .map_err(|_| InvalidKey)?;
                 signature
             }
             Pair::P256(pair) => pair

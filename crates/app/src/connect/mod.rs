@@ -5,6 +5,7 @@
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
+//! [`target`] exports to Microsoft Graph;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -28,6 +29,7 @@ mod run;
 pub(crate) mod secrets;
 mod status;
 mod steps;
+mod target;
 mod tenant_client;
 mod walk;
 
@@ -57,6 +59,11 @@ pub enum Command {
     /// The credential of the account that reads the forest
     #[command(subcommand)]
     Credential(rotate::Credential),
+    /// Export to a Microsoft Graph
+    #[command(subcommand)]
+    Graph(target::Command),
+    /// Show what can be exported to Microsoft Graph, and what cannot
+    Capabilities(target::Capabilities),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -85,6 +92,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(look) => plan::run(look).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
+        Command::Graph(command) => target::run(command).await,
+        Command::Capabilities(arguments) => target::capabilities(&arguments),
         Command::Status(look) => status::run(look).await,
     }
 }

@@ -83,11 +83,14 @@ struct RawRequest {
     depends_on: Option<Vec<String>>,
 }
 
-/// Reads a batch; its requests in the order in which they run.
+/// Reads a batch that came to a Graph at this host; its requests in the order in which they run.
+///
+/// Addresses are relative to the version, as Graph's pages have it, or whole ones of this Graph, as some
+/// of Microsoft's clients write them.
 ///
 /// # Errors
 /// Why it is refused whole.
-pub fn parse(octets: &[u8]) -> Result<Vec<Request>, InvalidBatch> {
+pub fn parse(octets: &[u8], graph_host: &str) -> Result<Vec<Request>, InvalidBatch> {
     let raw: RawBatch = serde_json::from_slice(octets).map_err(|_| InvalidBatch::Malformed)?;
     if raw.requests.is_empty() {
         return Err(InvalidBatch::Malformed);
@@ -95,7 +98,9 @@ pub fn parse(octets: &[u8]) -> Result<Vec<Request>, InvalidBatch> {
     if raw.requests.len() > REQUESTS_MAX {
         return Err(InvalidBatch::TooMany);
     }
-    let requests = raw.requests.into_iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+    let root = format!("https://{graph_host}/v1.0/");
+    let requests = raw.requests.into_iter().map(|request| checked(request, &root));
+    let requests = requests.collect::<Result<Vec<_>, _>>()?;
     let mut ids = BTreeSet::new();
     for request in &requests {
         if !ids.insert(fold(&request.id)) {
@@ -117,7 +122,7 @@ pub fn fold(id: &str) -> String {
     id.to_lowercase()
 }
 
-fn checked(raw: RawRequest) -> Result<Request, InvalidBatch> {
+fn checked(raw: RawRequest, root: &str) -> Result<Request, InvalidBatch> {
     let RawRequest { id, method, url, headers, body, depends_on } = raw;
     let headers = headers.unwrap_or_default();
     let sound = !id.is_empty()
@@ -125,9 +130,11 @@ fn checked(raw: RawRequest) -> Result<Request, InvalidBatch> {
         && !method.is_empty()
         && method.bytes().all(|octet| octet.is_ascii_alphabetic())
         && headers.len() <= HEADERS_MAX;
-    // An address of its own scheme or host would leave this Graph.
-    let url = if url.starts_with('/') { url } else { format!("/{url}") };
-    if !sound || url.starts_with("//") || url.contains("://") && !url.contains('?') {
+    let url = url.strip_prefix(root).unwrap_or(&url);
+    let url = if url.starts_with('/') { url.to_owned() } else { format!("/{url}") };
+    // An address of another scheme or host would leave this Graph.
+    let path = url.split('?').next().unwrap_or_default();
+    if !sound || url.starts_with("//") || path.contains("://") {
         return Err(InvalidBatch::Malformed);
     }
     let is_json = headers.iter().any(|(name, value)| {
@@ -183,7 +190,7 @@ mod tests {
 
     fn check(requests: Json, expected: Result<&[&str], InvalidBatch>) {
         let batch = json!({"requests": requests});
-        let found = parse(batch.to_string().as_bytes());
+        let found = parse(batch.to_string().as_bytes(), "graph.cloud.example");
         let found: Result<Vec<_>, _> =
             found.map(|requests| requests.into_iter().map(|request| request.id).collect());
         let expected = expected.map(|ids| ids.iter().map(|&id| id.to_owned()).collect());
@@ -199,6 +206,11 @@ mod tests {
         check(json!([get("1", &[]), get("2", &[])]), Ok(&["1", "2"]));
         check(json!([get("1", &["3"]), get("2", &[]), get("3", &["2"])]), Ok(&["2", "3", "1"]));
         check(json!([get("a", &[]), get("b", &["A"])]), Ok(&["a", "b"]));
+        for url in ["me", "/me", "https://graph.cloud.example/v1.0/me"] {
+            let batch = json!({"requests": [{"id": "1", "method": "GET", "url": url}]});
+            let found = parse(batch.to_string().as_bytes(), "graph.cloud.example").unwrap();
+            assert_eq!(found[0].url, "/me", "{url}");
+        }
     }
 
     #[test]
@@ -206,7 +218,11 @@ mod tests {
         check(json!([]), Err(InvalidBatch::Malformed));
         check(json!([{"id": "1", "method": "GET"}]), Err(InvalidBatch::Malformed));
         check(json!([{"id": "", "method": "GET", "url": "/me"}]), Err(InvalidBatch::Malformed));
-        for url in ["https://other.example/v1.0/me", "//other.example/me"] {
+        for url in [
+            "https://other.example/v1.0/me",
+            "//other.example/me",
+            "https://graph.cloud.example.other.example/v1.0/me?$select=id",
+        ] {
             check(json!([{"id": "1", "method": "GET", "url": url}]), Err(InvalidBatch::Malformed));
         }
         let many: Vec<_> = (0..21).map(|number| get(&number.to_string(), &[])).collect();

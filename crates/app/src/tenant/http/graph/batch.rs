@@ -57,7 +57,7 @@ async fn run(State(batching): State<Batching>, request: Request) -> Response {
         // What nobody may ask at all is refused before it is read.
         good_token(&asked).await?;
         let octets = body(sent, BODY_OCTETS_MAX).await.ok_or(Refused::Body)?;
-        Ok::<_, Refused>(batch::parse(&octets))
+        Ok::<_, Refused>(batch::parse(&octets, &asked.service.tenant().graph_host()))
     };
     match outcome.await {
         Err(refused) => asked.answer(Err(refused)),

@@ -7,6 +7,7 @@ mod directory;
 mod effort;
 mod errors;
 mod graph_batch;
+mod graph_export;
 mod graph_writes;
 mod keys;
 mod lockout;

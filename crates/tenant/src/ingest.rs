@@ -71,6 +71,9 @@ pub enum Fault {
     /// The object is from another sync server.
     #[error("the object is from another sync server")]
     OtherServer,
+    /// The object is the cloud's own, though it carries the anchor.
+    #[error("the object with this anchor is the cloud's own")]
+    CloudsOwn,
     /// Neither a user, a contact nor a group.
     #[error("the kind is neither user, contact nor group")]
     UnknownKind,
@@ -111,6 +114,7 @@ impl Fault {
             Self::InvalidAnchor => "invalidAnchor",
             Self::UnknownAnchor => "unknownAnchor",
             Self::OtherServer => "otherSyncServer",
+            Self::CloudsOwn => "cloudObject",
             Self::UnknownKind => "unknownKind",
             Self::KindMismatch => "kindMismatch",
             Self::UnknownAttribute(_) => "unknownAttribute",
@@ -177,6 +181,9 @@ async fn write<T: Transaction>(
         return Ok(Ok(None));
     };
     let before = tx.object_by_anchor(anchor).await?;
+    if before.as_ref().is_some_and(is_clouds_own) {
+        return Ok(Err(Fault::CloudsOwn));
+    }
     if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
         return Ok(Err(fault));
     }
@@ -202,6 +209,12 @@ async fn write<T: Transaction>(
         tx.end_sessions_of(object.id, now).await?;
     }
     Ok(Ok(Some(object.id)))
+}
+
+/// Whether no sync server wrote an object: whoever made it by Graph may have given it an anchor, and it is
+/// not taken over by that alone.
+const fn is_clouds_own(object: &Object) -> bool {
+    object.synchronised_at.is_none()
 }
 
 fn is_enabled(object: &Object) -> bool {
@@ -248,6 +261,9 @@ async fn delete<T: Transaction>(
     let Some(mut object) = tx.object_by_anchor(anchor).await? else {
         return Ok(Ok(None));
     };
+    if is_clouds_own(&object) {
+        return Ok(Err(Fault::CloudsOwn));
+    }
     if object.kind != kind {
         return Ok(Err(Fault::KindMismatch));
     }

@@ -205,7 +205,8 @@ pub trait Transaction: Send {
     /// The object of an anchor, tombstones included.
     fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
 
-    /// What there is under these anchors, in no order; nothing under one that no object has.
+    /// What a sync server wrote under these anchors, in no order; nothing under one that no object has, or
+    /// one of the cloud's own.
     fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
 
     /// The living user of a name, compared without case.

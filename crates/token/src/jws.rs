@@ -216,6 +216,10 @@ impl VerifyingKey {
     pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<T, InvalidJws> {
         reject_critical_extensions(token)?;
         let mut validation = Validation::new(self.algorithm);
+        if self.algorithm == Algorithm::RS256 {
+            // The same key, padded in the newer way (RFC 7518 section 3.5).
+            validation.algorithms.push(Algorithm::PS256);
+        }
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) =
             (false, false, false);
@@ -291,6 +295,21 @@ pub(crate) mod tests {
             assert_eq!(verifying.verify::<Value>(&token).unwrap()["sub"], "alice");
             assert_eq!(key_id_of(&token).as_deref(), Some(key.kid()));
             let stranger = VerifyingKey::from_jwk(p256_key().public()).unwrap();
+            assert_eq!(stranger.verify::<Value>(&token), Err(InvalidJws::BadSignature));
+        }
+    }
+
+    #[test]
+    fn a_token_that_names_its_certificate_verifies_with_the_certificates_key() {
+        for (key, alg) in [(rsa_key(), "PS256"), (p256_key(), "ES256")] {
+            let token = key.sign_by_certificate(&[7; 32], &json!({"sub": "alice"})).unwrap();
+            let header = header_of(&token).unwrap();
+            assert_eq!(header["alg"], alg);
+            assert_eq!(header["x5t#S256"], URL_SAFE_NO_PAD.encode([7; 32]));
+            assert!(header.get("kid").is_none());
+            let verifying = VerifyingKey::from_jwk(key.public()).unwrap();
+            assert_eq!(verifying.verify::<Value>(&token).unwrap()["sub"], "alice");
+            let stranger = VerifyingKey::from_jwk(rsa_key().public()).unwrap();
             assert_eq!(stranger.verify::<Value>(&token), Err(InvalidJws::BadSignature));
         }
     }

@@ -10,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
 use super::SqliteTransaction;
-use super::references::MEMBER_BY_ID;
+use super::by_id::MEMBER_BY_ID;
 use super::rows::{self, nanos, object_columns};
 
 /// The name under which the index keeps user principal names.

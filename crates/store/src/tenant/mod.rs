@@ -4,10 +4,10 @@
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod administration;
+mod by_id;
 mod credentials;
 mod directory;
 pub mod log;
-mod references;
 pub mod retention;
 pub mod rotation;
 mod rows;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::Guid;
 
-use super::{Fault, Operation, check_alone};
+use super::{Fault, Operation, check_alone, is_clouds_own};
 use crate::Tenant;
 use crate::directory::{Attributes, Kind, Object};
 use crate::storage::{StorageError, Transaction};
@@ -45,6 +45,9 @@ impl Names {
                 continue;
             };
             let before = tx.object_by_anchor(anchor).await?;
+            if before.as_ref().is_some_and(is_clouds_own) {
+                continue;
+            }
             match operation {
                 Operation::Upsert { kind: Kind::User, attributes, .. } => {
                     let Some(name) = attributes.text("userPrincipalName") else { continue };

@@ -368,3 +368,25 @@ async fn a_group_that_the_forest_takes_over_has_the_forests_members_alone() {
     world.ingest(&batch(21, &["alice"])).await;
     assert_eq!(member_ids(&mut world, &token, &crew).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_sync_server_takes_no_object_of_the_cloud_over_by_its_anchor() {
+    let mut world = World::new().await;
+    let token = world.writer(&ALL_WRITES).await;
+    let id = id_of(&world.graph(&token, Method::POST, "/users", bob()).await);
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000030", "operations": [
+        {"op": "upsert", "anchor": "bob==", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@cloud.example", "accountEnabled": false}},
+        {"op": "credential", "anchor": "bob==", "credential": credential("An0ther!pass"),
+            "changed_at": "2026-11-01T00:00:00Z"},
+        {"op": "delete", "anchor": "bob==", "kind": "user"},
+        {"op": "upsert", "anchor": "thief", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@cloud.example", "accountEnabled": true}}]});
+    let answer = world.ingest(&batch).await.json();
+    let codes: Vec<_> =
+        answer["results"].as_array().unwrap().iter().map(|result| &result["code"]).collect();
+    let taken = "userPrincipalNameTaken";
+    assert_eq!(codes, ["cloudObject", "unknownAnchor", "cloudObject", taken]);
+    assert!(world.sign_in("bob@cloud.example", "B0b-Pass!word").await.sent("code").is_some());
+    assert_eq!(world.get_as(&token, &format!("/v1.0/users/{id}")).await.status, 200);
+}

@@ -375,7 +375,7 @@ fn is_strong(password: &SecretString, any: bool) -> bool {
         |c| c.is_ascii_digit(),
         |c| !c.is_ascii_alphanumeric(),
     ];
-    let has = kinds.iter().filter(|is| text.chars().any(|c| is(c))).count();
+    let has = kinds.iter().filter(|is| text.chars().any(is)).count();
     PASSWORD_CHARS.contains(&text.chars().count()) && (any || has >= PASSWORD_KINDS_MIN)
 }
 

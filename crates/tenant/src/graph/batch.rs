@@ -7,6 +7,7 @@
 //! [JSON batching]: https://learn.microsoft.com/graph/json-batching
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use portolan_model::SecretString;
 use serde::Deserialize;
@@ -47,8 +48,7 @@ pub enum InvalidBatch {
     UntypedBody(String),
 }
 
-/// A request of a batch.
-#[derive(Debug)]
+/// A request of a batch. Its body may hold a password, and does not print.
 pub struct Request {
     /// Its id, as it was given.
     pub id: String,
@@ -62,6 +62,18 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// The ids of those that it depends on.
     pub depends_on: Vec<String>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, method, url, depends_on, .. } = self;
+        f.debug_struct("Request")
+            .field("id", id)
+            .field("method", method)
+            .field("url", url)
+            .field("depends_on", depends_on)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]

@@ -23,7 +23,7 @@ const TOP_DEFAULT: u32 = 100;
 const TOP_MAX: u32 = 999;
 
 /// Properties that no attribute is behind.
-const COMPUTED: [&str; 7] = [
+const COMPUTED: [&str; 8] = [
     "id",
     "createdDateTime",
     "deletedDateTime",
@@ -31,7 +31,11 @@ const COMPUTED: [&str; 7] = [
     "onPremisesSyncEnabled",
     "onPremisesLastSyncDateTime",
     "onPremisesExtensionAttributes",
+    PROVISIONING_ERRORS,
 ];
+
+/// The property that shows what was set aside of an object; what it holds is read apart.
+pub const PROVISIONING_ERRORS: &str = "onPremisesProvisioningErrors";
 
 /// Options that ask for a part of a list.
 const OF_LISTS: [&str; 4] = ["top", "filter", "count", "skiptoken"];
@@ -305,6 +309,7 @@ fn property(object: &Object, name: &'static str) -> Property {
             let value = |row: &Attribute| object.attributes.value(row.name).cloned();
             return Property::Within(rows.map(|row| (row.name, value(row))).collect());
         }
+        PROVISIONING_ERRORS => Some(Value::Texts(Vec::new())),
         // Graph gives an empty list, not null, for a list that is unset.
         _ => match (object.attributes.value(name), Attribute::named(name)) {
             (None, Some(row)) if row.shape == crate::directory::Shape::Texts => {

@@ -5,16 +5,20 @@
 //! that one that is refused leaves nothing behind.
 
 mod draft;
+mod matching;
 mod names;
+mod quarantine;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object, Reference};
+use crate::directory::{Attributes, InvalidAttribute, Kind, Object, ProvisioningError, Reference};
 use crate::storage::{StorageError, Transaction};
 use draft::Draft;
+pub use matching::Match;
+pub use quarantine::heal;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
@@ -112,6 +116,12 @@ pub enum Fault {
     /// The user principal name is another user's.
     #[error("another user has this user principal name")]
     NameTaken,
+    /// An address is another object's.
+    #[error("another object has one of the proxy addresses")]
+    AddressTaken,
+    /// The anchor is that of an object of the cloud, which may not be taken over.
+    #[error("the object with this anchor is the cloud's own, and may not be taken over")]
+    MatchBlocked,
     /// Members of something other than a group.
     #[error("only a group has members")]
     NotAGroup,
@@ -139,6 +149,8 @@ impl Fault {
             Self::InvalidName => "invalidUserPrincipalName",
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
+            Self::AddressTaken => "proxyAddressTaken",
+            Self::MatchBlocked => "matchBlocked",
             Self::NotAGroup => "notAGroup",
             Self::InvalidReferences => "invalidReferences",
             Self::InvalidCredential => "invalidCredential",
@@ -146,8 +158,27 @@ impl Fault {
     }
 }
 
-/// Applies the operations of a batch in order and gives each object's id; `None` when there was
-/// nothing to delete. Operations that are refused by themselves come as their fault.
+/// What an operation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The object's id; `None` when there was nothing to delete.
+    pub id: Option<Guid>,
+    /// How the object was found, when it was the cloud's own until now.
+    pub matched: Option<Match>,
+    /// What was set aside because it is another object's.
+    pub set_aside: Vec<ProvisioningError>,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What each operation did, or why it was refused, in order.
+    pub outcomes: Vec<Result<Done, Fault>>,
+    /// What was set aside once, and its object has now.
+    pub healed: Vec<ProvisioningError>,
+}
+
+/// Applies the operations of a batch in order. Operations that are refused by themselves come as their fault.
 ///
 /// A user principal name is judged by where the batch ends, not by the way there: two users swap
 /// theirs, and a name passes on from a user who is deleted or renamed later in the batch.
@@ -161,11 +192,22 @@ pub async fn apply_batch<T: Transaction>(
     operations: Vec<Result<Operation, Fault>>,
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
-) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
+) -> Result<Applied, StorageError> {
     let mut draft = Draft::read(tx, &operations).await?;
-    let outcomes = draft.apply(tenant, operations, now, rng);
+    let mut outcomes = draft.apply(tenant, operations, now, rng);
+    draft.settle(tx, tenant, rng).await?;
+    let may_heal = draft.gives_names_up();
     draft.write(tx, now).await?;
-    Ok(outcomes)
+    let healed = if may_heal { heal(tx, tenant).await? } else { Vec::new() };
+    for done in outcomes.iter_mut().flatten() {
+        done.set_aside.retain(|error| {
+            let same = |healed: &ProvisioningError| {
+                healed.object == error.object && healed.name() == error.name()
+            };
+            !healed.iter().any(same)
+        });
+    }
+    Ok(Applied { outcomes, healed })
 }
 
 /// What of an upsert can be judged without looking at other objects.

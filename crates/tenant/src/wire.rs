@@ -41,6 +41,16 @@
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
 //!
+//! **Matching.** An upsert whose anchor the directory does not have becomes the cloud's own object of its
+//! kind with the same user principal name, or else with its primary address (`SMTP:`); and one whose anchor
+//! is the `onPremisesImmutableId` of an object of the cloud becomes that one (`matched`). Switches of the
+//! tenant ([`crate::feature`]) forbid either; who has a role in the directory is never matched.
+//!
+//! **Conflicts.** A user principal name and each proxy address are one object's alone. By the tenant's
+//! switches, what is another's is refused (`userPrincipalNameTaken`, `proxyAddressTaken`), or is set aside
+//! (`quarantined`) and the object written without it; it gets the value when nobody else has it any more.
+//! What is set aside is no reason to send the object again.
+//!
 //! **References** change whom an object refers to by who comes and who goes, whatever their number:
 //! `members` of a group, and `manager` of a user, who has one at most: a new one takes the place of the
 //! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
@@ -320,6 +330,21 @@ pub struct OperationResult {
     /// The object's id in the tenant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
+    /// How the object was found, when it was the cloud's own until now: `hard` or `soft`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matched: Option<String>,
+    /// What was not written, though the operation holds, because it is another object's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A value that an object does not have because another one has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// `userPrincipalName` or `proxyAddresses`.
+    pub attribute: String,
+    /// The value.
+    pub value: String,
 }
 
 /// A refused request.

@@ -10,6 +10,7 @@ mod administration;
 mod authority;
 mod commands;
 mod data;
+mod feature;
 mod http;
 mod log;
 mod rotate;
@@ -50,6 +51,9 @@ pub enum Command {
     /// The domains whose names sign in.
     #[command(subcommand)]
     Domain(Domain),
+    /// The switches of synchronisation: matching, and what becomes of names that are taken.
+    #[command(subcommand)]
+    Feature(feature::Command),
     /// Show the tenant: addresses, domains, counts, applications, sync servers with their last batch,
     /// and how old keys, certificate and revocation list are.
     Status(Listing),
@@ -267,6 +271,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             administration::end_lease(arguments).await
         }
         Command::Domain(command) => administration::domain(command).await,
+        Command::Feature(command) => feature::run(command).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
         Command::Log(command) => log::run(command).await,

@@ -191,9 +191,12 @@ impl SqliteTransaction {
              CROSS JOIN attr_index i ON i.attr = json_extract(j.value, '$[0]')
              AND i.value_norm = json_extract(j.value, '$[1]')
              AND i.rid = json_extract(j.value, '$[2]'))";
+        // Whoever has an address in common with others from before they were one's alone, keeps it.
         let add = "INSERT INTO attr_index (attr, value_norm, rid) SELECT
              json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-             FROM json_each(?)";
+             FROM json_each(?1) j WHERE json_extract(value, '$[0]') = 'userPrincipalName'
+             OR NOT EXISTS (SELECT 1 FROM attr_index i WHERE i.attr = json_extract(j.value, '$[0]')
+             AND i.value_norm = json_extract(j.value, '$[1]'))";
         for (statement, rows) in [(remove, gone), (add, come)] {
             if !rows.is_empty() {
                 sqlx::query(statement)

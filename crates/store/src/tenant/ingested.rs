@@ -379,7 +379,9 @@ async fn check(batches: &[Vec<Step>]) {
         let operations: Vec<_> = batch.iter().map(|step| step.operation(&hash)).collect();
         let expected = model.apply(&tenant, &operations, &mut theirs);
         let applied = ingest::apply_batch(&mut tx, &tenant, operations, now, &mut ours).await;
-        assert_eq!(applied.unwrap(), expected);
+        let outcomes = applied.unwrap().outcomes.into_iter();
+        let ids: Vec<_> = outcomes.map(|outcome| outcome.map(|done| done.id)).collect();
+        assert_eq!(ids, expected);
         for ended in std::mem::take(&mut model.ended) {
             let valid_from = tx.sessions_valid_from(ended).await.unwrap();
             assert!(valid_from.is_some_and(|from| from >= now), "{ended} {valid_from:?}");

@@ -4,6 +4,7 @@
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod administration;
+mod conflicts;
 mod credentials;
 mod directory;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Name, Object};
+use portolan_tenant::directory::{Kind, Name, Object, ProvisioningError};
+use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -74,6 +75,36 @@ impl Transaction for SqliteTransaction {
         anchors: &[&SourceAnchor],
     ) -> Result<Vec<Object>, StorageError> {
         self.objects_where_anchors(anchors).await
+    }
+
+    async fn objects_by_id(&mut self, ids: &[Guid]) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_ids(ids).await
+    }
+
+    async fn administrators(&mut self, users: &[Guid]) -> Result<Vec<Guid>, StorageError> {
+        self.read_administrators(users).await
+    }
+
+    async fn features(&mut self) -> Result<Features, StorageError> {
+        self.read_features().await
+    }
+
+    async fn provisioning_errors(
+        &mut self,
+        objects: &[Guid],
+    ) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_errors(objects).await
+    }
+
+    async fn put_provisioning_errors(
+        &mut self,
+        errors: &[(Guid, Vec<ProvisioningError>)],
+    ) -> Result<(), StorageError> {
+        self.write_errors(errors).await
+    }
+
+    async fn free_values(&mut self, count: u32) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_free_values(count).await
     }
 
     async fn name_holders(&mut self, names: &[Name]) -> Result<Vec<(Name, Guid)>, StorageError> {
@@ -481,9 +512,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 'object.references', 'object.heal', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
                  WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'credential.set')) = ?1
+                 'object.references', 'object.heal', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
-pub use name::{Name, Naming};
+pub use name::{Name, Naming, ProvisioningError};
 pub use reference::Reference;
 pub use schema::{ATTRIBUTES, Attribute, Shape, Shown};
 

@@ -1,5 +1,6 @@
 //! Graph's routes: users, groups, members, managers, the organisation.
 
+mod errors;
 mod references;
 
 use std::convert::Infallible;
@@ -337,7 +338,7 @@ async fn me(asked: Asked) -> Response {
         let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let user = living(tx.object(id).await?, Kind::User)?;
-        Ok(call.one(&user, "users"))
+        Ok(errors::fill(&mut tx, call.one(&user, "users")).await?)
     };
     asked.respond(outcome.await)
 }
@@ -362,7 +363,7 @@ async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue
     if let Some(total) = total {
         body["@odata.count"] = json!(total);
     }
-    Ok(body)
+    Ok(errors::fill(&mut tx, body).await?)
 }
 
 async fn count_users(asked: Asked) -> Response {
@@ -411,7 +412,8 @@ async fn user(asked: Asked, Path(named): Path<String>) -> Response {
             Ok(id) => tx.object(id).await?,
             Err(_) => tx.user_by_name(&named).await?,
         };
-        Ok(call.one(&living(found, Kind::User)?, "users"))
+        let body = call.one(&living(found, Kind::User)?, "users");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }
@@ -421,7 +423,8 @@ async fn group(asked: Asked, Path(named): Path<String>) -> Response {
         let call = Call::of_one(&asked, Resource::Groups, Kind::Group).await?;
         let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
+        let body = call.one(&living(tx.object(id).await?, Kind::Group)?, "groups");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }

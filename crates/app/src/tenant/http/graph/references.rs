@@ -11,7 +11,7 @@ use portolan_tenant::graph::{InvalidQuery, Resource};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use serde_json::{Value as JsonValue, json};
 
-use super::{Asked, Call, Refused, living};
+use super::{Asked, Call, Refused, errors, living};
 use crate::tenant::http::Service;
 
 pub(super) fn router() -> Router<Service> {
@@ -60,7 +60,8 @@ async fn members(asked: Asked, Path(named): Path<String>) -> Response {
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let group = living(tx.object(id).await?, Kind::Group)?;
         let objects = tx.members(group.id, call.query.after, call.count()).await?;
-        Ok(page(&call, &objects, &format!("groups/{}/members", group.id)))
+        let body = page(&call, &objects, &format!("groups/{}/members", group.id));
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }
@@ -94,7 +95,7 @@ async fn manager_of(
     let manager = tx.manager(user.id).await?.ok_or(Refused::NotFound)?;
     let mut body = call.one(&manager, "directoryObjects");
     body["@odata.type"] = odata_type(manager.kind);
-    Ok(body)
+    Ok(errors::fill(&mut tx, body).await?)
 }
 
 async fn direct_reports(asked: Asked, Path(named): Path<String>) -> Response {
@@ -116,5 +117,6 @@ async fn reports_of(
     let mut tx = asked.service.store().begin(Access::Read).await?;
     let user = named_user(&mut tx, &named(&call)).await?;
     let objects = tx.direct_reports(user.id, call.query.after, call.count()).await?;
-    Ok(page(&call, &objects, &format!("users/{}/directReports", user.id)))
+    let body = page(&call, &objects, &format!("users/{}/directReports", user.id));
+    Ok(errors::fill(&mut tx, body).await?)
 }

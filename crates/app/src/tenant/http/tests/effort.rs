@@ -7,7 +7,8 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Name, Object};
+use portolan_tenant::directory::{Kind, Name, Object, ProvisioningError};
+use portolan_tenant::feature::Features;
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -43,6 +44,12 @@ noting! {
     object(id: Guid) -> Option<Object>;
     object_by_anchor(anchor: &SourceAnchor) -> Option<Object>;
     objects_by_anchor(anchors: &[&SourceAnchor]) -> Vec<Object>;
+    objects_by_id(ids: &[Guid]) -> Vec<Object>;
+    administrators(users: &[Guid]) -> Vec<Guid>;
+    features() -> Features;
+    provisioning_errors(objects: &[Guid]) -> Vec<ProvisioningError>;
+    put_provisioning_errors(errors: &[(Guid, Vec<ProvisioningError>)]) -> ();
+    free_values(count: u32) -> Vec<ProvisioningError>;
     name_holders(names: &[Name]) -> Vec<(Name, Guid)>;
     accounts(anchors: &[&SourceAnchor]) -> Vec<Account>;
     user_by_name(name: &str) -> Option<Object>;

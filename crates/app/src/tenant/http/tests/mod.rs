@@ -9,6 +9,8 @@ mod errors;
 mod keys;
 mod leases;
 mod lockout;
+mod matching;
+mod quarantine;
 mod race;
 mod references;
 mod sessions;

@@ -56,6 +56,8 @@ pub enum Resource {
     Groups,
     /// The members of a group.
     Members,
+    /// Devices.
+    Devices,
     /// A user's manager.
     Manager,
     /// The users whose manager a user is.
@@ -72,6 +74,7 @@ impl Resource {
             Self::Me => &[P::UserRead, P::UserReadAll, P::DirectoryReadAll],
             Self::Users => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
             Self::Groups => &[P::GroupReadAll, P::DirectoryReadAll],
+            Self::Devices => &[P::DeviceReadAll, P::DirectoryReadAll],
             Self::Members => &[P::GroupMemberReadAll, P::GroupReadAll, P::DirectoryReadAll],
             // Whoever may not read the others sees the id alone, as in a group's members.
             Self::Manager => &[P::UserReadAll, P::DirectoryReadAll],
@@ -107,6 +110,7 @@ impl View {
             Kind::User => (&[P::UserReadAll, P::DirectoryReadAll], &[P::UserReadBasicAll]),
             Kind::Contact => (&[P::DirectoryReadAll], &[]),
             Kind::Group => (&[P::GroupReadAll, P::DirectoryReadAll], &[]),
+            Kind::Device => (&[P::DeviceReadAll, P::DirectoryReadAll], &[]),
         };
         if any_of(whole, token) {
             Self::Whole
@@ -283,10 +287,10 @@ pub fn properties(
     view: View,
 ) -> Vec<(&'static str, Property)> {
     let usual = || {
-        let rows = ATTRIBUTES
-            .iter()
-            .filter(|row| row.belongs_to(object.kind) && row.shown == Shown::ByDefault);
-        std::iter::once("id").chain(rows.map(|row| row.name)).collect::<Vec<_>>()
+        let rows = ATTRIBUTES.iter().filter(|row| row.is_usual(object.kind));
+        let synced = (object.kind == Kind::Device).then_some("onPremisesSyncEnabled");
+        let rows = rows.map(|row| row.name).chain(synced);
+        std::iter::once("id").chain(rows).collect::<Vec<_>>()
     };
     let names = select.map_or_else(usual, <[_]>::to_vec);
     let shown = names.into_iter().filter(|name| view.shows(name));

@@ -14,7 +14,9 @@ use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object, ProvisioningError, Reference};
+use crate::directory::{
+    Attributes, InvalidAttribute, InvalidPhoto, Kind, Object, Photo, ProvisioningError, Reference,
+};
 use crate::storage::{StorageError, Transaction};
 use draft::Draft;
 pub use matching::Match;
@@ -42,6 +44,13 @@ pub enum Operation {
         added: Vec<SourceAnchor>,
         /// Who goes.
         removed: Vec<SourceAnchor>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: SourceAnchor,
+        /// The photo; `None` removes it.
+        photo: Option<Photo>,
     },
     /// Set a user's password.
     Credential {
@@ -75,6 +84,7 @@ impl Operation {
             Self::Upsert(Upsert { anchor, .. })
             | Self::Delete { anchor, .. }
             | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -92,8 +102,8 @@ pub enum Fault {
     /// The object is from another sync server.
     #[error("the object is from another sync server")]
     OtherServer,
-    /// Neither a user, a contact nor a group.
-    #[error("the kind is neither user, contact nor group")]
+    /// Neither a user, a contact, a group nor a device.
+    #[error("the kind is neither user, contact, group nor device")]
     UnknownKind,
     /// The anchor is another kind's.
     #[error("the object with this anchor is of another kind")]
@@ -128,6 +138,9 @@ pub enum Fault {
     /// An attribute that refers to no objects, or more of them than it can, or one that comes and goes.
     #[error("not a reference attribute, or not what it can hold: no object both comes and goes")]
     InvalidReferences,
+    /// Not a photo that is understood.
+    #[error("{0}")]
+    InvalidPhoto(InvalidPhoto),
     /// The credential or its time is malformed.
     #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
     InvalidCredential,
@@ -153,6 +166,7 @@ impl Fault {
             Self::MatchBlocked => "matchBlocked",
             Self::NotAGroup => "notAGroup",
             Self::InvalidReferences => "invalidReferences",
+            Self::InvalidPhoto(_) => "invalidPhoto",
             Self::InvalidCredential => "invalidCredential",
         }
     }
@@ -227,6 +241,11 @@ fn check_alone(tenant: &Tenant, before: Option<&Object>, upsert: &Upsert) -> Res
     }
     if attributes.flag("accountEnabled").is_none() {
         return Err(Fault::MissingAttribute("accountEnabled"));
+    }
+    if *kind == Kind::Device {
+        let id = attributes.text("deviceId").ok_or(Fault::MissingAttribute("deviceId"))?;
+        let wrong = Fault::InvalidAttribute("deviceId", InvalidAttribute::WrongShape);
+        return id.parse::<Guid>().map(|_| ()).map_err(|_| wrong);
     }
     let name =
         attributes.text("userPrincipalName").ok_or(Fault::MissingAttribute("userPrincipalName"))?;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Name, Object, ProvisioningError, Reference};
+use crate::directory::{Kind, Name, Object, Photo, ProvisioningError, Reference};
 use crate::feature::Features;
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
@@ -295,6 +295,12 @@ pub trait Transaction: Send {
         after: Option<Guid>,
         count: u32,
     ) -> impl Stored<Vec<Object>>;
+
+    /// A user's photo.
+    fn photo(&mut self, user: Guid) -> impl Stored<Option<Photo>>;
+
+    /// Sets the photos of users, or removes them.
+    fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> impl Stored<()>;
 
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;

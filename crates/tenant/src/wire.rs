@@ -56,6 +56,11 @@
 //! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
 //! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
 //!
+//! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
+//! [`PHOTO_OCTETS_MAX`](crate::directory::PHOTO_OCTETS_MAX) octets; null removes one.
+//!
+//! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
+//!
 //! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
 //! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
 //! that it is a new object.
@@ -65,6 +70,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{SecretString, SourceAnchor};
 use portolan_token::Jwk;
@@ -73,7 +80,10 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Reference, Shape, Value};
+use crate::directory::{
+    Attribute, Attributes, InvalidAttribute, InvalidPhoto, Kind, PHOTO_OCTETS_MAX, Photo,
+    Reference, Shape, Value,
+};
 use crate::ingest::{self, Fault, Upsert};
 
 /// Operations that a batch may have.
@@ -195,7 +205,7 @@ pub struct ObjectsResponse {
 pub struct OwnedObject {
     /// Its anchor.
     pub anchor: String,
-    /// `user`, `contact` or `group`.
+    /// `user`, `contact`, `group` or `device`.
     pub kind: String,
 }
 
@@ -263,7 +273,7 @@ pub enum Operation {
     Upsert {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
         /// Its attributes.
         attributes: BTreeMap<String, Json>,
@@ -275,7 +285,7 @@ pub enum Operation {
     Delete {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
     },
     /// Change whom an object refers to.
@@ -290,6 +300,13 @@ pub enum Operation {
         /// The anchors of who goes.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         removed: Vec<String>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: String,
+        /// Base64 of the photo; null removes it.
+        photo: Option<String>,
     },
     /// Set a user's password.
     Credential {
@@ -395,6 +412,7 @@ impl Operation {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
             | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -438,6 +456,10 @@ impl Operation {
             Self::Delete { kind, .. } => {
                 Ok(ingest::Operation::Delete { anchor, kind: parse_kind(kind)? })
             }
+            Self::Photo { photo, .. } => Ok(ingest::Operation::Photo {
+                anchor,
+                photo: photo.as_deref().map(parse_photo).transpose()?,
+            }),
             Self::Credential { credential, changed_at, .. } => Ok(ingest::Operation::Credential {
                 anchor,
                 credential: CredentialData::parse(credential.0.expose())
@@ -451,6 +473,15 @@ impl Operation {
 
 fn parse_anchor(text: &str) -> Result<SourceAnchor, Fault> {
     text.parse().map_err(|_| Fault::InvalidAnchor)
+}
+
+fn parse_photo(text: &str) -> Result<Photo, Fault> {
+    // Four characters for three octets.
+    if text.len() > PHOTO_OCTETS_MAX / 3 * 4 + 4 {
+        return Err(Fault::InvalidPhoto(InvalidPhoto::TooLarge));
+    }
+    let octets = STANDARD.decode(text).map_err(|_| Fault::InvalidPhoto(InvalidPhoto::NotBase64))?;
+    Photo::new(octets).map_err(Fault::InvalidPhoto)
 }
 
 fn parse_anchors(texts: &[String]) -> Result<Vec<SourceAnchor>, Fault> {

@@ -6,7 +6,7 @@ use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{DnsName, Entropy, Guid, Secret, SourceAnchor};
 use portolan_tenant::Tenant;
-use portolan_tenant::directory::{Attributes, Kind, Object, Reference, Value};
+use portolan_tenant::directory::{Attributes, Kind, Object, Photo, Reference, Value};
 use portolan_tenant::ingest::{self, Fault, Operation, Upsert};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use proptest::collection::{btree_set, vec};
@@ -33,6 +33,7 @@ enum Step {
     Delete { anchor: u8, kind: Kind },
     References { anchor: u8, reference: Reference, added: BTreeSet<u8>, removed: BTreeSet<u8> },
     Credential { anchor: u8, day: u8 },
+    Photo { anchor: u8 },
     Refused,
 }
 
@@ -88,6 +89,10 @@ impl Step {
                 credential: hash.clone(),
                 changed_at: password_set_at(*day),
             },
+            Self::Photo { anchor: number } => {
+                let photo = Photo::new(b"GIF89a".to_vec()).ok();
+                Operation::Photo { anchor: anchor(*number), photo }
+            }
             Self::Refused => return Err(Fault::InvalidCredential),
         })
     }
@@ -288,6 +293,13 @@ impl Model {
                     }
                     Ok(Some(thing.id))
                 }
+                Operation::Photo { anchor, .. } => {
+                    let thing = self.things.get(anchor).filter(|thing| !thing.is_deleted);
+                    match thing.ok_or(Fault::UnknownAnchor)? {
+                        user if user.kind == Kind::User => Ok(Some(user.id)),
+                        _ => Err(Fault::KindMismatch),
+                    }
+                }
                 Operation::Credential { anchor, changed_at, .. } => {
                     let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
                     let thing = thing.ok_or(Fault::UnknownAnchor)?;
@@ -327,6 +339,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::References { anchor, reference: Reference::Manager, added, removed }
         }),
         4 => (0..6_u8, 0..2_u8).prop_map(|(anchor, day)| Step::Credential { anchor, day }),
+        1 => (0..6_u8).prop_map(|anchor| Step::Photo { anchor }),
         1 => Just(Step::Refused),
     ]
 }

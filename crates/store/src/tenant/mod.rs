@@ -10,6 +10,7 @@ mod directory;
 #[cfg(test)]
 mod ingested;
 pub mod log;
+mod photos;
 mod references;
 pub mod retention;
 pub mod rotation;

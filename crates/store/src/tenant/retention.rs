@@ -77,6 +77,7 @@ impl SqliteTransaction {
             "DELETE FROM device WHERE user_id = ?",
             "DELETE FROM role_assignment WHERE user_id = ?",
             "DELETE FROM provisioning_error WHERE object_id = ?",
+            "DELETE FROM photo WHERE user_id = ?",
         ];
         let of_object = [
             "DELETE FROM link WHERE src_rid = ?",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Name, Object, ProvisioningError};
+use portolan_tenant::directory::{Kind, Name, Object, Photo, ProvisioningError};
 use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
@@ -170,6 +170,14 @@ impl Transaction for SqliteTransaction {
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
         self.living_reports(user, after, count).await
+    }
+
+    async fn photo(&mut self, user: Guid) -> Result<Option<Photo>, StorageError> {
+        self.read_photo(user).await
+    }
+
+    async fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> Result<(), StorageError> {
+        self.write_photos(photos).await
     }
 
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
@@ -512,9 +520,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'object.heal', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
                  WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'object.heal', 'credential.set')) = ?1
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

@@ -1,6 +1,7 @@
-//! The directory's objects: users, contacts and groups, with the attributes of Microsoft Graph.
+//! The directory's objects: users, contacts, groups and devices, with the attributes of Microsoft Graph.
 
 mod name;
+mod photo;
 mod reference;
 mod schema;
 
@@ -10,6 +11,7 @@ use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
 pub use name::{Name, Naming, ProvisioningError};
+pub use photo::{InvalidPhoto, PHOTO_OCTETS_MAX, Photo};
 pub use reference::Reference;
 pub use schema::{ATTRIBUTES, Attribute, Shape, Shown};
 
@@ -28,23 +30,27 @@ pub enum Kind {
     Contact,
     /// A group.
     Group,
+    /// A computer that is joined to the forest.
+    Device,
 }
 
 impl Kind {
-    /// The word for it: `user`, `contact`, `group`.
+    /// The word for it: `user`, `contact`, `group`, `device`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Contact => "contact",
             Self::Group => "group",
+            Self::Device => "device",
         }
     }
 
     /// From the word for it.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::User, Self::Contact, Self::Group].into_iter().find(|kind| kind.as_str() == word)
+        let all = [Self::User, Self::Contact, Self::Group, Self::Device];
+        all.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

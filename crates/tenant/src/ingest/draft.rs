@@ -10,7 +10,7 @@ use super::names::Names;
 use super::quarantine::set_aside;
 use super::{Done, Fault, Operation, Upsert, check_alone, is_enabled};
 use crate::Tenant;
-use crate::directory::{Kind, Name, Object, ProvisioningError, Reference, Value};
+use crate::directory::{Kind, Name, Object, Photo, ProvisioningError, Reference, Value};
 use crate::feature::{Feature, Features};
 use crate::storage::{Account, Credential, ReferenceChange, StorageError, Transaction};
 
@@ -45,6 +45,8 @@ struct Changes {
     references: Vec<ReferenceChange>,
     /// Passwords; `None` for those that are erased.
     credentials: BTreeMap<Guid, Option<Credential>>,
+    /// Photos; `None` for those that are removed.
+    photos: BTreeMap<Guid, Option<Photo>>,
     /// Whose sessions end.
     ended: BTreeSet<Guid>,
     /// The objects of which something else is set aside than before.
@@ -124,7 +126,7 @@ impl Draft {
         tx: &mut T,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let Changes { objects, references, credentials, ended, errors, .. } = self.changes;
+        let Changes { objects, references, credentials, photos, ended, errors, .. } = self.changes;
         let objects: Vec<_> =
             objects.iter().filter_map(|anchor| self.objects.get(anchor)).collect();
         if !objects.is_empty() {
@@ -141,6 +143,10 @@ impl Draft {
         let set: Vec<_> = set.collect();
         if !set.is_empty() {
             tx.put_credentials(&set).await?;
+        }
+        if !photos.is_empty() {
+            let photos: Vec<_> = photos.iter().map(|(id, photo)| (*id, photo.as_ref())).collect();
+            tx.put_photos(&photos).await?;
         }
         if !errors.is_empty() {
             let of = |id: &Guid| (*id, self.errors.get(id).cloned().unwrap_or_default());
@@ -169,6 +175,7 @@ impl Draft {
             Operation::References { anchor, reference, added, removed } => {
                 self.refer(&anchor, reference, added, removed).map(done)
             }
+            Operation::Photo { anchor, photo } => self.set_photo(&anchor, photo).map(done),
             Operation::Credential { anchor, credential, changed_at } => {
                 self.set_password(&anchor, Credential { credential, changed_at }).map(done)
             }
@@ -317,6 +324,7 @@ impl Draft {
             let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
             self.changes.references.extend(gone);
             self.changes.credentials.insert(id, None);
+            self.changes.photos.insert(id, None);
             self.changes.ended.insert(id);
             self.passwords_set_at.remove(&id);
             self.put_errors(id, Vec::new());
@@ -342,6 +350,18 @@ impl Draft {
         let change = ReferenceChange { from, reference, is_whole, added, removed };
         self.changes.references.push(change);
         Ok(from)
+    }
+
+    fn set_photo(&mut self, anchor: &SourceAnchor, photo: Option<Photo>) -> Result<Guid, Fault> {
+        let object = self.synchronised(anchor).filter(|object| object.deleted_at.is_none());
+        match object.map(|object| (object.id, object.kind)) {
+            Some((id, Kind::User)) => {
+                self.changes.photos.insert(id, photo);
+                Ok(id)
+            }
+            Some(_) => Err(Fault::KindMismatch),
+            None => Err(Fault::UnknownAnchor),
+        }
     }
 
     /// Sets a password, and ends the user's sessions when it is another one than before.

@@ -1,6 +1,8 @@
 //! Graph's routes: users, groups, members, managers, the organisation.
 
+mod devices;
 mod errors;
+mod photo;
 mod references;
 
 use std::convert::Infallible;
@@ -37,6 +39,8 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1.0/groups", get(groups))
         .route("/v1.0/groups/$count", get(count_groups))
         .route("/v1.0/groups/{id}", get(group))
+        .merge(devices::router())
+        .merge(photo::router())
         .merge(references::router())
         .route("/v1.0/organization", get(organization))
         .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
@@ -355,7 +359,12 @@ async fn groups(asked: Asked) -> Response {
 
 async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue, Refused> {
     let call = Call::begin(asked, resource, kind).await?;
-    let set = if kind == Kind::User { "users" } else { "groups" };
+    let set = match kind {
+        Kind::User => "users",
+        Kind::Contact => "contacts",
+        Kind::Group => "groups",
+        Kind::Device => "devices",
+    };
     let _turn = if call.is_scan() { asked.service.scan().await } else { None };
     let mut tx = asked.service.store().begin(Access::Read).await?;
     let (objects, total) = call.list(&mut tx, kind).await?;

@@ -506,6 +506,7 @@ const fn action_of(operation: &Operation) -> &'static str {
         Operation::Upsert { .. } => "object.upsert",
         Operation::Delete { .. } => "object.delete",
         Operation::References { .. } => "object.references",
+        Operation::Photo { .. } => "photo.set",
         Operation::Credential { .. } => "credential.set",
     }
 }

@@ -67,7 +67,7 @@ async fn members(asked: Asked, Path(named): Path<String>) -> Response {
 }
 
 /// The user of a path: an id, or a user principal name.
-async fn named_user(tx: &mut SqliteTransaction, named: &str) -> Result<Object, Refused> {
+pub(super) async fn named_user(tx: &mut SqliteTransaction, named: &str) -> Result<Object, Refused> {
     let found: Result<_, StorageError> = match named.parse::<Guid>() {
         Ok(id) => tx.object(id).await,
         Err(_) => tx.user_by_name(named).await,

@@ -7,7 +7,7 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Name, Object, ProvisioningError};
+use portolan_tenant::directory::{Kind, Name, Object, Photo, ProvisioningError};
 use portolan_tenant::feature::Features;
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
@@ -61,6 +61,8 @@ noting! {
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     manager(user: Guid) -> Option<Object>;
     direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    photo(user: Guid) -> Option<Photo>;
+    put_photos(photos: &[(Guid, Option<&Photo>)]) -> ();
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
     put_credentials(credentials: &[(Guid, &Credential)]) -> ();

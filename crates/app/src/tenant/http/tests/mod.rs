@@ -3,6 +3,7 @@
 
 mod administration;
 mod attacks;
+mod devices;
 mod directory;
 mod effort;
 mod errors;

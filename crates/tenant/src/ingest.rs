@@ -114,6 +114,9 @@ pub enum Fault {
     /// A value that does not fit.
     #[error("attribute {0}: {1}")]
     InvalidAttribute(&'static str, InvalidAttribute),
+    /// A value of an extension that does not fit its definition.
+    #[error("extension {0}: the value does not fit its definition")]
+    InvalidExtension(String),
     /// An attribute that has to be there.
     #[error("attribute {0} is missing")]
     MissingAttribute(&'static str),
@@ -157,7 +160,7 @@ impl Fault {
             Self::UnknownKind => "unknownKind",
             Self::KindMismatch => "kindMismatch",
             Self::UnknownAttribute(_) => "unknownAttribute",
-            Self::InvalidAttribute(..) => "invalidAttribute",
+            Self::InvalidAttribute(..) | Self::InvalidExtension(_) => "invalidAttribute",
             Self::MissingAttribute(_) => "missingAttribute",
             Self::InvalidName => "invalidUserPrincipalName",
             Self::UnverifiedDomain => "unverifiedDomain",

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Name, Object, Photo, ProvisioningError, Reference};
+use crate::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError, Reference};
 use crate::feature::Features;
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
@@ -241,6 +241,9 @@ pub trait Transaction: Send {
 
     /// The switches that are on.
     fn features(&mut self) -> impl Stored<Features>;
+
+    /// The extensions of the schema, by name.
+    fn extensions(&mut self) -> impl Stored<Vec<Definition>>;
 
     /// The values that these objects do not have because others have them.
     fn provisioning_errors(&mut self, objects: &[Guid]) -> impl Stored<Vec<ProvisioningError>>;

@@ -38,6 +38,9 @@
 //! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`; what each
 //! does is in [`crate::account`]. A `userPrincipalName` is judged by where the batch ends: users of one
 //! batch may swap theirs, or take that of a user whom the batch deletes.
+//! Extensions that are registered (`portolan tenant extension add`) come under their whole names,
+//! `extension_<application id>_<name>`: texts, whole numbers, truth values, times as RFC 3339, octets as
+//! base64, or lists of these.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
 //!
@@ -81,8 +84,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::directory::{
-    Attribute, Attributes, InvalidAttribute, InvalidPhoto, Kind, PHOTO_OCTETS_MAX, Photo,
-    Reference, Shape, Value,
+    Attribute, Attributes, Definition, Extension, InvalidAttribute, InvalidPhoto, Kind,
+    PHOTO_OCTETS_MAX, Photo, Reference, Shape, Value,
 };
 use crate::ingest::{self, Fault, Upsert};
 
@@ -512,6 +515,16 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
     let mut attributes = Attributes::default();
     let mut octets = 0;
     for (name, json) in sent {
+        if Definition::is_name(name) {
+            let Some(value) = parse_extension(json, name)? else { continue };
+            octets += value.octets();
+            let too_long = || Fault::InvalidExtension(name.clone());
+            if octets > OBJECT_OCTETS_MAX {
+                return Err(too_long());
+            }
+            attributes.set_extension(name, value).map_err(|_| too_long())?;
+            continue;
+        }
         let attribute = Attribute::named(name)
             .filter(|attribute| attribute.belongs_to(kind))
             .ok_or_else(|| Fault::UnknownAttribute(name.chars().take(64).collect()))?;
@@ -528,6 +541,25 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
         attributes.set(attribute.name, value).map_err(refused)?;
     }
     Ok(attributes)
+}
+
+/// The value of an extension, as far as it is known without the definition; `None` when it is unset.
+fn parse_extension(json: &Json, name: &str) -> Result<Option<Extension>, Fault> {
+    let wrong = || Fault::InvalidExtension(name.to_owned());
+    let one = |json: &Json| match json {
+        Json::String(text) => Ok(Extension::Text(text.clone())),
+        Json::Bool(flag) => Ok(Extension::Flag(*flag)),
+        Json::Number(number) => number.as_i64().map(Extension::Integer).ok_or_else(wrong),
+        _ => Err(wrong()),
+    };
+    match json {
+        Json::Null => Ok(None),
+        Json::Array(values) => {
+            let values = values.iter().map(one).collect::<Result<_, _>>()?;
+            Ok(Some(Extension::List(values)))
+        }
+        json => one(json).map(Some),
+    }
 }
 
 fn parse_value(shape: Shape, json: &Json) -> Option<Value> {

@@ -10,6 +10,7 @@ mod administration;
 mod authority;
 mod commands;
 mod data;
+mod extension;
 mod feature;
 mod http;
 mod log;
@@ -51,6 +52,9 @@ pub enum Command {
     /// The domains whose names sign in.
     #[command(subcommand)]
     Domain(Domain),
+    /// The attributes that were added to the schema.
+    #[command(subcommand)]
+    Extension(extension::Command),
     /// The switches of synchronisation: matching, and what becomes of names that are taken.
     #[command(subcommand)]
     Feature(feature::Command),
@@ -271,6 +275,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             administration::end_lease(arguments).await
         }
         Command::Domain(command) => administration::domain(command).await,
+        Command::Extension(command) => extension::run(command).await,
         Command::Feature(command) => feature::run(command).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,

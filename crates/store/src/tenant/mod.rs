@@ -7,6 +7,7 @@ mod administration;
 mod conflicts;
 mod credentials;
 mod directory;
+mod extensions;
 #[cfg(test)]
 mod ingested;
 pub mod log;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
 use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
@@ -87,6 +87,10 @@ impl Transaction for SqliteTransaction {
 
     async fn features(&mut self) -> Result<Features, StorageError> {
         self.read_features().await
+    }
+
+    async fn extensions(&mut self) -> Result<Vec<Definition>, StorageError> {
+        self.read_extensions().await
     }
 
     async fn provisioning_errors(

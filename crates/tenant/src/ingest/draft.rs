@@ -10,7 +10,9 @@ use super::names::Names;
 use super::quarantine::set_aside;
 use super::{Done, Fault, Operation, Upsert, check_alone, is_enabled};
 use crate::Tenant;
-use crate::directory::{Kind, Name, Object, Photo, ProvisioningError, Reference, Value};
+use crate::directory::{
+    Definition, Kind, Name, Object, Photo, ProvisioningError, Reference, Value,
+};
 use crate::feature::{Feature, Features};
 use crate::storage::{Account, Credential, ReferenceChange, StorageError, Transaction};
 
@@ -31,6 +33,8 @@ pub(super) struct Draft {
     /// Those of the cloud's own objects that have a role.
     administrators: BTreeSet<Guid>,
     features: Features,
+    /// The extensions of the schema, when the batch has values of any.
+    extensions: BTreeMap<String, Definition>,
     /// What was set aside of each object.
     errors: BTreeMap<Guid, Vec<ProvisioningError>>,
     /// When the passwords were set of those whose passwords the batch sets.
@@ -75,6 +79,14 @@ impl Draft {
             }
         }
         let mut draft = Self::default();
+        let mut upserts = operations.iter().flatten();
+        if upserts.any(|operation| {
+            matches!(operation, Operation::Upsert(upsert)
+            if upsert.attributes.extensions().next().is_some())
+        }) {
+            let all = tx.extensions().await?.into_iter();
+            draft.extensions = all.map(|one| (one.name.clone(), one)).collect();
+        }
         let (anchors, users): (Vec<_>, Vec<_>) =
             (anchors.into_iter().collect(), users.into_iter().collect());
         if !anchors.is_empty() {
@@ -168,6 +180,11 @@ impl Draft {
         now: OffsetDateTime,
         rng: &mut (dyn Entropy + Send),
     ) -> Vec<Outcome> {
+        let fit = |operation| match operation {
+            Ok(Operation::Upsert(upsert)) => self.fit(upsert).map(Operation::Upsert),
+            other => other,
+        };
+        let operations: Vec<_> = operations.into_iter().map(fit).collect();
         let names = Names::plan(self, tenant, &operations);
         let mut apply = |(at, operation): (usize, Result<Operation, Fault>)| match operation? {
             Operation::Upsert(upsert) => self.upsert(tenant, (&names, at), upsert, now, rng),
@@ -201,6 +218,22 @@ impl Draft {
     /// Takes a name from whoever has it.
     pub(super) fn release(&mut self, name: &Name) {
         self.names.remove(name);
+    }
+
+    /// An upsert whose extensions are as they are registered.
+    fn fit(&self, mut upsert: Upsert) -> Result<Upsert, Fault> {
+        let sent = upsert.attributes.extensions();
+        let sent: Vec<_> = sent.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        for (name, value) in sent {
+            let definition = self.extensions.get(&name);
+            let definition = definition.filter(|one| one.kinds.contains(&upsert.kind));
+            let definition = definition.ok_or_else(|| Fault::UnknownAttribute(name.clone()))?;
+            let value =
+                definition.fit(value).ok_or_else(|| Fault::InvalidExtension(name.clone()))?;
+            let set = upsert.attributes.set_extension(&name, value);
+            set.map_err(|_| Fault::InvalidExtension(name.clone()))?;
+        }
+        Ok(upsert)
     }
 
     /// Whether a switch is on.

@@ -2,6 +2,7 @@
 
 mod devices;
 mod errors;
+mod extensions;
 mod photo;
 mod references;
 
@@ -100,6 +101,8 @@ struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
+    /// The extensions that are selected.
+    extensions: Vec<String>,
     resource: Resource,
 }
 
@@ -128,7 +131,6 @@ impl Call {
             "user" => person(service, context, &mut tx, &token).await?.is_some(),
             _ => application_is_there(&mut tx, &token).await?,
         };
-        drop(tx);
         if !is_good {
             return Err(Refused::Token);
         }
@@ -136,14 +138,18 @@ impl Call {
             return Err(Refused::Permission);
         }
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
-        let parameters = query(uri).map_err(unclear)?;
+        let (parameters, extensions) = extensions::split(query(uri).map_err(unclear)?)?;
+        extensions::check(&mut tx, &extensions, kind).await?;
+        drop(tx);
         let query = parse(&parameters, kind).map_err(Refused::Query)?;
         if query.count && !is_eventual(headers) {
             return Err(Refused::Query(InvalidQuery::InvalidCount));
         }
         let view = View::of(kind, &token);
         let mut selected = query.select.iter().flatten();
-        if resource == Resource::Users && selected.any(|name| !view.shows(name)) {
+        let hidden = selected.any(|name| !view.shows(name));
+        let hidden = hidden || !extensions.is_empty() && view != View::Whole;
+        if resource == Resource::Users && hidden {
             return Err(Refused::Permission);
         }
         // A filter tells as much of a property as showing it does.
@@ -151,7 +157,7 @@ impl Call {
         if filtered.iter().any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        Ok(Self { service: service.clone(), token, query, resource })
+        Ok(Self { service: service.clone(), token, query, extensions, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
@@ -164,7 +170,11 @@ impl Call {
             Resource::Me => View::Whole,
             _ => View::of(object.kind, &self.token),
         };
-        entity(object, self.query.select.as_deref(), view)
+        let mut shown = entity(object, self.query.select.as_deref(), view);
+        if view == View::Whole {
+            extensions::fill(&mut shown, object, &self.extensions);
+        }
+        shown
     }
 
     fn one(&self, object: &Object, set: &str) -> JsonValue {
@@ -187,6 +197,8 @@ impl Call {
         {
             let mut next = form_urlencoded::Serializer::new(String::new());
             if let Some(select) = &self.query.select {
+                let extensions = self.extensions.iter().map(String::as_str);
+                let select: Vec<_> = select.iter().copied().chain(extensions).collect();
                 next.append_pair("$select", &select.join(","));
             }
             if let Some(filter) = &self.query.filter_text {

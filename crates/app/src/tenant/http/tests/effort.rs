@@ -7,7 +7,7 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
 use portolan_tenant::feature::Features;
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
@@ -47,6 +47,7 @@ noting! {
     objects_by_id(ids: &[Guid]) -> Vec<Object>;
     administrators(users: &[Guid]) -> Vec<Guid>;
     features() -> Features;
+    extensions() -> Vec<Definition>;
     provisioning_errors(objects: &[Guid]) -> Vec<ProvisioningError>;
     put_provisioning_errors(errors: &[(Guid, Vec<ProvisioningError>)]) -> ();
     free_values(count: u32) -> Vec<ProvisioningError>;

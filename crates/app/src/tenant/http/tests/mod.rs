@@ -7,6 +7,7 @@ mod devices;
 mod directory;
 mod effort;
 mod errors;
+mod extensions;
 mod keys;
 mod leases;
 mod lockout;

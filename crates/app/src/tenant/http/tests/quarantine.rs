@@ -77,7 +77,10 @@ async fn a_name_that_is_taken_is_set_aside_shown_and_given_back() {
     assert_eq!(error["value"], "bob@corp.example");
     // The same again is the same: name, and since when.
     world.pass(100);
-    assert_eq!(told(&results(&mut world, 3, &[wanted.clone()]).await), ["bob@corp.example"]);
+    assert_eq!(
+        told(&results(&mut world, 3, std::slice::from_ref(&wanted)).await),
+        ["bob@corp.example"]
+    );
     let again = shown(&mut world, "second").await;
     assert_eq!(again, second);
     assert_eq!(told(&results(&mut world, 4, &[delete("first")]).await), ["ok"]);

@@ -220,99 +220,120 @@ impl Model {
             let user = operations[*at].as_ref().ok().and_then(|op| self.things.get(op.anchor()));
             taken.extend(holder.filter(|holder| user.is_none_or(|user| user.id != *holder)));
         }
+        let (reserved, taken) = (&reserved, &mut taken);
         let numbered = operations.iter().enumerate();
         numbered
             .map(|(at, operation)| match operation.as_ref().map_err(Clone::clone)? {
                 Operation::Upsert(upsert) => {
                     let new = Guid::from_random(rng.array());
-                    self.check_alone(tenant, upsert)?;
-                    let before = self.things.get(&upsert.anchor).cloned();
-                    let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
-                    if let Some(name) = &name {
-                        let holder = self.holder(name, &taken);
-                        let is_its_own = before.as_ref().is_some_and(|own| holder == Some(own.id));
-                        let may = match reserved.get(name) {
-                            Some(place) => *place == at,
-                            None => holder.is_none() || is_its_own,
-                        };
-                        if !may {
-                            return Err(Fault::NameTaken);
-                        }
-                    }
-                    let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
-                    let mut thing = before.clone().unwrap_or(Thing {
-                        id: new,
-                        kind: upsert.kind,
-                        name: None,
-                        enabled,
-                        is_deleted: false,
-                        members: BTreeSet::new(),
-                        manager: None,
-                        password_set_at: None,
-                    });
-                    if before.is_some_and(|before| before.enabled && !enabled) {
-                        self.ended.insert(thing.id);
-                    }
-                    taken.remove(&thing.id);
-                    (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
-                    if let Some(members) = &upsert.members {
-                        thing.members = members.iter().cloned().collect();
-                    }
-                    let id = thing.id;
-                    self.things.insert(upsert.anchor.clone(), thing);
-                    Ok(Some(id))
+                    self.upsert(tenant, (at, new), upsert, reserved, taken)
                 }
-                Operation::Delete { anchor, kind } => {
-                    let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
-                    if thing.kind != *kind {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if !thing.is_deleted {
-                        thing.is_deleted = true;
-                        thing.members.clear();
-                        (thing.manager, thing.password_set_at) = (None, None);
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
-                }
-                Operation::References { anchor, reference, added, removed } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    match (reference, thing.kind) {
-                        (Reference::Members, Kind::Group) => {
-                            thing.members.retain(|member| !removed.contains(member));
-                            thing.members.extend(added.iter().cloned());
-                        }
-                        (Reference::Manager, Kind::User) => {
-                            if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
-                                thing.manager = None;
-                            }
-                            thing.manager = added.first().cloned().or(thing.manager.take());
-                        }
-                        _ => return Err(Fault::KindMismatch),
-                    }
-                    Ok(Some(thing.id))
-                }
-                Operation::Photo { anchor, .. } => {
-                    let thing = self.things.get(anchor).filter(|thing| !thing.is_deleted);
-                    match thing.ok_or(Fault::UnknownAnchor)? {
-                        user if user.kind == Kind::User => Ok(Some(user.id)),
-                        _ => Err(Fault::KindMismatch),
-                    }
-                }
-                Operation::Credential { anchor, changed_at, .. } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    if thing.kind != Kind::User {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
-                }
+                other => self.change(other),
             })
             .collect()
+    }
+
+    /// Writes an object, at its place in the batch; a new one gets the id.
+    fn upsert(
+        &mut self,
+        tenant: &Tenant,
+        (at, new): (usize, Guid),
+        upsert: &Upsert,
+        reserved: &BTreeMap<String, usize>,
+        taken: &mut BTreeSet<Guid>,
+    ) -> Result<Option<Guid>, Fault> {
+        self.check_alone(tenant, upsert)?;
+        let before = self.things.get(&upsert.anchor).cloned();
+        let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
+        if let Some(name) = &name {
+            let holder = self.holder(name, taken);
+            let is_its_own = before.as_ref().is_some_and(|own| holder == Some(own.id));
+            let may = match reserved.get(name) {
+                Some(place) => *place == at,
+                None => holder.is_none() || is_its_own,
+            };
+            if !may {
+                return Err(Fault::NameTaken);
+            }
+        }
+        let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
+        let mut thing = before.clone().unwrap_or(Thing {
+            id: new,
+            kind: upsert.kind,
+            name: None,
+            enabled,
+            is_deleted: false,
+            members: BTreeSet::new(),
+            manager: None,
+            password_set_at: None,
+        });
+        if before.is_some_and(|before| before.enabled && !enabled) {
+            self.ended.insert(thing.id);
+        }
+        taken.remove(&thing.id);
+        (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
+        if let Some(members) = &upsert.members {
+            thing.members = members.iter().cloned().collect();
+        }
+        let id = thing.id;
+        self.things.insert(upsert.anchor.clone(), thing);
+        Ok(Some(id))
+    }
+
+    /// Does what is no upsert.
+    fn change(&mut self, operation: &Operation) -> Result<Option<Guid>, Fault> {
+        match operation {
+            Operation::Upsert(_) => Err(Fault::InvalidAnchor),
+            Operation::Delete { anchor, kind } => {
+                let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
+                if thing.kind != *kind {
+                    return Err(Fault::KindMismatch);
+                }
+                if !thing.is_deleted {
+                    thing.is_deleted = true;
+                    thing.members.clear();
+                    (thing.manager, thing.password_set_at) = (None, None);
+                    self.ended.insert(thing.id);
+                }
+                Ok(Some(thing.id))
+            }
+            Operation::References { anchor, reference, added, removed } => {
+                let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+                let thing = thing.ok_or(Fault::UnknownAnchor)?;
+                match (reference, thing.kind) {
+                    (Reference::Members, Kind::Group) => {
+                        thing.members.retain(|member| !removed.contains(member));
+                        thing.members.extend(added.iter().cloned());
+                    }
+                    (Reference::Manager, Kind::User) => {
+                        if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
+                            thing.manager = None;
+                        }
+                        thing.manager = added.first().cloned().or(thing.manager.take());
+                    }
+                    _ => return Err(Fault::KindMismatch),
+                }
+                Ok(Some(thing.id))
+            }
+            Operation::Photo { anchor, .. } => {
+                let thing = self.things.get(anchor).filter(|thing| !thing.is_deleted);
+                match thing.ok_or(Fault::UnknownAnchor)? {
+                    user if user.kind == Kind::User => Ok(Some(user.id)),
+                    _ => Err(Fault::KindMismatch),
+                }
+            }
+            Operation::Credential { anchor, changed_at, .. } => {
+                let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+                let thing = thing.ok_or(Fault::UnknownAnchor)?;
+                if thing.kind != Kind::User {
+                    return Err(Fault::KindMismatch);
+                }
+                if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
+                    self.ended.insert(thing.id);
+                }
+                Ok(Some(thing.id))
+            }
+        }
     }
 }
 

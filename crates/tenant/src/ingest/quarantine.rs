@@ -127,8 +127,10 @@ impl Draft {
                 return Ok(());
             }
             for (name, _) in held {
-                let name_anew = temporary(self, tenant, &name.folded, rng);
-                self.rename(&name, name_anew);
+                // In place of the digits that were drawn, not behind them.
+                let wanted = name.folded.rsplit_once('+').map_or(name.folded.as_str(), |(n, _)| n);
+                let anew = temporary(self, tenant, wanted, rng);
+                self.rename(&name, anew);
             }
         }
         Err(StorageError::new(NoneFree))

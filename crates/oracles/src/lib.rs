@@ -11,6 +11,7 @@
 mod bytes;
 mod crypto;
 mod directory;
+mod firewall;
 mod gss;
 mod kerberos;
 mod lab;
@@ -110,6 +111,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("web_ocsp", web::ocsp).holding(256),
     Target::new("lab_recording", lab::recording),
     Target::new("lab_packet", lab::packet),
+    Target::new("firewall_listing", firewall::listing).holding(1024),
 ];
 
 /// The target of a name.

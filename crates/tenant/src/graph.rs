@@ -30,7 +30,7 @@ const TOP_DEFAULT: u32 = 100;
 const TOP_MAX: u32 = 999;
 
 /// Properties that no attribute is behind.
-const COMPUTED: [&str; 7] = [
+const COMPUTED: [&str; 8] = [
     "id",
     "createdDateTime",
     "deletedDateTime",
@@ -38,7 +38,11 @@ const COMPUTED: [&str; 7] = [
     "onPremisesSyncEnabled",
     "onPremisesLastSyncDateTime",
     "onPremisesExtensionAttributes",
+    PROVISIONING_ERRORS,
 ];
+
+/// The property that shows what was set aside of an object; what it holds is read apart.
+pub const PROVISIONING_ERRORS: &str = "onPremisesProvisioningErrors";
 
 /// Options that ask for a part of a list.
 const OF_LISTS: [&str; 4] = ["top", "filter", "count", "skiptoken"];
@@ -59,6 +63,12 @@ pub enum Resource {
     Groups,
     /// The members of a group.
     Members,
+    /// Devices.
+    Devices,
+    /// A user's manager.
+    Manager,
+    /// The users whose manager a user is.
+    DirectReports,
     /// The organisation.
     Organization,
 }
@@ -88,6 +98,21 @@ impl Resource {
                 P::DirectoryReadAll,
                 P::GroupMemberReadWriteAll,
                 P::GroupReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::Devices => &[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll],
+            // Whoever may not read the others sees the id alone, as in a group's members.
+            Self::Manager => &[
+                P::UserReadAll,
+                P::DirectoryReadAll,
+                P::UserReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::DirectReports => &[
+                P::UserReadBasicAll,
+                P::UserReadAll,
+                P::DirectoryReadAll,
+                P::UserReadWriteAll,
                 P::DirectoryReadWriteAll,
             ],
             Self::Organization => &[
@@ -184,6 +209,9 @@ impl View {
                 ],
                 &[],
             ),
+            Kind::Device => {
+                (&[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll], &[])
+            }
         };
         if any_of(whole, token) {
             Self::Whole
@@ -360,10 +388,10 @@ pub fn properties(
     view: View,
 ) -> Vec<(&'static str, Property)> {
     let usual = || {
-        let rows = ATTRIBUTES
-            .iter()
-            .filter(|row| row.belongs_to(object.kind) && row.shown == Shown::ByDefault);
-        std::iter::once("id").chain(rows.map(|row| row.name)).collect::<Vec<_>>()
+        let rows = ATTRIBUTES.iter().filter(|row| row.is_usual(object.kind));
+        let synced = (object.kind == Kind::Device).then_some("onPremisesSyncEnabled");
+        let rows = rows.map(|row| row.name).chain(synced);
+        std::iter::once("id").chain(rows).collect::<Vec<_>>()
     };
     let names = select.map_or_else(usual, <[_]>::to_vec);
     let shown = names.into_iter().filter(|name| view.shows(name));
@@ -387,6 +415,7 @@ fn property(object: &Object, name: &'static str) -> Property {
             let value = |row: &Attribute| object.attributes.value(row.name).cloned();
             return Property::Within(rows.map(|row| (row.name, value(row))).collect());
         }
+        PROVISIONING_ERRORS => Some(Value::Texts(Vec::new())),
         // Graph gives an empty list, not null, for a list that is unset.
         _ => match (object.attributes.value(name), Attribute::named(name)) {
             (None, Some(row)) if row.shape == crate::directory::Shape::Texts => {

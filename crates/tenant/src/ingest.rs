@@ -1,40 +1,56 @@
 //! What the sync server writes: the only way in for synchronised attributes.
 //!
-//! Each operation looks before it writes, so that one that is refused leaves nothing behind.
+//! A batch is read at once, applied in memory ([`draft`]), and written at once: what it costs the store is
+//! a few statements, not some for each operation. Each operation looks before it changes anything, so
+//! that one that is refused leaves nothing behind.
 
+mod draft;
+mod matching;
 mod names;
-mod passwords;
+mod quarantine;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object};
-use crate::storage::{Credential, StorageError, Transaction};
-use names::Names;
-use passwords::Passwords;
+use crate::directory::{
+    Attributes, InvalidAttribute, InvalidPhoto, Kind, Object, Photo, ProvisioningError, Reference,
+};
+use crate::storage::{StorageError, Transaction};
+use draft::Draft;
+pub use matching::Match;
+pub use quarantine::heal;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// Write an object.
-    Upsert {
-        /// Its anchor.
-        anchor: SourceAnchor,
-        /// What it is.
-        kind: Kind,
-        /// All its attributes.
-        attributes: Attributes,
-        /// All its members; `None` leaves them.
-        members: Option<Vec<SourceAnchor>>,
-    },
+    Upsert(Upsert),
     /// Delete an object.
     Delete {
         /// Its anchor.
         anchor: SourceAnchor,
         /// What it is.
         kind: Kind,
+    },
+    /// Change whom an object refers to, by what comes and goes.
+    References {
+        /// The anchor of the object that refers.
+        anchor: SourceAnchor,
+        /// By which attribute.
+        reference: Reference,
+        /// Who comes.
+        added: Vec<SourceAnchor>,
+        /// Who goes.
+        removed: Vec<SourceAnchor>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: SourceAnchor,
+        /// The photo; `None` removes it.
+        photo: Option<Photo>,
     },
     /// Set a user's password.
     Credential {
@@ -47,13 +63,28 @@ pub enum Operation {
     },
 }
 
+/// An object as it is to be.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// Its anchor.
+    pub anchor: SourceAnchor,
+    /// What it is.
+    pub kind: Kind,
+    /// All its attributes.
+    pub attributes: Attributes,
+    /// All its members; `None` leaves them.
+    pub members: Option<Vec<SourceAnchor>>,
+}
+
 impl Operation {
     /// The anchor of its object.
     #[must_use]
     pub const fn anchor(&self) -> &SourceAnchor {
         match self {
-            Self::Upsert { anchor, .. }
+            Self::Upsert(Upsert { anchor, .. })
             | Self::Delete { anchor, .. }
+            | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -71,11 +102,11 @@ pub enum Fault {
     /// The object is from another sync server.
     #[error("the object is from another sync server")]
     OtherServer,
-    /// The object is the cloud's own, though it carries the anchor.
+    /// The object to be deleted is the cloud's own, though it carries the anchor.
     #[error("the object with this anchor is the cloud's own")]
     CloudsOwn,
-    /// Neither a user, a contact nor a group.
-    #[error("the kind is neither user, contact nor group")]
+    /// Neither a user, a contact, a group nor a device.
+    #[error("the kind is neither user, contact, group nor device")]
     UnknownKind,
     /// The anchor is another kind's.
     #[error("the object with this anchor is of another kind")]
@@ -86,6 +117,9 @@ pub enum Fault {
     /// A value that does not fit.
     #[error("attribute {0}: {1}")]
     InvalidAttribute(&'static str, InvalidAttribute),
+    /// A value of an extension that does not fit its definition.
+    #[error("extension {0}: the value does not fit its definition")]
+    InvalidExtension(String),
     /// An attribute that has to be there.
     #[error("attribute {0} is missing")]
     MissingAttribute(&'static str),
@@ -98,9 +132,21 @@ pub enum Fault {
     /// The user principal name is another user's.
     #[error("another user has this user principal name")]
     NameTaken,
+    /// An address is another object's.
+    #[error("another object has one of the proxy addresses")]
+    AddressTaken,
+    /// The anchor is that of an object of the cloud, which may not be taken over.
+    #[error("the object with this anchor is the cloud's own, and may not be taken over")]
+    MatchBlocked,
     /// Members of something other than a group.
     #[error("only a group has members")]
     NotAGroup,
+    /// An attribute that refers to no objects, or more of them than it can, or one that comes and goes.
+    #[error("not a reference attribute, or not what it can hold: no object both comes and goes")]
+    InvalidReferences,
+    /// Not a photo that is understood.
+    #[error("{0}")]
+    InvalidPhoto(InvalidPhoto),
     /// The credential or its time is malformed.
     #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
     InvalidCredential,
@@ -118,19 +164,42 @@ impl Fault {
             Self::UnknownKind => "unknownKind",
             Self::KindMismatch => "kindMismatch",
             Self::UnknownAttribute(_) => "unknownAttribute",
-            Self::InvalidAttribute(..) => "invalidAttribute",
+            Self::InvalidAttribute(..) | Self::InvalidExtension(_) => "invalidAttribute",
             Self::MissingAttribute(_) => "missingAttribute",
             Self::InvalidName => "invalidUserPrincipalName",
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
+            Self::AddressTaken => "proxyAddressTaken",
+            Self::MatchBlocked => "matchBlocked",
             Self::NotAGroup => "notAGroup",
+            Self::InvalidReferences => "invalidReferences",
+            Self::InvalidPhoto(_) => "invalidPhoto",
             Self::InvalidCredential => "invalidCredential",
         }
     }
 }
 
-/// Applies the operations of a batch in order and gives each object's id; `None` when there was
-/// nothing to delete. Operations that are refused by themselves come as their fault.
+/// What an operation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The object's id; `None` when there was nothing to delete.
+    pub id: Option<Guid>,
+    /// How the object was found, when it was the cloud's own until now.
+    pub matched: Option<Match>,
+    /// What was set aside because it is another object's.
+    pub set_aside: Vec<ProvisioningError>,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What each operation did, or why it was refused, in order.
+    pub outcomes: Vec<Result<Done, Fault>>,
+    /// What was set aside once, and its object has now.
+    pub healed: Vec<ProvisioningError>,
+}
+
+/// Applies the operations of a batch in order. Operations that are refused by themselves come as their fault.
 ///
 /// A user principal name is judged by where the batch ends, not by the way there: two users swap
 /// theirs, and a name passes on from a user who is deleted or renamed later in the batch.
@@ -144,90 +213,27 @@ pub async fn apply_batch<T: Transaction>(
     operations: Vec<Result<Operation, Fault>>,
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
-) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
-    let names = Names::plan(tx, tenant, &operations).await?;
-    let mut results = Vec::with_capacity(operations.len());
-    let mut passwords = Passwords::default();
-    for (at, operation) in operations.into_iter().enumerate() {
-        if let Ok(Operation::Credential { anchor, credential, changed_at }) = operation {
-            if passwords.has(&anchor) {
-                results.extend(passwords.set(tx, now).await?);
-            }
-            passwords.add(anchor, Credential { credential, changed_at });
-            continue;
-        }
-        results.extend(passwords.set(tx, now).await?);
-        results.push(match operation {
-            Ok(Operation::Delete { anchor, kind }) => delete(tx, &anchor, kind, now).await?,
-            Ok(upsert) => write(tx, tenant, &names, at, &upsert, now, rng).await?,
-            Err(fault) => Err(fault),
+) -> Result<Applied, StorageError> {
+    let mut draft = Draft::read(tx, &operations).await?;
+    let mut outcomes = draft.apply(tenant, operations, now, rng);
+    draft.settle(tx, tenant, rng).await?;
+    let may_heal = draft.gives_names_up();
+    draft.write(tx, now).await?;
+    let healed = if may_heal { heal(tx, tenant).await? } else { Vec::new() };
+    for done in outcomes.iter_mut().flatten() {
+        done.set_aside.retain(|error| {
+            let same = |healed: &ProvisioningError| {
+                healed.object == error.object && healed.name() == error.name()
+            };
+            !healed.iter().any(same)
         });
     }
-    results.extend(passwords.set(tx, now).await?);
-    Ok(results)
-}
-
-/// Writes an object; the operation is an upsert.
-async fn write<T: Transaction>(
-    tx: &mut T,
-    tenant: &Tenant,
-    names: &Names,
-    at: usize,
-    operation: &Operation,
-    now: OffsetDateTime,
-    rng: &mut (dyn Entropy + Send),
-) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    let Operation::Upsert { anchor, kind, attributes, members } = operation else {
-        return Ok(Ok(None));
-    };
-    let before = tx.object_by_anchor(anchor).await?;
-    if before.as_ref().is_some_and(is_clouds_own) {
-        return Ok(Err(Fault::CloudsOwn));
-    }
-    if let Err(fault) = check_alone(tenant, before.as_ref(), operation) {
-        return Ok(Err(fault));
-    }
-    if let Err(fault) = names.check(tx, at, before.as_ref(), attributes).await? {
-        return Ok(Err(fault));
-    }
-    let mut octets = [0; 16];
-    rng.fill(&mut octets);
-    let object = Object {
-        id: before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id),
-        kind: *kind,
-        anchor: Some(anchor.clone()),
-        attributes: attributes.clone(),
-        created_at: before.as_ref().map_or(now, |old| old.created_at),
-        synchronised_at: Some(now),
-        deleted_at: None,
-    };
-    tx.put_object(&object).await?;
-    if let Some(members) = members {
-        tx.put_members(object.id, members).await?;
-    }
-    if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
-        tx.end_sessions_of(object.id, now).await?;
-    }
-    Ok(Ok(Some(object.id)))
-}
-
-/// Whether no sync server wrote an object: whoever made it by Graph may have given it an anchor, and it is
-/// not taken over by that alone.
-const fn is_clouds_own(object: &Object) -> bool {
-    object.synchronised_at.is_none()
-}
-
-fn is_enabled(object: &Object) -> bool {
-    object.attributes.flag("accountEnabled").unwrap_or(false)
+    Ok(Applied { outcomes, healed })
 }
 
 /// What of an upsert can be judged without looking at other objects.
-pub(crate) fn check_alone(
-    tenant: &Tenant,
-    before: Option<&Object>,
-    operation: &Operation,
-) -> Result<(), Fault> {
-    let Operation::Upsert { kind, attributes, members, .. } = operation else { return Ok(()) };
+fn check_alone(tenant: &Tenant, before: Option<&Object>, upsert: &Upsert) -> Result<(), Fault> {
+    let Upsert { kind, attributes, members, .. } = upsert;
     if before.is_some_and(|old| old.kind != *kind) {
         return Err(Fault::KindMismatch);
     }
@@ -243,6 +249,11 @@ pub(crate) fn check_alone(
     if attributes.flag("accountEnabled").is_none() {
         return Err(Fault::MissingAttribute("accountEnabled"));
     }
+    if *kind == Kind::Device {
+        let id = attributes.text("deviceId").ok_or(Fault::MissingAttribute("deviceId"))?;
+        let wrong = Fault::InvalidAttribute("deviceId", InvalidAttribute::WrongShape);
+        return id.parse::<Guid>().map(|_| ()).map_err(|_| wrong);
+    }
     let name =
         attributes.text("userPrincipalName").ok_or(Fault::MissingAttribute("userPrincipalName"))?;
     // With the root's dot behind it the name would be another one to look up by, and the same one to
@@ -252,28 +263,6 @@ pub(crate) fn check_alone(
     if tenant.owns(upn.domain()) { Ok(()) } else { Err(Fault::UnverifiedDomain) }
 }
 
-async fn delete<T: Transaction>(
-    tx: &mut T,
-    anchor: &SourceAnchor,
-    kind: Kind,
-    now: OffsetDateTime,
-) -> Result<Result<Option<Guid>, Fault>, StorageError> {
-    let Some(mut object) = tx.object_by_anchor(anchor).await? else {
-        return Ok(Ok(None));
-    };
-    if is_clouds_own(&object) {
-        return Ok(Err(Fault::CloudsOwn));
-    }
-    if object.kind != kind {
-        return Ok(Err(Fault::KindMismatch));
-    }
-    if object.deleted_at.is_none() {
-        object.deleted_at = Some(now);
-        object.synchronised_at = Some(now);
-        tx.put_object(&object).await?;
-        tx.put_members(object.id, &[]).await?;
-        tx.erase_credential(object.id).await?;
-        tx.end_sessions_of(object.id, now).await?;
-    }
-    Ok(Ok(Some(object.id)))
+fn is_enabled(object: &Object) -> bool {
+    object.attributes.flag("accountEnabled").unwrap_or(false)
 }

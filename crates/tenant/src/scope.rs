@@ -48,6 +48,9 @@ permissions! {
     /// Read every group's members.
     GroupMemberReadAll, "GroupMember.Read.All",
         "Read who is in which group";
+    /// Read every device.
+    DeviceReadAll, "Device.Read.All",
+        "Read all devices of the organisation";
     /// Read the organisation.
     OrganizationReadAll, "Organization.Read.All",
         "Read what the organisation is called and which domains it has";

@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Object};
+use crate::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError, Reference};
+use crate::feature::Features;
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
 
@@ -52,6 +53,30 @@ pub struct Account {
     pub is_deleted: bool,
     /// When its password was set in the forest, if it has one.
     pub password_set_at: Option<OffsetDateTime>,
+}
+
+/// What becomes of the objects that one object refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceChange {
+    /// The object that refers.
+    pub from: Guid,
+    /// By which attribute.
+    pub reference: Reference,
+    /// Whether every other one goes.
+    pub is_whole: bool,
+    /// Who comes. An anchor whose object has not arrived yet counts from when it does.
+    pub added: Vec<SourceAnchor>,
+    /// Who goes; not one that is added.
+    pub removed: Vec<SourceAnchor>,
+}
+
+impl ReferenceChange {
+    /// From here on an object refers to these and no others.
+    #[must_use]
+    pub fn whole(from: Guid, reference: Reference, to: &[SourceAnchor]) -> Self {
+        let (added, removed) = (to.to_vec(), Vec::new());
+        Self { from, reference, is_whole: true, added, removed }
+    }
 }
 
 /// A browser in which somebody signed in.
@@ -205,8 +230,38 @@ pub trait Transaction: Send {
     /// The object of an anchor, tombstones included.
     fn object_by_anchor(&mut self, anchor: &SourceAnchor) -> impl Stored<Option<Object>>;
 
-    /// What a sync server wrote under these anchors, in no order; nothing under one that no object has, or
-    /// one of the cloud's own.
+    /// The objects of these anchors, tombstones included, in no order; nothing of one that no object has.
+    fn objects_by_anchor(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Object>>;
+
+    /// The objects of these ids, tombstones included, in no order.
+    fn objects_by_id(&mut self, ids: &[Guid]) -> impl Stored<Vec<Object>>;
+
+    /// Those of these users who have a role in the directory.
+    fn administrators(&mut self, users: &[Guid]) -> impl Stored<Vec<Guid>>;
+
+    /// The switches that are on.
+    fn features(&mut self) -> impl Stored<Features>;
+
+    /// The extensions of the schema, by name.
+    fn extensions(&mut self) -> impl Stored<Vec<Definition>>;
+
+    /// The values that these objects do not have because others have them.
+    fn provisioning_errors(&mut self, objects: &[Guid]) -> impl Stored<Vec<ProvisioningError>>;
+
+    /// Sets the values that objects do not have: all of each object.
+    fn put_provisioning_errors(
+        &mut self,
+        errors: &[(Guid, Vec<ProvisioningError>)],
+    ) -> impl Stored<()>;
+
+    /// Values set aside that nobody has any more, the oldest conflict first, at most `count`.
+    fn free_values(&mut self, count: u32) -> impl Stored<Vec<ProvisioningError>>;
+
+    /// The ids of the living objects that have these names, in no order.
+    fn name_holders(&mut self, names: &[Name]) -> impl Stored<Vec<(Name, Guid)>>;
+
+    /// What sync servers wrote under these anchors, in no order; nothing under one that no object has,
+    /// or one of the cloud's own.
     fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
 
     /// The living user of a name, compared without case.
@@ -215,9 +270,8 @@ pub trait Transaction: Send {
     /// Writes an object, new or changed, with its indexes and the next number of the change feed.
     fn put_object(&mut self, object: &Object) -> impl Stored<()>;
 
-    /// Takes a user's name out of the index, so that another user can have it. The user gets one again
-    /// by [`Self::put_object`], in the same transaction.
-    fn release_name(&mut self, user: Guid) -> impl Stored<()>;
+    /// The same for many objects, of each no more than one; names may change hands among them.
+    fn put_objects(&mut self, objects: &[&Object]) -> impl Stored<()>;
 
     /// Living objects of a kind in the order of their ids, behind `after`, at most `count`.
     fn objects(&mut self, kind: Kind, after: Option<Guid>, count: u32) -> impl Stored<Vec<Object>>;
@@ -225,9 +279,9 @@ pub trait Transaction: Send {
     /// How many living objects of a kind there are.
     fn count_objects(&mut self, kind: Kind) -> impl Stored<u64>;
 
-    /// Makes these the members of a group. An anchor whose object has not arrived yet counts from
-    /// when it does.
-    fn put_members(&mut self, group: Guid, members: &[SourceAnchor]) -> impl Stored<()>;
+    /// Changes whom objects refer to, in order. Who is there already stays as they are, and who is not
+    /// there does not go.
+    fn change_references(&mut self, changes: &[ReferenceChange]) -> impl Stored<()>;
 
     /// Living members of a group in the order of their ids, behind `after`, at most `count`.
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
@@ -248,11 +302,23 @@ pub trait Transaction: Send {
     /// Sets or clears a user's manager.
     fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> impl Stored<()>;
 
-    /// A user's living manager.
+    /// The living manager of a user.
     fn manager(&mut self, user: Guid) -> impl Stored<Option<Object>>;
 
-    /// Whether a user administers anything.
-    fn has_role(&mut self, user: Guid) -> impl Stored<bool>;
+    /// The living users whose manager a user is, in the order of their ids, behind `after`, at most
+    /// `count`.
+    fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> impl Stored<Vec<Object>>;
+
+    /// A user's photo.
+    fn photo(&mut self, user: Guid) -> impl Stored<Option<Photo>>;
+
+    /// Sets the photos of users, or removes them.
+    fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> impl Stored<()>;
 
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;

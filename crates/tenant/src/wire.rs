@@ -1,6 +1,6 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Five requests, all HTTPS and JSON:
+//! Both sides use these types. Six requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
@@ -9,6 +9,7 @@
 //!   server's. The anchor of the last one asks for more; the last page is empty.
 //! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
 //!   new one was used.
+//! - `POST /v1.0/lease` with a [`LeaseRequest`] answers a [`LeaseResponse`].
 //! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
 //!
 //! All but the first need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
@@ -21,6 +22,14 @@
 //! same batch id with the same content from the same sender gets the same answer again, and changes
 //! nothing again; with other content, or from another sender, it is refused (409).
 //!
+//! **Groups and leases.** Sync servers that enrolled with a file of `portolan tenant enrol --joins` form a
+//! group: what one of them wrote is all of theirs. Which of them writes is said by the group's lease
+//! ([`crate::lease`]). Once one of them acquired it, each batch of the group carries `lease_epoch`, and one
+//! without it, or with another than the newest of the server that holds the lease, is refused whole (412,
+//! `leaseRequired` or `leaseLost`). Whoever gets `leaseLost` acquires the lease anew, and confirms what
+//! the tenant has before it writes. Only the tenant's clock counts. A group that never asked for a lease
+//! needs none.
+//!
 //! **Upserts** carry the whole object, at most [`OBJECT_OCTETS_MAX`] octets of text: an attribute that
 //! is absent or null is unset. Names are
 //! those of Microsoft Graph; texts, booleans, lists of texts, and times as RFC 3339. A user needs
@@ -29,8 +38,31 @@
 //! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`; what each
 //! does is in [`crate::account`]. A `userPrincipalName` is judged by where the batch ends: users of one
 //! batch may swap theirs, or take that of a user whom the batch deletes.
+//! Extensions that are registered (`portolan tenant extension add`) come under their whole names,
+//! `extension_<application id>_<name>`: texts, whole numbers, truth values, times as RFC 3339, octets as
+//! base64, or lists of these.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
+//!
+//! **Matching.** An upsert whose anchor the directory does not have becomes the cloud's own object of its
+//! kind with the same user principal name, or else with its primary address (`SMTP:`); and one whose anchor
+//! is the `onPremisesImmutableId` of an object of the cloud becomes that one (`matched`). Switches of the
+//! tenant ([`crate::feature`]) forbid either; who has a role in the directory is never matched.
+//!
+//! **Conflicts.** A user principal name and each proxy address are one object's alone. By the tenant's
+//! switches, what is another's is refused (`userPrincipalNameTaken`, `proxyAddressTaken`), or is set aside
+//! (`quarantined`) and the object written without it; it gets the value when nobody else has it any more.
+//! What is set aside is no reason to send the object again.
+//!
+//! **References** change whom an object refers to by who comes and who goes, whatever their number:
+//! `members` of a group, and `manager` of a user, who has one at most: a new one takes the place of the
+//! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
+//! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
+//!
+//! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
+//! [`PHOTO_OCTETS_MAX`](crate::directory::PHOTO_OCTETS_MAX) octets; null removes one.
+//!
+//! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
 //!
 //! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
 //! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
@@ -38,9 +70,11 @@
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{SecretString, SourceAnchor};
 use portolan_token::Jwk;
@@ -49,14 +83,20 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Shape, Value};
-use crate::ingest::{self, Fault};
+use crate::directory::{
+    Attribute, Attributes, Definition, Extension, InvalidAttribute, InvalidPhoto, Kind,
+    PHOTO_OCTETS_MAX, Photo, Reference, Shape, Value,
+};
+use crate::ingest::{self, Fault, Upsert};
 
 /// Operations that a batch may have.
 pub const OPERATIONS_MAX: usize = 500;
 
 /// Octets that a batch may have.
 pub const BODY_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// Objects that the reference operations of a batch may name together.
+pub const REFERENCES_MAX: usize = 50_000;
 
 /// Octets that the texts of one object may have together: a page of Graph holds 999 objects.
 pub const OBJECT_OCTETS_MAX: usize = 128 * 1024;
@@ -147,6 +187,9 @@ pub struct TenantResponse {
     pub initial_domain: String,
     /// The other domains whose names sign in.
     pub verified_domains: Vec<String>,
+    /// The group of sync servers whose objects this server writes; its own id when it joined none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sync_group: Option<String>,
     /// The last batch that the tenant has of this server, or of the one that it succeeded; empty when
     /// none. Another one than the server remembers says that the tenant was restored from a backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -165,7 +208,7 @@ pub struct ObjectsResponse {
 pub struct OwnedObject {
     /// Its anchor.
     pub anchor: String,
-    /// `user`, `contact` or `group`.
+    /// `user`, `contact`, `group` or `device`.
     pub kind: String,
 }
 
@@ -175,8 +218,54 @@ pub struct OwnedObject {
 pub struct IngestRequest {
     /// The batch's id, a GUID of the sender's choice.
     pub batch: String,
+    /// The epoch of the lease that the sender holds; absent when its group uses none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_epoch: Option<u64>,
     /// What to do, in order.
     pub operations: Vec<Operation>,
+}
+
+/// The body of `POST /v1.0/lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+pub enum LeaseRequest {
+    /// Become the server that writes. Refused (409, `leaseHeld`, with `Retry-After`) while another one is.
+    Acquire {
+        /// What the server calls itself, for people: at most
+        /// [`lease::NAME_CHARS_MAX`](crate::lease::NAME_CHARS_MAX) characters.
+        name: String,
+        /// For how long, from [`lease::DURATION_MIN`](crate::lease::DURATION_MIN) to
+        /// [`lease::DURATION_MAX`](crate::lease::DURATION_MAX).
+        seconds: u32,
+    },
+    /// Stay it. Refused (409, `leaseLost`) once another one is.
+    Renew {
+        /// What the server calls itself.
+        name: String,
+        /// The epoch that it was given.
+        epoch: u64,
+        /// For how long from now on.
+        seconds: u32,
+    },
+    /// Let another one be it at once.
+    Release {
+        /// The epoch that it was given.
+        epoch: u64,
+    },
+}
+
+/// The answer to `POST /v1.0/lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseResponse {
+    /// The group whose lease it is.
+    pub sync_group: String,
+    /// The epoch that the batches are to carry.
+    pub epoch: u64,
+    /// For how long it is held from now on; 0 when it was released.
+    pub seconds: u32,
+    /// The server that held it before, when it passed from another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub taken_from: Option<String>,
 }
 
 /// One thing to do.
@@ -187,7 +276,7 @@ pub enum Operation {
     Upsert {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
         /// Its attributes.
         attributes: BTreeMap<String, Json>,
@@ -199,8 +288,28 @@ pub enum Operation {
     Delete {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
+    },
+    /// Change whom an object refers to.
+    References {
+        /// The anchor of the object that refers.
+        anchor: String,
+        /// `members` or `manager`.
+        attribute: String,
+        /// The anchors of who comes.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        added: Vec<String>,
+        /// The anchors of who goes.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        removed: Vec<String>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: String,
+        /// Base64 of the photo; null removes it.
+        photo: Option<String>,
     },
     /// Set a user's password.
     Credential {
@@ -241,6 +350,21 @@ pub struct OperationResult {
     /// The object's id in the tenant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
+    /// How the object was found, when it was the cloud's own until now: `hard` or `soft`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matched: Option<String>,
+    /// What was not written, though the operation holds, because it is another object's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A value that an object does not have because another one has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// `userPrincipalName` or `proxyAddresses`.
+    pub attribute: String,
+    /// The value.
+    pub value: String,
 }
 
 /// A refused request.
@@ -290,15 +414,26 @@ impl Operation {
         match self {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
+            | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
 
-    /// How many members it names.
+    /// How many other objects it names: each is a row to write.
     #[must_use]
-    pub fn member_count(&self) -> usize {
+    pub fn named_count(&self) -> usize {
         match self {
             Self::Upsert { members: Some(members), .. } => members.len(),
+            _ => self.changed_count(),
+        }
+    }
+
+    /// How many references it changes: what [`REFERENCES_MAX`] counts.
+    #[must_use]
+    pub fn changed_count(&self) -> usize {
+        match self {
+            Self::References { added, removed, .. } => added.len().saturating_add(removed.len()),
             _ => 0,
         }
     }
@@ -310,18 +445,24 @@ impl Operation {
     pub fn check(&self) -> Result<ingest::Operation, Fault> {
         let anchor = parse_anchor(self.anchor())?;
         match self {
-            Self::Upsert { kind, attributes, members, .. } => Ok(ingest::Operation::Upsert {
-                anchor,
-                kind: parse_kind(kind)?,
-                attributes: parse_attributes(attributes, parse_kind(kind)?)?,
-                members: members
-                    .as_ref()
-                    .map(|members| members.iter().map(|text| parse_anchor(text)).collect())
-                    .transpose()?,
-            }),
+            Self::Upsert { kind, attributes, members, .. } => {
+                Ok(ingest::Operation::Upsert(Upsert {
+                    anchor,
+                    kind: parse_kind(kind)?,
+                    attributes: parse_attributes(attributes, parse_kind(kind)?)?,
+                    members: members.as_deref().map(parse_anchors).transpose()?,
+                }))
+            }
+            Self::References { attribute, added, removed, .. } => {
+                parse_references(anchor, attribute, added, removed)
+            }
             Self::Delete { kind, .. } => {
                 Ok(ingest::Operation::Delete { anchor, kind: parse_kind(kind)? })
             }
+            Self::Photo { photo, .. } => Ok(ingest::Operation::Photo {
+                anchor,
+                photo: photo.as_deref().map(parse_photo).transpose()?,
+            }),
             Self::Credential { credential, changed_at, .. } => Ok(ingest::Operation::Credential {
                 anchor,
                 credential: CredentialData::parse(credential.0.expose())
@@ -337,6 +478,35 @@ fn parse_anchor(text: &str) -> Result<SourceAnchor, Fault> {
     text.parse().map_err(|_| Fault::InvalidAnchor)
 }
 
+fn parse_photo(text: &str) -> Result<Photo, Fault> {
+    // Four characters for three octets.
+    if text.len() > PHOTO_OCTETS_MAX / 3 * 4 + 4 {
+        return Err(Fault::InvalidPhoto(InvalidPhoto::TooLarge));
+    }
+    let octets = STANDARD.decode(text).map_err(|_| Fault::InvalidPhoto(InvalidPhoto::NotBase64))?;
+    Photo::new(octets).map_err(Fault::InvalidPhoto)
+}
+
+fn parse_anchors(texts: &[String]) -> Result<Vec<SourceAnchor>, Fault> {
+    texts.iter().map(|text| parse_anchor(text)).collect()
+}
+
+fn parse_references(
+    anchor: SourceAnchor,
+    attribute: &str,
+    added: &[String],
+    removed: &[String],
+) -> Result<ingest::Operation, Fault> {
+    let reference = Reference::from_word(attribute).ok_or(Fault::InvalidReferences)?;
+    let (added, removed) = (parse_anchors(added)?, parse_anchors(removed)?);
+    let come: BTreeSet<_> = added.iter().collect();
+    let too_many = reference.is_single() && come.len() > 1;
+    if too_many || removed.iter().any(|gone| come.contains(gone)) {
+        return Err(Fault::InvalidReferences);
+    }
+    Ok(ingest::Operation::References { anchor, reference, added, removed })
+}
+
 fn parse_kind(word: &str) -> Result<Kind, Fault> {
     Kind::from_word(word).ok_or(Fault::UnknownKind)
 }
@@ -345,6 +515,16 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
     let mut attributes = Attributes::default();
     let mut octets = 0;
     for (name, json) in sent {
+        if Definition::is_name(name) {
+            let Some(value) = parse_extension(json, name)? else { continue };
+            octets += value.octets();
+            let too_long = || Fault::InvalidExtension(name.clone());
+            if octets > OBJECT_OCTETS_MAX {
+                return Err(too_long());
+            }
+            attributes.set_extension(name, value).map_err(|_| too_long())?;
+            continue;
+        }
         let attribute = Attribute::named(name)
             .filter(|attribute| attribute.belongs_to(kind) && !attribute.is_graphs_own())
             .ok_or_else(|| Fault::UnknownAttribute(name.chars().take(64).collect()))?;
@@ -361,6 +541,25 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
         attributes.set(attribute.name, value).map_err(refused)?;
     }
     Ok(attributes)
+}
+
+/// The value of an extension, as far as it is known without the definition; `None` when it is unset.
+fn parse_extension(json: &Json, name: &str) -> Result<Option<Extension>, Fault> {
+    let wrong = || Fault::InvalidExtension(name.to_owned());
+    let one = |json: &Json| match json {
+        Json::String(text) => Ok(Extension::Text(text.clone())),
+        Json::Bool(flag) => Ok(Extension::Flag(*flag)),
+        Json::Number(number) => number.as_i64().map(Extension::Integer).ok_or_else(wrong),
+        _ => Err(wrong()),
+    };
+    match json {
+        Json::Null => Ok(None),
+        Json::Array(values) => {
+            let values = values.iter().map(one).collect::<Result<_, _>>()?;
+            Ok(Some(Extension::List(values)))
+        }
+        json => one(json).map(Some),
+    }
 }
 
 fn parse_value(shape: Shape, json: &Json) -> Option<Value> {
@@ -418,6 +617,23 @@ mod tests {
             Ok(()),
         );
         check(credential("64f12cddaa88057e06a81b54e73b949b"), Err(Fault::InvalidCredential));
+    }
+
+    #[test]
+    fn references_are_of_an_attribute_that_refers_and_nobody_comes_and_goes() {
+        let references = |attribute: &str, added: &[&str], removed: &[&str]| {
+            json!({"op": "references", "anchor": "a", "attribute": attribute,
+            "added": added, "removed": removed})
+        };
+        check(references("members", &["b", "c", "c"], &["d"]), Ok(()));
+        check(references("manager", &["b", "b"], &["d", "e"]), Ok(()));
+        check(references("manager", &[], &[]), Ok(()));
+        check(json!({"op": "references", "anchor": "a", "attribute": "members"}), Ok(()));
+        let invalid = || Err(Fault::InvalidReferences);
+        check(references("manager", &["b", "c"], &[]), invalid());
+        check(references("members", &["b", "c"], &["c"]), invalid());
+        check(references("owners", &["b"], &[]), invalid());
+        check(references("members", &["a b"], &[]), Err(Fault::InvalidAnchor));
     }
 
     #[test]

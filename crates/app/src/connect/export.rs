@@ -82,8 +82,8 @@ pub(super) async fn send(
     space: &ConnectorSpace,
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
-    let batch =
-        IngestRequest { batch: Guid::from_random(SystemEntropy.array()).to_string(), operations };
+    let id = Guid::from_random(SystemEntropy.array()).to_string();
+    let batch = IngestRequest { batch: id, lease_epoch: None, operations };
     let begun = Batches::begin(space, &batch.batch).await?;
     let answer = tenant.ingest(&batch).await?;
     begun.end(space, &batch.batch, answer.previous.as_deref()).await?;

@@ -7,6 +7,7 @@ use portolan_model::{DnsName, Guid};
 use portolan_net::clock;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
+use portolan_tenant::lease::{Lease, State};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use serde_json::{Value as Json, json};
 use time::format_description::well_known::Rfc3339;
@@ -54,28 +55,46 @@ pub(super) async fn list(arguments: Listing, which: Which) -> Result<(), Failure
     for application in tx.applications().await.map_err(broken)? {
         if which.has(&application) {
             let owned = tx.owned(application.client_id).await.map_err(broken)?;
-            lines.push((application, owned));
+            let group = tx.sync_group(application.client_id).await.map_err(broken)?;
+            let lease = tx.lease(group).await.map_err(broken)?;
+            lines.push((application, owned, group, lease));
         }
     }
     drop(tx);
     store.close().await;
     if arguments.json {
-        let line = |(application, owned): &(Application, i64)| {
-            let keys: Vec<_> = application.keys.iter().filter_map(|key| key.kid.clone()).collect();
-            json!({"client_id": application.client_id.to_string(), "name": application.name,
-                "key_ids": keys, "objects": owned})
-        };
+        let line =
+            |(application, owned, group, lease): &(Application, i64, Guid, Option<Lease>)| {
+                let keys: Vec<_> =
+                    application.keys.iter().filter_map(|key| key.kid.clone()).collect();
+                let epoch = lease.as_ref().map(|lease| lease.epoch);
+                json!({"client_id": application.client_id.to_string(), "name": application.name,
+                "key_ids": keys, "objects": owned, "group": group.to_string(),
+                "lease_epoch": epoch, "holds_lease": holds(lease.as_ref(), application)})
+            };
         print_json(&lines.iter().map(line).collect());
         return Ok(());
     }
-    for (application, owned) in &lines {
+    for (application, owned, group, lease) in &lines {
         let name = plain(&application.name);
+        let group = match *group == application.client_id {
+            true => String::new(),
+            false => format!(", in the group {group}"),
+        };
+        let lease = if holds(lease.as_ref(), application) { ", holds the lease" } else { "" };
         match which {
             Which::Clients => println!("{} {name}", application.client_id),
-            Which::SyncServers => println!("{} {name}, {owned} objects", application.client_id),
+            Which::SyncServers => {
+                println!("{} {name}, {owned} objects{group}{lease}", application.client_id);
+            }
         }
     }
     Ok(())
+}
+
+fn holds(lease: Option<&Lease>, application: &Application) -> bool {
+    let holder = lease.and_then(Lease::holder);
+    holder.is_some_and(|holder| holder.client_id == application.client_id)
 }
 
 /// Refuses an id that no application of a kind has.
@@ -116,6 +135,40 @@ pub(super) async fn remove(arguments: Removal, which: Which) -> Result<(), Failu
         println!("{} {client_id} is removed; it is refused from the next request on", which.noun());
     }
     Ok(())
+}
+
+/// Ends the use of a lease by the group of a sync server.
+pub(super) async fn end_lease(arguments: Removal) -> Result<(), Failure> {
+    let Removal { place, client_id, json } = arguments;
+    let store = place.open().await?;
+    let mut tx = store.begin(Access::Write).await.map_err(broken)?;
+    find(&mut tx, client_id, Which::SyncServers).await?;
+    let group = tx.sync_group(client_id).await.map_err(broken)?;
+    let Some(lease) = tx.lease(group).await.map_err(broken)? else {
+        return Err(Failure::new(format!("no server of the group {group} ever acquired a lease")));
+    };
+    let lease = Lease { state: State::Waived, ..lease };
+    tx.put_lease(group, &lease).await.map_err(broken)?;
+    audit(&mut tx, "lease.end", group.to_string(), clock::now()).await?;
+    tx.commit().await.map_err(broken)?;
+    store.close().await;
+    if json {
+        print_json(&json!({"ended": group.to_string()}));
+    } else {
+        println!("the group {group} uses no lease until one of its servers acquires it");
+    }
+    Ok(())
+}
+
+/// The server, of those in the group that an id names or is the id of, whose group is joined.
+pub(super) async fn joined(tx: &mut SqliteTransaction, named: Guid) -> Result<Guid, Failure> {
+    for server in tx.sync_group_servers(named).await.map_err(broken)? {
+        if tx.application(server).await.map_err(broken)?.is_some() {
+            find(tx, server, Which::SyncServers).await?;
+            return Ok(server);
+        }
+    }
+    find(tx, named, Which::SyncServers).await.map(|()| named)
 }
 
 /// Adds, lists, removes domains.
@@ -308,7 +361,8 @@ mod tests {
         let replace = Some(client_id);
         let enrol = |replace| {
             let (place, out) = (place_of.clone(), out.clone());
-            Enrol { place, out, replace, list: false, revoke: None, json: false }
+            let joins = None;
+            Enrol { place, out, replace, joins, list: false, revoke: None, json: false }
         };
         assert!(commands::enrol(enrol(replace)).await.is_err(), "there is no such sync server");
         let enrol = enrol(None);

@@ -228,9 +228,9 @@ pub(super) async fn authority(tx: &mut SqliteTransaction) -> Result<Authority, F
 }
 
 pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
-    let Enrol { place, out, json, revoke, replace, .. } = arguments;
+    let Enrol { place, out, json, revoke, replace, joins, .. } = arguments;
     match (out, revoke) {
-        (Some(out), _) => write_enrolment(&place, &out, replace, json).await,
+        (Some(out), _) => write_enrolment(&place, &out, (replace, joins), json).await,
         (None, Some(name)) => administration::revoke(&place, &name, json).await,
         (None, None) => administration::enrolments(&place, json).await,
     }
@@ -239,7 +239,7 @@ pub(super) async fn enrol(arguments: Enrol) -> Result<(), Failure> {
 async fn write_enrolment(
     place: &Place,
     out: &Path,
-    replace: Option<Guid>,
+    (replace, joins): (Option<Guid>, Option<Guid>),
     json: bool,
 ) -> Result<(), Failure> {
     let store = place.open().await?;
@@ -252,6 +252,10 @@ async fn write_enrolment(
     if let Some(id) = replace {
         administration::find(&mut tx, id, administration::Which::SyncServers).await?;
     }
+    let joins = match joins {
+        Some(named) => Some(administration::joined(&mut tx, named).await?),
+        None => None,
+    };
     let file = EnrolmentFile {
         tenant_id: tenant.id.to_string(),
         host: tenant.sync_host(),
@@ -269,28 +273,51 @@ async fn write_enrolment(
     write_new(out, 0o600, &octets)?;
     files::refuse_if_shared(out).map_err(Failure::new)?;
     tx.put_enrolment(&secret.digest(), until).await.map_err(broken)?;
-    let target = match replace {
-        Some(id) => {
+    let target = match (replace, joins) {
+        (Some(id), _) => {
             tx.bind_enrolment(&secret.digest(), id).await.map_err(broken)?;
             format!("{} in place of {id}", tenant.sync_host())
         }
-        None => tenant.sync_host(),
+        (None, Some(id)) => {
+            tx.bind_joining(&secret.digest(), id).await.map_err(broken)?;
+            format!("{} beside {id}", tenant.sync_host())
+        }
+        (None, None) => tenant.sync_host(),
     };
     audit(&mut tx, "enrolment.create", target, now).await?;
     tx.commit().await.map_err(broken)?;
     store.close().await;
     let name = administration::enrolment_name(secret.digest().octets());
-    if json {
-        let replaces = replace.map(|id| id.to_string());
-        println!("{}", json!({"name": name, "expires": file.expires, "replaces": replaces}));
-    } else {
-        println!("enrolment file {}: one use, until {}", out.display(), file.expires);
-        if let Some(id) = replace {
-            println!("  whoever enrols with it has the objects of {id}, which is removed then");
-        }
-        println!("  to take it back: portolan tenant enrol --revoke {name}");
-    }
+    print_enrolment((out, &file), &name, (replace, joins), json);
     Ok(())
+}
+
+/// Says what an enrolment file is for, and how it is taken back.
+fn print_enrolment(
+    (out, file): (&Path, &EnrolmentFile),
+    name: &str,
+    (replace, joins): (Option<Guid>, Option<Guid>),
+    json: bool,
+) {
+    let text = |id: Option<Guid>| id.map(|id| id.to_string());
+    if json {
+        let (replaces, joins) = (text(replace), text(joins));
+        println!(
+            "{}",
+            json!({"name": name, "expires": file.expires, "replaces": replaces, "joins": joins})
+        );
+        return;
+    }
+    println!("enrolment file {}: one use, until {}", out.display(), file.expires);
+    if let Some(id) = replace {
+        println!("  whoever enrols with it has the objects of {id}, which is removed then");
+    }
+    if let Some(id) = joins {
+        println!(
+            "  whoever enrols with it shares the objects of {id}; one of them writes at a time"
+        );
+    }
+    println!("  to take it back: portolan tenant enrol --revoke {name}");
 }
 
 pub(super) async fn app_add(arguments: AppAdd) -> Result<(), Failure> {
@@ -397,7 +424,7 @@ mod tests {
 
     fn written(place: &Place, out: &Path) -> Enrol {
         let (place, out) = (place.clone(), Some(out.to_owned()));
-        Enrol { place, out, replace: None, list: false, revoke: None, json: false }
+        Enrol { place, out, replace: None, joins: None, list: false, revoke: None, json: false }
     }
 
     #[tokio::test]

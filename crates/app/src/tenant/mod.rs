@@ -10,6 +10,8 @@ mod administration;
 mod authority;
 mod commands;
 mod data;
+mod extension;
+mod feature;
 mod http;
 mod log;
 mod public_key;
@@ -53,6 +55,12 @@ pub enum Command {
     /// The domains whose names sign in.
     #[command(subcommand)]
     Domain(Domain),
+    /// The attributes that were added to the schema.
+    #[command(subcommand)]
+    Extension(extension::Command),
+    /// The switches of synchronisation: matching, and what becomes of names that are taken.
+    #[command(subcommand)]
+    Feature(feature::Command),
     /// Show the tenant: addresses, domains, counts, applications, sync servers with their last batch,
     /// and how old keys, certificate and revocation list are.
     Status(Listing),
@@ -144,6 +152,10 @@ pub struct Enrol {
     /// Only for one whose key is lost; `connect init` on its own state directory proves the key itself.
     #[arg(long, value_name = "CLIENT_ID", requires = "out")]
     replace: Option<Guid>,
+    /// Whoever enrols with the file shares everything with this sync server, or with this group of them:
+    /// one of them writes at a time, by a lease.
+    #[arg(long, value_name = "CLIENT_ID|GROUP", requires = "out", conflicts_with = "replace")]
+    joins: Option<Guid>,
     /// List the files that were written and not used yet.
     #[arg(long, conflicts_with_all = ["out", "revoke"])]
     list: bool,
@@ -186,6 +198,10 @@ pub enum SyncServer {
     /// Remove one: its tokens stop at once. The objects that it wrote stay as they are, and the next
     /// sync server that writes them has them.
     Remove(Removal),
+    /// End the use of a lease by the group of this sync server: whoever holds it writes no more, and
+    /// servers that ask for none write again, until one acquires it anew. For going back to a single
+    /// server that knows no leases.
+    EndLease(Removal),
 }
 
 /// What `portolan tenant domain` can do.
@@ -281,7 +297,12 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::SyncServer(SyncServer::Remove(arguments)) => {
             administration::remove(arguments, Which::SyncServers).await
         }
+        Command::SyncServer(SyncServer::EndLease(arguments)) => {
+            administration::end_lease(arguments).await
+        }
         Command::Domain(command) => administration::domain(command).await,
+        Command::Extension(command) => extension::run(command).await,
+        Command::Feature(command) => feature::run(command).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
         Command::Log(command) => log::run(command).await,

@@ -62,7 +62,7 @@ impl SqliteTransaction {
     }
 
     /// Forgets an application with everything that was handed out to it; false when there is none.
-    /// Objects that it wrote stay, and are nobody's.
+    /// Objects that it wrote stay, and are its group's, or nobody's when nobody else is in it.
     ///
     /// # Errors
     /// When the store fails.
@@ -71,11 +71,11 @@ impl SqliteTransaction {
         for statement in [
             "DELETE FROM code WHERE client_id = ?",
             "DELETE FROM refresh_token WHERE client_id = ?",
-            "DELETE FROM object_owner WHERE client_id = ?",
             "DELETE FROM sync_server WHERE client_id = ?",
         ] {
             self.changes(sqlx::query(statement).bind(&id)).await?;
         }
+        self.leave_group(client_id).await?;
         let delete = sqlx::query("DELETE FROM application WHERE client_id = ?");
         Ok(self.changes(delete.bind(&id)).await? == 1)
     }
@@ -106,7 +106,7 @@ impl SqliteTransaction {
         Ok(self.changes(delete.bind(secret)).await? == 1)
     }
 
-    /// The sync servers that objects are from, by anchor; nothing of an object that is from none.
+    /// The groups of sync servers that objects are from, by anchor; nothing of an object that is from none.
     ///
     /// # Errors
     /// When the store fails.
@@ -129,7 +129,7 @@ impl SqliteTransaction {
         rows.into_iter().map(owned).collect()
     }
 
-    /// Makes objects a sync server's, those that are none's yet.
+    /// Makes objects a group's, those that are none's yet.
     ///
     /// # Errors
     /// When the store fails.
@@ -161,13 +161,14 @@ impl SqliteTransaction {
         self.changes(insert.bind(nanos(at)).bind(actor).bind(done)).await.map(|_| ())
     }
 
-    /// How many objects are from a sync server.
+    /// How many objects are from a sync server, or from its group.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn owned(&mut self, by: Guid) -> Result<i64, StorageError> {
+        let group = self.sync_group(by).await?;
         sqlx::query_scalar("SELECT count(*) FROM object_owner WHERE client_id = ?")
-            .bind(by.to_string())
+            .bind(group.to_string())
             .fetch_one(&mut *self.inner)
             .await
             .map_err(StorageError::new)

@@ -5,17 +5,18 @@
 //! under names of their own, and a group's members are those of either.
 
 use portolan_model::Guid;
-use portolan_tenant::directory::Object;
+use portolan_tenant::directory::Reference;
 use portolan_tenant::storage::StorageError;
 
 use super::SqliteTransaction;
-use super::rows::object_columns;
 
-/// The name of a group's links to objects by their ids.
-pub(super) const MEMBER_BY_ID: &str = "membersById";
-
-/// The name of a user's link to their manager's id.
-const MANAGER_BY_ID: &str = "managerById";
+/// The name of the links of a reference to objects by their ids.
+pub(super) const fn by_id(reference: Reference) -> &'static str {
+    match reference {
+        Reference::Members => "membersById",
+        Reference::Manager => "managerById",
+    }
+}
 
 impl SqliteTransaction {
     async fn rid(&mut self, id: Guid) -> Result<i64, StorageError> {
@@ -32,7 +33,7 @@ impl SqliteTransaction {
         attribute: &str,
         to: &[Guid],
     ) -> Result<(), StorageError> {
-        let seq = self.next_seq().await?;
+        let seq = self.next_seqs(1).await?;
         let to: Vec<_> = to.iter().map(ToString::to_string).collect();
         sqlx::query(
             "INSERT INTO link (src_rid, attr, dst_anchor, seq, deleted)
@@ -56,7 +57,7 @@ impl SqliteTransaction {
         members: &[Guid],
     ) -> Result<(), StorageError> {
         let group = self.rid(group).await?;
-        self.set_link(group, MEMBER_BY_ID, members).await
+        self.set_link(group, by_id(Reference::Members), members).await
     }
 
     /// Which of these objects are members, by their id or by their anchor.
@@ -87,7 +88,7 @@ impl SqliteTransaction {
         group: Guid,
         member: Guid,
     ) -> Result<bool, StorageError> {
-        let seq = self.next_seq().await?;
+        let seq = self.next_seqs(1).await?;
         let done = sqlx::query(
             "UPDATE link SET deleted = 1, seq = ?1, deleted_at = NULL
              WHERE src_rid = (SELECT rid FROM object WHERE id = ?2) AND deleted = 0
@@ -104,11 +105,7 @@ impl SqliteTransaction {
     }
 
     /// Ends the links of one name that an object has.
-    pub(super) async fn unlink_all(
-        &mut self,
-        from: i64,
-        attribute: &str,
-    ) -> Result<(), StorageError> {
+    async fn unlink_all(&mut self, from: i64, attribute: &str) -> Result<(), StorageError> {
         let held: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM link WHERE src_rid = ? AND attr = ? AND deleted = 0)",
         )
@@ -120,7 +117,7 @@ impl SqliteTransaction {
         if !held {
             return Ok(());
         }
-        let seq = self.next_seq().await?;
+        let seq = self.next_seqs(1).await?;
         sqlx::query(
             "UPDATE link SET deleted = 1, seq = ?, deleted_at = NULL
              WHERE src_rid = ? AND attr = ? AND deleted = 0",
@@ -140,31 +137,10 @@ impl SqliteTransaction {
         manager: Option<Guid>,
     ) -> Result<(), StorageError> {
         let user = self.rid(user).await?;
-        self.unlink_all(user, MANAGER_BY_ID).await?;
+        self.unlink_all(user, by_id(Reference::Manager)).await?;
         match manager {
-            Some(manager) => self.set_link(user, MANAGER_BY_ID, &[manager]).await,
+            Some(manager) => self.set_link(user, by_id(Reference::Manager), &[manager]).await,
             None => Ok(()),
         }
-    }
-
-    pub(super) async fn linked_manager(
-        &mut self,
-        user: Guid,
-    ) -> Result<Option<Object>, StorageError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            object_columns!(),
-            " FROM object u JOIN link l ON l.src_rid = u.rid AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.id = l.dst_anchor AND o.deleted_at IS NULL WHERE u.id = ?"
-        ));
-        self.read_object(query.bind(MANAGER_BY_ID).bind(user.to_string())).await
-    }
-
-    pub(super) async fn any_role(&mut self, user: Guid) -> Result<bool, StorageError> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM role_assignment WHERE user_id = ?)")
-            .bind(user.to_string())
-            .fetch_one(&mut *self.inner)
-            .await
-            .map_err(StorageError::new)
     }
 }

@@ -5,13 +5,20 @@
 
 mod administration;
 mod by_id;
+mod conflicts;
 mod credentials;
 mod directory;
+mod extensions;
+#[cfg(test)]
+mod ingested;
 pub mod log;
+mod photos;
+mod references;
 pub mod retention;
 pub mod rotation;
 mod rows;
 mod sessions;
+mod sync_groups;
 mod sync_servers;
 #[cfg(test)]
 mod tests;
@@ -62,6 +69,11 @@ impl SqliteStore {
     async fn with(path: &Path, keys: impl Into<Keyring>, create: bool) -> Result<Self, OpenError> {
         let database = Database::open(path, &MIGRATIONS, create).await?;
         Ok(Self { database, keys: Arc::new(keys.into()) })
+    }
+
+    #[cfg(test)]
+    async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        self.database.checkpoint().await
     }
 
     /// Closes the store, after what it is doing.

@@ -76,6 +76,8 @@ impl SqliteTransaction {
             "DELETE FROM session_floor WHERE user_id = ?",
             "DELETE FROM device WHERE user_id = ?",
             "DELETE FROM role_assignment WHERE user_id = ?",
+            "DELETE FROM provisioning_error WHERE object_id = ?",
+            "DELETE FROM photo WHERE user_id = ?",
         ];
         let of_object = [
             "DELETE FROM link WHERE src_rid = ?",
@@ -103,6 +105,7 @@ mod tests {
     use portolan_tenant::storage::{Access, Credential, Store as _, Transaction as _};
 
     use super::super::SqliteStore;
+    use super::super::tests::put_members;
     use super::*;
     use crate::vault::MasterKeys;
 
@@ -155,8 +158,8 @@ mod tests {
         let credential = CredentialData::derive(&NtHash::from_password("x"), [1; 10]);
         let credential = Credential { credential, changed_at: now() };
         tx.put_credential(user.id, &credential).await.unwrap();
-        tx.put_members(group.id, &[anchor(1), anchor(3)]).await.unwrap();
-        tx.put_members(group.id, &[anchor(1)]).await.unwrap();
+        put_members(&mut tx, group.id, &[anchor(1), anchor(3)]).await;
+        put_members(&mut tx, group.id, &[anchor(1)]).await;
         tx.purge(now()).await.unwrap();
         tx.purge(now() + TOMBSTONE_KEPT - Duration::SECOND).await.unwrap();
         assert_eq!(tx.object_by_anchor(&anchor(1)).await.unwrap(), Some(user.clone()));
@@ -168,9 +171,9 @@ mod tests {
             assert_eq!(count(&mut tx, table).await, left, "{table}");
         }
         // A member who left and came back is not forgotten as one who left.
-        tx.put_members(group.id, &[]).await.unwrap();
+        put_members(&mut tx, group.id, &[]).await;
         tx.purge(now()).await.unwrap();
-        tx.put_members(group.id, &[anchor(1)]).await.unwrap();
+        put_members(&mut tx, group.id, &[anchor(1)]).await;
         tx.purge(now() + TOMBSTONE_KEPT * 2).await.unwrap();
         assert_eq!(count(&mut tx, "link").await, 1);
     }
@@ -187,8 +190,8 @@ mod tests {
         let group = object(9, Kind::Group, None);
         tx.put_object(&group).await.unwrap();
         let members: Vec<_> = (10..15).map(anchor).collect();
-        tx.put_members(group.id, &members).await.unwrap();
-        tx.put_members(group.id, &[]).await.unwrap();
+        put_members(&mut tx, group.id, &members).await;
+        put_members(&mut tx, group.id, &[]).await;
         tx.purge_above(now() + Duration::MINUTE, 2, 3).await.unwrap();
         for (number, is_kept) in [(1, false), (2, false), (3, true), (4, true), (9, true)] {
             let kept = tx.object_by_anchor(&anchor(number)).await.unwrap();

@@ -9,18 +9,19 @@ use super::SqliteTransaction;
 use super::rows::{moment, nanos};
 
 impl SqliteTransaction {
-    /// Makes everything that is one sync server's another's, and forgets the first one.
+    /// Makes everything that is one sync server's another's, its place in a group too, and forgets the
+    /// first one.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn succeed(&mut self, old: Guid, new: Guid) -> Result<(), StorageError> {
-        for statement in [
-            "UPDATE object_owner SET client_id = ? WHERE client_id = ?",
-            "UPDATE sync_server SET client_id = ? WHERE client_id = ?",
-        ] {
-            let query = sqlx::query(statement).bind(new.to_string()).bind(old.to_string());
-            query.execute(&mut *self.inner).await.map_err(StorageError::new)?;
-        }
+        self.replace_in_group(old, new).await?;
+        sqlx::query("UPDATE sync_server SET client_id = ? WHERE client_id = ?")
+            .bind(new.to_string())
+            .bind(old.to_string())
+            .execute(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)?;
         self.remove_application(old).await.map(|_| ())
     }
 
@@ -66,14 +67,14 @@ impl SqliteTransaction {
             .transpose()
     }
 
-    /// The anchors and kinds of a sync server's living objects, in the order of their anchors, behind
+    /// The anchors and kinds of a group's living objects, in the order of their anchors, behind
     /// `after`, at most `count`.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn owned_objects(
         &mut self,
-        by: Guid,
+        group: Guid,
         after: &str,
         count: u32,
     ) -> Result<Vec<(String, String)>, StorageError> {
@@ -82,7 +83,7 @@ impl SqliteTransaction {
              WHERE w.client_id = ? AND w.anchor > ? AND o.deleted_at IS NULL
              ORDER BY w.anchor LIMIT ?",
         )
-        .bind(by.to_string())
+        .bind(group.to_string())
         .bind(after)
         .bind(count)
         .fetch_all(&mut *self.inner)

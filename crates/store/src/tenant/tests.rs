@@ -7,11 +7,11 @@ use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
-use portolan_tenant::directory::{Attributes, Kind, Object, Value};
+use portolan_tenant::directory::{Attributes, Kind, Name, Object, Reference, Value};
 use portolan_tenant::grant::{DEVICE_LIFETIME, DEVICES_MAX};
 use portolan_tenant::storage::{
-    Access, Code, Credential, Grant, IngestedBatch, RefreshToken, Session, SignInRecord, Store,
-    Transaction,
+    Access, Code, Credential, Grant, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    SignInRecord, Store, Transaction,
 };
 use portolan_tenant::throttle::Throttle;
 use portolan_tenant::{Digest, Tenant};
@@ -80,15 +80,24 @@ async fn objects_are_found_by_id_anchor_and_name<S: Store>(store: &S) {
     assert_eq!(tx.objects(Kind::User, None, 10).await.unwrap(), []);
 }
 
-async fn a_released_name_is_free_until_it_is_put_again<S: Store>(store: &S) {
+async fn objects_are_written_together_and_names_change_hands<S: Store>(store: &S) {
     let mut tx = store.begin(Access::Write).await.unwrap();
-    let user = object(3, Kind::User);
-    tx.put_object(&user).await.unwrap();
-    tx.release_name(user.id).await.unwrap();
-    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), None);
-    assert_eq!(tx.object(user.id).await.unwrap(), Some(user.clone()));
-    tx.put_object(&user).await.unwrap();
-    assert_eq!(tx.user_by_name("user3@corp.example").await.unwrap(), Some(user));
+    // More than one statement takes.
+    let many: Vec<_> = (30..=250).map(|number| object(number, Kind::User)).collect();
+    tx.put_objects(&many.iter().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(tx.count_objects(Kind::User).await.unwrap(), 221);
+    let (mut one, mut other) = (object(30, Kind::User), object(31, Kind::User));
+    std::mem::swap(&mut one.attributes, &mut other.attributes);
+    let gone = Object { deleted_at: Some(now()), ..object(32, Kind::User) };
+    tx.put_objects(&[&one, &other, &gone]).await.unwrap();
+    assert_eq!(tx.user_by_name("user30@corp.example").await.unwrap(), Some(other.clone()));
+    assert_eq!(tx.user_by_name("user31@corp.example").await.unwrap(), Some(one.clone()));
+    let names = ["USER30@corp.example", "user32@corp.example", "nobody"].map(Name::principal);
+    let holders = tx.name_holders(&names).await.unwrap();
+    assert_eq!(holders, [(Name::principal("user30@corp.example"), other.id)]);
+    let (known, unknown) = (anchor(32), "unknown".parse().unwrap());
+    assert_eq!(tx.objects_by_anchor(&[&known, &unknown]).await.unwrap(), [gone]);
+    tx.put_objects(&[]).await.unwrap();
 }
 
 async fn what_is_not_committed_was_never_there<S: Store>(store: &S) {
@@ -123,19 +132,81 @@ async fn pages_go_through_every_living_object_once<S: Store>(store: &S) {
     assert_eq!(seen, expected);
 }
 
+/// Makes these the members of a group.
+pub(super) async fn put_members<T: Transaction>(tx: &mut T, group: Guid, members: &[SourceAnchor]) {
+    let change = ReferenceChange::whole(group, Reference::Members, members);
+    tx.change_references(&[change]).await.unwrap();
+}
+
 async fn members_count_from_when_they_arrive<S: Store>(store: &S) {
     let mut tx = store.begin(Access::Write).await.unwrap();
     tx.put_object(&object(20, Kind::Group)).await.unwrap();
     tx.put_object(&object(21, Kind::User)).await.unwrap();
-    tx.put_members(guid(20), &[anchor(21), anchor(22), anchor(21)]).await.unwrap();
+    put_members(&mut tx, guid(20), &[anchor(21), anchor(22), anchor(21)]).await;
     assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), [object(21, Kind::User)]);
     tx.put_object(&object(22, Kind::User)).await.unwrap();
     assert_eq!(tx.members(guid(20), None, 10).await.unwrap().len(), 2);
-    tx.put_members(guid(20), &[anchor(22)]).await.unwrap();
+    put_members(&mut tx, guid(20), &[anchor(22)]).await;
     assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), [object(22, Kind::User)]);
     let gone = Object { deleted_at: Some(now()), ..object(22, Kind::User) };
     tx.put_object(&gone).await.unwrap();
     assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), []);
+}
+
+fn change(from: u8, reference: Reference, added: &[u8], removed: &[u8]) -> ReferenceChange {
+    let anchors = |numbers: &[u8]| numbers.iter().copied().map(anchor).collect();
+    let (added, removed) = (anchors(added), anchors(removed));
+    ReferenceChange { from: guid(from), reference, is_whole: false, added, removed }
+}
+
+async fn references_change_in_order_and_change_nothing_twice<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    for (number, kind) in [(23, Kind::Group), (24, Kind::Group), (25, Kind::User), (26, Kind::User)]
+    {
+        tx.put_object(&object(number, kind)).await.unwrap();
+    }
+    let members =
+        |from, added: &[u8], removed: &[u8]| change(from, Reference::Members, added, removed);
+    let check = async |tx: &mut S::Transaction, changes: &[ReferenceChange], expected: &[u8]| {
+        for _ in 0..2 {
+            tx.change_references(changes).await.unwrap();
+            let mut found = tx.members(guid(23), None, 10).await.unwrap();
+            found.sort_by_key(|object| object.anchor.clone());
+            let expected: Vec<_> =
+                expected.iter().map(|number| object(*number, Kind::User)).collect();
+            assert_eq!(found, expected, "{changes:?}");
+        }
+    };
+    check(&mut tx, &[members(23, &[25, 27], &[26]), members(24, &[26], &[])], &[25]).await;
+    check(&mut tx, &[members(23, &[26], &[]), members(23, &[], &[25])], &[26]).await;
+    check(&mut tx, &[members(23, &[], &[25]), members(23, &[25], &[])], &[25, 26]).await;
+    let whole = ReferenceChange::whole(guid(23), Reference::Members, &[anchor(26)]);
+    check(&mut tx, &[members(23, &[25], &[]), whole.clone()], &[26]).await;
+    check(&mut tx, &[whole, members(23, &[25], &[26])], &[25]).await;
+    assert_eq!(tx.members(guid(24), None, 10).await.unwrap(), [object(26, Kind::User)]);
+    // Nobody has what is not in the directory.
+    tx.change_references(&[members(99, &[25], &[])]).await.unwrap();
+}
+
+async fn a_manager_is_found_from_both_sides<S: Store>(store: &S) {
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    for number in [31, 32, 33] {
+        tx.put_object(&object(number, Kind::User)).await.unwrap();
+    }
+    let manager =
+        |from, to: u8| ReferenceChange::whole(guid(from), Reference::Manager, &[anchor(to)]);
+    tx.change_references(&[manager(31, 33), manager(32, 33)]).await.unwrap();
+    assert_eq!(tx.manager(guid(31)).await.unwrap(), Some(object(33, Kind::User)));
+    let first = tx.direct_reports(guid(33), None, 1).await.unwrap();
+    let second = tx.direct_reports(guid(33), Some(first[0].id), 5).await.unwrap();
+    assert_eq!((first.len(), second.len()), (1, 1));
+    tx.change_references(&[manager(31, 32)]).await.unwrap();
+    assert_eq!(tx.manager(guid(31)).await.unwrap(), Some(object(32, Kind::User)));
+    assert_eq!(tx.direct_reports(guid(33), None, 5).await.unwrap(), [object(32, Kind::User)]);
+    let gone = Object { deleted_at: Some(now()), ..object(32, Kind::User) };
+    tx.put_object(&gone).await.unwrap();
+    assert_eq!(tx.manager(guid(31)).await.unwrap(), None);
+    assert_eq!(tx.direct_reports(guid(33), None, 5).await.unwrap(), []);
 }
 
 async fn a_password_is_kept_until_it_is_erased<S: Store>(store: &S) {
@@ -240,10 +311,12 @@ async fn what_is_over_is_forgotten<S: Store>(store: &S) {
 
 async fn conformance<S: Store>(store: &S) {
     objects_are_found_by_id_anchor_and_name(store).await;
-    a_released_name_is_free_until_it_is_put_again(store).await;
+    objects_are_written_together_and_names_change_hands(store).await;
     what_is_not_committed_was_never_there(store).await;
     pages_go_through_every_living_object_once(store).await;
     members_count_from_when_they_arrive(store).await;
+    references_change_in_order_and_change_nothing_twice(store).await;
+    a_manager_is_found_from_both_sides(store).await;
     a_password_is_kept_until_it_is_erased(store).await;
     ending_a_persons_sessions_ends_everything_of_theirs(store).await;
     a_browser_is_familiar_where_somebody_signed_in(store).await;

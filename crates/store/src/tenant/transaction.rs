@@ -5,11 +5,12 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Object};
+use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
-    Account, AuditRecord, Code, Credential, IngestedBatch, RefreshToken, Session, SignInRecord,
-    StorageError, Transaction,
+    Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
+    SignInRecord, StorageError, Transaction,
 };
 use portolan_tenant::throttle::{FORGOTTEN_AFTER, Throttle};
 use portolan_tenant::{Digest, Tenant};
@@ -69,25 +70,65 @@ impl Transaction for SqliteTransaction {
         self.object_where_anchor(anchor).await
     }
 
+    async fn objects_by_anchor(
+        &mut self,
+        anchors: &[&SourceAnchor],
+    ) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_anchors(anchors).await
+    }
+
+    async fn objects_by_id(&mut self, ids: &[Guid]) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_ids(ids).await
+    }
+
+    async fn administrators(&mut self, users: &[Guid]) -> Result<Vec<Guid>, StorageError> {
+        self.read_administrators(users).await
+    }
+
+    async fn features(&mut self) -> Result<Features, StorageError> {
+        self.read_features().await
+    }
+
+    async fn extensions(&mut self) -> Result<Vec<Definition>, StorageError> {
+        self.read_extensions().await
+    }
+
+    async fn provisioning_errors(
+        &mut self,
+        objects: &[Guid],
+    ) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_errors(objects).await
+    }
+
+    async fn put_provisioning_errors(
+        &mut self,
+        errors: &[(Guid, Vec<ProvisioningError>)],
+    ) -> Result<(), StorageError> {
+        self.write_errors(errors).await
+    }
+
+    async fn free_values(&mut self, count: u32) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_free_values(count).await
+    }
+
+    async fn name_holders(&mut self, names: &[Name]) -> Result<Vec<(Name, Guid)>, StorageError> {
+        self.read_holders(names).await
+    }
+
     async fn accounts(&mut self, anchors: &[&SourceAnchor]) -> Result<Vec<Account>, StorageError> {
         self.read_accounts(anchors).await
     }
 
     async fn user_by_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
-        self.object_where_name(name).await
+        self.object_where_name(Name::principal(name)).await
     }
 
     async fn put_object(&mut self, object: &Object) -> Result<(), StorageError> {
-        self.write_object(object).await
+        self.write_objects(&[object]).await
     }
 
-    async fn release_name(&mut self, user: Guid) -> Result<(), StorageError> {
-        sqlx::query("DELETE FROM attr_index WHERE rid = (SELECT rid FROM object WHERE id = ?)")
-            .bind(user.to_string())
-            .execute(&mut *self.inner)
-            .await
-            .map(|_| ())
-            .map_err(StorageError::new)
+    async fn put_objects(&mut self, objects: &[&Object]) -> Result<(), StorageError> {
+        self.write_objects(objects).await
     }
 
     async fn objects(
@@ -109,12 +150,8 @@ impl Transaction for SqliteTransaction {
         u64::try_from(count).map_err(StorageError::new)
     }
 
-    async fn put_members(
-        &mut self,
-        group: Guid,
-        members: &[SourceAnchor],
-    ) -> Result<(), StorageError> {
-        self.write_members(group, members).await
+    async fn change_references(&mut self, changes: &[ReferenceChange]) -> Result<(), StorageError> {
+        self.write_references(changes).await
     }
 
     async fn members(
@@ -127,7 +164,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn group_by_unique_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
-        self.group_where_unique_name(name).await
+        self.object_where_name(Name::unique(name)).await
     }
 
     async fn add_members(&mut self, group: Guid, members: &[Guid]) -> Result<(), StorageError> {
@@ -151,11 +188,24 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn manager(&mut self, user: Guid) -> Result<Option<Object>, StorageError> {
-        self.linked_manager(user).await
+        self.living_manager(user).await
     }
 
-    async fn has_role(&mut self, user: Guid) -> Result<bool, StorageError> {
-        self.any_role(user).await
+    async fn direct_reports(
+        &mut self,
+        user: Guid,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        self.living_reports(user, after, count).await
+    }
+
+    async fn photo(&mut self, user: Guid) -> Result<Option<Photo>, StorageError> {
+        self.read_photo(user).await
+    }
+
+    async fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> Result<(), StorageError> {
+        self.write_photos(photos).await
     }
 
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
@@ -498,8 +548,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
-                 WHERE (action IN ('object.upsert', 'object.delete', 'credential.set')) = ?1
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 WHERE (action IN ('object.upsert', 'object.delete',
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

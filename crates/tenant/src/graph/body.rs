@@ -70,6 +70,7 @@ pub(super) const fn noun(kind: Kind) -> &'static str {
         Kind::User => "User",
         Kind::Contact => "OrgContact",
         Kind::Group => "Group",
+        Kind::Device => "Device",
     }
 }
 

@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use super::body::{Asked, PasswordProfile, noun};
 use super::fault::Fault;
 use crate::Tenant;
-use crate::directory::{Attributes, Kind, Object, Value};
-use crate::storage::{Credential, StorageError, Transaction};
+use crate::directory::{Attributes, Kind, Object, Reference, Value};
+use crate::storage::{Credential, ReferenceChange, StorageError, Transaction};
 
 /// Members that one request may name.
 pub const MEMBERS_BOUND_MAX: usize = 20;
@@ -104,7 +104,7 @@ pub async fn update<T: Transaction>(
     rng: &mut (dyn Entropy + Send),
 ) -> Outcome<()> {
     check!(is_clouds_own(&object));
-    if object.kind == Kind::User && is_sensitive(&asked) && tx.has_role(object.id).await? {
+    if is_sensitive(&asked) && is_administrator(tx, &object).await? {
         return Ok(Err(Fault::Denied));
     }
     if asked.password.is_some() && !rights.passwords {
@@ -145,12 +145,13 @@ pub async fn delete<T: Transaction>(
     now: OffsetDateTime,
 ) -> Outcome<()> {
     check!(is_clouds_own(&object));
-    if object.kind == Kind::User && tx.has_role(object.id).await? {
+    if is_administrator(tx, &object).await? {
         return Ok(Err(Fault::Denied));
     }
     object.deleted_at = Some(now);
     tx.put_object(&object).await?;
-    tx.put_members(object.id, &[]).await?;
+    let gone = Reference::ALL.map(|reference| ReferenceChange::whole(object.id, reference, &[]));
+    tx.change_references(&gone).await?;
     tx.erase_credential(object.id).await?;
     tx.end_sessions_of(object.id, now).await?;
     Ok(Ok(()))
@@ -197,7 +198,7 @@ pub async fn set_manager<T: Transaction>(
             return Ok(Err(Fault::ToItself("manager")));
         }
         let found = tx.object(manager).await?.filter(|found| found.deleted_at.is_none());
-        if found.is_none_or(|found| found.kind == Kind::Group) {
+        if found.is_none_or(|found| !matches!(found.kind, Kind::User | Kind::Contact)) {
             return Ok(Err(Fault::not_found(manager)));
         }
     }
@@ -205,14 +206,16 @@ pub async fn set_manager<T: Transaction>(
     Ok(Ok(()))
 }
 
-/// Whether the forest is the master of an object: a sync server wrote it.
-#[must_use]
-pub fn is_mastered_on_premises(object: &Object) -> bool {
-    object.synchronised_at.is_some()
+/// The forest is the master of whatever a sync server wrote.
+const fn is_clouds_own(object: &Object) -> Result<(), Fault> {
+    if object.is_clouds_own() { Ok(()) } else { Err(Fault::MasteredOnPremises) }
 }
 
-fn is_clouds_own(object: &Object) -> Result<(), Fault> {
-    if is_mastered_on_premises(object) { Err(Fault::MasteredOnPremises) } else { Ok(()) }
+async fn is_administrator<T: Transaction>(
+    tx: &mut T,
+    object: &Object,
+) -> Result<bool, StorageError> {
+    Ok(object.kind == Kind::User && !tx.administrators(&[object.id]).await?.is_empty())
 }
 
 fn is_enabled(object: &Object) -> bool {

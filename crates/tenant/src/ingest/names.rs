@@ -10,21 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::Guid;
 
-use super::{Fault, Operation, check_alone, is_clouds_own};
+use super::draft::Draft;
+use super::matching::counterpart;
+use super::{Fault, Operation, Upsert, check_alone};
 use crate::Tenant;
-use crate::directory::{Attributes, Kind, Object};
-use crate::storage::{StorageError, Transaction};
+use crate::directory::{Attributes, Kind, Name, Naming, Object};
+use crate::feature::Feature;
 
-/// The names that are given: each folded, with the place of the upsert that it is reserved for.
+/// The names that are given, with the place of the upsert that each is reserved for.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<String, usize>);
+pub(super) struct Names(BTreeMap<Name, usize>);
 
 /// An upsert that wants a name.
 struct Wish {
     /// Its place in the batch.
     at: usize,
-    /// The name, folded.
-    name: String,
+    /// The name.
+    name: Name,
     /// The user who wants it, if they are there already.
     user: Option<Guid>,
     /// The user who has it.
@@ -32,85 +34,117 @@ struct Wish {
 }
 
 impl Names {
-    pub(super) async fn plan<T: Transaction>(
-        tx: &mut T,
+    pub(super) fn plan(
+        draft: &mut Draft,
         tenant: &Tenant,
         operations: &[Result<Operation, Fault>],
-    ) -> Result<Self, StorageError> {
+    ) -> Self {
         let mut wishes = Vec::new();
         let mut deleted = BTreeSet::new();
+        let crowded = crowded(operations);
         for (at, operation) in alone(operations) {
-            let (Operation::Upsert { anchor, .. } | Operation::Delete { anchor, .. }) = operation
-            else {
-                continue;
-            };
-            let before = tx.object_by_anchor(anchor).await?;
-            if before.as_ref().is_some_and(is_clouds_own) {
-                continue;
-            }
             match operation {
-                Operation::Upsert { kind: Kind::User, attributes, .. } => {
-                    let Some(name) = attributes.text("userPrincipalName") else { continue };
-                    if check_alone(tenant, before.as_ref(), operation).is_err() {
+                Operation::Upsert(upsert) if upsert.kind == Kind::User => {
+                    let name = upsert.attributes.text("userPrincipalName").map(Name::principal);
+                    let Some(name) = name else { continue };
+                    let Ok((before, _)) = counterpart(draft, upsert) else { continue };
+                    let user = before.as_ref().map(|user| user.id);
+                    if check_alone(tenant, before.as_ref(), upsert).is_err()
+                        || may_lack_an_address(draft, &crowded, upsert, user)
+                    {
                         continue;
                     }
-                    let holder = tx.user_by_name(name).await?.map(|holder| holder.id);
-                    let user = before.map(|user| user.id);
-                    wishes.push(Wish { at, name: name.to_lowercase(), user, holder });
+                    let holder = draft.holder(&name);
+                    wishes.push(Wish { at, name, user, holder });
                 }
-                Operation::Delete { kind: Kind::User, .. } => {
+                Operation::Delete { anchor, kind: Kind::User } => {
+                    let before = draft.synchronised(anchor);
                     deleted.extend(before.filter(|user| user.kind == Kind::User).map(|u| u.id));
                 }
                 _ => {}
             }
         }
-        let granted = granted(wishes, &deleted);
         let mut reserved = BTreeMap::new();
-        for wish in granted {
-            if let Some(holder) = wish.holder.filter(|holder| Some(*holder) != wish.user) {
-                tx.release_name(holder).await?;
+        for wish in granted(wishes, &deleted) {
+            if wish.holder.is_some_and(|holder| Some(holder) != wish.user) {
+                draft.release(&wish.name);
             }
             // A free name too: its user's own may be on its way to somebody else by now, so that
             // nobody may come before them.
             reserved.insert(wish.name, wish.at);
         }
-        Ok(Self(reserved))
+        Self(reserved)
     }
 
     /// Whether the upsert at this place may have the name that it wants.
-    pub(super) async fn check<T: Transaction>(
+    pub(super) fn check(
         &self,
-        tx: &mut T,
+        draft: &Draft,
         at: usize,
         before: Option<&Object>,
         attributes: &Attributes,
-    ) -> Result<Result<(), Fault>, StorageError> {
-        let Some(name) = attributes.text("userPrincipalName") else { return Ok(Ok(())) };
-        match self.0.get(&name.to_lowercase()) {
-            Some(reserved) if *reserved == at => return Ok(Ok(())),
-            Some(_) => return Ok(Err(Fault::NameTaken)),
+    ) -> Result<(), Fault> {
+        let Some(name) = attributes.text("userPrincipalName").map(Name::principal) else {
+            return Ok(());
+        };
+        match self.0.get(&name) {
+            Some(reserved) if *reserved == at => return Ok(()),
+            Some(_) => return Err(Fault::NameTaken),
             None => {}
         }
-        match tx.user_by_name(name).await? {
-            Some(other) if before.is_none_or(|old| old.id != other.id) => Ok(Err(Fault::NameTaken)),
-            _ => Ok(Ok(())),
+        match draft.holder(&name) {
+            Some(holder) if before.is_none_or(|old| old.id != holder) => Err(Fault::NameTaken),
+            _ => Ok(()),
         }
     }
 }
 
-/// The upserts and deletions whose anchor no other one in the batch has.
-fn alone(operations: &[Result<Operation, Fault>]) -> impl Iterator<Item = (usize, &Operation)> {
-    let mut count = BTreeMap::new();
+/// Addresses that several upserts want.
+fn crowded(operations: &[Result<Operation, Fault>]) -> BTreeSet<Name> {
+    let (mut wanted, mut crowded) = (BTreeSet::new(), BTreeSet::new());
     for operation in operations.iter().flatten() {
-        if let Operation::Upsert { anchor, .. } | Operation::Delete { anchor, .. } = operation {
-            *count.entry(anchor).or_insert(0_usize) += 1;
+        let Operation::Upsert(upsert) = operation else { continue };
+        for name in Name::all(upsert.kind, &upsert.attributes) {
+            if name.naming == Naming::Proxy && !wanted.insert(name.clone()) {
+                crowded.insert(name);
+            }
         }
     }
-    operations.iter().enumerate().filter_map(move |(at, operation)| match operation {
-        Ok(operation @ (Operation::Upsert { anchor, .. } | Operation::Delete { anchor, .. })) => {
-            (count.get(anchor) == Some(&1)).then_some((at, operation))
+    crowded
+}
+
+/// Whether an upsert may be refused for an address that is another's when its turn comes.
+fn may_lack_an_address(
+    draft: &Draft,
+    crowded: &BTreeSet<Name>,
+    upsert: &Upsert,
+    user: Option<Guid>,
+) -> bool {
+    let is_others = |name: &Name| {
+        let holder = draft.holder(name);
+        name.naming == Naming::Proxy
+            && (crowded.contains(name) || holder.is_some() && holder != user)
+    };
+    !draft.has(Feature::QuarantineUponProxyAddressesConflict)
+        && Name::all(upsert.kind, &upsert.attributes).iter().any(is_others)
+}
+
+/// The upserts and deletions whose anchor no other one in the batch has.
+fn alone(operations: &[Result<Operation, Fault>]) -> impl Iterator<Item = (usize, &Operation)> {
+    let anchor = |operation: &Operation| match operation {
+        Operation::Upsert(Upsert { anchor, .. }) | Operation::Delete { anchor, .. } => {
+            Some(anchor.clone())
         }
         _ => None,
+    };
+    let mut count = BTreeMap::new();
+    for anchor in operations.iter().flatten().filter_map(anchor) {
+        *count.entry(anchor).or_insert(0_usize) += 1;
+    }
+    let numbered = operations.iter().enumerate();
+    numbered.filter_map(move |(at, operation)| {
+        let operation = operation.as_ref().ok()?;
+        (count.get(&anchor(operation)?) == Some(&1)).then_some((at, operation))
     })
 }
 
@@ -151,7 +185,7 @@ mod tests {
         let some = |number: u8| (number != 0).then(|| guid(number));
         let all = wishes.iter().enumerate().map(|(at, (name, user, holder))| Wish {
             at,
-            name: (*name).to_owned(),
+            name: Name::principal(name),
             user: some(*user),
             holder: some(*holder),
         });

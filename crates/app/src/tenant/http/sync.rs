@@ -1,6 +1,8 @@
 //! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
 //! `portolan_tenant::wire`.
 
+mod lease;
+
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,8 +12,10 @@ use portolan_model::{Entropy, Guid, SourceAnchor};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
-use portolan_tenant::grant::Refusal;
+use portolan_tenant::directory::ProvisioningError;
+use portolan_tenant::grant;
 use portolan_tenant::ingest;
+use portolan_tenant::lease::Refusal;
 use portolan_tenant::rate::draws_of_batch;
 use portolan_tenant::storage::{
     Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
@@ -19,7 +23,7 @@ use portolan_tenant::storage::{
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
     IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, ObjectsResponse, Operation,
-    OperationResult, OwnedObject, Succession, TenantResponse,
+    OperationResult, OwnedObject, Quarantined, REFERENCES_MAX, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
 use serde::Deserialize;
@@ -41,6 +45,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1.0/tenant", get(get_tenant))
         .route("/v1.0/objects", get(get_objects))
         .route("/v1.0/key", post(post_key))
+        .route("/v1.0/lease", post(lease::post_lease))
         .route("/v1.0/ingest", post(post_ingest))
         .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
 }
@@ -56,6 +61,10 @@ enum Refused {
     Proof,
     Conflict,
     TooMany,
+    /// A lease is not given.
+    Lease(Refusal),
+    /// The sender is not the one that writes.
+    Fenced(Refusal),
     Storage(StorageError),
 }
 
@@ -66,6 +75,13 @@ impl From<StorageError> for Refused {
 }
 
 fn refuse(context: &Context, refused: Refused) -> Response {
+    let retry_after = match &refused {
+        Refused::TooMany => Some(10),
+        Refused::Lease(Refusal::Held { remaining, .. }) => {
+            Some(remaining.whole_seconds().saturating_add(1))
+        }
+        _ => None,
+    };
     let (status, code, message) = match refused {
         Refused::NotFound => {
             (StatusCode::NOT_FOUND, "notFound", "There is nothing here.".to_owned())
@@ -75,7 +91,8 @@ fn refuse(context: &Context, refused: Refused) -> Response {
             StatusCode::PAYLOAD_TOO_LARGE,
             "tooLarge",
             format!(
-                "A batch has at most {OPERATIONS_MAX} operations and {BODY_OCTETS_MAX} octets."
+                "A batch has at most {OPERATIONS_MAX} operations, {REFERENCES_MAX} changed \
+                 references and {BODY_OCTETS_MAX} octets."
             ),
         ),
         Refused::Secret => (
@@ -104,6 +121,8 @@ fn refuse(context: &Context, refused: Refused) -> Response {
             "tooManyRequests",
             "This sync server sends too many batches. Go on more slowly.".to_owned(),
         ),
+        Refused::Lease(refusal) => lease::words(StatusCode::CONFLICT, &refusal),
+        Refused::Fenced(refusal) => lease::words(StatusCode::PRECONDITION_FAILED, &refusal),
         Refused::Storage(error) => {
             answer::unavailable(context, &error);
             let message = "The service is not available for the moment. Try again.";
@@ -113,8 +132,8 @@ fn refuse(context: &Context, refused: Refused) -> Response {
     let correlation_id = context.correlation_id.to_string();
     let error = ErrorBody { code: code.to_owned(), message, correlation_id };
     let mut answer = (status, Json(ErrorResponse { error })).into_response();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    if let Some(seconds) = retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if status == StatusCode::UNAUTHORIZED {
         // RFC 6750 section 3 wants it.
@@ -157,6 +176,7 @@ async fn enrol(
     let secret = Opaque::from_caller(request.secret.0.expose()).ok_or(Refused::Secret)?;
     let mut tx = service.store().begin(Access::Write).await?;
     let by_word = tx.enrolment_replaces(&secret.digest()).await?;
+    let joins = tx.enrolment_joins(&secret.digest()).await?;
     if !tx.take_enrolment(&secret.digest(), context.now).await? {
         return Err(Refused::Secret);
     }
@@ -183,6 +203,7 @@ async fn enrol(
         tx.succeed(old, application.client_id).await?;
         record(&mut tx, context, "application.succeed", &client_id, old.to_string()).await?;
     }
+    let group = join(&mut tx, context, application.client_id, joins).await?;
     tx.commit().await?;
     let tenant = service.tenant();
     let sync = tenant.sync_host();
@@ -192,8 +213,26 @@ async fn enrol(
         scope: format!("https://{sync}/.default"),
         ingest_endpoint: format!("https://{sync}/v1.0/ingest"),
         replaced: replaced.map(|id| id.to_string()),
-        tenant: describe(service, None),
+        tenant: describe(service, group, None),
     })
+}
+
+/// Puts a new server into the group that its enrolment file is for, and gives its group. Whoever joins a
+/// group that is gone by now is one of its own: it has nobody's objects then.
+async fn join(
+    tx: &mut SqliteTransaction,
+    context: &Context,
+    server: Guid,
+    joins: Option<Guid>,
+) -> Result<Guid, StorageError> {
+    let of = match joins {
+        Some(of) => tx.application(of).await?,
+        None => None,
+    };
+    let Some(of) = of else { return tx.sync_group(server).await };
+    let group = tx.join_group(server, of.client_id).await?;
+    record(tx, context, "syncServer.join", &server.to_string(), group.to_string()).await?;
+    Ok(group)
 }
 
 async fn record(
@@ -226,8 +265,8 @@ async fn proven(
         client_key::check_vouched(tx, &application, &audience, &succession.proof, context.now);
     match checked.await {
         Ok(()) => Ok(Some(application)),
-        Err(Refusal::Rule(_)) => Err(Refused::Proof),
-        Err(Refusal::Storage(error)) => Err(Refused::Storage(error)),
+        Err(grant::Refusal::Rule(_)) => Err(Refused::Proof),
+        Err(grant::Refusal::Storage(error)) => Err(Refused::Storage(error)),
     }
 }
 
@@ -236,12 +275,13 @@ fn batch_name(last: Option<(Guid, time::OffsetDateTime)>) -> String {
     last.map(|(id, _)| id.to_string()).unwrap_or_default()
 }
 
-fn describe(service: &Service, last_batch: Option<String>) -> TenantResponse {
+fn describe(service: &Service, group: Guid, last_batch: Option<String>) -> TenantResponse {
     let tenant = service.tenant();
     TenantResponse {
         tenant_id: tenant.id.to_string(),
         initial_domain: tenant.domain.to_string(),
         verified_domains: tenant.verified_domains.iter().map(ToString::to_string).collect(),
+        sync_group: Some(group.to_string()),
         last_batch,
     }
 }
@@ -267,16 +307,16 @@ async fn may_ingest(tx: &mut SqliteTransaction, client_id: Guid) -> Result<(), R
     if may { Ok(()) } else { Err(Refused::Token) }
 }
 
-/// What of a batch is the sender's to change: no object that is from another sync server.
+/// What of a batch is the sender's to change: no object that is from another group of sync servers.
 async fn its_own(
     tx: &mut SqliteTransaction,
-    client_id: Guid,
+    group: Guid,
     checked: Vec<Result<ingest::Operation, ingest::Fault>>,
 ) -> Result<Vec<Result<ingest::Operation, ingest::Fault>>, StorageError> {
     let anchors: Vec<_> = checked.iter().flatten().map(ingest::Operation::anchor).collect();
     let owners = tx.owners(&anchors).await?;
     let own = |operation: ingest::Operation| match owners.get(operation.anchor()) {
-        Some(owner) if *owner != client_id => Err(ingest::Fault::OtherServer),
+        Some(owner) if *owner != group => Err(ingest::Fault::OtherServer),
         _ => Ok(operation),
     };
     Ok(checked.into_iter().map(|operation| operation.and_then(own)).collect())
@@ -285,20 +325,24 @@ async fn its_own(
 /// Records whose the objects are now, and what was done to them.
 async fn record_batch(
     tx: &mut SqliteTransaction,
-    client_id: Guid,
+    (client_id, group): (Guid, Guid),
     context: &Context,
     operations: &[Operation],
-    outcomes: &[Result<Option<Guid>, ingest::Fault>],
+    applied: &ingest::Applied,
 ) -> Result<(), StorageError> {
-    let done = || operations.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
-    let is_there = |outcome: &Result<Option<Guid>, _>| matches!(outcome, Ok(Some(_)));
+    let outcomes = || operations.iter().zip(&applied.outcomes);
+    let done = || outcomes().filter_map(|(operation, done)| Some((operation, done.as_ref().ok()?)));
     let its_own: Vec<SourceAnchor> = done()
-        .filter(|(_, outcome)| is_there(outcome))
+        .filter(|(_, done)| done.id.is_some())
         .filter_map(|(operation, _)| operation.anchor().parse().ok())
         .collect();
-    tx.own(&its_own.iter().collect::<Vec<_>>(), client_id).await?;
-    let lines: Vec<_> =
+    tx.own(&its_own.iter().collect::<Vec<_>>(), group).await?;
+    let mut lines: Vec<_> =
         done().map(|(operation, _)| (action_of(operation), operation.anchor())).collect();
+    let matched = done().filter(|(_, done)| done.matched.is_some());
+    lines.extend(matched.map(|(operation, _)| ("object.match", operation.anchor())));
+    let healed: Vec<_> = applied.healed.iter().map(|error| error.object.to_string()).collect();
+    lines.extend(healed.iter().map(|object| ("object.heal", object.as_str())));
     tx.record_audits(context.now, &client_id.to_string(), &lines).await
 }
 
@@ -331,8 +375,8 @@ async fn register_key(
     let registered =
         client_key::register(&mut tx, tenant, application, key, &proof, context.now).await;
     let key_ids = registered.map_err(|refusal| match refusal {
-        Refusal::Rule(_) => Refused::Proof,
-        Refusal::Storage(error) => Refused::Storage(error),
+        grant::Refusal::Rule(_) => Refused::Proof,
+        grant::Refusal::Storage(error) => Refused::Storage(error),
     })?;
     tx.commit().await?;
     tracing::info!(target: "portolan::audit", actor = %client_id, action = "application.key.add", "Audit");
@@ -356,8 +400,9 @@ async fn tenant_of(
     headers: &HeaderMap,
 ) -> Result<TenantResponse, Refused> {
     let client_id = sender(service, context, headers).await?;
-    let last = service.store().begin(Access::Read).await?.last_batch(client_id).await?;
-    Ok(describe(service, Some(batch_name(last))))
+    let mut tx = service.store().begin(Access::Read).await?;
+    let (group, last) = (tx.sync_group(client_id).await?, tx.last_batch(client_id).await?);
+    Ok(describe(service, group, Some(batch_name(last))))
 }
 
 /// From where a page goes on.
@@ -387,7 +432,8 @@ async fn objects_of(
 ) -> Result<ObjectsResponse, Refused> {
     let client_id = sender(service, context, headers).await?;
     let mut tx = service.store().begin(Access::Read).await?;
-    let owned = tx.owned_objects(client_id, after, OBJECTS_MAX).await?;
+    let group = tx.sync_group(client_id).await?;
+    let owned = tx.owned_objects(group, after, OBJECTS_MAX).await?;
     let object = |(anchor, kind)| OwnedObject { anchor, kind };
     Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
 }
@@ -417,12 +463,13 @@ async fn ingest_batch(
     let digest = Digest::of(&[client_id.to_string().as_bytes(), &octets].concat());
     let sent: IngestRequest = serde_json::from_slice(&octets)
         .map_err(|_| Refused::Malformed("The body is no ingest request."))?;
-    if sent.operations.len() > OPERATIONS_MAX {
+    let references: usize = sent.operations.iter().map(Operation::changed_count).sum();
+    if sent.operations.len() > OPERATIONS_MAX || references > REFERENCES_MAX {
         return Err(Refused::TooLarge);
     }
     let id: Guid =
         sent.batch.parse().map_err(|_| Refused::Malformed("The batch id is no GUID."))?;
-    let members = sent.operations.iter().map(Operation::member_count).sum();
+    let members = sent.operations.iter().map(Operation::named_count).sum();
     let draws = draws_of_batch(octets.len(), members);
     if !service.rates().batches.admit(client_id, draws, context.now) {
         return Err(Refused::TooMany);
@@ -433,12 +480,14 @@ async fn ingest_batch(
     if let Some(known) = tx.batch(id).await? {
         return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
     }
+    let group = tx.sync_group(client_id).await?;
+    lease::fence(&mut tx, group, client_id, sent.lease_epoch).await?;
     let checked = sent.operations.iter().map(Operation::check).collect();
-    let checked = its_own(&mut tx, client_id, checked).await?;
+    let checked = its_own(&mut tx, group, checked).await?;
     let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
-    let outcomes = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
-    record_batch(&mut tx, client_id, context, &sent.operations, &outcomes).await?;
-    let results = sent.operations.iter().zip(outcomes);
+    let applied = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
+    record_batch(&mut tx, (client_id, group), context, &sent.operations, &applied).await?;
+    let results = sent.operations.iter().zip(applied.outcomes);
     let results: Vec<_> = results.map(|(operation, outcome)| result(operation, outcome)).collect();
     let refused = results.iter().filter(|result| result.status != "ok").count();
     tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
@@ -456,20 +505,24 @@ const fn action_of(operation: &Operation) -> &'static str {
     match operation {
         Operation::Upsert { .. } => "object.upsert",
         Operation::Delete { .. } => "object.delete",
+        Operation::References { .. } => "object.references",
+        Operation::Photo { .. } => "photo.set",
         Operation::Credential { .. } => "credential.set",
     }
 }
 
-fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -> OperationResult {
+fn result(operation: &Operation, outcome: Result<ingest::Done, ingest::Fault>) -> OperationResult {
     let repeated = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
     let anchor = repeated(operation.anchor());
     match outcome {
-        Ok(id) => OperationResult {
+        Ok(done) => OperationResult {
             anchor,
             status: "ok".to_owned(),
             code: None,
             message: None,
-            id: id.map(|id| id.to_string()),
+            id: done.id.map(|id| id.to_string()),
+            matched: done.matched.map(|found| found.as_str().to_owned()),
+            quarantined: done.set_aside.into_iter().map(quarantined).collect(),
         },
         Err(fault) => OperationResult {
             anchor,
@@ -477,6 +530,12 @@ fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -
             code: Some(fault.code().to_owned()),
             message: Some(repeated(&fault.to_string())),
             id: None,
+            matched: None,
+            quarantined: Vec::new(),
         },
     }
+}
+
+fn quarantined(error: ProvisioningError) -> Quarantined {
+    Quarantined { attribute: error.naming.as_str().to_owned(), value: error.value }
 }

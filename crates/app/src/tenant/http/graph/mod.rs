@@ -35,21 +35,17 @@ pub(super) fn router(service: &Service) -> Router {
 /// What Graph answers to a request that stands alone or in a batch.
 fn single(service: &Service) -> Router {
     let throttled = middleware::from_fn_with_state(service.clone(), throttle::admit);
-    Router::new()
-        .route("/v1.0/me", get(read::me))
+    read::router()
         .route("/v1.0/users", get(read::users).post(write::create_user))
-        .route("/v1.0/users/$count", get(read::count_users))
         .route(
             "/v1.0/users/{id}",
             get(read::user).patch(write::update_user).delete(write::delete_user),
         )
-        .route("/v1.0/users/{id}/manager", get(read::manager))
         .route(
             "/v1.0/users/{id}/manager/$ref",
             put(write::set_manager).delete(write::clear_manager),
         )
         .route("/v1.0/groups", get(read::groups).post(write::create_group))
-        .route("/v1.0/groups/$count", get(read::count_groups))
         .route(
             "/v1.0/groups/{id}",
             get(read::group).patch(write::update_group).delete(write::delete_group),
@@ -61,10 +57,8 @@ fn single(service: &Service) -> Router {
                 .patch(write::upsert_group)
                 .delete(write::delete_group_by_unique_name),
         )
-        .route("/v1.0/groups/{id}/members", get(read::members))
         .route("/v1.0/groups/{id}/members/$ref", post(write::add_member))
         .route("/v1.0/groups/{id}/members/{member}/$ref", delete(write::remove_member))
-        .route("/v1.0/organization", get(read::organization))
         .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
         .fallback(nothing)
         .method_not_allowed_fallback(not_allowed)

@@ -1,8 +1,16 @@
-//! Graph's reads: users, groups, members, the organisation.
+//! Graph's reads: users, groups, the organisation; what else there is, in modules of its own.
 
+mod devices;
+mod errors;
+mod extensions;
+mod photo;
+mod references;
+
+use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use portolan_model::Guid;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Parameters;
@@ -20,11 +28,25 @@ use crate::tenant::http::{Service, query};
 /// Objects that a filter looks at between two reads of the store.
 const SCAN_OBJECTS: u32 = 500;
 
+/// The routes that are only read.
+pub(super) fn router() -> Router<Service> {
+    Router::new()
+        .route("/v1.0/me", get(me))
+        .route("/v1.0/users/$count", get(count_users))
+        .route("/v1.0/groups/$count", get(count_groups))
+        .route("/v1.0/organization", get(organization))
+        .merge(devices::router())
+        .merge(photo::router())
+        .merge(references::router())
+}
+
 /// What all routes share of a request.
 struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
+    /// The extensions that are selected.
+    extensions: Vec<String>,
     resource: Resource,
 }
 
@@ -51,14 +73,17 @@ impl Call {
             return Err(Refused::Permission);
         }
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
-        let parameters = query(uri).map_err(unclear)?;
+        let (parameters, extensions) = extensions::split(query(uri).map_err(unclear)?)?;
+        extensions::check(service, &extensions, kind).await?;
         let query = parse(&parameters, kind).map_err(Refused::Query)?;
         if query.count && !is_eventual(headers) {
             return Err(Refused::Query(InvalidQuery::InvalidCount));
         }
         let view = View::of(kind, &token);
         let mut selected = query.select.iter().flatten();
-        if resource == Resource::Users && selected.any(|name| !view.shows(name)) {
+        let hidden = selected.any(|name| !view.shows(name));
+        let hidden = hidden || !extensions.is_empty() && view != View::Whole;
+        if resource == Resource::Users && hidden {
             return Err(Refused::Permission);
         }
         // A filter tells as much of a property as showing it does.
@@ -66,7 +91,7 @@ impl Call {
         if filtered.iter().any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        Ok(Self { service: service.clone(), token, query, resource })
+        Ok(Self { service: service.clone(), token, query, extensions, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
@@ -79,7 +104,11 @@ impl Call {
             Resource::Me => View::Whole,
             _ => View::of(object.kind, &self.token),
         };
-        entity(object, self.query.select.as_deref(), view)
+        let mut shown = entity(object, self.query.select.as_deref(), view);
+        if view == View::Whole {
+            extensions::fill(&mut shown, object, &self.extensions);
+        }
+        shown
     }
 
     fn one(&self, object: &Object, set: &str) -> JsonValue {
@@ -102,6 +131,8 @@ impl Call {
         {
             let mut next = form_urlencoded::Serializer::new(String::new());
             if let Some(select) = &self.query.select {
+                let extensions = self.extensions.iter().map(String::as_str);
+                let select: Vec<_> = select.iter().copied().chain(extensions).collect();
                 next.append_pair("$select", &select.join(","));
             }
             if let Some(filter) = &self.query.filter_text {
@@ -217,14 +248,14 @@ pub(super) fn entity(
         .collect()
 }
 
-pub(super) async fn me(asked: Asked) -> Response {
+async fn me(asked: Asked) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Me, Kind::User).await?;
         // An application's own token is nobody's.
         let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let user = living(tx.object(id).await?, Kind::User)?;
-        Ok(call.one(&user, "users"))
+        Ok(errors::fill(&mut tx, call.one(&user, "users")).await?)
     };
     asked.respond(outcome.await)
 }
@@ -241,7 +272,12 @@ pub(super) async fn groups(asked: Asked) -> Response {
 
 async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue, Refused> {
     let call = Call::begin(asked, resource, kind).await?;
-    let set = if kind == Kind::User { "users" } else { "groups" };
+    let set = match kind {
+        Kind::User => "users",
+        Kind::Contact => "contacts",
+        Kind::Group => "groups",
+        Kind::Device => "devices",
+    };
     let _turn = if call.is_scan() { asked.service.scan().await } else { None };
     let mut tx = asked.service.store().begin(Access::Read).await?;
     let (objects, total) = call.list(&mut tx, kind).await?;
@@ -249,14 +285,14 @@ async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue
     if let Some(total) = total {
         body["@odata.count"] = json!(total);
     }
-    Ok(body)
+    Ok(errors::fill(&mut tx, body).await?)
 }
 
-pub(super) async fn count_users(asked: Asked) -> Response {
+async fn count_users(asked: Asked) -> Response {
     count(&asked, Resource::Users, Kind::User).await
 }
 
-pub(super) async fn count_groups(asked: Asked) -> Response {
+async fn count_groups(asked: Asked) -> Response {
     count(&asked, Resource::Groups, Kind::Group).await
 }
 
@@ -294,7 +330,8 @@ pub(super) async fn user(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        Ok(call.one(&user_named(&mut tx, &named).await?, "users"))
+        let body = call.one(&user_named(&mut tx, &named).await?, "users");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }
@@ -303,7 +340,8 @@ pub(super) async fn group(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Groups, Kind::Group).await?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        Ok(call.one(&group_named(&mut tx, &named).await?, "groups"))
+        let body = call.one(&group_named(&mut tx, &named).await?, "groups");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }
@@ -312,30 +350,7 @@ pub(super) async fn group_by_unique_name(asked: Asked, Path(key): Path<String>) 
     group(asked, Path(format!("(uniqueName={key}"))).await
 }
 
-pub(super) async fn members(asked: Asked, Path(named): Path<String>) -> Response {
-    let outcome = async {
-        let call = Call::begin(&asked, Resource::Members, Kind::User).await?;
-        if call.query.filter.is_some() || call.query.count {
-            let refused = InvalidQuery::UnknownOption("$filter or $count of members".to_owned());
-            return Err(Refused::Query(refused));
-        }
-        let _turn = asked.service.scan().await;
-        let mut tx = asked.service.store().begin(Access::Read).await?;
-        let group = group_named(&mut tx, &named).await?;
-        let objects = tx.members(group.id, call.query.after, call.count()).await?;
-        let mut body =
-            call.page(&objects, "directoryObjects", &format!("groups/{}/members", group.id));
-        // Members are of several kinds: each says which.
-        let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        for (value, object) in values.iter_mut().zip(&objects) {
-            value["@odata.type"] = json!(format!("#microsoft.graph.{}", type_of(object.kind)));
-        }
-        Ok(body)
-    };
-    asked.respond(outcome.await)
-}
-
-pub(super) async fn organization(asked: Asked) -> Response {
+async fn organization(asked: Asked) -> Response {
     let outcome = async {
         if asked.uri.query().is_some_and(|text| !text.is_empty()) {
             let refused = InvalidQuery::UnknownOption("of /organization".to_owned());
@@ -356,25 +371,4 @@ pub(super) async fn organization(asked: Asked) -> Response {
         Ok(json!({"@odata.context": call.context_uri("organization"), "value": value}))
     };
     asked.respond(outcome.await)
-}
-
-pub(super) async fn manager(asked: Asked, Path(named): Path<String>) -> Response {
-    let outcome = async {
-        let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
-        let mut tx = asked.service.store().begin(Access::Read).await?;
-        let user = user_named(&mut tx, &named).await?;
-        let manager = tx.manager(user.id).await?.ok_or(Refused::NotFound)?;
-        let mut body = call.one(&manager, "directoryObjects");
-        body["@odata.type"] = json!(format!("#microsoft.graph.{}", type_of(manager.kind)));
-        Ok(body)
-    };
-    asked.respond(outcome.await)
-}
-
-/// The name of a kind's type.
-const fn type_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Contact => "orgContact",
-        kind => kind.as_str(),
-    }
 }

@@ -369,14 +369,17 @@ async fn a_group_that_the_forest_takes_over_has_the_forests_members_alone() {
     assert_eq!(member_ids(&mut world, &token, &crew).await.len(), 1);
 }
 
+/// Whether a sign-in with this password gives a code.
+async fn signs_in(world: &mut World, password: &str) -> bool {
+    world.sign_in("bob@cloud.example", password).await.sent("code").is_some()
+}
+
 #[tokio::test]
-async fn a_sync_server_takes_no_object_of_the_cloud_over_by_its_anchor() {
+async fn an_object_of_the_cloud_is_neither_deleted_nor_given_a_password_by_its_anchor() {
     let mut world = World::new().await;
     let token = world.writer(&ALL_WRITES).await;
     let id = id_of(&world.graph(&token, Method::POST, "/users", bob()).await);
     let batch = json!({"batch": "00000000-0000-4000-8000-000000000030", "operations": [
-        {"op": "upsert", "anchor": "bob==", "kind": "user", "attributes": {
-            "userPrincipalName": "bob@cloud.example", "accountEnabled": false}},
         {"op": "credential", "anchor": "bob==", "credential": credential("An0ther!pass"),
             "changed_at": "2026-11-01T00:00:00Z"},
         {"op": "delete", "anchor": "bob==", "kind": "user"},
@@ -385,8 +388,61 @@ async fn a_sync_server_takes_no_object_of_the_cloud_over_by_its_anchor() {
     let answer = world.ingest(&batch).await.json();
     let codes: Vec<_> =
         answer["results"].as_array().unwrap().iter().map(|result| &result["code"]).collect();
-    let taken = "userPrincipalNameTaken";
-    assert_eq!(codes, ["cloudObject", "unknownAnchor", "cloudObject", taken]);
-    assert!(world.sign_in("bob@cloud.example", "B0b-Pass!word").await.sent("code").is_some());
+    assert_eq!(codes, ["unknownAnchor", "cloudObject", "userPrincipalNameTaken"]);
+    assert!(signs_in(&mut world, "B0b-Pass!word").await);
     assert_eq!(world.get_as(&token, &format!("/v1.0/users/{id}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_made_by_graph_who_is_taken_over_keeps_no_password_session_or_manager() {
+    let mut world = World::new().await;
+    let token = world.writer(&ALL_WRITES).await;
+    let id = id_of(&world.graph(&token, Method::POST, "/users", bob()).await);
+    let alice = world.get_as(&token, "/v1.0/users/alice@corp.example").await;
+    let alice = alice.json()["id"].as_str().unwrap().to_owned();
+    let manager = format!("/users/{id}/manager");
+    let refs = format!("{manager}/$ref");
+    assert_eq!(world.graph(&token, Method::PUT, &refs, reference(&alice)).await.status, 204);
+    let reports = format!("/v1.0/users/{alice}/directReports?$select=id");
+    let found = world.get_as(&token, &reports).await.json();
+    assert_eq!(found["value"][0]["id"], id, "a manager by id has reports: {found}");
+    let answer = world.sign_in("bob@cloud.example", "B0b-Pass!word").await;
+    let tokens = world.redeem(&answer.sent("code").unwrap()).await.json();
+    let refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
+    world.pass(1);
+    let mut upsert = json!({"op": "upsert", "anchor": "bob==", "kind": "user", "attributes": {
+        "userPrincipalName": "bob@cloud.example", "accountEnabled": true}});
+    let batch = |number: u8, operations: &[&Json]| {
+        json!({"batch": format!("00000000-0000-4000-8000-0000000000{number}"),
+            "operations": operations})
+    };
+    let taken = world.ingest(&batch(40, &[&upsert])).await.json()["results"][0].clone();
+    assert_eq!((&taken["matched"], &taken["id"]), (&json!("hard"), &json!(id)));
+    assert!(!signs_in(&mut world, "B0b-Pass!word").await, "its maker signs in no more");
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    assert_ne!(world.token(&fields).await.status, 200, "nor goes on with what they had");
+    assert_eq!(world.get_as(&token, &format!("/v1.0{manager}")).await.status, 404);
+    let password = json!({"op": "credential", "anchor": "bob==",
+        "credential": credential("0f-the-Forest"), "changed_at": "2026-11-01T00:00:00Z"});
+    upsert["attributes"]["jobTitle"] = json!("Smith");
+    let both = world.ingest(&batch(41, &[&password, &upsert])).await;
+    assert!(!both.text.contains("error"), "{}", both.text);
+    assert!(signs_in(&mut world, "0f-the-Forest").await, "the forest's password stays");
+    assert!(!signs_in(&mut world, "B0b-Pass!word").await);
+}
+
+#[tokio::test]
+async fn a_takeover_and_the_forests_password_come_in_one_batch() {
+    let mut world = World::new().await;
+    let token = world.writer(&ALL_WRITES).await;
+    id_of(&world.graph(&token, Method::POST, "/users", bob()).await);
+    let batch = json!({"batch": "00000000-0000-4000-8000-000000000050", "operations": [
+        {"op": "upsert", "anchor": "bob==", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@cloud.example", "accountEnabled": true}},
+        {"op": "credential", "anchor": "bob==", "credential": credential("0f-the-Forest"),
+            "changed_at": "2026-11-01T00:00:00Z"}]});
+    let answer = world.ingest(&batch).await;
+    assert!(!answer.text.contains("error"), "{}", answer.text);
+    assert!(!signs_in(&mut world, "B0b-Pass!word").await);
+    assert!(signs_in(&mut world, "0f-the-Forest").await);
 }

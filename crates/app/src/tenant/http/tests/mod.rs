@@ -3,15 +3,21 @@
 
 mod administration;
 mod attacks;
+mod devices;
 mod directory;
 mod effort;
 mod errors;
+mod extensions;
 mod graph_batch;
 mod graph_export;
 mod graph_writes;
 mod keys;
+mod leases;
 mod lockout;
+mod matching;
+mod quarantine;
 mod race;
+mod references;
 mod sessions;
 mod sign_in;
 mod succession;

@@ -1,0 +1,100 @@
+//! The lease of a group of sync servers: which of them writes.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use portolan_model::Guid;
+use portolan_store::tenant::SqliteTransaction;
+use portolan_tenant::lease::{self, NAME_CHARS_MAX, Refusal};
+use portolan_tenant::storage::{Access, Store as _, Transaction as _};
+use portolan_tenant::wire::{LeaseRequest, LeaseResponse};
+use time::Duration;
+
+use super::{Refused, is_json, may_ingest, record, refuse, sender};
+use crate::tenant::http::{Context, FORM_OCTETS_MAX, Service, body};
+
+pub(super) async fn post_lease(
+    State(service): State<Service>,
+    context: Context,
+    request: Request,
+) -> Response {
+    match ask(&service, &context, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn ask(
+    service: &Service,
+    context: &Context,
+    request: Request,
+) -> Result<LeaseResponse, Refused> {
+    let client_id = sender(service, context, request.headers()).await?;
+    if !is_json(request.headers()) {
+        return Err(Refused::Malformed("The body is not application/json."));
+    }
+    let octets = body(request.into_body(), FORM_OCTETS_MAX).await.ok_or(Refused::TooLarge)?;
+    let asked: LeaseRequest = serde_json::from_slice(&octets)
+        .map_err(|_| Refused::Malformed("The body is no lease request."))?;
+    if !service.rates().batches.admit(client_id, 1, context.now) {
+        return Err(Refused::TooMany);
+    }
+    let seconds = |seconds: u32| Duration::seconds(seconds.into());
+    let (name, request) = match asked {
+        LeaseRequest::Acquire { name, seconds: wanted } => {
+            (name, lease::Request::Acquire { duration: seconds(wanted) })
+        }
+        LeaseRequest::Renew { name, epoch, seconds: wanted } => {
+            (name, lease::Request::Renew { epoch, duration: seconds(wanted) })
+        }
+        LeaseRequest::Release { epoch } => (String::new(), lease::Request::Release { epoch }),
+    };
+    if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(Refused::Malformed("The name of the server is too long, or not text."));
+    }
+    let mut tx = service.store().begin(Access::Write).await?;
+    may_ingest(&mut tx, client_id).await?;
+    let group = tx.sync_group(client_id).await?;
+    let before = tx.lease(group).await?;
+    let decided = lease::decide(before.as_ref(), client_id, &name, &request, context.now);
+    let decision = decided.map_err(Refused::Lease)?;
+    tx.put_lease(group, &decision.lease).await?;
+    let epoch = decision.lease.epoch;
+    let action = match (&request, decision.taken_from) {
+        (lease::Request::Acquire { .. }, Some(_)) => Some("lease.takeover"),
+        (lease::Request::Acquire { .. }, None) => Some("lease.acquire"),
+        (lease::Request::Release { .. }, _) => Some("lease.release"),
+        (lease::Request::Renew { .. }, _) => None,
+    };
+    if let Some(action) = action {
+        let from = decision.taken_from.map(|from| format!(", from {from}")).unwrap_or_default();
+        let target = format!("{group}, epoch {epoch}{from}");
+        record(&mut tx, context, action, &client_id.to_string(), target).await?;
+    }
+    tx.commit().await?;
+    let holder = decision.lease.holder();
+    let left = holder.and_then(|holder| holder.remaining(context.now));
+    Ok(LeaseResponse {
+        sync_group: group.to_string(),
+        epoch,
+        seconds: left.and_then(|left| u32::try_from(left.whole_seconds()).ok()).unwrap_or(0),
+        taken_from: decision.taken_from.map(|from| from.to_string()),
+    })
+}
+
+/// Whether a server's batch may be written: in the transaction that writes it.
+pub(super) async fn fence(
+    tx: &mut SqliteTransaction,
+    group: Guid,
+    client_id: Guid,
+    sent: Option<u64>,
+) -> Result<(), Refused> {
+    let lease = tx.lease(group).await?;
+    lease::fence(lease.as_ref(), client_id, sent).map_err(Refused::Fenced)
+}
+
+/// How a refusal is told: status, word, sentence.
+pub(super) fn words(status: StatusCode, refusal: &Refusal) -> (StatusCode, &'static str, String) {
+    (status, refusal.code(), format!("Not now: {refusal}."))
+}

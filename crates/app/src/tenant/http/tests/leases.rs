@@ -1,0 +1,191 @@
+//! Several sync servers of one group: what is one's is all of theirs, and one writes at a time.
+
+use super::*;
+
+/// A server that enrolled with a file of its own, or with one that joins another.
+async fn enrolled(world: &mut World, joins: Option<Guid>) -> Guid {
+    let secret = Opaque::draw(&mut SystemEntropy);
+    let until = world.service.now() + time::Duration::HOUR;
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    tx.put_enrolment(&secret.digest(), until).await.unwrap();
+    if let Some(id) = joins {
+        tx.bind_joining(&secret.digest(), id).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let body = json!({"secret": secret.expose(), "key": signing_key().public()});
+    let answer = world.post_json("", "/enrol", body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()["client_id"].as_str().unwrap().parse().unwrap()
+}
+
+async fn post(world: &mut World, server: Guid, path: &str, body: &Json) -> Answer {
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    let application = tx.application(server).await.unwrap().unwrap();
+    drop(tx);
+    let token = world.own_token(&application, SYNC, &[ROLE_INGEST]);
+    world.post_json(&token, path, body.to_string()).await
+}
+
+/// The epoch that a server gets, or the status and the word with which it is refused.
+async fn lease(world: &mut World, server: Guid, body: &Json) -> Result<u64, (u16, String)> {
+    let answer = post(world, server, "/v1.0/lease", body).await;
+    match answer.status {
+        200 => Ok(answer.json()["epoch"].as_u64().unwrap()),
+        status => Err((status, answer.json()["error"]["code"].as_str().unwrap().to_owned())),
+    }
+}
+
+/// What the tenant says to a server that writes an object: the word of its result, or of the refusal.
+async fn write(
+    world: &mut World,
+    server: Guid,
+    batch: u32,
+    name: &str,
+    epoch: Option<u64>,
+) -> (u16, String) {
+    let mut body = json!({"batch": format!("00000000-0000-4000-8000-{batch:012}"), "operations":
+        [{"op": "upsert", "anchor": name, "kind": "user", "attributes": {
+        "userPrincipalName": format!("{name}@corp.example"), "accountEnabled": true}}]});
+    if let Some(epoch) = epoch {
+        body["lease_epoch"] = json!(epoch);
+    }
+    let answer = post(world, server, "/v1.0/ingest", &body).await;
+    let said = answer.json();
+    let result = &said["results"][0];
+    let word = result.get("code").or(result.get("status")).unwrap_or(&said["error"]["code"]);
+    (answer.status, word.as_str().unwrap().to_owned())
+}
+
+async fn is_there(world: &World, name: &str) -> bool {
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    tx.object_by_anchor(&name.parse().unwrap()).await.unwrap().is_some()
+}
+
+fn acquire(seconds: u32) -> Json {
+    json!({"action": "acquire", "name": "sync1.corp.example", "seconds": seconds})
+}
+
+fn ok() -> (u16, String) {
+    (200, "ok".to_owned())
+}
+
+fn refused<T>(status: u16, word: &str) -> Result<T, (u16, String)> {
+    Err((status, word.to_owned()))
+}
+
+#[tokio::test]
+async fn servers_of_a_group_share_what_is_theirs_and_others_do_not() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    assert_eq!(write(&mut world, first, 1, "bob", None).await, ok());
+    let second = enrolled(&mut world, Some(first)).await;
+    let third = enrolled(&mut world, Some(second)).await;
+    let stranger = enrolled(&mut world, None).await;
+    assert_eq!(write(&mut world, second, 2, "bob", None).await, ok());
+    assert_eq!(write(&mut world, third, 3, "carol", None).await, ok());
+    assert_eq!(write(&mut world, first, 4, "carol", None).await, ok());
+    let others = (200, "otherSyncServer".to_owned());
+    assert_eq!(write(&mut world, stranger, 5, "bob", None).await, others);
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    for server in [first, second, third] {
+        assert_eq!(tx.owned(server).await.unwrap(), 2);
+        assert_eq!(tx.sync_group(server).await.unwrap(), first);
+    }
+    // Whoever founded the group goes, and the others keep what is theirs.
+    tx.remove_application(first).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(write(&mut world, second, 6, "bob", None).await, ok());
+    assert_eq!(write(&mut world, stranger, 7, "bob", None).await, others);
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    let next = Guid::from_random([77; 16]);
+    tx.succeed(third, next).await.unwrap();
+    assert_eq!((tx.owned(next).await.unwrap(), tx.sync_group(next).await.unwrap()), (2, first));
+    tx.remove_application(second).await.unwrap();
+    tx.remove_application(next).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(write(&mut world, stranger, 8, "bob", None).await, ok(), "nobody was left");
+}
+
+#[tokio::test]
+async fn a_server_that_was_paused_and_goes_on_late_writes_nothing() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let second = enrolled(&mut world, Some(first)).await;
+    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(1));
+    assert_eq!(write(&mut world, first, 1, "a", Some(1)).await, ok());
+    let wait = post(&mut world, second, "/v1.0/lease", &acquire(60)).await;
+    assert_eq!((wait.status, wait.header("retry-after")), (409, "61"));
+    assert_eq!(wait.json()["error"]["code"], "leaseHeld");
+    assert!(wait.text.contains("sync1.corp.example"), "{}", wait.text);
+    assert_eq!(write(&mut world, second, 2, "b", Some(1)).await, (412, "leaseLost".to_owned()));
+    world.pass(61);
+    // It sleeps on its own; the other one takes over.
+    assert_eq!(lease(&mut world, second, &acquire(60)).await, Ok(2));
+    assert_eq!(write(&mut world, second, 3, "b", Some(2)).await, ok());
+    // It wakes in the middle of its run, whatever its own clock says.
+    let lost = || (412, "leaseLost".to_owned());
+    assert_eq!(write(&mut world, first, 4, "c", Some(1)).await, lost());
+    assert_eq!(write(&mut world, first, 5, "c", Some(2)).await, lost());
+    let required = (412, "leaseRequired".to_owned());
+    assert_eq!(write(&mut world, first, 6, "c", None).await, required);
+    let reference = json!({"batch": "00000000-0000-4000-8000-000000000007", "lease_epoch": 1,
+        "operations": [{"op": "references", "anchor": "b", "attribute": "manager",
+        "added": ["a"]}]});
+    assert_eq!(post(&mut world, first, "/v1.0/ingest", &reference).await.status, 412);
+    assert!(!is_there(&world, "c").await);
+    let renew = json!({"action": "renew", "name": "x", "epoch": 1, "seconds": 60});
+    assert_eq!(lease(&mut world, first, &renew).await, refused(409, "leaseLost"));
+    // What was written in time is answered again as it was, and changes nothing.
+    assert_eq!(write(&mut world, first, 1, "a", Some(1)).await, ok());
+    let release = json!({"action": "release", "epoch": 2});
+    assert_eq!(lease(&mut world, second, &release).await, Ok(2));
+    assert_eq!(write(&mut world, second, 8, "d", Some(2)).await, lost());
+    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(3));
+    assert_eq!(write(&mut world, first, 9, "d", Some(3)).await, ok());
+    let all = portolan_store::tenant::log::Wanted {
+        since: None,
+        user: None,
+        anchor: None,
+        count_max: 100,
+    };
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    let lines = tx.audits(all).await.unwrap().into_iter().rev();
+    let lines: Vec<_> = lines.filter(|line| line.action.starts_with("lease.")).collect();
+    let actions: Vec<_> = lines.iter().map(|line| line.action.as_str()).collect();
+    assert_eq!(actions, ["lease.acquire", "lease.takeover", "lease.release", "lease.acquire"]);
+    assert_eq!(lines[1].actor, second.to_string());
+    assert_eq!(lines[1].target, format!("{first}, epoch 2, from {first}"));
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_bounded_and_survives_a_restart_of_the_tenant() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let second = enrolled(&mut world, Some(first)).await;
+    for seconds in [0, 4, 601, u32::MAX] {
+        let outcome = lease(&mut world, first, &acquire(seconds)).await;
+        assert_eq!(outcome, refused(409, "invalidLease"), "{seconds}");
+    }
+    let long = json!({"action": "acquire", "name": "x".repeat(65), "seconds": 60});
+    assert_eq!(lease(&mut world, first, &long).await, refused(400, "malformed"));
+    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(1));
+    for _ in 0..3 {
+        world.pass(40);
+        let renew = json!({"action": "renew", "name": "x", "epoch": 1, "seconds": 60});
+        assert_eq!(lease(&mut world, first, &renew).await, Ok(1));
+        assert_eq!(lease(&mut world, second, &acquire(60)).await, refused(409, "leaseHeld"));
+    }
+    world.restart().await;
+    assert_eq!(write(&mut world, second, 1, "a", None).await, (412, "leaseRequired".to_owned()));
+    assert_eq!(write(&mut world, first, 2, "a", Some(1)).await, ok());
+    // The holder is removed: what it held is free, and its epoch stays the newest until the next.
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    tx.remove_application(first).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(lease(&mut world, second, &acquire(60)).await, Ok(2));
+    // A server of no group has a lease of its own.
+    let alone = enrolled(&mut world, None).await;
+    assert_eq!(lease(&mut world, alone, &acquire(60)).await, Ok(1));
+    assert_eq!(write(&mut world, alone, 3, "b", None).await, (412, "leaseRequired".to_owned()));
+    assert_eq!(write(&mut world, alone, 4, "b", Some(1)).await, ok());
+}

@@ -216,7 +216,7 @@ impl Renewal {
 async fn prune(store: &SqliteStore, now: OffsetDateTime) -> Result<(), StorageError> {
     let mut tx = store.begin(Access::Write).await?;
     tx.prune(now).await?;
-    // What nobody has any more since a command, and no batch, took it from somebody.
+    // What nobody has any more since a command or Graph, and no batch, took it from somebody.
     let tenant = tx.tenant().await?;
     portolan_tenant::ingest::heal(&mut tx, &tenant).await?;
     tx.commit().await

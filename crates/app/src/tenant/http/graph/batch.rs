@@ -8,6 +8,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_net::http::ClientAddress;
 use portolan_tenant::graph::batch::{self, BODY_OCTETS_MAX, fold};
 use serde_json::{Value as JsonValue, json};
@@ -151,8 +153,12 @@ async fn told(id: String, answer: Response) -> JsonValue {
     let mut told = json!({"id": id, "status": parts.status.as_u16(), "headers": headers});
     let octets = body(body_sent, ANSWER_OCTETS_MAX).await.unwrap_or_default();
     if !octets.is_empty() {
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let text = || JsonValue::from(String::from_utf8_lossy(&octets));
-        told["body"] = serde_json::from_slice(&octets).unwrap_or_else(|_| text());
+        told["body"] = match kind.is_some_and(|kind| kind.starts_with("image/")) {
+            true => json!(STANDARD.encode(&octets)),
+            false => serde_json::from_slice(&octets).unwrap_or_else(|_| text()),
+        };
     }
     told
 }

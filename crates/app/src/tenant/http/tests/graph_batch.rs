@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_tenant::graph::throttle::Limits;
 
 use super::graph_writes::ALL_WRITES;
@@ -87,4 +89,27 @@ async fn requests_of_a_batch_are_throttled_one_by_one() {
     world.pass(wait);
     let answer = world.graph(&token, Method::POST, "/users", user(10)).await;
     assert_eq!(answer.status, 201, "who waits as told may: {}", answer.text);
+}
+
+#[tokio::test]
+async fn a_photo_in_a_batch_is_base64_and_a_manager_an_object() {
+    let mut world = World::new().await;
+    let photo = STANDARD.encode(b"GIF89a\xff\x00");
+    let sent = json!({"batch": "00000000-0000-4000-8000-000000000060", "operations": [
+        {"op": "photo", "anchor": "alice", "photo": photo},
+        {"op": "upsert", "anchor": "bob", "kind": "user", "attributes": {
+            "userPrincipalName": "bob@corp.example", "accountEnabled": true}},
+        {"op": "references", "anchor": "alice", "attribute": "manager", "added": ["bob"]}]});
+    let answer = world.ingest(&sent).await;
+    assert!(!answer.text.contains("error"), "{}", answer.text);
+    let token = world.writer(&ALL_WRITES).await;
+    let requests = json!([
+        {"id": "1", "method": "GET", "url": format!("/users/{ALICE}/photo/$value")},
+        {"id": "2", "method": "GET", "url": format!("/users/{ALICE}/manager")}]);
+    let path = "/$batch";
+    let all = world.graph(&token, Method::POST, path, json!({"requests": requests})).await;
+    let all = responses(&all);
+    assert_eq!((&all[0]["status"], &all[0]["body"]), (&json!(200), &json!(photo)));
+    assert_eq!(all[0]["headers"]["Content-Type"], "image/gif");
+    assert_eq!(all[1]["body"]["userPrincipalName"], "bob@corp.example");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use portolan_chart::diagram::{self, Mark};
 use portolan_chart::{Chart, markdown};
+use portolan_sync::target::graph::capability;
 use portolan_sync::{attributes, expression, rules};
 
 use crate::run::{Failed, cargo, on_file, run};
@@ -27,7 +28,8 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let attributes = (PathBuf::from("docs/reference/attributes.md"), attributes::page());
     let expressions = (PathBuf::from("docs/reference/expressions.md"), expression::page());
     let rules = (PathBuf::from("docs/reference/rules.md"), rules::page());
-    charts.chain([attributes, expressions, rules, picture()]).collect()
+    let graph = (PathBuf::from("docs/reference/graph-target.md"), capability::page());
+    charts.chain([attributes, expressions, graph, rules, picture()]).collect()
 }
 
 /// The picture of the edition in force by default, which the README shows.

@@ -13,6 +13,7 @@ mod crypto;
 mod directory;
 mod expression;
 mod firewall;
+mod graph;
 mod gss;
 mod kerberos;
 mod lab;
@@ -107,6 +108,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("probe_adws", probe::adws),
     Target::new("token_jws", token::jws),
     Target::new("token_keys", token::keys).holding(256),
+    Target::new("graph_writes", graph::writes).holding(256),
+    Target::new("graph_replies", graph::replies).holding(1024),
     Target::new("tenant_wire", tenant::wire).holding(256),
     Target::new("tenant_forms", tenant::forms).holding(256),
     Target::new("tenant_words", tenant::words),

@@ -20,6 +20,7 @@ pub mod record;
 pub mod rules;
 mod source;
 pub mod syntax;
+pub mod target;
 pub mod writeback;
 
 pub use dictionary::{AttributeId, Dictionary, NAME_OCTETS_MAX, NAMES_MAX, NameRefused};

@@ -2,9 +2,15 @@
 //!
 //! `$select`, `$top`, `$count`, a part of `$filter` ([`filter`]) and the continuation are understood; any
 //! other query option is refused rather than passed over, since an answer without what was asked for is
-//! a wrong answer.
+//! a wrong answer. Writes are in [`write`](mod@write), their bodies in [`body`], batches of requests in
+//! [`batch`], how many requests there may be in [`throttle`].
 
+pub mod batch;
+pub mod body;
+pub mod fault;
 pub mod filter;
+pub mod throttle;
+pub mod write;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +18,7 @@ use portolan_model::Guid;
 use portolan_token::claims::AccessToken;
 
 use crate::Parameters;
+use crate::application::Application;
 use crate::directory::{ATTRIBUTES, Attribute, Kind, Object, Shown, Value};
 use crate::scope::Permission;
 use filter::Filter;
@@ -23,7 +30,7 @@ const TOP_DEFAULT: u32 = 100;
 const TOP_MAX: u32 = 999;
 
 /// Properties that no attribute is behind.
-const COMPUTED: [&str; 7] = [
+const COMPUTED: [&str; 8] = [
     "id",
     "createdDateTime",
     "deletedDateTime",
@@ -31,7 +38,11 @@ const COMPUTED: [&str; 7] = [
     "onPremisesSyncEnabled",
     "onPremisesLastSyncDateTime",
     "onPremisesExtensionAttributes",
+    PROVISIONING_ERRORS,
 ];
+
+/// The property that shows what was set aside of an object; what it holds is read apart.
+pub const PROVISIONING_ERRORS: &str = "onPremisesProvisioningErrors";
 
 /// Options that ask for a part of a list.
 const OF_LISTS: [&str; 4] = ["top", "filter", "count", "skiptoken"];
@@ -52,6 +63,8 @@ pub enum Resource {
     Groups,
     /// The members of a group.
     Members,
+    /// Devices.
+    Devices,
     /// A user's manager.
     Manager,
     /// The users whose manager a user is.
@@ -66,13 +79,48 @@ impl Resource {
         use Permission as P;
         match self {
             Self::Me => &[P::UserRead, P::UserReadAll, P::DirectoryReadAll],
-            Self::Users => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
-            Self::Groups => &[P::GroupReadAll, P::DirectoryReadAll],
-            Self::Members => &[P::GroupMemberReadAll, P::GroupReadAll, P::DirectoryReadAll],
+            Self::Users => &[
+                P::UserReadBasicAll,
+                P::UserReadAll,
+                P::DirectoryReadAll,
+                P::UserReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::Groups => &[
+                P::GroupReadAll,
+                P::DirectoryReadAll,
+                P::GroupReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::Members => &[
+                P::GroupMemberReadAll,
+                P::GroupReadAll,
+                P::DirectoryReadAll,
+                P::GroupMemberReadWriteAll,
+                P::GroupReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::Devices => &[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll],
             // Whoever may not read the others sees the id alone, as in a group's members.
-            Self::Manager => &[P::UserReadAll, P::DirectoryReadAll],
-            Self::DirectReports => &[P::UserReadBasicAll, P::UserReadAll, P::DirectoryReadAll],
-            Self::Organization => &[P::OrganizationReadAll, P::UserRead, P::DirectoryReadAll],
+            Self::Manager => &[
+                P::UserReadAll,
+                P::DirectoryReadAll,
+                P::UserReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::DirectReports => &[
+                P::UserReadBasicAll,
+                P::UserReadAll,
+                P::DirectoryReadAll,
+                P::UserReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
+            Self::Organization => &[
+                P::OrganizationReadAll,
+                P::UserRead,
+                P::DirectoryReadAll,
+                P::DirectoryReadWriteAll,
+            ],
         }
     }
 
@@ -80,6 +128,48 @@ impl Resource {
     #[must_use]
     pub fn is_permitted_by(self, token: &AccessToken) -> bool {
         any_of(self.permissions(), token)
+    }
+}
+
+/// What an application writes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Users and their managers.
+    Users,
+    /// The password of a user who is there.
+    Passwords,
+    /// Groups.
+    Groups,
+    /// The members of groups.
+    Members,
+}
+
+impl Writes {
+    /// The permissions of which one suffices ([permissions]).
+    ///
+    /// [permissions]: https://learn.microsoft.com/graph/permissions-reference
+    const fn permissions(self) -> &'static [Permission] {
+        use Permission as P;
+        match self {
+            Self::Users => &[P::UserReadWriteAll, P::DirectoryReadWriteAll],
+            // No permission to write the directory sets a password: only the one that says so.
+            Self::Passwords => &[P::UserPasswordProfileReadWriteAll],
+            Self::Groups => &[P::GroupReadWriteAll, P::DirectoryReadWriteAll],
+            Self::Members => {
+                &[P::GroupMemberReadWriteAll, P::GroupReadWriteAll, P::DirectoryReadWriteAll]
+            }
+        }
+    }
+
+    /// Whether an application may write this by a token of its own. Both count: what the token says, and
+    /// what the application has now. A person's token writes nothing, as no role lets anybody write yet.
+    #[must_use]
+    pub fn is_permitted(self, token: &AccessToken, application: &Application) -> bool {
+        let has = |permission: &Permission| {
+            token.has_role(permission.as_str())
+                && application.roles.iter().any(|role| role == permission.as_str())
+        };
+        token.idtyp == "app" && self.permissions().iter().any(has)
     }
 }
 
@@ -100,9 +190,28 @@ impl View {
     pub fn of(kind: Kind, token: &AccessToken) -> Self {
         use Permission as P;
         let (whole, basic): (&[_], &[_]) = match kind {
-            Kind::User => (&[P::UserReadAll, P::DirectoryReadAll], &[P::UserReadBasicAll]),
-            Kind::Contact => (&[P::DirectoryReadAll], &[]),
-            Kind::Group => (&[P::GroupReadAll, P::DirectoryReadAll], &[]),
+            Kind::User => (
+                &[
+                    P::UserReadAll,
+                    P::DirectoryReadAll,
+                    P::UserReadWriteAll,
+                    P::DirectoryReadWriteAll,
+                ],
+                &[P::UserReadBasicAll],
+            ),
+            Kind::Contact => (&[P::DirectoryReadAll, P::DirectoryReadWriteAll], &[]),
+            Kind::Group => (
+                &[
+                    P::GroupReadAll,
+                    P::DirectoryReadAll,
+                    P::GroupReadWriteAll,
+                    P::DirectoryReadWriteAll,
+                ],
+                &[],
+            ),
+            Kind::Device => {
+                (&[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll], &[])
+            }
         };
         if any_of(whole, token) {
             Self::Whole
@@ -279,10 +388,10 @@ pub fn properties(
     view: View,
 ) -> Vec<(&'static str, Property)> {
     let usual = || {
-        let rows = ATTRIBUTES
-            .iter()
-            .filter(|row| row.belongs_to(object.kind) && row.shown == Shown::ByDefault);
-        std::iter::once("id").chain(rows.map(|row| row.name)).collect::<Vec<_>>()
+        let rows = ATTRIBUTES.iter().filter(|row| row.is_usual(object.kind));
+        let synced = (object.kind == Kind::Device).then_some("onPremisesSyncEnabled");
+        let rows = rows.map(|row| row.name).chain(synced);
+        std::iter::once("id").chain(rows).collect::<Vec<_>>()
     };
     let names = select.map_or_else(usual, <[_]>::to_vec);
     let shown = names.into_iter().filter(|name| view.shows(name));
@@ -298,13 +407,15 @@ fn property(object: &Object, name: &'static str) -> Property {
         "onPremisesImmutableId" => {
             object.anchor.as_ref().and_then(|anchor| text(anchor.to_string()))
         }
-        "onPremisesSyncEnabled" => object.anchor.as_ref().map(|_| Value::Flag(true)),
+        // Whether the forest is its master: one of the cloud's own may have an anchor too.
+        "onPremisesSyncEnabled" => object.synchronised_at.map(|_| Value::Flag(true)),
         "onPremisesLastSyncDateTime" => object.synchronised_at.map(Value::Time),
         "onPremisesExtensionAttributes" => {
             let rows = ATTRIBUTES.iter().filter(|row| row.shown == Shown::AsExtension);
             let value = |row: &Attribute| object.attributes.value(row.name).cloned();
             return Property::Within(rows.map(|row| (row.name, value(row))).collect());
         }
+        PROVISIONING_ERRORS => Some(Value::Texts(Vec::new())),
         // Graph gives an empty list, not null, for a list that is unset.
         _ => match (object.attributes.value(name), Attribute::named(name)) {
             (None, Some(row)) if row.shape == crate::directory::Shape::Texts => {

@@ -5,16 +5,22 @@
 //! that one that is refused leaves nothing behind.
 
 mod draft;
+mod matching;
 mod names;
+mod quarantine;
 
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Entropy, Guid, SourceAnchor, Upn};
 use time::OffsetDateTime;
 
 use crate::Tenant;
-use crate::directory::{Attributes, InvalidAttribute, Kind, Object, Reference};
+use crate::directory::{
+    Attributes, InvalidAttribute, InvalidPhoto, Kind, Object, Photo, ProvisioningError, Reference,
+};
 use crate::storage::{StorageError, Transaction};
 use draft::Draft;
+pub use matching::Match;
+pub use quarantine::heal;
 
 /// An operation that is well-formed by itself.
 #[derive(Debug, Clone)]
@@ -38,6 +44,13 @@ pub enum Operation {
         added: Vec<SourceAnchor>,
         /// Who goes.
         removed: Vec<SourceAnchor>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: SourceAnchor,
+        /// The photo; `None` removes it.
+        photo: Option<Photo>,
     },
     /// Set a user's password.
     Credential {
@@ -71,6 +84,7 @@ impl Operation {
             Self::Upsert(Upsert { anchor, .. })
             | Self::Delete { anchor, .. }
             | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -88,8 +102,11 @@ pub enum Fault {
     /// The object is from another sync server.
     #[error("the object is from another sync server")]
     OtherServer,
-    /// Neither a user, a contact nor a group.
-    #[error("the kind is neither user, contact nor group")]
+    /// The object to be deleted is the cloud's own, though it carries the anchor.
+    #[error("the object with this anchor is the cloud's own")]
+    CloudsOwn,
+    /// Neither a user, a contact, a group nor a device.
+    #[error("the kind is neither user, contact, group nor device")]
     UnknownKind,
     /// The anchor is another kind's.
     #[error("the object with this anchor is of another kind")]
@@ -100,6 +117,9 @@ pub enum Fault {
     /// A value that does not fit.
     #[error("attribute {0}: {1}")]
     InvalidAttribute(&'static str, InvalidAttribute),
+    /// A value of an extension that does not fit its definition.
+    #[error("extension {0}: the value does not fit its definition")]
+    InvalidExtension(String),
     /// An attribute that has to be there.
     #[error("attribute {0} is missing")]
     MissingAttribute(&'static str),
@@ -112,12 +132,21 @@ pub enum Fault {
     /// The user principal name is another user's.
     #[error("another user has this user principal name")]
     NameTaken,
+    /// An address is another object's.
+    #[error("another object has one of the proxy addresses")]
+    AddressTaken,
+    /// The anchor is that of an object of the cloud, which may not be taken over.
+    #[error("the object with this anchor is the cloud's own, and may not be taken over")]
+    MatchBlocked,
     /// Members of something other than a group.
     #[error("only a group has members")]
     NotAGroup,
     /// An attribute that refers to no objects, or more of them than it can, or one that comes and goes.
     #[error("not a reference attribute, or not what it can hold: no object both comes and goes")]
     InvalidReferences,
+    /// Not a photo that is understood.
+    #[error("{0}")]
+    InvalidPhoto(InvalidPhoto),
     /// The credential or its time is malformed.
     #[error("the credential is not v1;PPH1_MD4 data, or changed_at is no RFC 3339 time")]
     InvalidCredential,
@@ -131,23 +160,46 @@ impl Fault {
             Self::InvalidAnchor => "invalidAnchor",
             Self::UnknownAnchor => "unknownAnchor",
             Self::OtherServer => "otherSyncServer",
+            Self::CloudsOwn => "cloudObject",
             Self::UnknownKind => "unknownKind",
             Self::KindMismatch => "kindMismatch",
             Self::UnknownAttribute(_) => "unknownAttribute",
-            Self::InvalidAttribute(..) => "invalidAttribute",
+            Self::InvalidAttribute(..) | Self::InvalidExtension(_) => "invalidAttribute",
             Self::MissingAttribute(_) => "missingAttribute",
             Self::InvalidName => "invalidUserPrincipalName",
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
+            Self::AddressTaken => "proxyAddressTaken",
+            Self::MatchBlocked => "matchBlocked",
             Self::NotAGroup => "notAGroup",
             Self::InvalidReferences => "invalidReferences",
+            Self::InvalidPhoto(_) => "invalidPhoto",
             Self::InvalidCredential => "invalidCredential",
         }
     }
 }
 
-/// Applies the operations of a batch in order and gives each object's id; `None` when there was
-/// nothing to delete. Operations that are refused by themselves come as their fault.
+/// What an operation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The object's id; `None` when there was nothing to delete.
+    pub id: Option<Guid>,
+    /// How the object was found, when it was the cloud's own until now.
+    pub matched: Option<Match>,
+    /// What was set aside because it is another object's.
+    pub set_aside: Vec<ProvisioningError>,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What each operation did, or why it was refused, in order.
+    pub outcomes: Vec<Result<Done, Fault>>,
+    /// What was set aside once, and its object has now.
+    pub healed: Vec<ProvisioningError>,
+}
+
+/// Applies the operations of a batch in order. Operations that are refused by themselves come as their fault.
 ///
 /// A user principal name is judged by where the batch ends, not by the way there: two users swap
 /// theirs, and a name passes on from a user who is deleted or renamed later in the batch.
@@ -161,11 +213,22 @@ pub async fn apply_batch<T: Transaction>(
     operations: Vec<Result<Operation, Fault>>,
     now: OffsetDateTime,
     rng: &mut (dyn Entropy + Send),
-) -> Result<Vec<Result<Option<Guid>, Fault>>, StorageError> {
+) -> Result<Applied, StorageError> {
     let mut draft = Draft::read(tx, &operations).await?;
-    let outcomes = draft.apply(tenant, operations, now, rng);
+    let mut outcomes = draft.apply(tenant, operations, now, rng);
+    draft.settle(tx, tenant, rng).await?;
+    let may_heal = draft.gives_names_up();
     draft.write(tx, now).await?;
-    Ok(outcomes)
+    let healed = if may_heal { heal(tx, tenant).await? } else { Vec::new() };
+    for done in outcomes.iter_mut().flatten() {
+        done.set_aside.retain(|error| {
+            let same = |healed: &ProvisioningError| {
+                healed.object == error.object && healed.name() == error.name()
+            };
+            !healed.iter().any(same)
+        });
+    }
+    Ok(Applied { outcomes, healed })
 }
 
 /// What of an upsert can be judged without looking at other objects.
@@ -185,6 +248,11 @@ fn check_alone(tenant: &Tenant, before: Option<&Object>, upsert: &Upsert) -> Res
     }
     if attributes.flag("accountEnabled").is_none() {
         return Err(Fault::MissingAttribute("accountEnabled"));
+    }
+    if *kind == Kind::Device {
+        let id = attributes.text("deviceId").ok_or(Fault::MissingAttribute("deviceId"))?;
+        let wrong = Fault::InvalidAttribute("deviceId", InvalidAttribute::WrongShape);
+        return id.parse::<Guid>().map(|_| ()).map_err(|_| wrong);
     }
     let name =
         attributes.text("userPrincipalName").ok_or(Fault::MissingAttribute("userPrincipalName"))?;

@@ -10,6 +10,7 @@ pub mod application;
 pub mod authorize;
 pub mod client_key;
 pub mod directory;
+pub mod feature;
 pub mod grant;
 pub mod graph;
 mod identity;

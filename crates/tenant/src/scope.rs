@@ -48,15 +48,47 @@ permissions! {
     /// Read every group's members.
     GroupMemberReadAll, "GroupMember.Read.All",
         "Read who is in which group";
+    /// Read every device.
+    DeviceReadAll, "Device.Read.All",
+        "Read all devices of the organisation";
     /// Read the organisation.
     OrganizationReadAll, "Organization.Read.All",
         "Read what the organisation is called and which domains it has";
     /// Read everything in the directory.
     DirectoryReadAll, "Directory.Read.All",
         "Read everything in the organisation's directory";
+    /// Make, change and delete users.
+    UserReadWriteAll, "User.ReadWrite.All",
+        "Make, change and delete users";
+    /// Set the passwords of users who are there already.
+    UserPasswordProfileReadWriteAll, "User-PasswordProfile.ReadWrite.All",
+        "Set the passwords of users";
+    /// Make, change and delete groups, and say who is in them.
+    GroupReadWriteAll, "Group.ReadWrite.All",
+        "Make, change and delete groups and their members";
+    /// Say who is in which group.
+    GroupMemberReadWriteAll, "GroupMember.ReadWrite.All",
+        "Say who is in which group";
+    /// Write users, groups and members.
+    DirectoryReadWriteAll, "Directory.ReadWrite.All",
+        "Write everything in the organisation's directory";
 }
 
 impl Permission {
+    /// Whether it permits to write. Such a permission is an application's own: what a person may write by
+    /// an application is limited by what their role lets them, and no role lets anybody write yet.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::UserReadWriteAll
+                | Self::UserPasswordProfileReadWriteAll
+                | Self::GroupReadWriteAll
+                | Self::GroupMemberReadWriteAll
+                | Self::DirectoryReadWriteAll
+        )
+    }
+
     /// From the word for it, without case, as Entra ID reads scopes.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

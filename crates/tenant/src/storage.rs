@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 
 use crate::application::Application;
 use crate::authorize::Challenge;
-use crate::directory::{Kind, Name, Object, Reference};
+use crate::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError, Reference};
+use crate::feature::Features;
 use crate::throttle::Throttle;
 use crate::{Digest, Rule, Tenant};
 
@@ -232,10 +233,35 @@ pub trait Transaction: Send {
     /// The objects of these anchors, tombstones included, in no order; nothing of one that no object has.
     fn objects_by_anchor(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Object>>;
 
+    /// The objects of these ids, tombstones included, in no order.
+    fn objects_by_id(&mut self, ids: &[Guid]) -> impl Stored<Vec<Object>>;
+
+    /// Those of these users who have a role in the directory.
+    fn administrators(&mut self, users: &[Guid]) -> impl Stored<Vec<Guid>>;
+
+    /// The switches that are on.
+    fn features(&mut self) -> impl Stored<Features>;
+
+    /// The extensions of the schema, by name.
+    fn extensions(&mut self) -> impl Stored<Vec<Definition>>;
+
+    /// The values that these objects do not have because others have them.
+    fn provisioning_errors(&mut self, objects: &[Guid]) -> impl Stored<Vec<ProvisioningError>>;
+
+    /// Sets the values that objects do not have: all of each object.
+    fn put_provisioning_errors(
+        &mut self,
+        errors: &[(Guid, Vec<ProvisioningError>)],
+    ) -> impl Stored<()>;
+
+    /// Values set aside that nobody has any more, the oldest conflict first, at most `count`.
+    fn free_values(&mut self, count: u32) -> impl Stored<Vec<ProvisioningError>>;
+
     /// The ids of the living objects that have these names, in no order.
     fn name_holders(&mut self, names: &[Name]) -> impl Stored<Vec<(Name, Guid)>>;
 
-    /// What there is under these anchors, in no order; nothing under one that no object has.
+    /// What sync servers wrote under these anchors, in no order; nothing under one that no object has,
+    /// or one of the cloud's own.
     fn accounts(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<Vec<Account>>;
 
     /// The living user of a name, compared without case.
@@ -261,6 +287,21 @@ pub trait Transaction: Send {
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
     -> impl Stored<Vec<Object>>;
 
+    /// The living group of a unique name, compared with case.
+    fn group_by_unique_name(&mut self, name: &str) -> impl Stored<Option<Object>>;
+
+    /// Puts objects that are there into a group, by their ids.
+    fn add_members(&mut self, group: Guid, members: &[Guid]) -> impl Stored<()>;
+
+    /// Which of these objects are in a group, by their ids or their anchors.
+    fn members_among(&mut self, group: Guid, members: &[Guid]) -> impl Stored<Vec<Guid>>;
+
+    /// Takes an object out of a group; false when it is not in it.
+    fn remove_member(&mut self, group: Guid, member: Guid) -> impl Stored<bool>;
+
+    /// Sets or clears a user's manager.
+    fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> impl Stored<()>;
+
     /// The living manager of a user.
     fn manager(&mut self, user: Guid) -> impl Stored<Option<Object>>;
 
@@ -272,6 +313,12 @@ pub trait Transaction: Send {
         after: Option<Guid>,
         count: u32,
     ) -> impl Stored<Vec<Object>>;
+
+    /// A user's photo.
+    fn photo(&mut self, user: Guid) -> impl Stored<Option<Photo>>;
+
+    /// Sets the photos of users, or removes them.
+    fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> impl Stored<()>;
 
     /// A user's password.
     fn credential(&mut self, user: Guid) -> impl Stored<Option<Credential>>;

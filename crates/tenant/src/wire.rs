@@ -38,13 +38,31 @@
 //! `onPremisesPasswordChangeRequired`, `onPremisesLockedOut`, `onPremisesSmartCardRequired`; what each
 //! does is in [`crate::account`]. A `userPrincipalName` is judged by where the batch ends: users of one
 //! batch may swap theirs, or take that of a user whom the batch deletes.
+//! Extensions that are registered (`portolan tenant extension add`) come under their whole names,
+//! `extension_<application id>_<name>`: texts, whole numbers, truth values, times as RFC 3339, octets as
+//! base64, or lists of these.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
 //! is absent they stay as they are.
+//!
+//! **Matching.** An upsert whose anchor the directory does not have becomes the cloud's own object of its
+//! kind with the same user principal name, or else with its primary address (`SMTP:`); and one whose anchor
+//! is the `onPremisesImmutableId` of an object of the cloud becomes that one (`matched`). Switches of the
+//! tenant ([`crate::feature`]) forbid either; who has a role in the directory is never matched.
+//!
+//! **Conflicts.** A user principal name and each proxy address are one object's alone. By the tenant's
+//! switches, what is another's is refused (`userPrincipalNameTaken`, `proxyAddressTaken`), or is set aside
+//! (`quarantined`) and the object written without it; it gets the value when nobody else has it any more.
+//! What is set aside is no reason to send the object again.
 //!
 //! **References** change whom an object refers to by who comes and who goes, whatever their number:
 //! `members` of a group, and `manager` of a user, who has one at most: a new one takes the place of the
 //! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
 //! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
+//!
+//! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
+//! [`PHOTO_OCTETS_MAX`](crate::directory::PHOTO_OCTETS_MAX) octets; null removes one.
+//!
+//! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
 //!
 //! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
 //! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
@@ -55,6 +73,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{SecretString, SourceAnchor};
 use portolan_token::Jwk;
@@ -63,7 +83,10 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::directory::{Attribute, Attributes, InvalidAttribute, Kind, Reference, Shape, Value};
+use crate::directory::{
+    Attribute, Attributes, Definition, Extension, InvalidAttribute, InvalidPhoto, Kind,
+    PHOTO_OCTETS_MAX, Photo, Reference, Shape, Value,
+};
 use crate::ingest::{self, Fault, Upsert};
 
 /// Operations that a batch may have.
@@ -185,7 +208,7 @@ pub struct ObjectsResponse {
 pub struct OwnedObject {
     /// Its anchor.
     pub anchor: String,
-    /// `user`, `contact` or `group`.
+    /// `user`, `contact`, `group` or `device`.
     pub kind: String,
 }
 
@@ -253,7 +276,7 @@ pub enum Operation {
     Upsert {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
         /// Its attributes.
         attributes: BTreeMap<String, Json>,
@@ -265,7 +288,7 @@ pub enum Operation {
     Delete {
         /// Its anchor.
         anchor: String,
-        /// `user` or `group`.
+        /// `user`, `contact`, `group` or `device`.
         kind: String,
     },
     /// Change whom an object refers to.
@@ -280,6 +303,13 @@ pub enum Operation {
         /// The anchors of who goes.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         removed: Vec<String>,
+    },
+    /// Set or remove a user's photo.
+    Photo {
+        /// The user's anchor.
+        anchor: String,
+        /// Base64 of the photo; null removes it.
+        photo: Option<String>,
     },
     /// Set a user's password.
     Credential {
@@ -320,6 +350,21 @@ pub struct OperationResult {
     /// The object's id in the tenant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
+    /// How the object was found, when it was the cloud's own until now: `hard` or `soft`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matched: Option<String>,
+    /// What was not written, though the operation holds, because it is another object's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A value that an object does not have because another one has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// `userPrincipalName` or `proxyAddresses`.
+    pub attribute: String,
+    /// The value.
+    pub value: String,
 }
 
 /// A refused request.
@@ -370,6 +415,7 @@ impl Operation {
             Self::Upsert { anchor, .. }
             | Self::Delete { anchor, .. }
             | Self::References { anchor, .. }
+            | Self::Photo { anchor, .. }
             | Self::Credential { anchor, .. } => anchor,
         }
     }
@@ -413,6 +459,10 @@ impl Operation {
             Self::Delete { kind, .. } => {
                 Ok(ingest::Operation::Delete { anchor, kind: parse_kind(kind)? })
             }
+            Self::Photo { photo, .. } => Ok(ingest::Operation::Photo {
+                anchor,
+                photo: photo.as_deref().map(parse_photo).transpose()?,
+            }),
             Self::Credential { credential, changed_at, .. } => Ok(ingest::Operation::Credential {
                 anchor,
                 credential: CredentialData::parse(credential.0.expose())
@@ -426,6 +476,15 @@ impl Operation {
 
 fn parse_anchor(text: &str) -> Result<SourceAnchor, Fault> {
     text.parse().map_err(|_| Fault::InvalidAnchor)
+}
+
+fn parse_photo(text: &str) -> Result<Photo, Fault> {
+    // Four characters for three octets.
+    if text.len() > PHOTO_OCTETS_MAX / 3 * 4 + 4 {
+        return Err(Fault::InvalidPhoto(InvalidPhoto::TooLarge));
+    }
+    let octets = STANDARD.decode(text).map_err(|_| Fault::InvalidPhoto(InvalidPhoto::NotBase64))?;
+    Photo::new(octets).map_err(Fault::InvalidPhoto)
 }
 
 fn parse_anchors(texts: &[String]) -> Result<Vec<SourceAnchor>, Fault> {
@@ -456,8 +515,18 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
     let mut attributes = Attributes::default();
     let mut octets = 0;
     for (name, json) in sent {
+        if Definition::is_name(name) {
+            let Some(value) = parse_extension(json, name)? else { continue };
+            octets += value.octets();
+            let too_long = || Fault::InvalidExtension(name.clone());
+            if octets > OBJECT_OCTETS_MAX {
+                return Err(too_long());
+            }
+            attributes.set_extension(name, value).map_err(|_| too_long())?;
+            continue;
+        }
         let attribute = Attribute::named(name)
-            .filter(|attribute| attribute.belongs_to(kind))
+            .filter(|attribute| attribute.belongs_to(kind) && !attribute.is_graphs_own())
             .ok_or_else(|| Fault::UnknownAttribute(name.chars().take(64).collect()))?;
         if json.is_null() {
             continue;
@@ -472,6 +541,25 @@ fn parse_attributes(sent: &BTreeMap<String, Json>, kind: Kind) -> Result<Attribu
         attributes.set(attribute.name, value).map_err(refused)?;
     }
     Ok(attributes)
+}
+
+/// The value of an extension, as far as it is known without the definition; `None` when it is unset.
+fn parse_extension(json: &Json, name: &str) -> Result<Option<Extension>, Fault> {
+    let wrong = || Fault::InvalidExtension(name.to_owned());
+    let one = |json: &Json| match json {
+        Json::String(text) => Ok(Extension::Text(text.clone())),
+        Json::Bool(flag) => Ok(Extension::Flag(*flag)),
+        Json::Number(number) => number.as_i64().map(Extension::Integer).ok_or_else(wrong),
+        _ => Err(wrong()),
+    };
+    match json {
+        Json::Null => Ok(None),
+        Json::Array(values) => {
+            let values = values.iter().map(one).collect::<Result<_, _>>()?;
+            Ok(Some(Extension::List(values)))
+        }
+        json => one(json).map(Some),
+    }
 }
 
 fn parse_value(shape: Shape, json: &Json) -> Option<Value> {

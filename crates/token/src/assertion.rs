@@ -32,10 +32,28 @@ struct Claims {
     aud: Audience,
     jti: String,
     #[serde(default)]
-    iat: Option<i64>,
+    iat: Option<NumericDate>,
     #[serde(default)]
-    nbf: Option<i64>,
-    exp: i64,
+    nbf: Option<NumericDate>,
+    exp: NumericDate,
+}
+
+/// Seconds since 1970 ([RFC 7519] section 2). Fractions are legal there, and some libraries write them;
+/// they are cut off.
+///
+/// [RFC 7519]: https://www.rfc-editor.org/rfc/rfc7519#section-2
+#[derive(Debug, Clone, Copy, Serialize)]
+struct NumericDate(i64);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let cut = || number.as_f64().map(|at| Duration::saturating_seconds_f64(at).whole_seconds());
+        let seconds = number.as_i64().or_else(cut);
+        seconds
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("a number of seconds is too large"))
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,17 +83,44 @@ pub fn sign(
     now: OffsetDateTime,
     rng: &mut dyn Entropy,
 ) -> Result<String, InvalidKey> {
+    key.sign(&claims(client_id, token_endpoint, now, rng))
+}
+
+/// The same by a key whose certificate the endpoint knows, as Entra ID has it ([certificate credentials]):
+/// the header names the certificate, and an RSA key signs with PSS.
+///
+/// [certificate credentials]: https://learn.microsoft.com/entra/identity-platform/certificate-credentials
+///
+/// # Errors
+/// When the key cannot sign.
+pub fn sign_by_certificate(
+    key: &SigningKey,
+    certificate_sha256: &[u8; 32],
+    client_id: &str,
+    token_endpoint: &str,
+    now: OffsetDateTime,
+    rng: &mut dyn Entropy,
+) -> Result<String, InvalidKey> {
+    key.sign_by_certificate(certificate_sha256, &claims(client_id, token_endpoint, now, rng))
+}
+
+fn claims(
+    client_id: &str,
+    token_endpoint: &str,
+    now: OffsetDateTime,
+    rng: &mut dyn Entropy,
+) -> Claims {
     let mut jti = [0; 16];
     rng.fill(&mut jti);
-    key.sign(&Claims {
+    Claims {
         iss: client_id.to_owned(),
         sub: client_id.to_owned(),
         aud: Audience::One(token_endpoint.to_owned()),
         jti: URL_SAFE_NO_PAD.encode(jti),
-        iat: Some(now.unix_timestamp()),
-        nbf: Some(now.unix_timestamp()),
-        exp: (now + LIFETIME).unix_timestamp(),
-    })
+        iat: Some(NumericDate(now.unix_timestamp())),
+        nbf: Some(NumericDate(now.unix_timestamp())),
+        exp: NumericDate((now + LIFETIME).unix_timestamp()),
+    }
 }
 
 /// The application that an assertion says it comes from; to look up its key, never to trust.
@@ -111,8 +156,9 @@ pub fn verify(
     if claims.jti.is_empty() || claims.jti.chars().count() > JTI_CHARS_MAX {
         return Err(InvalidJws::Malformed);
     }
-    let at =
-        |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| InvalidJws::OutOfTime);
+    let at = |date: NumericDate| {
+        OffsetDateTime::from_unix_timestamp(date.0).map_err(|_| InvalidJws::OutOfTime)
+    };
     let ends = at(claims.exp)?;
     let starts = claims.nbf.or(claims.iat).map(at).transpose()?;
     let too_early = starts.is_some_and(|starts| starts > now + CLOCK_SKEW);
@@ -185,5 +231,8 @@ mod tests {
         check("exp", json!(i64::MAX), Err(InvalidJws::OutOfTime));
         check("nbf", json!(start + 121), Err(InvalidJws::OutOfTime));
         check("exp", json!("tomorrow"), Err(InvalidJws::Malformed));
+        check("exp", json!(1_795_000_600.75), Ok(()));
+        check("exp", json!(1_795_000_722.5), Err(InvalidJws::OutOfTime));
+        check("exp", json!(1e300), Err(InvalidJws::OutOfTime));
     }
 }

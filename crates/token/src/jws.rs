@@ -6,7 +6,8 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -71,7 +72,10 @@ pub enum InvalidJws {
 struct Header<'a> {
     typ: &'a str,
     alg: &'a str,
-    kid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
 }
 
 impl SigningKey {
@@ -130,22 +134,46 @@ impl SigningKey {
             Pair::Rsa(_) => "RS256",
             Pair::P256(_) => "ES256",
         };
+        let header = Header { typ: "JWT", alg, kid: Some(&self.kid), certificate: None };
+        // PKCS#1 v1.5 uses no randomness; what is drawn for it is ignored.
+        self.sign_as(&header, &RSA_PKCS1_SHA256, claims)
+    }
+
+    /// A token whose header names the key's certificate by its SHA-256 (RFC 7515 section 4.1.8). An RSA
+    /// key signs with PSS (RFC 7518 section 3.5).
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_by_certificate(
+        &self,
+        certificate_sha256: &[u8; 32],
+        claims: &impl Serialize,
+    ) -> Result<String, InvalidKey> {
+        let alg = match self.pair {
+            Pair::Rsa(_) => "PS256",
+            Pair::P256(_) => "ES256",
+        };
+        let certificate = Some(URL_SAFE_NO_PAD.encode(certificate_sha256));
+        let header = Header { typ: "JWT", alg, kid: None, certificate };
+        self.sign_as(&header, &RSA_PSS_SHA256, claims)
+    }
+
+    fn sign_as(
+        &self,
+        header: &Header<'_>,
+        rsa: &'static dyn RsaEncoding,
+        claims: &impl Serialize,
+    ) -> Result<String, InvalidKey> {
         let part = |json: serde_json::Result<Vec<u8>>| {
             json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| InvalidKey)
         };
-        let header = part(serde_json::to_vec(&Header { typ: "JWT", alg, kid: &self.kid }))?;
+        let header = part(serde_json::to_vec(header))?;
         let message = format!("{header}.{}", part(serde_json::to_vec(claims))?);
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                // PKCS#1 v1.5 uses no randomness; the argument is ignored.
-                pair.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    message.as_bytes(),
-                    &mut signature,
-                )
-                .map_err(|_| InvalidKey)?;
+                pair.sign(rsa, &SystemRandom::new(), message.as_bytes(), &mut signature)
+                    .map_err(|_| InvalidKey)?;
                 signature
             }
             Pair::P256(pair) => pair
@@ -188,6 +216,10 @@ impl VerifyingKey {
     pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Result<T, InvalidJws> {
         reject_critical_extensions(token)?;
         let mut validation = Validation::new(self.algorithm);
+        if self.algorithm == Algorithm::RS256 {
+            // The same key, padded in the newer way (RFC 7518 section 3.5).
+            validation.algorithms.push(Algorithm::PS256);
+        }
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) =
             (false, false, false);
@@ -263,6 +295,21 @@ pub(crate) mod tests {
             assert_eq!(verifying.verify::<Value>(&token).unwrap()["sub"], "alice");
             assert_eq!(key_id_of(&token).as_deref(), Some(key.kid()));
             let stranger = VerifyingKey::from_jwk(p256_key().public()).unwrap();
+            assert_eq!(stranger.verify::<Value>(&token), Err(InvalidJws::BadSignature));
+        }
+    }
+
+    #[test]
+    fn a_token_that_names_its_certificate_verifies_with_the_certificates_key() {
+        for (key, alg) in [(rsa_key(), "PS256"), (p256_key(), "ES256")] {
+            let token = key.sign_by_certificate(&[7; 32], &json!({"sub": "alice"})).unwrap();
+            let header = header_of(&token).unwrap();
+            assert_eq!(header["alg"], alg);
+            assert_eq!(header["x5t#S256"], URL_SAFE_NO_PAD.encode([7; 32]));
+            assert!(header.get("kid").is_none());
+            let verifying = VerifyingKey::from_jwk(key.public()).unwrap();
+            assert_eq!(verifying.verify::<Value>(&token).unwrap()["sub"], "alice");
+            let stranger = VerifyingKey::from_jwk(rsa_key().public()).unwrap();
             assert_eq!(stranger.verify::<Value>(&token), Err(InvalidJws::BadSignature));
         }
     }

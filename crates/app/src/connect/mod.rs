@@ -7,6 +7,7 @@
 //! [`batches`] notices a tenant that was restored from a backup;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
+//! [`target`] exports to Microsoft Graph;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -37,6 +38,7 @@ pub(crate) mod secrets;
 mod status;
 mod steps;
 mod synchronise;
+mod target;
 mod tenant_client;
 mod writeback;
 mod writer;
@@ -83,6 +85,11 @@ pub enum Command {
     Lint(lint::Lint),
     /// Write to the forest under which anchor a person is synchronised
     Writeback(writeback::Writeback),
+    /// Export to a Microsoft Graph
+    #[command(subcommand)]
+    Graph(target::Command),
+    /// Show what can be exported to Microsoft Graph, and what cannot
+    Capabilities(target::Capabilities),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -128,6 +135,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::History(look) => history::runs(look).await,
         Command::Lint(lint) => lint::run(lint).await,
         Command::Writeback(writeback) => writeback::run(writeback).await,
+        Command::Graph(command) => target::run(command).await,
+        Command::Capabilities(arguments) => target::capabilities(&arguments),
         Command::Status(look) => status::run(look).await,
     }
 }

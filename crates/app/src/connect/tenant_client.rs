@@ -264,7 +264,7 @@ impl Registrar for Tenant {
 }
 
 /// How long a token is used that the tenant says lives for so many seconds.
-fn usable_for(expires_in: i64) -> time::Duration {
+pub(super) fn usable_for(expires_in: i64) -> time::Duration {
     time::Duration::seconds(expires_in).clamp(time::Duration::ZERO, TOKEN_LIFE_MAX) - TOKEN_RESERVE
 }
 
@@ -291,7 +291,7 @@ fn json_request(
 }
 
 /// A token as a header that does not print.
-fn authorization(bearer: &str) -> Result<HeaderValue, Failure> {
+pub(super) fn authorization(bearer: &str) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::from_str(bearer)
         .map_err(|error| Failure::because("the tenant's token cannot be sent", &error))?;
     value.set_sensitive(true);
@@ -312,7 +312,7 @@ fn accepted<T: DeserializeOwned>(response: &Response<Bytes>, doing: &str) -> Res
 }
 
 /// What the tenant says when it refuses: an OAuth error (RFC 6749 section 5.2) or one of the ingest.
-fn refused(response: &Response<Bytes>, doing: &str) -> Failure {
+pub(super) fn refused(response: &Response<Bytes>, doing: &str) -> Failure {
     #[derive(Deserialize)]
     struct OAuthError {
         error_description: String,
@@ -331,7 +331,7 @@ fn refused(response: &Response<Bytes>, doing: &str) -> Failure {
 }
 
 /// Percent-encodes a form value (the application/x-www-form-urlencoded set of the URL standard).
-fn form_value(text: &str) -> String {
+pub(super) fn form_value(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
     for octet in text.bytes() {

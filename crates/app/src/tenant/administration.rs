@@ -335,6 +335,8 @@ mod tests {
             name: "Shop".to_owned(),
             redirect_uri: vec!["https://shop.example/cb".parse().unwrap()],
             scope: vec!["User.Read".to_owned()],
+            permission: vec![],
+            key: None,
             json: false,
         };
         commands::app_add(add).await.unwrap();

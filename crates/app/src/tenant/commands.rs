@@ -24,7 +24,8 @@ use zeroize::Zeroizing;
 
 use super::authority::Authority;
 use super::{
-    AppAdd, Enrol, GLOBAL_ADMINISTRATOR, Init, Listing, Place, administration, signing, status,
+    AppAdd, Enrol, GLOBAL_ADMINISTRATOR, Init, Listing, Place, administration, public_key, signing,
+    status,
 };
 use crate::files;
 use crate::report::Failure;
@@ -287,43 +288,60 @@ async fn write_enrolment(
     tx.commit().await.map_err(broken)?;
     store.close().await;
     let name = administration::enrolment_name(secret.digest().octets());
+    print_enrolment((out, &file), &name, (replace, joins), json);
+    Ok(())
+}
+
+/// Says what an enrolment file is for, and how it is taken back.
+fn print_enrolment(
+    (out, file): (&Path, &EnrolmentFile),
+    name: &str,
+    (replace, joins): (Option<Guid>, Option<Guid>),
+    json: bool,
+) {
+    let text = |id: Option<Guid>| id.map(|id| id.to_string());
     if json {
-        let text = |id: Option<Guid>| id.map(|id| id.to_string());
         let (replaces, joins) = (text(replace), text(joins));
         println!(
             "{}",
             json!({"name": name, "expires": file.expires, "replaces": replaces, "joins": joins})
         );
-    } else {
-        println!("enrolment file {}: one use, until {}", out.display(), file.expires);
-        if let Some(id) = replace {
-            println!("  whoever enrols with it has the objects of {id}, which is removed then");
-        }
-        if let Some(id) = joins {
-            println!(
-                "  whoever enrols with it shares the objects of {id}; one of them writes at a time"
-            );
-        }
-        println!("  to take it back: portolan tenant enrol --revoke {name}");
+        return;
     }
-    Ok(())
+    println!("enrolment file {}: one use, until {}", out.display(), file.expires);
+    if let Some(id) = replace {
+        println!("  whoever enrols with it has the objects of {id}, which is removed then");
+    }
+    if let Some(id) = joins {
+        println!(
+            "  whoever enrols with it shares the objects of {id}; one of them writes at a time"
+        );
+    }
+    println!("  to take it back: portolan tenant enrol --revoke {name}");
 }
 
 pub(super) async fn app_add(arguments: AppAdd) -> Result<(), Failure> {
-    let permission = |word: &String| {
-        Permission::from_word(word).ok_or_else(|| {
-            let known: Vec<_> = Permission::ALL.iter().map(|known| known.as_str()).collect();
-            Failure::new(format!("{word:?} is no permission"))
-                .with_hint(format!("give one of {}", known.join(", ")))
-        })
-    };
+    let scopes =
+        arguments.scope.iter().map(|word| permission(word)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(scope) = scopes.iter().find(|scope| scope.writes()) {
+        return Err(Failure::new(format!(
+            "{} is no scope that a person could grant: nobody's role lets them write yet",
+            scope.as_str()
+        ))
+        .with_hint("give it to the application itself: --permission and --key"));
+    }
+    let roles = arguments.permission.iter().map(|word| permission(word));
+    let roles = roles.map(|role| role.map(|role| role.as_str().to_owned()));
+    let key = arguments.key.as_deref().map(public_key::read).transpose()?;
+    // One that acts by itself signs nobody in unless it has where to send them back to.
+    let signs_in = !arguments.redirect_uri.is_empty();
     let application = Application {
         client_id: Guid::from_random(SystemEntropy.array()),
         name: arguments.name,
         redirect_uris: arguments.redirect_uri,
-        permissions: arguments.scope.iter().map(permission).collect::<Result<_, _>>()?,
-        roles: Vec::new(),
-        keys: Vec::new(),
+        permissions: if signs_in { scopes } else { Vec::new() },
+        roles: roles.collect::<Result<_, _>>()?,
+        keys: key.into_iter().collect(),
     };
     let store = arguments.place.open().await?;
     let mut tx = store.begin(Access::Write).await.map_err(broken)?;
@@ -337,6 +355,15 @@ pub(super) async fn app_add(arguments: AppAdd) -> Result<(), Failure> {
         println!("client id {}", application.client_id);
     }
     Ok(())
+}
+
+/// The permission of a word.
+fn permission(word: &str) -> Result<Permission, Failure> {
+    Permission::from_word(word).ok_or_else(|| {
+        let known: Vec<_> = Permission::ALL.iter().map(|known| known.as_str()).collect();
+        Failure::new(format!("{word:?} is no permission"))
+            .with_hint(format!("give one of {}", known.join(", ")))
+    })
 }
 
 pub(super) async fn users(arguments: Listing) -> Result<(), Failure> {

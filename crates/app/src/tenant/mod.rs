@@ -10,17 +10,22 @@ mod administration;
 mod authority;
 mod commands;
 mod data;
+mod extension;
+mod feature;
 mod http;
 mod log;
+mod public_key;
 mod rotate;
 mod serve;
 mod signing;
 mod status;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use administration::Which;
 use portolan_model::{DnsName, Guid};
+use portolan_tenant::graph::throttle::Limits;
 use portolan_tenant::redirect::RedirectUri;
 
 use crate::report::Failure;
@@ -50,6 +55,12 @@ pub enum Command {
     /// The domains whose names sign in.
     #[command(subcommand)]
     Domain(Domain),
+    /// The attributes that were added to the schema.
+    #[command(subcommand)]
+    Extension(extension::Command),
+    /// The switches of synchronisation: matching, and what becomes of names that are taken.
+    #[command(subcommand)]
+    Feature(feature::Command),
     /// Show the tenant: addresses, domains, counts, applications, sync servers with their last batch,
     /// and how old keys, certificate and revocation list are.
     Status(Listing),
@@ -112,6 +123,21 @@ pub struct Serve {
     /// Entra ID]. Users whose password never expires in the forest are exempt.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     password_age_max: Option<u16>,
+    /// Keep the limits that Microsoft publishes for Graph, to try an application under them: `graph`, or
+    /// `graph/N` for an N-th part of them [default: no such limits].
+    #[arg(long, value_name = "LIMITS", value_parser = throttle_limits)]
+    throttle: Option<Limits>,
+}
+
+/// Reads `graph` or `graph/N`.
+fn throttle_limits(text: &str) -> Result<Limits, String> {
+    let parts = match text.strip_prefix("graph") {
+        Some("") => Some(NonZeroU32::MIN),
+        Some(rest) => rest.strip_prefix('/').and_then(|parts| parts.parse().ok()),
+        None => None,
+    };
+    let parts = parts.ok_or_else(|| "give graph, or graph/N for an N-th part".to_owned())?;
+    Ok(Limits::GRAPH.divided_by(parts))
 }
 
 /// The arguments of `enrol`.
@@ -155,7 +181,8 @@ pub enum Key {
 /// What `portolan tenant app` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum App {
-    /// Register a public client.
+    /// Register an application: a public client that people sign in to, or one that acts by itself and
+    /// proves itself by a key.
     Add(AppAdd),
     /// List them.
     List(Listing),
@@ -222,11 +249,18 @@ pub struct AppAdd {
     #[arg(long)]
     name: String,
     /// Where people are sent back to; can be given again.
-    #[arg(long, value_name = "URI", required = true)]
+    #[arg(long, value_name = "URI", required_unless_present = "permission")]
     redirect_uri: Vec<RedirectUri>,
     /// What it may do for everybody who signs in to it; can be given again.
     #[arg(long, value_name = "PERMISSION", default_value = "User.Read")]
     scope: Vec<String>,
+    /// What it may do by itself, as Graph names it: User.ReadWrite.All; can be given again.
+    #[arg(long, value_name = "PERMISSION", requires = "key")]
+    permission: Vec<String>,
+    /// The file with the public key by which it proves itself: a JSON Web Key, or a certificate or public
+    /// key as PEM (RSA or P-256).
+    #[arg(long, value_name = "FILE", requires = "permission")]
+    key: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -267,6 +301,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             administration::end_lease(arguments).await
         }
         Command::Domain(command) => administration::domain(command).await,
+        Command::Extension(command) => extension::run(command).await,
+        Command::Feature(command) => feature::run(command).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Users(arguments) => commands::users(arguments).await,
         Command::Log(command) => log::run(command).await,

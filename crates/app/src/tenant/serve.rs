@@ -43,7 +43,8 @@ struct Renewal {
 
 pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     crate::dumps::forbid()?;
-    let Serve { place, edition, listen, danger_password_grant, password_age_max } = arguments;
+    let Serve { place, edition, listen, danger_password_grant, password_age_max, throttle } =
+        arguments;
     let chart = match edition {
         Some(edition) => Chart::edition(&edition)?,
         None => Chart::default_edition(),
@@ -53,7 +54,10 @@ pub(super) async fn run(arguments: Serve) -> Result<(), Failure> {
     let network = Network::new(config)?;
     let password_age_max = password_age_max.map(|days| time::Duration::days(days.into()));
     let policy = Policy { password_age_max };
-    let (service, authority) = open(&place, danger_password_grant, policy).await?;
+    let (mut service, authority) = open(&place, danger_password_grant, policy).await?;
+    if let Some(limits) = throttle {
+        service = service.throttled(limits)?;
+    }
     let now = clock::now();
     let tls = tls::Server::new(authority.server_identity(service.tenant(), now)?)
         .map_err(|error| Failure::because("cannot set up TLS", &error))?;
@@ -212,6 +216,9 @@ impl Renewal {
 async fn prune(store: &SqliteStore, now: OffsetDateTime) -> Result<(), StorageError> {
     let mut tx = store.begin(Access::Write).await?;
     tx.prune(now).await?;
+    // What nobody has any more since a command or Graph, and no batch, took it from somebody.
+    let tenant = tx.tenant().await?;
+    portolan_tenant::ingest::heal(&mut tx, &tenant).await?;
     tx.commit().await
 }
 

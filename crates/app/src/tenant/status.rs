@@ -23,8 +23,12 @@ pub(super) const CERTIFICATE_SINCE: &str = "server-certificate-since";
 pub(super) const LIST_SINCE: &str = "revocation-list-since";
 
 /// The kinds of objects, with the plural of each.
-const KINDS: [(Kind, &str); 3] =
-    [(Kind::User, "users"), (Kind::Contact, "contacts"), (Kind::Group, "groups")];
+const KINDS: [(Kind, &str); 4] = [
+    (Kind::User, "users"),
+    (Kind::Contact, "contacts"),
+    (Kind::Group, "groups"),
+    (Kind::Device, "devices"),
+];
 
 /// A moment as RFC 3339, to the second.
 pub(super) fn text(at: OffsetDateTime) -> String {

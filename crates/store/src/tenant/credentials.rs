@@ -34,7 +34,7 @@ impl SqliteTransaction {
         let rows = sqlx::query(
             "SELECT o.anchor, o.id, o.kind, o.deleted_at IS NOT NULL AS is_deleted, c.changed_at
              FROM object o LEFT JOIN credential c ON c.user_id = o.id
-             WHERE o.anchor IN (SELECT value FROM json_each(?))",
+             WHERE o.anchor IN (SELECT value FROM json_each(?)) AND o.synchronised_at IS NOT NULL",
         )
         .bind(serde_json::to_string(&anchors).map_err(StorageError::new)?)
         .fetch_all(&mut *self.inner)

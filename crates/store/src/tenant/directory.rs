@@ -12,9 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SqliteTransaction;
 use super::rows::{self, nanos, object_columns};
 
-/// The name under which the index keeps user principal names.
-const NAME_INDEX: &str = "userPrincipalName";
-
 /// Rows of one statement: eight values each stay far below SQLite's 32,766.
 const ROWS_MAX: usize = 100;
 
@@ -45,14 +42,14 @@ impl SqliteTransaction {
 
     pub(super) async fn object_where_name(
         &mut self,
-        name: &str,
+        name: Name,
     ) -> Result<Option<Object>, StorageError> {
         let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
             " FROM attr_index i JOIN object o ON o.rid = i.rid WHERE i.attr = ? AND i.value_norm = ?"
         ));
-        self.read_object(query.bind(NAME_INDEX).bind(name.to_lowercase())).await
+        self.read_object(query.bind(name.naming.as_str()).bind(name.folded)).await
     }
 
     pub(super) async fn objects_where_anchors(
@@ -191,9 +188,12 @@ impl SqliteTransaction {
              CROSS JOIN attr_index i ON i.attr = json_extract(j.value, '$[0]')
              AND i.value_norm = json_extract(j.value, '$[1]')
              AND i.rid = json_extract(j.value, '$[2]'))";
+        // Whoever has an address in common with others from before they were one's alone, keeps it.
         let add = "INSERT INTO attr_index (attr, value_norm, rid) SELECT
              json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-             FROM json_each(?)";
+             FROM json_each(?1) j WHERE json_extract(value, '$[0]') = 'userPrincipalName'
+             OR NOT EXISTS (SELECT 1 FROM attr_index i WHERE i.attr = json_extract(j.value, '$[0]')
+             AND i.value_norm = json_extract(j.value, '$[1]'))";
         for (statement, rows) in [(remove, gone), (add, come)] {
             if !rows.is_empty() {
                 sqlx::query(statement)

@@ -6,7 +6,7 @@ use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{DnsName, Entropy, Guid, Secret, SourceAnchor};
 use portolan_tenant::Tenant;
-use portolan_tenant::directory::{Attributes, Kind, Object, Reference, Value};
+use portolan_tenant::directory::{Attributes, Kind, Object, Photo, Reference, Value};
 use portolan_tenant::ingest::{self, Fault, Operation, Upsert};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use proptest::collection::{btree_set, vec};
@@ -33,6 +33,7 @@ enum Step {
     Delete { anchor: u8, kind: Kind },
     References { anchor: u8, reference: Reference, added: BTreeSet<u8>, removed: BTreeSet<u8> },
     Credential { anchor: u8, day: u8 },
+    Photo { anchor: u8 },
     Refused,
 }
 
@@ -88,6 +89,10 @@ impl Step {
                 credential: hash.clone(),
                 changed_at: password_set_at(*day),
             },
+            Self::Photo { anchor: number } => {
+                let photo = Photo::new(b"GIF89a".to_vec()).ok();
+                Operation::Photo { anchor: anchor(*number), photo }
+            }
             Self::Refused => return Err(Fault::InvalidCredential),
         })
     }
@@ -215,92 +220,120 @@ impl Model {
             let user = operations[*at].as_ref().ok().and_then(|op| self.things.get(op.anchor()));
             taken.extend(holder.filter(|holder| user.is_none_or(|user| user.id != *holder)));
         }
+        let (reserved, taken) = (&reserved, &mut taken);
         let numbered = operations.iter().enumerate();
         numbered
             .map(|(at, operation)| match operation.as_ref().map_err(Clone::clone)? {
                 Operation::Upsert(upsert) => {
                     let new = Guid::from_random(rng.array());
-                    self.check_alone(tenant, upsert)?;
-                    let before = self.things.get(&upsert.anchor).cloned();
-                    let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
-                    if let Some(name) = &name {
-                        let holder = self.holder(name, &taken);
-                        let is_its_own = before.as_ref().is_some_and(|own| holder == Some(own.id));
-                        let may = match reserved.get(name) {
-                            Some(place) => *place == at,
-                            None => holder.is_none() || is_its_own,
-                        };
-                        if !may {
-                            return Err(Fault::NameTaken);
-                        }
-                    }
-                    let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
-                    let mut thing = before.clone().unwrap_or(Thing {
-                        id: new,
-                        kind: upsert.kind,
-                        name: None,
-                        enabled,
-                        is_deleted: false,
-                        members: BTreeSet::new(),
-                        manager: None,
-                        password_set_at: None,
-                    });
-                    if before.is_some_and(|before| before.enabled && !enabled) {
-                        self.ended.insert(thing.id);
-                    }
-                    taken.remove(&thing.id);
-                    (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
-                    if let Some(members) = &upsert.members {
-                        thing.members = members.iter().cloned().collect();
-                    }
-                    let id = thing.id;
-                    self.things.insert(upsert.anchor.clone(), thing);
-                    Ok(Some(id))
+                    self.upsert(tenant, (at, new), upsert, reserved, taken)
                 }
-                Operation::Delete { anchor, kind } => {
-                    let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
-                    if thing.kind != *kind {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if !thing.is_deleted {
-                        thing.is_deleted = true;
-                        thing.members.clear();
-                        (thing.manager, thing.password_set_at) = (None, None);
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
-                }
-                Operation::References { anchor, reference, added, removed } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    match (reference, thing.kind) {
-                        (Reference::Members, Kind::Group) => {
-                            thing.members.retain(|member| !removed.contains(member));
-                            thing.members.extend(added.iter().cloned());
-                        }
-                        (Reference::Manager, Kind::User) => {
-                            if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
-                                thing.manager = None;
-                            }
-                            thing.manager = added.first().cloned().or(thing.manager.take());
-                        }
-                        _ => return Err(Fault::KindMismatch),
-                    }
-                    Ok(Some(thing.id))
-                }
-                Operation::Credential { anchor, changed_at, .. } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    if thing.kind != Kind::User {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
-                }
+                other => self.change(other),
             })
             .collect()
+    }
+
+    /// Writes an object, at its place in the batch; a new one gets the id.
+    fn upsert(
+        &mut self,
+        tenant: &Tenant,
+        (at, new): (usize, Guid),
+        upsert: &Upsert,
+        reserved: &BTreeMap<String, usize>,
+        taken: &mut BTreeSet<Guid>,
+    ) -> Result<Option<Guid>, Fault> {
+        self.check_alone(tenant, upsert)?;
+        let before = self.things.get(&upsert.anchor).cloned();
+        let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
+        if let Some(name) = &name {
+            let holder = self.holder(name, taken);
+            let is_its_own = before.as_ref().is_some_and(|own| holder == Some(own.id));
+            let may = match reserved.get(name) {
+                Some(place) => *place == at,
+                None => holder.is_none() || is_its_own,
+            };
+            if !may {
+                return Err(Fault::NameTaken);
+            }
+        }
+        let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
+        let mut thing = before.clone().unwrap_or(Thing {
+            id: new,
+            kind: upsert.kind,
+            name: None,
+            enabled,
+            is_deleted: false,
+            members: BTreeSet::new(),
+            manager: None,
+            password_set_at: None,
+        });
+        if before.is_some_and(|before| before.enabled && !enabled) {
+            self.ended.insert(thing.id);
+        }
+        taken.remove(&thing.id);
+        (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
+        if let Some(members) = &upsert.members {
+            thing.members = members.iter().cloned().collect();
+        }
+        let id = thing.id;
+        self.things.insert(upsert.anchor.clone(), thing);
+        Ok(Some(id))
+    }
+
+    /// Does what is no upsert.
+    fn change(&mut self, operation: &Operation) -> Result<Option<Guid>, Fault> {
+        match operation {
+            Operation::Upsert(_) => Err(Fault::InvalidAnchor),
+            Operation::Delete { anchor, kind } => {
+                let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
+                if thing.kind != *kind {
+                    return Err(Fault::KindMismatch);
+                }
+                if !thing.is_deleted {
+                    thing.is_deleted = true;
+                    thing.members.clear();
+                    (thing.manager, thing.password_set_at) = (None, None);
+                    self.ended.insert(thing.id);
+                }
+                Ok(Some(thing.id))
+            }
+            Operation::References { anchor, reference, added, removed } => {
+                let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+                let thing = thing.ok_or(Fault::UnknownAnchor)?;
+                match (reference, thing.kind) {
+                    (Reference::Members, Kind::Group) => {
+                        thing.members.retain(|member| !removed.contains(member));
+                        thing.members.extend(added.iter().cloned());
+                    }
+                    (Reference::Manager, Kind::User) => {
+                        if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
+                            thing.manager = None;
+                        }
+                        thing.manager = added.first().cloned().or(thing.manager.take());
+                    }
+                    _ => return Err(Fault::KindMismatch),
+                }
+                Ok(Some(thing.id))
+            }
+            Operation::Photo { anchor, .. } => {
+                let thing = self.things.get(anchor).filter(|thing| !thing.is_deleted);
+                match thing.ok_or(Fault::UnknownAnchor)? {
+                    user if user.kind == Kind::User => Ok(Some(user.id)),
+                    _ => Err(Fault::KindMismatch),
+                }
+            }
+            Operation::Credential { anchor, changed_at, .. } => {
+                let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+                let thing = thing.ok_or(Fault::UnknownAnchor)?;
+                if thing.kind != Kind::User {
+                    return Err(Fault::KindMismatch);
+                }
+                if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
+                    self.ended.insert(thing.id);
+                }
+                Ok(Some(thing.id))
+            }
+        }
     }
 }
 
@@ -327,6 +360,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::References { anchor, reference: Reference::Manager, added, removed }
         }),
         4 => (0..6_u8, 0..2_u8).prop_map(|(anchor, day)| Step::Credential { anchor, day }),
+        1 => (0..6_u8).prop_map(|anchor| Step::Photo { anchor }),
         1 => Just(Step::Refused),
     ]
 }
@@ -379,7 +413,9 @@ async fn check(batches: &[Vec<Step>]) {
         let operations: Vec<_> = batch.iter().map(|step| step.operation(&hash)).collect();
         let expected = model.apply(&tenant, &operations, &mut theirs);
         let applied = ingest::apply_batch(&mut tx, &tenant, operations, now, &mut ours).await;
-        assert_eq!(applied.unwrap(), expected);
+        let outcomes = applied.unwrap().outcomes.into_iter();
+        let ids: Vec<_> = outcomes.map(|outcome| outcome.map(|done| done.id)).collect();
+        assert_eq!(ids, expected);
         for ended in std::mem::take(&mut model.ended) {
             let valid_from = tx.sessions_valid_from(ended).await.unwrap();
             assert!(valid_from.is_some_and(|from| from >= now), "{ended} {valid_from:?}");

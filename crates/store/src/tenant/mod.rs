@@ -4,11 +4,15 @@
 //! ([`crate::vault`]) before they reach a row; codes, cookies and refresh tokens are there as digests only.
 
 mod administration;
+mod by_id;
+mod conflicts;
 mod credentials;
 mod directory;
+mod extensions;
 #[cfg(test)]
 mod ingested;
 pub mod log;
+mod photos;
 mod references;
 pub mod retention;
 pub mod rotation;

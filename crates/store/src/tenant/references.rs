@@ -1,4 +1,5 @@
-//! Whom objects refer to: members, managers.
+//! Whom objects refer to: members, managers. What the forest says is by anchor, what Graph writes is by id
+//! ([`by_id`](mod@super::by_id)); what is read is of both.
 //!
 //! A change is written by what changes: what it costs does not grow with a group, and the change feed
 //! has the changed ones only.
@@ -10,6 +11,7 @@ use portolan_tenant::directory::{Object, Reference};
 use portolan_tenant::storage::{ReferenceChange, StorageError};
 
 use super::SqliteTransaction;
+use super::by_id::by_id;
 use super::rows::object_columns;
 
 /// The anchors that an object refers to by one attribute, as changes leave them.
@@ -41,7 +43,11 @@ impl SqliteTransaction {
             rows.get(&from.to_string()).map(|rid| (*rid, reference.as_str()))
         };
         let wholes = outcomes.iter().filter(|(_, outcome)| outcome.is_whole);
-        let wholes: Vec<Place> = wholes.filter_map(|(key, _)| place(key)).collect();
+        // Whoever Graph put there while the object was the cloud's own goes with everybody else.
+        let wholes: Vec<Place> = wholes
+            .filter_map(|(key, _)| place(key).map(|(rid, name)| [(rid, name), (rid, by_id(key.1))]))
+            .flatten()
+            .collect();
         let present = self.present(&wholes).await?;
         let (mut come, mut gone): (Vec<Link<'_>>, Vec<Link<'_>>) = (Vec::new(), Vec::new());
         for (key, outcome) in &outcomes {
@@ -50,6 +56,9 @@ impl SqliteTransaction {
             let others = before.into_iter().flatten().map(String::as_str);
             let others = others.filter(|anchor| !outcome.is_there.contains_key(anchor));
             gone.extend(others.map(|anchor| (rid, attribute, anchor)));
+            let graphs = present.get(&(rid, by_id(key.1).to_owned()));
+            let graphs = graphs.into_iter().flatten().map(String::as_str);
+            gone.extend(graphs.map(|id| (rid, by_id(key.1), id)));
             for (&anchor, &is_there) in &outcome.is_there {
                 match is_there {
                     true if before.is_some_and(|before| before.contains(anchor)) => {}
@@ -142,33 +151,41 @@ impl SqliteTransaction {
         after: Option<Guid>,
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            object_columns!(),
-            " FROM object g JOIN link l ON l.src_rid = g.rid AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.anchor = l.dst_anchor AND o.deleted_at IS NULL
-             WHERE g.id = ? AND o.id > ? ORDER BY o.id LIMIT ?"
-        ))
-        .bind(Reference::Members.as_str())
-        .bind(group.to_string())
-        .bind(after.map(|id| id.to_string()).unwrap_or_default())
-        .bind(count);
-        self.read_objects(query).await
+        self.living_referred((group, Reference::Members), after, count).await
     }
 
     pub(super) async fn living_manager(
         &mut self,
         user: Guid,
     ) -> Result<Option<Object>, StorageError> {
+        let found = self.living_referred((user, Reference::Manager), None, 1).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Whom an object refers to, by anchor or by id.
+    async fn living_referred(
+        &mut self,
+        (from, reference): (Guid, Reference),
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
         let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
-            " FROM object u JOIN link l ON l.src_rid = u.rid AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.anchor = l.dst_anchor AND o.deleted_at IS NULL WHERE u.id = ?"
+            " FROM object o WHERE o.deleted_at IS NULL AND o.id > ?1 AND o.rid IN (
+                 SELECT m.rid FROM link l JOIN object f ON f.rid = l.src_rid AND f.id = ?2
+                 JOIN object m ON m.anchor = l.dst_anchor
+                 WHERE l.attr = ?3 AND l.deleted = 0
+                 UNION SELECT m.rid FROM link l JOIN object f ON f.rid = l.src_rid AND f.id = ?2
+                 JOIN object m ON m.id = l.dst_anchor WHERE l.attr = ?4 AND l.deleted = 0)
+             ORDER BY o.id LIMIT ?5"
         ))
-        .bind(Reference::Manager.as_str())
-        .bind(user.to_string());
-        self.read_object(query).await
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(from.to_string())
+        .bind(reference.as_str())
+        .bind(by_id(reference))
+        .bind(count);
+        self.read_objects(query).await
     }
 
     pub(super) async fn living_reports(
@@ -180,13 +197,17 @@ impl SqliteTransaction {
         let query = sqlx::query(concat!(
             "SELECT ",
             object_columns!(),
-            " FROM object u JOIN link l ON l.dst_anchor = u.anchor AND l.attr = ? AND l.deleted = 0
-             JOIN object o ON o.rid = l.src_rid AND o.deleted_at IS NULL
-             WHERE u.id = ? AND o.id > ? ORDER BY o.id LIMIT ?"
+            " FROM object o WHERE o.deleted_at IS NULL AND o.id > ?1 AND o.rid IN (
+                 SELECT l.src_rid FROM object u JOIN link l
+                 ON l.dst_anchor = u.anchor AND l.attr = ?3 AND l.deleted = 0 WHERE u.id = ?2
+                 UNION SELECT l.src_rid FROM link l
+                 WHERE l.dst_anchor = ?2 AND l.attr = ?4 AND l.deleted = 0)
+             ORDER BY o.id LIMIT ?5"
         ))
-        .bind(Reference::Manager.as_str())
-        .bind(user.to_string())
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(user.to_string())
+        .bind(Reference::Manager.as_str())
+        .bind(by_id(Reference::Manager))
         .bind(count);
         self.read_objects(query).await
     }

@@ -76,6 +76,8 @@ impl SqliteTransaction {
             "DELETE FROM session_floor WHERE user_id = ?",
             "DELETE FROM device WHERE user_id = ?",
             "DELETE FROM role_assignment WHERE user_id = ?",
+            "DELETE FROM provisioning_error WHERE object_id = ?",
+            "DELETE FROM photo WHERE user_id = ?",
         ];
         let of_object = [
             "DELETE FROM link WHERE src_rid = ?",

@@ -4,7 +4,7 @@
 use portolan_model::Guid;
 use portolan_tenant::Digest;
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Attribute, Attributes, Kind, Object, Shape, Value};
+use portolan_tenant::directory::{Attribute, Attributes, Definition, Kind, Object, Shape, Value};
 use portolan_tenant::scope::Permission;
 use portolan_tenant::storage::StorageError;
 use portolan_token::Jwk;
@@ -14,6 +14,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use super::extensions::{read, stored};
 
 /// The columns that [`object`] reads.
 macro_rules! object_columns {
@@ -88,10 +90,10 @@ pub(super) fn document(attributes: &Attributes) -> Result<String, StorageError> 
             Value::Time(at) => Json::from(at.format(&Rfc3339).map_err(StorageError::new)?),
         })
     };
-    let map = attributes
-        .iter()
-        .map(|(name, value)| Ok((name.to_owned(), json(value)?)))
-        .collect::<Result<Map<_, _>, StorageError>>()?;
+    let known = attributes.iter().map(|(name, value)| Ok((name.to_owned(), json(value)?)));
+    let extensions = attributes.extensions();
+    let extensions = extensions.map(|(name, value)| Ok((name.to_owned(), stored(value)?)));
+    let map = known.chain(extensions).collect::<Result<Map<_, _>, StorageError>>()?;
     serde_json::to_string(&map).map_err(StorageError::new)
 }
 
@@ -100,6 +102,11 @@ fn attributes(document: &str) -> Result<Attributes, StorageError> {
     let map: Map<String, Json> = serde_json::from_str(document).map_err(StorageError::new)?;
     let mut attributes = Attributes::default();
     for (name, json) in map {
+        if Definition::is_name(&name) {
+            let value = read(json).ok_or_else(bad)?;
+            attributes.set_extension(&name, value).map_err(StorageError::new)?;
+            continue;
+        }
         let shape = Attribute::named(&name).ok_or_else(bad)?.shape;
         let value = match (shape, json) {
             (Shape::Text, Json::String(text)) => Value::Text(text),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Kind, Name, Object};
+use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -76,6 +77,40 @@ impl Transaction for SqliteTransaction {
         self.objects_where_anchors(anchors).await
     }
 
+    async fn objects_by_id(&mut self, ids: &[Guid]) -> Result<Vec<Object>, StorageError> {
+        self.objects_where_ids(ids).await
+    }
+
+    async fn administrators(&mut self, users: &[Guid]) -> Result<Vec<Guid>, StorageError> {
+        self.read_administrators(users).await
+    }
+
+    async fn features(&mut self) -> Result<Features, StorageError> {
+        self.read_features().await
+    }
+
+    async fn extensions(&mut self) -> Result<Vec<Definition>, StorageError> {
+        self.read_extensions().await
+    }
+
+    async fn provisioning_errors(
+        &mut self,
+        objects: &[Guid],
+    ) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_errors(objects).await
+    }
+
+    async fn put_provisioning_errors(
+        &mut self,
+        errors: &[(Guid, Vec<ProvisioningError>)],
+    ) -> Result<(), StorageError> {
+        self.write_errors(errors).await
+    }
+
+    async fn free_values(&mut self, count: u32) -> Result<Vec<ProvisioningError>, StorageError> {
+        self.read_free_values(count).await
+    }
+
     async fn name_holders(&mut self, names: &[Name]) -> Result<Vec<(Name, Guid)>, StorageError> {
         self.read_holders(names).await
     }
@@ -85,7 +120,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn user_by_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
-        self.object_where_name(name).await
+        self.object_where_name(Name::principal(name)).await
     }
 
     async fn put_object(&mut self, object: &Object) -> Result<(), StorageError> {
@@ -128,6 +163,30 @@ impl Transaction for SqliteTransaction {
         self.living_members(group, after, count).await
     }
 
+    async fn group_by_unique_name(&mut self, name: &str) -> Result<Option<Object>, StorageError> {
+        self.object_where_name(Name::unique(name)).await
+    }
+
+    async fn add_members(&mut self, group: Guid, members: &[Guid]) -> Result<(), StorageError> {
+        self.link_members(group, members).await
+    }
+
+    async fn members_among(
+        &mut self,
+        group: Guid,
+        members: &[Guid],
+    ) -> Result<Vec<Guid>, StorageError> {
+        self.linked_members(group, members).await
+    }
+
+    async fn remove_member(&mut self, group: Guid, member: Guid) -> Result<bool, StorageError> {
+        self.unlink_member(group, member).await
+    }
+
+    async fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> Result<(), StorageError> {
+        self.link_manager(user, manager).await
+    }
+
     async fn manager(&mut self, user: Guid) -> Result<Option<Object>, StorageError> {
         self.living_manager(user).await
     }
@@ -139,6 +198,14 @@ impl Transaction for SqliteTransaction {
         count: u32,
     ) -> Result<Vec<Object>, StorageError> {
         self.living_reports(user, after, count).await
+    }
+
+    async fn photo(&mut self, user: Guid) -> Result<Option<Photo>, StorageError> {
+        self.read_photo(user).await
+    }
+
+    async fn put_photos(&mut self, photos: &[(Guid, Option<&Photo>)]) -> Result<(), StorageError> {
+        self.write_photos(photos).await
     }
 
     async fn credential(&mut self, user: Guid) -> Result<Option<Credential>, StorageError> {
@@ -481,9 +548,9 @@ impl SqliteTransaction {
         for of_objects in [true, false] {
             sqlx::query(
                 "DELETE FROM audit_log WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1 AND rid <= (SELECT rid FROM audit_log
                  WHERE (action IN ('object.upsert', 'object.delete',
-                 'object.references', 'credential.set')) = ?1
+                 'object.references', 'object.heal', 'photo.set', 'credential.set')) = ?1
                  ORDER BY rid DESC LIMIT 1 OFFSET ?2)",
             )
             .bind(of_objects)

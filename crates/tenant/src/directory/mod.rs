@@ -1,6 +1,8 @@
-//! The directory's objects: users, contacts and groups, with the attributes of Microsoft Graph.
+//! The directory's objects: users, contacts, groups and devices, with the attributes of Microsoft Graph.
 
+mod extension;
 mod name;
+mod photo;
 mod reference;
 mod schema;
 
@@ -9,7 +11,9 @@ use std::collections::BTreeMap;
 use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
-pub use name::{Name, Naming};
+pub use extension::{DataType, Definition, EXTENSIONS_MAX, Extension};
+pub use name::{Name, Naming, ProvisioningError};
+pub use photo::{InvalidPhoto, PHOTO_OCTETS_MAX, Photo};
 pub use reference::Reference;
 pub use schema::{ATTRIBUTES, Attribute, Shape, Shown};
 
@@ -28,23 +32,27 @@ pub enum Kind {
     Contact,
     /// A group.
     Group,
+    /// A computer that is joined to the forest.
+    Device,
 }
 
 impl Kind {
-    /// The word for it: `user`, `contact`, `group`.
+    /// The word for it: `user`, `contact`, `group`, `device`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Contact => "contact",
             Self::Group => "group",
+            Self::Device => "device",
         }
     }
 
     /// From the word for it.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::User, Self::Contact, Self::Group].into_iter().find(|kind| kind.as_str() == word)
+        let all = [Self::User, Self::Contact, Self::Group, Self::Device];
+        all.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -120,9 +128,10 @@ pub enum InvalidAttribute {
     TooLong,
 }
 
-/// The attributes of an object. Only names of the schema and values of their shape get in.
+/// The attributes of an object. Only names of the schema and values of their shape get in; extensions
+/// are beside them, under names that are registered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes(BTreeMap<&'static str, Value>);
+pub struct Attributes(BTreeMap<&'static str, Value>, BTreeMap<String, Extension>);
 
 impl Attributes {
     /// Sets an attribute.
@@ -151,6 +160,11 @@ impl Attributes {
         }
         self.0.insert(attribute.name, value);
         Ok(())
+    }
+
+    /// Takes an attribute's value away.
+    pub fn clear(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     /// A value.
@@ -186,7 +200,33 @@ impl Attributes {
         }
     }
 
-    /// All of them, by name.
+    /// Sets the value of an extension. That it is registered and fits is the caller's to see to.
+    ///
+    /// # Errors
+    /// When it is no name of an extension, or there are too many.
+    pub fn set_extension(&mut self, name: &str, value: Extension) -> Result<(), InvalidAttribute> {
+        if !Definition::is_name(name) {
+            return Err(InvalidAttribute::Unknown);
+        }
+        if self.1.len() >= EXTENSIONS_MAX && !self.1.contains_key(name) {
+            return Err(InvalidAttribute::TooLong);
+        }
+        self.1.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// The value of an extension.
+    #[must_use]
+    pub fn extension(&self, name: &str) -> Option<&Extension> {
+        self.1.get(name)
+    }
+
+    /// All extensions, by name.
+    pub fn extensions(&self) -> impl Iterator<Item = (&str, &Extension)> {
+        self.1.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// All of them but the extensions, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.0.iter().map(|(&name, value)| (name, value))
     }

@@ -1,12 +1,21 @@
-//! Names that no two living objects have.
+//! Names that no two living objects have, and what is known of a conflict about one.
 
-use super::{Kind, Object};
+use std::collections::BTreeSet;
 
-/// An attribute whose value is one object's alone.
+use portolan_model::Guid;
+use time::OffsetDateTime;
+
+use super::{Attributes, Kind, Object, Value};
+
+/// An attribute whose values are one object's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Naming {
     /// The user principal name of a user.
     Principal,
+    /// An address of anybody: `SMTP:` and `smtp:` are one.
+    Proxy,
+    /// The key of a group that its maker chose by Graph, compared with case.
+    Unique,
 }
 
 impl Naming {
@@ -15,17 +24,32 @@ impl Naming {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Principal => "userPrincipalName",
+            Self::Proxy => "proxyAddresses",
+            Self::Unique => "uniqueName",
         }
     }
 
     /// From the attribute's name.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Principal].into_iter().find(|naming| naming.as_str() == word)
+        let all = [Self::Principal, Self::Proxy, Self::Unique];
+        all.into_iter().find(|naming| naming.as_str() == word)
+    }
+
+    /// What Graph calls it as the cause of an error ([onPremisesProvisioningError]).
+    ///
+    /// [onPremisesProvisioningError]: https://learn.microsoft.com/graph/api/resources/onpremisesprovisioningerror
+    #[must_use]
+    pub const fn as_cause(self) -> &'static str {
+        match self {
+            Self::Principal => "UserPrincipalName",
+            Self::Proxy => "ProxyAddress",
+            Self::Unique => "UniqueName",
+        }
     }
 }
 
-/// A name, folded: two that differ in case alone are one.
+/// A name, folded: two that differ in case alone are one, but for unique names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// Of which attribute.
@@ -40,15 +64,78 @@ impl Name {
     pub fn principal(name: &str) -> Self {
         Self { naming: Naming::Principal, folded: name.to_lowercase() }
     }
+
+    /// An address with its type.
+    #[must_use]
+    pub fn proxy(address: &str) -> Self {
+        Self { naming: Naming::Proxy, folded: address.to_ascii_lowercase() }
+    }
+
+    /// A group's unique name.
+    #[must_use]
+    pub fn unique(name: &str) -> Self {
+        Self { naming: Naming::Unique, folded: name.to_owned() }
+    }
+
+    /// The name of an attribute's value.
+    #[must_use]
+    pub fn of(naming: Naming, value: &str) -> Self {
+        match naming {
+            Naming::Principal => Self::principal(value),
+            Naming::Proxy => Self::proxy(value),
+            Naming::Unique => Self::unique(value),
+        }
+    }
+
+    /// The names that an object of a kind with these attributes has.
+    #[must_use]
+    pub fn all(kind: Kind, attributes: &Attributes) -> BTreeSet<Self> {
+        let principal = attributes.text("userPrincipalName").filter(|_| kind == Kind::User);
+        let unique = attributes.text("uniqueName").filter(|_| kind == Kind::Group);
+        let addresses = match attributes.value("proxyAddresses") {
+            Some(Value::Texts(addresses)) => addresses.as_slice(),
+            _ => &[],
+        };
+        let addresses = addresses.iter().map(|address| Self::proxy(address));
+        let own = principal.map(Self::principal).into_iter().chain(unique.map(Self::unique));
+        own.chain(addresses).collect()
+    }
 }
 
 impl Object {
     /// The names that this object keeps from others; none once it is deleted.
     #[must_use]
-    pub fn names(&self) -> Vec<Name> {
-        if self.deleted_at.is_some() || self.kind != Kind::User {
-            return Vec::new();
+    pub fn names(&self) -> BTreeSet<Name> {
+        match self.deleted_at {
+            Some(_) => BTreeSet::new(),
+            None => Name::all(self.kind, &self.attributes),
         }
-        self.upn().map(Name::principal).into_iter().collect()
+    }
+
+    /// Whether no sync server ever wrote it.
+    #[must_use]
+    pub const fn is_clouds_own(&self) -> bool {
+        self.synchronised_at.is_none()
+    }
+}
+
+/// A value that an object does not have because another one has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvisioningError {
+    /// The object without the value.
+    pub object: Guid,
+    /// The attribute.
+    pub naming: Naming,
+    /// The value, as the sync server sent it.
+    pub value: String,
+    /// Since when.
+    pub occurred_at: OffsetDateTime,
+}
+
+impl ProvisioningError {
+    /// The name that it is about.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        Name::of(self.naming, &self.value)
     }
 }

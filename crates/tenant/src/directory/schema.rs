@@ -1,10 +1,11 @@
 //! The attributes, as one table: name, which kinds of object have it, shape, when Graph shows it.
 //!
-//! Names and default sets are those of Microsoft Graph's [user] and [group]; a contact has the names of
+//! Names and default sets are those of Microsoft Graph's [user], [group] and [device]; a contact has the names of
 //! a user. The rows that Graph
 //! never shows carry the state of the account in the forest, which Graph has no names for.
 //!
 //! [user]: https://learn.microsoft.com/graph/api/resources/user
+//! [device]: https://learn.microsoft.com/graph/api/resources/device
 //! [group]: https://learn.microsoft.com/graph/api/resources/group
 
 use super::Kind;
@@ -55,6 +56,19 @@ impl Attribute {
         ATTRIBUTES.iter().find(|attribute| attribute.name == name)
     }
 
+    /// Whether Graph alone sets it: a group's `uniqueName` is a key that its maker chose.
+    #[must_use]
+    pub fn is_graphs_own(&self) -> bool {
+        self.name == "uniqueName"
+    }
+
+    /// Whether Graph shows it of an object of this kind without being asked.
+    #[must_use]
+    pub fn is_usual(&self, kind: Kind) -> bool {
+        let of_devices = kind == Kind::Device && self.name == "accountEnabled";
+        self.belongs_to(kind) && (self.shown == Shown::ByDefault || of_devices)
+    }
+
     /// Whether objects of this kind have it.
     #[must_use]
     pub fn belongs_to(&self, kind: Kind) -> bool {
@@ -67,14 +81,17 @@ const GROUP: &[Kind] = &[Kind::Group];
 const PEOPLE: &[Kind] = &[Kind::User, Kind::Contact];
 const BOTH: &[Kind] = &[Kind::User, Kind::Group];
 const ALL: &[Kind] = &[Kind::User, Kind::Contact, Kind::Group];
+const EVERYTHING: &[Kind] = &[Kind::User, Kind::Contact, Kind::Group, Kind::Device];
+const ACCOUNTS: &[Kind] = &[Kind::User, Kind::Device];
+const DEVICE: &[Kind] = &[Kind::Device];
 
 const fn row(name: &'static str, kinds: &'static [Kind], shape: Shape, shown: Shown) -> Attribute {
     Attribute { name, kinds, shape, shown }
 }
 
-/// Every attribute that the sync server may write.
+/// Every attribute. The sync server may write all but those that are [Graph's own](Attribute::is_graphs_own).
 pub static ATTRIBUTES: &[Attribute] = &[
-    row("displayName", ALL, Shape::Text, Shown::ByDefault),
+    row("displayName", EVERYTHING, Shape::Text, Shown::ByDefault),
     row("mail", ALL, Shape::Text, Shown::ByDefault),
     row("userPrincipalName", USER, Shape::Text, Shown::ByDefault),
     row("givenName", PEOPLE, Shape::Text, Shown::ByDefault),
@@ -88,7 +105,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
     row("mailEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("securityEnabled", GROUP, Shape::Flag, Shown::ByDefault),
     row("groupTypes", GROUP, Shape::Texts, Shown::ByDefault),
-    row("accountEnabled", USER, Shape::Flag, Shown::WhenSelected),
+    row("uniqueName", GROUP, Shape::Text, Shown::WhenSelected),
+    row("accountEnabled", ACCOUNTS, Shape::Flag, Shown::WhenSelected),
+    row("deviceId", DEVICE, Shape::Text, Shown::ByDefault),
+    row("operatingSystem", DEVICE, Shape::Text, Shown::ByDefault),
+    row("operatingSystemVersion", DEVICE, Shape::Text, Shown::ByDefault),
+    row("trustType", DEVICE, Shape::Text, Shown::ByDefault),
     row("mailNickname", ALL, Shape::Text, Shown::WhenSelected),
     row("proxyAddresses", ALL, Shape::Texts, Shown::WhenSelected),
     row("otherMails", USER, Shape::Texts, Shown::WhenSelected),

@@ -31,8 +31,13 @@ pub enum Filter {
 /// A value in a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Literal {
-    /// A text, in lower case.
-    Text(String),
+    /// A text, as it was given and in lower case.
+    Text {
+        /// As it was given.
+        given: String,
+        /// In lower case.
+        folded: String,
+    },
     /// Yes or no.
     Flag(bool),
     /// No value.
@@ -50,6 +55,16 @@ impl Filter {
         if parser.at == parser.tokens.len() { Ok(filter) } else { Err(InvalidQuery::InvalidFilter) }
     }
 
+    /// The property and the value that this filter asks for, when it asks for one value and nothing else:
+    /// an index finds it.
+    #[must_use]
+    pub fn key(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Equal(name, Literal::Text { given, .. }) => Some((name, given)),
+            _ => None,
+        }
+    }
+
     /// Whether an object passes.
     #[must_use]
     pub fn passes(&self, object: &Object) -> bool {
@@ -60,8 +75,14 @@ impl Filter {
         match self {
             Self::Equal(name, literal) => match (property(object, name), literal) {
                 (Property::Value(None), Literal::Null) => true,
-                (Property::Value(Some(Value::Text(found))), Literal::Text(wanted)) => {
-                    found.to_lowercase() == *wanted
+                // An anchor is another one in another case.
+                (Property::Value(Some(Value::Text(found))), Literal::Text { given, .. })
+                    if *name == "onPremisesImmutableId" =>
+                {
+                    found == *given
+                }
+                (Property::Value(Some(Value::Text(found))), Literal::Text { folded, .. }) => {
+                    found.to_lowercase() == *folded
                 }
                 (Property::Value(Some(Value::Flag(found))), Literal::Flag(wanted)) => {
                     found == *wanted
@@ -195,7 +216,9 @@ impl Parser {
             return Err(InvalidQuery::InvalidFilter);
         }
         let literal = match (self.next(), shape) {
-            (Some(Token::Text(text)), Shape::Text) => Literal::Text(text.to_lowercase()),
+            (Some(Token::Text(given)), Shape::Text) => {
+                Literal::Text { folded: given.to_lowercase(), given }
+            }
             (Some(Token::Word(word)), Shape::Flag) if word == "true" => Literal::Flag(true),
             (Some(Token::Word(word)), Shape::Flag) if word == "false" => Literal::Flag(false),
             (Some(Token::Word(word)), _) if word == "null" => Literal::Null,

@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_model::{Entropy, Guid, SourceAnchor};
 use time::OffsetDateTime;
 
+use super::matching::counterpart;
 use super::names::Names;
-use super::{Fault, Operation, Upsert, check_alone, is_enabled};
+use super::quarantine::set_aside;
+use super::{Done, Fault, Operation, Upsert, check_alone, is_enabled};
 use crate::Tenant;
-use crate::directory::{Kind, Name, Object, Reference};
+use crate::directory::{
+    Definition, Kind, Name, Object, Photo, ProvisioningError, Reference, Value,
+};
+use crate::feature::{Feature, Features};
 use crate::storage::{Account, Credential, ReferenceChange, StorageError, Transaction};
 
-/// What became of an operation: the object's id, or why it was refused.
-type Outcome = Result<Option<Guid>, Fault>;
+/// What became of an operation.
+type Outcome = Result<Done, Fault>;
 
 /// What a batch sees and changes.
 #[derive(Debug, Default)]
@@ -23,6 +28,15 @@ pub(super) struct Draft {
     accounts: BTreeMap<SourceAnchor, Account>,
     /// Who has a name that the batch wants.
     names: BTreeMap<Name, Guid>,
+    /// Those of them that are the cloud's own.
+    strangers: BTreeMap<Guid, Object>,
+    /// Those of the cloud's own objects that have a role.
+    administrators: BTreeSet<Guid>,
+    features: Features,
+    /// The extensions of the schema, when the batch has values of any.
+    extensions: BTreeMap<String, Definition>,
+    /// What was set aside of each object.
+    errors: BTreeMap<Guid, Vec<ProvisioningError>>,
     /// When the passwords were set of those whose passwords the batch sets.
     passwords_set_at: BTreeMap<Guid, OffsetDateTime>,
     changes: Changes,
@@ -35,8 +49,16 @@ struct Changes {
     references: Vec<ReferenceChange>,
     /// Passwords; `None` for those that are erased.
     credentials: BTreeMap<Guid, Option<Credential>>,
+    /// Photos; `None` for those that are removed.
+    photos: BTreeMap<Guid, Option<Photo>>,
     /// Whose sessions end.
     ended: BTreeSet<Guid>,
+    /// The objects of which something else is set aside than before.
+    errors: BTreeSet<Guid>,
+    /// The temporary names that were drawn.
+    drawn: BTreeMap<Name, SourceAnchor>,
+    /// Whether somebody may wait for what an object does not have any more.
+    gives_up: bool,
 }
 
 impl Draft {
@@ -53,10 +75,18 @@ impl Draft {
                 operation => anchors.insert(operation.anchor()),
             };
             if let Operation::Upsert(upsert) = operation {
-                names.extend(upsert.attributes.text("userPrincipalName").map(Name::principal));
+                names.extend(Name::all(upsert.kind, &upsert.attributes));
             }
         }
         let mut draft = Self::default();
+        let mut upserts = operations.iter().flatten();
+        if upserts.any(|operation| {
+            matches!(operation, Operation::Upsert(upsert)
+            if upsert.attributes.extensions().next().is_some())
+        }) {
+            let all = tx.extensions().await?.into_iter();
+            draft.extensions = all.map(|one| (one.name.clone(), one)).collect();
+        }
         let (anchors, users): (Vec<_>, Vec<_>) =
             (anchors.into_iter().collect(), users.into_iter().collect());
         if !anchors.is_empty() {
@@ -67,6 +97,7 @@ impl Draft {
             let names: Vec<_> = names.into_iter().collect();
             draft.names = tx.name_holders(&names).await?.into_iter().collect();
         }
+        draft.read_strangers(tx).await?;
         if !users.is_empty() {
             for account in tx.accounts(&users).await? {
                 draft.passwords_set_at.extend(account.password_set_at.map(|at| (account.id, at)));
@@ -76,13 +107,38 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Reads what decides whether an object of the cloud is matched, and what was set aside before.
+    async fn read_strangers<T: Transaction>(&mut self, tx: &mut T) -> Result<(), StorageError> {
+        let known: BTreeSet<_> = self.objects.values().map(|object| object.id).collect();
+        let others: BTreeSet<_> = self.names.values().copied().collect();
+        let others: Vec<_> = others.difference(&known).copied().collect();
+        if !others.is_empty() {
+            let strangers = tx.objects_by_id(&others).await?.into_iter();
+            let strangers = strangers.filter(Object::is_clouds_own);
+            self.strangers = strangers.map(|object| (object.id, object)).collect();
+        }
+        let mine = self.objects.values().chain(self.strangers.values());
+        let mine: Vec<_> = mine.filter(|o| o.is_clouds_own()).map(|object| object.id).collect();
+        if !mine.is_empty() {
+            self.administrators = tx.administrators(&mine).await?.into_iter().collect();
+        }
+        if !known.is_empty() {
+            let known: Vec<_> = known.into_iter().collect();
+            for error in tx.provisioning_errors(&known).await? {
+                self.errors.entry(error.object).or_default().push(error);
+            }
+        }
+        self.features = tx.features().await?;
+        Ok(())
+    }
+
     /// Writes what changed, in a few statements.
     pub(super) async fn write<T: Transaction>(
         self,
         tx: &mut T,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let Changes { objects, references, credentials, ended } = self.changes;
+        let Changes { objects, references, credentials, photos, ended, errors, .. } = self.changes;
         let objects: Vec<_> =
             objects.iter().filter_map(|anchor| self.objects.get(anchor)).collect();
         if !objects.is_empty() {
@@ -100,6 +156,15 @@ impl Draft {
         if !set.is_empty() {
             tx.put_credentials(&set).await?;
         }
+        if !photos.is_empty() {
+            let photos: Vec<_> = photos.iter().map(|(id, photo)| (*id, photo.as_ref())).collect();
+            tx.put_photos(&photos).await?;
+        }
+        if !errors.is_empty() {
+            let of = |id: &Guid| (*id, self.errors.get(id).cloned().unwrap_or_default());
+            let errors: Vec<_> = errors.iter().map(of).collect();
+            tx.put_provisioning_errors(&errors).await?;
+        }
         if !ended.is_empty() {
             let ended: Vec<_> = ended.into_iter().collect();
             tx.end_sessions_of_all(&ended, now).await?;
@@ -115,20 +180,21 @@ impl Draft {
         now: OffsetDateTime,
         rng: &mut (dyn Entropy + Send),
     ) -> Vec<Outcome> {
+        let fit = |operation| match operation {
+            Ok(Operation::Upsert(upsert)) => self.fit(upsert).map(Operation::Upsert),
+            other => other,
+        };
+        let operations: Vec<_> = operations.into_iter().map(fit).collect();
         let names = Names::plan(self, tenant, &operations);
         let mut apply = |(at, operation): (usize, Result<Operation, Fault>)| match operation? {
-            Operation::Upsert(upsert) => {
-                let mut octets = [0; 16];
-                rng.fill(&mut octets);
-                let new = Guid::from_random(octets);
-                self.upsert(tenant, &names, at, upsert, new, now).map(Some)
-            }
+            Operation::Upsert(upsert) => self.upsert(tenant, (&names, at), upsert, now, rng),
             Operation::Delete { anchor, kind } => self.delete(&anchor, kind, now),
             Operation::References { anchor, reference, added, removed } => {
-                self.refer(&anchor, reference, added, removed).map(Some)
+                self.refer(&anchor, reference, added, removed).map(done)
             }
+            Operation::Photo { anchor, photo } => self.set_photo(&anchor, photo).map(done),
             Operation::Credential { anchor, credential, changed_at } => {
-                self.set_password(&anchor, Credential { credential, changed_at }).map(Some)
+                self.set_password(&anchor, Credential { credential, changed_at }).map(done)
             }
         };
         operations.into_iter().enumerate().map(&mut apply).collect()
@@ -137,6 +203,11 @@ impl Draft {
     /// The object of an anchor, tombstones included.
     pub(super) fn object(&self, anchor: &SourceAnchor) -> Option<&Object> {
         self.objects.get(anchor)
+    }
+
+    /// The same, unless it is the cloud's own: of those, an upsert alone makes one a sync server's.
+    pub(super) fn synchronised(&self, anchor: &SourceAnchor) -> Option<&Object> {
+        self.object(anchor).filter(|object| !object.is_clouds_own())
     }
 
     /// Who has a name.
@@ -149,22 +220,97 @@ impl Draft {
         self.names.remove(name);
     }
 
-    /// Writes an object; a new one gets the id that was drawn for it.
+    /// An upsert whose extensions are as they are registered.
+    fn fit(&self, mut upsert: Upsert) -> Result<Upsert, Fault> {
+        let sent = upsert.attributes.extensions();
+        let sent: Vec<_> = sent.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        for (name, value) in sent {
+            let definition = self.extensions.get(&name);
+            let definition = definition.filter(|one| one.kinds.contains(&upsert.kind));
+            let definition = definition.ok_or_else(|| Fault::UnknownAttribute(name.clone()))?;
+            let value =
+                definition.fit(value).ok_or_else(|| Fault::InvalidExtension(name.clone()))?;
+            let set = upsert.attributes.set_extension(&name, value);
+            set.map_err(|_| Fault::InvalidExtension(name.clone()))?;
+        }
+        Ok(upsert)
+    }
+
+    /// Whether a switch is on.
+    pub(super) fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// Whether an object of the cloud has a role.
+    pub(super) fn is_administrator(&self, id: Guid) -> bool {
+        self.administrators.contains(&id)
+    }
+
+    /// The object of the cloud that has a name.
+    pub(super) fn stranger(&self, name: &Name) -> Option<&Object> {
+        self.strangers.get(self.names.get(name)?)
+    }
+
+    /// What is set aside of an object.
+    pub(super) fn errors(&self, id: Guid) -> &[ProvisioningError] {
+        self.errors.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The temporary names that were drawn, and whose they are.
+    pub(super) fn drawn(&self) -> BTreeMap<Name, Guid> {
+        let id = |anchor| self.objects.get(anchor).map(|object: &Object| object.id);
+        let drawn = self.changes.drawn.iter();
+        drawn.filter_map(|(name, anchor)| Some((name.clone(), id(anchor)?))).collect()
+    }
+
+    /// Gives another temporary name to whoever has one.
+    pub(super) fn rename(&mut self, name: &Name, anew: String) {
+        let Some(anchor) = self.changes.drawn.remove(name) else { return };
+        let Some(before) = self.objects.get(&anchor).cloned() else { return };
+        let mut object = before.clone();
+        let drawn = Name::principal(&anew);
+        if object.attributes.set("userPrincipalName", Value::Text(anew)).is_ok() {
+            self.put(Some(&before), anchor.clone(), object);
+            self.changes.drawn.insert(drawn, anchor);
+        }
+    }
+
+    /// Whether somebody may wait for what an object does not have any more.
+    pub(super) const fn gives_names_up(&self) -> bool {
+        self.changes.gives_up
+    }
+
+    fn put_errors(&mut self, id: Guid, errors: Vec<ProvisioningError>) {
+        if self.errors(id) != errors.as_slice() {
+            self.changes.errors.insert(id);
+            self.changes.gives_up = true;
+            self.errors.insert(id, errors);
+        }
+    }
+
+    /// Writes an object; a new one gets an id.
     fn upsert(
         &mut self,
         tenant: &Tenant,
-        names: &Names,
-        at: usize,
-        upsert: Upsert,
-        new: Guid,
+        (names, at): (&Names, usize),
+        mut upsert: Upsert,
         now: OffsetDateTime,
-    ) -> Result<Guid, Fault> {
-        let before = self.objects.get(&upsert.anchor).cloned();
+        rng: &mut (dyn Entropy + Send),
+    ) -> Outcome {
+        let mut octets = [0; 16];
+        rng.fill(&mut octets);
+        let (before, matched) = counterpart(self, &upsert)?;
         check_alone(tenant, before.as_ref(), &upsert)?;
-        names.check(self, at, before.as_ref(), &upsert.attributes)?;
+        let id = before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id);
+        let is_taken = names.check(self, at, before.as_ref(), &upsert.attributes).is_err();
+        let whose = (id, before.as_ref());
+        let aside = set_aside(self, tenant, whose, &mut upsert.attributes, is_taken, now, rng)?;
         let Upsert { anchor, kind, attributes, members } = upsert;
+        if let Some(name) = attributes.text("userPrincipalName").filter(|_| is_taken) {
+            self.changes.drawn.insert(Name::principal(name), anchor.clone());
+        }
         let object = Object {
-            id: before.as_ref().map_or(new, |old| old.id),
+            id,
             kind,
             anchor: Some(anchor.clone()),
             attributes,
@@ -172,31 +318,49 @@ impl Draft {
             synchronised_at: Some(now),
             deleted_at: None,
         };
-        let id = object.id;
+        self.strangers.remove(&id);
         if before.as_ref().is_some_and(|old| is_enabled(old) && !is_enabled(&object)) {
             self.changes.ended.insert(id);
+        }
+        if matched.is_some() {
+            self.take_over(id);
         }
         self.put(before.as_ref(), anchor, object);
         if let Some(members) = members {
             let change = ReferenceChange::whole(id, Reference::Members, &members);
             self.changes.references.push(change);
         }
-        Ok(id)
+        self.put_errors(id, aside.clone());
+        Ok(Done { id: Some(id), matched, set_aside: aside })
+    }
+
+    /// Ends what an object had of the cloud: whoever made it there may know its password, and the forest
+    /// alone says whom it refers to.
+    fn take_over(&mut self, id: Guid) {
+        let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
+        self.changes.references.extend(gone);
+        self.changes.credentials.insert(id, None);
+        self.changes.ended.insert(id);
     }
 
     fn put(&mut self, before: Option<&Object>, anchor: SourceAnchor, object: Object) {
+        let names = object.names();
         for name in before.into_iter().flat_map(Object::names) {
+            self.changes.gives_up |= !names.contains(&name);
             if self.names.get(&name) == Some(&object.id) {
                 self.names.remove(&name);
             }
         }
-        self.names.extend(object.names().into_iter().map(|name| (name, object.id)));
+        self.names.extend(names.into_iter().map(|name| (name, object.id)));
         self.changes.objects.insert(anchor.clone());
         self.objects.insert(anchor, object);
     }
 
     fn delete(&mut self, anchor: &SourceAnchor, kind: Kind, now: OffsetDateTime) -> Outcome {
-        let Some(before) = self.objects.get(anchor).cloned() else { return Ok(None) };
+        let Some(before) = self.object(anchor).cloned() else { return Ok(Done::default()) };
+        if before.is_clouds_own() {
+            return Err(Fault::CloudsOwn);
+        }
         if before.kind != kind {
             return Err(Fault::KindMismatch);
         }
@@ -208,10 +372,12 @@ impl Draft {
             let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
             self.changes.references.extend(gone);
             self.changes.credentials.insert(id, None);
+            self.changes.photos.insert(id, None);
             self.changes.ended.insert(id);
             self.passwords_set_at.remove(&id);
+            self.put_errors(id, Vec::new());
         }
-        Ok(Some(id))
+        Ok(done(id))
     }
 
     /// Changes whom an object refers to. The object is there; whom it refers to may come later.
@@ -222,7 +388,7 @@ impl Draft {
         added: Vec<SourceAnchor>,
         removed: Vec<SourceAnchor>,
     ) -> Result<Guid, Fault> {
-        let object = self.objects.get(anchor).filter(|object| object.deleted_at.is_none());
+        let object = self.synchronised(anchor).filter(|object| object.deleted_at.is_none());
         let from = match object {
             Some(object) if object.kind == reference.kind() => object.id,
             Some(_) => return Err(Fault::KindMismatch),
@@ -234,13 +400,25 @@ impl Draft {
         Ok(from)
     }
 
+    fn set_photo(&mut self, anchor: &SourceAnchor, photo: Option<Photo>) -> Result<Guid, Fault> {
+        let object = self.synchronised(anchor).filter(|object| object.deleted_at.is_none());
+        match object.map(|object| (object.id, object.kind)) {
+            Some((id, Kind::User)) => {
+                self.changes.photos.insert(id, photo);
+                Ok(id)
+            }
+            Some(_) => Err(Fault::KindMismatch),
+            None => Err(Fault::UnknownAnchor),
+        }
+    }
+
     /// Sets a password, and ends the user's sessions when it is another one than before.
     fn set_password(
         &mut self,
         anchor: &SourceAnchor,
         credential: Credential,
     ) -> Result<Guid, Fault> {
-        let object = self.objects.get(anchor);
+        let object = self.synchronised(anchor);
         let object = object.map(|object| (object.id, object.kind, object.deleted_at.is_some()));
         let account =
             || self.accounts.get(anchor).map(|user| (user.id, user.kind, user.is_deleted));
@@ -256,4 +434,9 @@ impl Draft {
         self.changes.credentials.insert(id, Some(credential));
         Ok(id)
     }
+}
+
+/// What an operation did that found its object.
+fn done(id: Guid) -> Done {
+    Done { id: Some(id), ..Done::default() }
 }

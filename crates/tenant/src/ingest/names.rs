@@ -11,9 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_model::Guid;
 
 use super::draft::Draft;
+use super::matching::counterpart;
 use super::{Fault, Operation, Upsert, check_alone};
 use crate::Tenant;
-use crate::directory::{Attributes, Kind, Name, Object};
+use crate::directory::{Attributes, Kind, Name, Naming, Object};
+use crate::feature::Feature;
 
 /// The names that are given, with the place of the upsert that each is reserved for.
 #[derive(Debug, Default)]
@@ -39,19 +41,24 @@ impl Names {
     ) -> Self {
         let mut wishes = Vec::new();
         let mut deleted = BTreeSet::new();
+        let crowded = crowded(operations);
         for (at, operation) in alone(operations) {
-            let before = draft.object(operation.anchor());
             match operation {
                 Operation::Upsert(upsert) if upsert.kind == Kind::User => {
                     let name = upsert.attributes.text("userPrincipalName").map(Name::principal);
                     let Some(name) = name else { continue };
-                    if check_alone(tenant, before, upsert).is_err() {
+                    let Ok((before, _)) = counterpart(draft, upsert) else { continue };
+                    let user = before.as_ref().map(|user| user.id);
+                    if check_alone(tenant, before.as_ref(), upsert).is_err()
+                        || may_lack_an_address(draft, &crowded, upsert, user)
+                    {
                         continue;
                     }
-                    let (user, holder) = (before.map(|user| user.id), draft.holder(&name));
+                    let holder = draft.holder(&name);
                     wishes.push(Wish { at, name, user, holder });
                 }
-                Operation::Delete { kind: Kind::User, .. } => {
+                Operation::Delete { anchor, kind: Kind::User } => {
+                    let before = draft.synchronised(anchor);
                     deleted.extend(before.filter(|user| user.kind == Kind::User).map(|u| u.id));
                 }
                 _ => {}
@@ -90,6 +97,36 @@ impl Names {
             _ => Ok(()),
         }
     }
+}
+
+/// Addresses that several upserts want.
+fn crowded(operations: &[Result<Operation, Fault>]) -> BTreeSet<Name> {
+    let (mut wanted, mut crowded) = (BTreeSet::new(), BTreeSet::new());
+    for operation in operations.iter().flatten() {
+        let Operation::Upsert(upsert) = operation else { continue };
+        for name in Name::all(upsert.kind, &upsert.attributes) {
+            if name.naming == Naming::Proxy && !wanted.insert(name.clone()) {
+                crowded.insert(name);
+            }
+        }
+    }
+    crowded
+}
+
+/// Whether an upsert may be refused for an address that is another's when its turn comes.
+fn may_lack_an_address(
+    draft: &Draft,
+    crowded: &BTreeSet<Name>,
+    upsert: &Upsert,
+    user: Option<Guid>,
+) -> bool {
+    let is_others = |name: &Name| {
+        let holder = draft.holder(name);
+        name.naming == Naming::Proxy
+            && (crowded.contains(name) || holder.is_some() && holder != user)
+    };
+    !draft.has(Feature::QuarantineUponProxyAddressesConflict)
+        && Name::all(upsert.kind, &upsert.attributes).iter().any(is_others)
 }
 
 /// The upserts and deletions whose anchor no other one in the batch has.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use portolan_tenant::Rule;
+use portolan_tenant::graph::fault::Fault;
 use portolan_tenant::storage::StorageError;
 use serde_json::json;
 
@@ -42,7 +43,23 @@ pub(super) fn graph(
     code: &'static str,
     message: &str,
 ) -> Response {
-    let body = json!({"error": {
+    (status, Json(graph_body(context, code, message))).into_response()
+}
+
+/// A write that Graph refuses.
+pub(super) fn graph_fault(context: &Context, fault: &Fault) -> Response {
+    let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let message = fault.to_string();
+    let mut body = graph_body(context, fault.code(), &message);
+    if let Some(property) = fault.conflict() {
+        let detail = json!({"code": "ObjectConflict", "message": message, "target": property});
+        body["error"]["details"] = json!([detail]);
+    }
+    (status, Json(body)).into_response()
+}
+
+fn graph_body(context: &Context, code: &str, message: &str) -> serde_json::Value {
+    json!({"error": {
         "code": code,
         "message": message,
         "innerError": {
@@ -50,6 +67,5 @@ pub(super) fn graph(
             "request-id": context.trace_id.to_string(),
             "client-request-id": context.correlation_id.to_string(),
         },
-    }});
-    (status, Json(body)).into_response()
+    }})
 }

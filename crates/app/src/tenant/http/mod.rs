@@ -34,6 +34,7 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::http::ClientAddress;
 use portolan_store::tenant::SqliteStore;
 use portolan_tenant::account::Policy;
+use portolan_tenant::graph::throttle::{Admitted, Cost, Limits, Throttle, Throttled};
 use portolan_tenant::rate::Rates;
 use portolan_tenant::rule::Incident;
 use portolan_tenant::storage::SignInRecord;
@@ -80,12 +81,68 @@ struct Inner {
     password_grant: bool,
     policy: Policy,
     rates: Mutex<Rates>,
+    /// Graph's limits, when they are kept.
+    throttle: Option<Mutex<Counts>>,
     /// Reads that look at many objects: they leave connections of the store to all others.
     scans: Semaphore,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
 }
 
+/// How often it is looked anew how many users there are: Graph's limits depend on it.
+const USERS_KNOWN_FOR: time::Duration = time::Duration::MINUTE;
+
+/// What is counted for Graph's limits.
+struct Counts {
+    throttle: Throttle,
+    users: Option<(u64, OffsetDateTime)>,
+}
+
 impl Service {
+    /// The same service, keeping these limits of Graph's. It is for a service that nobody shares yet.
+    ///
+    /// # Errors
+    /// When somebody shares it: half of the requests would be counted by nobody.
+    pub(super) fn throttled(self, limits: Limits) -> Result<Self, Failure> {
+        let Self(inner, current) = self;
+        let inner = Arc::try_unwrap(inner);
+        let mut inner =
+            inner.map_err(|_| Failure::new("the tenant's service is in use already"))?;
+        let counts = Counts { throttle: Throttle::new(limits), users: None };
+        inner.throttle = Some(Mutex::new(counts));
+        Ok(Self(Arc::new(inner), current))
+    }
+
+    fn counts(&self) -> Option<MutexGuard<'_, Counts>> {
+        let counts = self.0.throttle.as_ref()?;
+        Some(counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many users there are, if it is known well enough.
+    fn known_users(&self, now: OffsetDateTime) -> Option<u64> {
+        let (users, at) = self.counts()?.users?;
+        (at <= now && now - at < USERS_KNOWN_FOR).then_some(users)
+    }
+
+    fn learn_users(&self, users: u64, now: OffsetDateTime) {
+        if let Some(mut counts) = self.counts() {
+            counts.users = Some((users, now));
+        }
+    }
+
+    /// Counts a request against Graph's limits, if they are kept.
+    fn spend(
+        &self,
+        application: Guid,
+        cost: Cost,
+        users: u64,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, Throttled> {
+        match self.counts() {
+            Some(mut counts) => counts.throttle.admit(application, cost, users, now),
+            None => Ok(Admitted { units: cost.units, spent: None }),
+        }
+    }
+
     /// The service of a tenant, by the system's clock.
     pub(super) fn new(
         store: SqliteStore,
@@ -99,7 +156,9 @@ impl Service {
         let clock = Arc::new(portolan_net::clock::now);
         let rates = Mutex::default();
         let scans = Semaphore::new(SCANS_MAX);
-        let inner = Inner { store, pairwise_salt, password_grant, policy, rates, scans, clock };
+        let throttle = None;
+        let inner =
+            Inner { store, pairwise_salt, password_grant, policy, rates, throttle, scans, clock };
         Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
     }
 
@@ -276,7 +335,7 @@ fn hosts(service: &Service) -> Arc<Hosts> {
     let tenant = service.tenant();
     Arc::new([
         (tenant.login_host(), login_router().with_state(service.clone())),
-        (tenant.graph_host(), graph::router().with_state(service.clone())),
+        (tenant.graph_host(), graph::router(service)),
         (tenant.sync_host(), sync::router().with_state(service.clone())),
     ])
 }

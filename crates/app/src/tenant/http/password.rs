@@ -45,7 +45,7 @@ pub(super) async fn due(
 ) -> Result<Option<Object>, StorageError> {
     match (rule, user) {
         (Some(Rule::PasswordChangeRequired), Some(user)) => {
-            Ok(tx.object(user).await?.filter(|user| user.anchor.is_none()))
+            Ok(tx.object(user).await?.filter(Object::is_clouds_own))
         }
         _ => Ok(None),
     }

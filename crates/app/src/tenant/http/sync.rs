@@ -12,6 +12,7 @@ use portolan_model::{Entropy, Guid, SourceAnchor};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
+use portolan_tenant::directory::ProvisioningError;
 use portolan_tenant::grant;
 use portolan_tenant::ingest;
 use portolan_tenant::lease::Refusal;
@@ -22,7 +23,7 @@ use portolan_tenant::storage::{
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
     IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, ObjectsResponse, Operation,
-    OperationResult, OwnedObject, REFERENCES_MAX, Succession, TenantResponse,
+    OperationResult, OwnedObject, Quarantined, REFERENCES_MAX, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
 use serde::Deserialize;
@@ -327,17 +328,21 @@ async fn record_batch(
     (client_id, group): (Guid, Guid),
     context: &Context,
     operations: &[Operation],
-    outcomes: &[Result<Option<Guid>, ingest::Fault>],
+    applied: &ingest::Applied,
 ) -> Result<(), StorageError> {
-    let done = || operations.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
-    let is_there = |outcome: &Result<Option<Guid>, _>| matches!(outcome, Ok(Some(_)));
+    let outcomes = || operations.iter().zip(&applied.outcomes);
+    let done = || outcomes().filter_map(|(operation, done)| Some((operation, done.as_ref().ok()?)));
     let its_own: Vec<SourceAnchor> = done()
-        .filter(|(_, outcome)| is_there(outcome))
+        .filter(|(_, done)| done.id.is_some())
         .filter_map(|(operation, _)| operation.anchor().parse().ok())
         .collect();
     tx.own(&its_own.iter().collect::<Vec<_>>(), group).await?;
-    let lines: Vec<_> =
+    let mut lines: Vec<_> =
         done().map(|(operation, _)| (action_of(operation), operation.anchor())).collect();
+    let matched = done().filter(|(_, done)| done.matched.is_some());
+    lines.extend(matched.map(|(operation, _)| ("object.match", operation.anchor())));
+    let healed: Vec<_> = applied.healed.iter().map(|error| error.object.to_string()).collect();
+    lines.extend(healed.iter().map(|object| ("object.heal", object.as_str())));
     tx.record_audits(context.now, &client_id.to_string(), &lines).await
 }
 
@@ -480,9 +485,9 @@ async fn ingest_batch(
     let checked = sent.operations.iter().map(Operation::check).collect();
     let checked = its_own(&mut tx, group, checked).await?;
     let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
-    let outcomes = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
-    record_batch(&mut tx, (client_id, group), context, &sent.operations, &outcomes).await?;
-    let results = sent.operations.iter().zip(outcomes);
+    let applied = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
+    record_batch(&mut tx, (client_id, group), context, &sent.operations, &applied).await?;
+    let results = sent.operations.iter().zip(applied.outcomes);
     let results: Vec<_> = results.map(|(operation, outcome)| result(operation, outcome)).collect();
     let refused = results.iter().filter(|result| result.status != "ok").count();
     tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
@@ -501,20 +506,23 @@ const fn action_of(operation: &Operation) -> &'static str {
         Operation::Upsert { .. } => "object.upsert",
         Operation::Delete { .. } => "object.delete",
         Operation::References { .. } => "object.references",
+        Operation::Photo { .. } => "photo.set",
         Operation::Credential { .. } => "credential.set",
     }
 }
 
-fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -> OperationResult {
+fn result(operation: &Operation, outcome: Result<ingest::Done, ingest::Fault>) -> OperationResult {
     let repeated = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
     let anchor = repeated(operation.anchor());
     match outcome {
-        Ok(id) => OperationResult {
+        Ok(done) => OperationResult {
             anchor,
             status: "ok".to_owned(),
             code: None,
             message: None,
-            id: id.map(|id| id.to_string()),
+            id: done.id.map(|id| id.to_string()),
+            matched: done.matched.map(|found| found.as_str().to_owned()),
+            quarantined: done.set_aside.into_iter().map(quarantined).collect(),
         },
         Err(fault) => OperationResult {
             anchor,
@@ -522,6 +530,12 @@ fn result(operation: &Operation, outcome: Result<Option<Guid>, ingest::Fault>) -
             code: Some(fault.code().to_owned()),
             message: Some(repeated(&fault.to_string())),
             id: None,
+            matched: None,
+            quarantined: Vec::new(),
         },
     }
+}
+
+fn quarantined(error: ProvisioningError) -> Quarantined {
+    Quarantined { attribute: error.naming.as_str().to_owned(), value: error.value }
 }

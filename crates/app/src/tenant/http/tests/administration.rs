@@ -35,6 +35,7 @@ async fn with_administrator(world: &World) -> Guid {
     let mut tx = world.service.store().begin(Access::Write).await.unwrap();
     tx.put_object(&user).await.unwrap();
     tx.put_credential(id, &Credential { credential, changed_at: now }).await.unwrap();
+    tx.assign_role(id, "Global Administrator", now).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

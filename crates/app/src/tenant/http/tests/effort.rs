@@ -7,7 +7,8 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Kind, Name, Object};
+use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::feature::Features;
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
     Account, AuditRecord, Code, Credential, IngestedBatch, ReferenceChange, RefreshToken, Session,
@@ -43,6 +44,13 @@ noting! {
     object(id: Guid) -> Option<Object>;
     object_by_anchor(anchor: &SourceAnchor) -> Option<Object>;
     objects_by_anchor(anchors: &[&SourceAnchor]) -> Vec<Object>;
+    objects_by_id(ids: &[Guid]) -> Vec<Object>;
+    administrators(users: &[Guid]) -> Vec<Guid>;
+    features() -> Features;
+    extensions() -> Vec<Definition>;
+    provisioning_errors(objects: &[Guid]) -> Vec<ProvisioningError>;
+    put_provisioning_errors(errors: &[(Guid, Vec<ProvisioningError>)]) -> ();
+    free_values(count: u32) -> Vec<ProvisioningError>;
     name_holders(names: &[Name]) -> Vec<(Name, Guid)>;
     accounts(anchors: &[&SourceAnchor]) -> Vec<Account>;
     user_by_name(name: &str) -> Option<Object>;
@@ -52,8 +60,15 @@ noting! {
     count_objects(kind: Kind) -> u64;
     change_references(changes: &[ReferenceChange]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    group_by_unique_name(name: &str) -> Option<Object>;
+    add_members(group: Guid, members: &[Guid]) -> ();
+    members_among(group: Guid, members: &[Guid]) -> Vec<Guid>;
+    remove_member(group: Guid, member: Guid) -> bool;
+    put_manager(user: Guid, manager: Option<Guid>) -> ();
     manager(user: Guid) -> Option<Object>;
     direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
+    photo(user: Guid) -> Option<Photo>;
+    put_photos(photos: &[(Guid, Option<&Photo>)]) -> ();
     credential(user: Guid) -> Option<Credential>;
     put_credential(user: Guid, credential: &Credential) -> ();
     put_credentials(credentials: &[(Guid, &Credential)]) -> ();

@@ -3,12 +3,19 @@
 
 mod administration;
 mod attacks;
+mod devices;
 mod directory;
 mod effort;
 mod errors;
+mod extensions;
+mod graph_batch;
+mod graph_export;
+mod graph_writes;
 mod keys;
 mod leases;
 mod lockout;
+mod matching;
+mod quarantine;
 mod race;
 mod references;
 mod sessions;
@@ -194,6 +201,17 @@ impl World {
         let store = SqliteStore::open(&path, master_keys()).await.unwrap();
         let tenant = self.service.tenant().clone();
         self.service = service(store, tenant, &self.key, policy, &self.seconds);
+        self.router = router(self.service.clone());
+    }
+
+    /// Starts the tenant again, with Graph's limits kept.
+    pub(super) async fn throttle(&mut self, limits: Limits) {
+        self.service.store().close().await;
+        let path = self.directory.path().join("tenant.sqlite");
+        let store = SqliteStore::open(&path, master_keys()).await.unwrap();
+        let tenant = self.service.tenant().clone();
+        let service = service(store, tenant, &self.key, Policy::default(), &self.seconds);
+        self.service = service.throttled(limits).unwrap();
         self.router = router(self.service.clone());
     }
 

@@ -4,14 +4,12 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
-use portolan_model::Guid;
-use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::graph::{InvalidQuery, Resource};
-use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
+use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use serde_json::{Value as JsonValue, json};
 
-use super::{Asked, Call, Refused, living};
+use super::{Asked, Call, Refused, errors, group_named, user_named};
 use crate::tenant::http::Service;
 
 pub(super) fn router() -> Router<Service> {
@@ -55,23 +53,14 @@ async fn begin(asked: &Asked, resource: Resource, of: &str) -> Result<Call, Refu
 async fn members(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = begin(&asked, Resource::Members, "members").await?;
-        let id = named.parse().map_err(|_| Refused::NotFound)?;
         let _turn = asked.service.scan().await;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        let group = living(tx.object(id).await?, Kind::Group)?;
+        let group = group_named(&mut tx, &named).await?;
         let objects = tx.members(group.id, call.query.after, call.count()).await?;
-        Ok(page(&call, &objects, &format!("groups/{}/members", group.id)))
+        let body = page(&call, &objects, &format!("groups/{}/members", group.id));
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
-}
-
-/// The user of a path: an id, or a user principal name.
-async fn named_user(tx: &mut SqliteTransaction, named: &str) -> Result<Object, Refused> {
-    let found: Result<_, StorageError> = match named.parse::<Guid>() {
-        Ok(id) => tx.object(id).await,
-        Err(_) => tx.user_by_name(named).await,
-    };
-    living(found?, Kind::User)
 }
 
 async fn manager(asked: Asked, Path(named): Path<String>) -> Response {
@@ -90,11 +79,11 @@ async fn manager_of(
 ) -> Result<JsonValue, Refused> {
     let call = Call::of_one(asked, Resource::Manager, Kind::User).await?;
     let mut tx = asked.service.store().begin(Access::Read).await?;
-    let user = named_user(&mut tx, &named(&call)).await?;
+    let user = user_named(&mut tx, &named(&call)).await?;
     let manager = tx.manager(user.id).await?.ok_or(Refused::NotFound)?;
     let mut body = call.one(&manager, "directoryObjects");
     body["@odata.type"] = odata_type(manager.kind);
-    Ok(body)
+    Ok(errors::fill(&mut tx, body).await?)
 }
 
 async fn direct_reports(asked: Asked, Path(named): Path<String>) -> Response {
@@ -114,7 +103,8 @@ async fn reports_of(
     let call = begin(asked, Resource::DirectReports, "directReports").await?;
     let _turn = asked.service.scan().await;
     let mut tx = asked.service.store().begin(Access::Read).await?;
-    let user = named_user(&mut tx, &named(&call)).await?;
+    let user = user_named(&mut tx, &named(&call)).await?;
     let objects = tx.direct_reports(user.id, call.query.after, call.count()).await?;
-    Ok(page(&call, &objects, &format!("users/{}/directReports", user.id)))
+    let body = page(&call, &objects, &format!("users/{}/directReports", user.id));
+    Ok(errors::fill(&mut tx, body).await?)
 }

@@ -1,15 +1,16 @@
-//! Graph's routes: users, groups, members, managers, the organisation.
+//! Graph's reads: users, groups, the organisation; what else there is, in modules of its own.
 
+mod devices;
+mod errors;
+mod extensions;
+mod photo;
 mod references;
 
-use std::convert::Infallible;
-
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use portolan_model::Guid;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Parameters;
@@ -21,73 +22,22 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::bearer::{application_is_there, bearer, person};
-use super::{Context, Service, answer, discovery, query};
+use super::{Asked, Refused, good_token, group_named, living, user_named};
+use crate::tenant::http::{Service, query};
 
 /// Objects that a filter looks at between two reads of the store.
 const SCAN_OBJECTS: u32 = 500;
 
+/// The routes that are only read.
 pub(super) fn router() -> Router<Service> {
     Router::new()
         .route("/v1.0/me", get(me))
-        .route("/v1.0/users", get(users))
         .route("/v1.0/users/$count", get(count_users))
-        .route("/v1.0/users/{id}", get(user))
-        .route("/v1.0/groups", get(groups))
         .route("/v1.0/groups/$count", get(count_groups))
-        .route("/v1.0/groups/{id}", get(group))
-        .merge(references::router())
         .route("/v1.0/organization", get(organization))
-        .route("/oidc/userinfo", get(discovery::get_userinfo).post(discovery::get_userinfo))
-        .fallback(nothing)
-        .method_not_allowed_fallback(read_only)
-}
-
-/// What a request cannot have.
-enum Refused {
-    /// No good token, or the person's account does not sign in any more.
-    Token,
-    /// The token does not permit it.
-    Permission,
-    /// The query is not understood.
-    Query(InvalidQuery),
-    /// There is no such object.
-    NotFound,
-    /// The store failed.
-    Storage(StorageError),
-}
-
-impl From<StorageError> for Refused {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-/// A request as every route takes it.
-struct Asked {
-    service: Service,
-    context: Context,
-    headers: HeaderMap,
-    uri: Uri,
-}
-
-impl FromRequestParts<Service> for Asked {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
-        Ok(Self {
-            service: service.clone(),
-            context: Context::from_request_parts(parts, service).await?,
-            headers: parts.headers.clone(),
-            uri: parts.uri.clone(),
-        })
-    }
-}
-
-impl Asked {
-    fn respond(&self, outcome: Result<JsonValue, Refused>) -> Response {
-        respond(&self.service, &self.context, outcome)
-    }
+        .merge(devices::router())
+        .merge(photo::router())
+        .merge(references::router())
 }
 
 /// What all routes share of a request.
@@ -95,6 +45,8 @@ struct Call {
     service: Service,
     token: AccessToken,
     query: Query,
+    /// The extensions that are selected.
+    extensions: Vec<String>,
     resource: Resource,
 }
 
@@ -115,30 +67,23 @@ impl Call {
         kind: Kind,
         parse: fn(&Parameters, Kind) -> Result<Query, InvalidQuery>,
     ) -> Result<Self, Refused> {
-        let Asked { service, context, headers, uri } = asked;
-        let host = service.tenant().graph_host();
-        let token = bearer(service, context, headers, &host).ok_or(Refused::Token)?;
-        let mut tx = service.store().begin(Access::Read).await?;
-        let is_good = match token.idtyp.as_str() {
-            "user" => person(service, context, &mut tx, &token).await?.is_some(),
-            _ => application_is_there(&mut tx, &token).await?,
-        };
-        drop(tx);
-        if !is_good {
-            return Err(Refused::Token);
-        }
+        let Asked { service, headers, uri, .. } = asked;
+        let token = good_token(asked).await?;
         if !resource.is_permitted_by(&token) {
             return Err(Refused::Permission);
         }
         let unclear = |_| Refused::Query(InvalidQuery::UnknownOption("(repeated)".to_owned()));
-        let parameters = query(uri).map_err(unclear)?;
+        let (parameters, extensions) = extensions::split(query(uri).map_err(unclear)?)?;
+        extensions::check(service, &extensions, kind).await?;
         let query = parse(&parameters, kind).map_err(Refused::Query)?;
         if query.count && !is_eventual(headers) {
             return Err(Refused::Query(InvalidQuery::InvalidCount));
         }
         let view = View::of(kind, &token);
         let mut selected = query.select.iter().flatten();
-        if resource == Resource::Users && selected.any(|name| !view.shows(name)) {
+        let hidden = selected.any(|name| !view.shows(name));
+        let hidden = hidden || !extensions.is_empty() && view != View::Whole;
+        if resource == Resource::Users && hidden {
             return Err(Refused::Permission);
         }
         // A filter tells as much of a property as showing it does.
@@ -146,7 +91,7 @@ impl Call {
         if filtered.iter().any(|name| !view.shows(name)) {
             return Err(Refused::Permission);
         }
-        Ok(Self { service: service.clone(), token, query, resource })
+        Ok(Self { service: service.clone(), token, query, extensions, resource })
     }
 
     fn context_uri(&self, what: &str) -> String {
@@ -159,7 +104,11 @@ impl Call {
             Resource::Me => View::Whole,
             _ => View::of(object.kind, &self.token),
         };
-        entity(object, self.query.select.as_deref(), view)
+        let mut shown = entity(object, self.query.select.as_deref(), view);
+        if view == View::Whole {
+            extensions::fill(&mut shown, object, &self.extensions);
+        }
+        shown
     }
 
     fn one(&self, object: &Object, set: &str) -> JsonValue {
@@ -182,6 +131,8 @@ impl Call {
         {
             let mut next = form_urlencoded::Serializer::new(String::new());
             if let Some(select) = &self.query.select {
+                let extensions = self.extensions.iter().map(String::as_str);
+                let select: Vec<_> = select.iter().copied().chain(extensions).collect();
                 next.append_pair("$select", &select.join(","));
             }
             if let Some(filter) = &self.query.filter_text {
@@ -211,6 +162,10 @@ impl Call {
             let total = if self.query.count { Some(tx.count_objects(kind).await?) } else { None };
             return Ok((objects, total));
         };
+        if let Some(found) = self.by_key(tx, kind, filter).await? {
+            let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+            return Ok((found, self.query.count.then_some(total)));
+        }
         let wanted = usize::try_from(self.count()).unwrap_or(usize::MAX);
         let (mut found, mut total, mut after) = (Vec::new(), 0_u64, None);
         // A count is of everything, wherever the page begins.
@@ -232,6 +187,28 @@ impl Call {
         Ok((found, self.query.count.then_some(total)))
     }
 
+    /// The objects of a filter that asks for the value of a key, which an index finds.
+    async fn by_key(
+        &self,
+        tx: &mut SqliteTransaction,
+        kind: Kind,
+        filter: &Filter,
+    ) -> Result<Option<Vec<Object>>, StorageError> {
+        let found = match (filter.key(), kind) {
+            (Some(("onPremisesImmutableId", text)), _) => match text.parse() {
+                Ok(anchor) => tx.object_by_anchor(&anchor).await?,
+                Err(_) => None,
+            },
+            (Some(("userPrincipalName", name)), Kind::User) => tx.user_by_name(name).await?,
+            _ => return Ok(None),
+        };
+        let is_shown = |object: &Object| {
+            let behind = self.query.after.is_none_or(|after| order(object.id) > order(after));
+            object.kind == kind && object.deleted_at.is_none() && behind
+        };
+        Ok(Some(found.into_iter().filter(is_shown).collect()))
+    }
+
     /// Whether the answer takes a look at more objects than it shows.
     const fn is_scan(&self) -> bool {
         self.query.filter.is_some() || self.query.count
@@ -244,7 +221,11 @@ impl Call {
 }
 
 /// An object as Graph shows it.
-fn entity(object: &Object, select: Option<&[&'static str]>, view: View) -> Map<String, JsonValue> {
+pub(super) fn entity(
+    object: &Object,
+    select: Option<&[&'static str]>,
+    view: View,
+) -> Map<String, JsonValue> {
     let value = |value: Option<Value>| match value {
         None => JsonValue::Null,
         Some(Value::Text(text)) => json!(text),
@@ -267,69 +248,6 @@ fn entity(object: &Object, select: Option<&[&'static str]>, view: View) -> Map<S
         .collect()
 }
 
-fn respond(service: &Service, context: &Context, outcome: Result<JsonValue, Refused>) -> Response {
-    let error = |status, code, message: &str| answer::graph(context, status, code, message);
-    let mut answer = match outcome {
-        Ok(body) => Json(body).into_response(),
-        Err(Refused::Token) => {
-            let challenge = format!(
-                "Bearer realm=\"\", authorization_uri=\"{}/oauth2/v2.0/authorize\"",
-                service.tenant().authority()
-            );
-            let mut answer = error(
-                StatusCode::UNAUTHORIZED,
-                "InvalidAuthenticationToken",
-                "The access token is missing, expired, or not for this resource.",
-            );
-            if let Ok(challenge) = HeaderValue::try_from(challenge) {
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            answer
-        }
-        Err(Refused::Permission) => error(
-            StatusCode::FORBIDDEN,
-            "Authorization_RequestDenied",
-            "Insufficient privileges to complete the operation.",
-        ),
-        Err(Refused::Query(query)) => {
-            error(StatusCode::BAD_REQUEST, "Request_BadRequest", &query.to_string())
-        }
-        Err(Refused::NotFound) => error(
-            StatusCode::NOT_FOUND,
-            "Request_ResourceNotFound",
-            "The resource does not exist, or one of its references does not.",
-        ),
-        Err(Refused::Storage(failed)) => {
-            answer::unavailable(context, &failed);
-            error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceNotAvailable",
-                "The service is not available for the moment. Try again.",
-            )
-        }
-    };
-    let names = [("request-id", context.trace_id), ("client-request-id", context.correlation_id)];
-    for (name, id) in names {
-        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-            answer.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    }
-    answer
-}
-
-async fn nothing(asked: Asked) -> Response {
-    asked.respond(Err(Refused::NotFound))
-}
-
-async fn read_only(context: Context) -> Response {
-    answer::graph(
-        &context,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Request_BadRequest",
-        "This resource is read-only: it is mastered in the synchronised directory.",
-    )
-}
-
 async fn me(asked: Asked) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Me, Kind::User).await?;
@@ -337,24 +255,29 @@ async fn me(asked: Asked) -> Response {
         let id = call.token.oid.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
         let user = living(tx.object(id).await?, Kind::User)?;
-        Ok(call.one(&user, "users"))
+        Ok(errors::fill(&mut tx, call.one(&user, "users")).await?)
     };
     asked.respond(outcome.await)
 }
 
-async fn users(asked: Asked) -> Response {
+pub(super) async fn users(asked: Asked) -> Response {
     let outcome = list(&asked, Resource::Users, Kind::User).await;
     asked.respond(outcome)
 }
 
-async fn groups(asked: Asked) -> Response {
+pub(super) async fn groups(asked: Asked) -> Response {
     let outcome = list(&asked, Resource::Groups, Kind::Group).await;
     asked.respond(outcome)
 }
 
 async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue, Refused> {
     let call = Call::begin(asked, resource, kind).await?;
-    let set = if kind == Kind::User { "users" } else { "groups" };
+    let set = match kind {
+        Kind::User => "users",
+        Kind::Contact => "contacts",
+        Kind::Group => "groups",
+        Kind::Device => "devices",
+    };
     let _turn = if call.is_scan() { asked.service.scan().await } else { None };
     let mut tx = asked.service.store().begin(Access::Read).await?;
     let (objects, total) = call.list(&mut tx, kind).await?;
@@ -362,7 +285,7 @@ async fn list(asked: &Asked, resource: Resource, kind: Kind) -> Result<JsonValue
     if let Some(total) = total {
         body["@odata.count"] = json!(total);
     }
-    Ok(body)
+    Ok(errors::fill(&mut tx, body).await?)
 }
 
 async fn count_users(asked: Asked) -> Response {
@@ -403,27 +326,28 @@ fn order(id: Guid) -> String {
     id.to_string()
 }
 
-async fn user(asked: Asked, Path(named): Path<String>) -> Response {
+pub(super) async fn user(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Users, Kind::User).await?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        let found = match named.parse::<Guid>() {
-            Ok(id) => tx.object(id).await?,
-            Err(_) => tx.user_by_name(&named).await?,
-        };
-        Ok(call.one(&living(found, Kind::User)?, "users"))
+        let body = call.one(&user_named(&mut tx, &named).await?, "users");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
 }
 
-async fn group(asked: Asked, Path(named): Path<String>) -> Response {
+pub(super) async fn group(asked: Asked, Path(named): Path<String>) -> Response {
     let outcome = async {
         let call = Call::of_one(&asked, Resource::Groups, Kind::Group).await?;
-        let id = named.parse().map_err(|_| Refused::NotFound)?;
         let mut tx = asked.service.store().begin(Access::Read).await?;
-        Ok(call.one(&living(tx.object(id).await?, Kind::Group)?, "groups"))
+        let body = call.one(&group_named(&mut tx, &named).await?, "groups");
+        Ok(errors::fill(&mut tx, body).await?)
     };
     asked.respond(outcome.await)
+}
+
+pub(super) async fn group_by_unique_name(asked: Asked, Path(key): Path<String>) -> Response {
+    group(asked, Path(format!("(uniqueName={key}"))).await
 }
 
 async fn organization(asked: Asked) -> Response {
@@ -447,10 +371,4 @@ async fn organization(asked: Asked) -> Response {
         Ok(json!({"@odata.context": call.context_uri("organization"), "value": value}))
     };
     asked.respond(outcome.await)
-}
-
-fn living(object: Option<Object>, kind: Kind) -> Result<Object, Refused> {
-    object
-        .filter(|object| object.deleted_at.is_none() && object.kind == kind)
-        .ok_or(Refused::NotFound)
 }

@@ -1,0 +1,254 @@
+//! Microsoft Graph over HTTPS: sends what an [`Exporter`] says, and tells it what came back.
+//!
+//! The application proves itself by an assertion of its key, for a token that is asked for anew in time.
+//! Nothing is decided here: what a reply means, what is sent again and how long is waited is the
+//! exporter's.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use portolan_chart::flow;
+use portolan_model::DnsName;
+use portolan_net::entropy::SystemEntropy;
+use portolan_net::{clock, http as net_http};
+use portolan_sync::target::graph::{
+    Action, Batch, Change, Exporter, Known, Outcome, Reply, Settings, first_pages, read_page,
+};
+use portolan_tenant::wire::SecretText;
+use portolan_token::assertion::ASSERTION_TYPE;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use super::proof::Proof;
+use crate::connect::tenant_client::{authorization, form_value, refused, usable_for};
+use crate::report::Failure;
+
+/// Batches that are under way at a time.
+const BATCHES_MAX: usize = 4;
+
+/// How often a request is sent that Graph does not answer well: some ten minutes.
+const ATTEMPTS_MAX: u32 = 14;
+
+/// Pages that are read of one kind of object: a million objects, and as many again.
+const PAGES_MAX: usize = 2_500;
+
+/// How often a page is asked for.
+const PAGE_ATTEMPTS_MAX: u32 = 8;
+
+/// Where a Graph is, and who asks.
+#[derive(Debug)]
+pub(in crate::connect) struct Address {
+    /// The host of Graph.
+    pub(in crate::connect) graph: DnsName,
+    /// The host of the token endpoint.
+    pub(in crate::connect) login: DnsName,
+    /// The tenant's id or name there.
+    pub(in crate::connect) tenant: String,
+    /// The application's id there.
+    pub(in crate::connect) client_id: String,
+}
+
+/// A Graph, for one export.
+pub(in crate::connect) struct Graph {
+    client: net_http::Client,
+    address: Address,
+    proof: Proof,
+    token: Option<(Zeroizing<String>, OffsetDateTime)>,
+}
+
+#[derive(Deserialize)]
+struct TokenResponse {
+    access_token: SecretText,
+    expires_in: i64,
+}
+
+impl Graph {
+    pub(in crate::connect) const fn new(
+        client: net_http::Client,
+        address: Address,
+        proof: Proof,
+    ) -> Self {
+        Self { client, address, proof, token: None }
+    }
+
+    fn base(&self) -> String {
+        format!("https://{}/v1.0", self.address.graph)
+    }
+
+    /// What is at the target, by anchors.
+    pub(in crate::connect) async fn known(&mut self) -> Result<Known, Failure> {
+        let (mut known, base) = (Known::new(), self.base());
+        for first in first_pages() {
+            let mut path = first.to_owned();
+            for _ in 0..PAGES_MAX {
+                let response = self.page(&path).await?;
+                let page = read_page(response.body(), &base)
+                    .map_err(|error| Failure::because("cannot read what Graph has", &error))?;
+                known.extend(page.known);
+                match page.next {
+                    Some(next) => path = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// One page. Reading it twice harms nothing, so it is asked for again when it does not come.
+    async fn page(&mut self, path: &str) -> Result<Response<Bytes>, Failure> {
+        let mut attempt = 1;
+        loop {
+            let bearer = self.bearer().await?;
+            let request = Request::builder()
+                .uri(format!("/v1.0{path}"))
+                .header(AUTHORIZATION, authorization(&bearer)?)
+                .body(Bytes::new())
+                .map_err(|error| Failure::because("cannot ask Graph what it has", &error))?;
+            let graph = self.address.graph.clone();
+            let sent = self.client.send(flow::CONNECT_TENANT_SYNC, graph, request).await;
+            let wait = match sent {
+                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) => {
+                    let status = response.status();
+                    if status == StatusCode::UNAUTHORIZED {
+                        self.token = None;
+                    }
+                    let is_passing = status == StatusCode::TOO_MANY_REQUESTS
+                        || status == StatusCode::UNAUTHORIZED
+                        || status.is_server_error();
+                    if !is_passing || attempt >= PAGE_ATTEMPTS_MAX {
+                        return Err(refused(&response, "read what Graph has"));
+                    }
+                    retry_after(&response).and_then(|text| text.parse().ok()).unwrap_or(1_u64)
+                }
+                Err(error) if attempt >= PAGE_ATTEMPTS_MAX => return Err(error.into()),
+                Err(_) => 1 << attempt,
+            };
+            attempt += 1;
+            tokio::time::sleep(std::time::Duration::from_secs(wait.clamp(1, 3_600))).await;
+        }
+    }
+
+    /// Makes these changes at a target of which this is known. What became of each, in their order, and
+    /// what is known now.
+    pub(in crate::connect) async fn export(
+        &mut self,
+        changes: Vec<Change>,
+        known: Known,
+    ) -> Result<(Vec<Outcome>, Known), Failure> {
+        let settings =
+            Settings { base: self.base(), batches_max: BATCHES_MAX, attempts_max: ATTEMPTS_MAX };
+        let mut exporter = Exporter::new(changes, known, settings);
+        let mut under_way = JoinSet::new();
+        loop {
+            match exporter.next(clock::now(), &mut SystemEntropy) {
+                Action::Done => return Ok(exporter.finish()),
+                Action::Send(batch) => {
+                    let (number, request) = (batch.number, self.request(batch).await?);
+                    let (client, graph) = (self.client.clone(), self.address.graph.clone());
+                    under_way.spawn(async move {
+                        let sent = client.send(flow::CONNECT_TENANT_SYNC, graph, request).await;
+                        (number, sent)
+                    });
+                }
+                Action::Wait { until } => {
+                    let wait = until.map(|until| until - clock::now());
+                    let wait = wait.map(|wait| wait.try_into().unwrap_or_default());
+                    tokio::select! {
+                        Some(came) = under_way.join_next() => self.take(&mut exporter, came)?,
+                        () = sleep(wait) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn request(&mut self, batch: Batch) -> Result<Request<Bytes>, Failure> {
+        let bearer = self.bearer().await?;
+        tracing::debug!(batch = batch.number, requests = batch.requests, "Sending to Graph");
+        Request::builder()
+            .method(Method::POST)
+            .uri("/v1.0/$batch")
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, authorization(&bearer)?)
+            .body(Bytes::from_owner(batch.body))
+            .map_err(|error| Failure::because("cannot write the request to Graph", &error))
+    }
+
+    /// Tells the exporter what became of a batch.
+    fn take(
+        &mut self,
+        exporter: &mut Exporter,
+        came: Result<(u64, Result<Response<Bytes>, net_http::HttpError>), tokio::task::JoinError>,
+    ) -> Result<(), Failure> {
+        let (number, sent) =
+            came.map_err(|error| Failure::because("a request to Graph broke off", &error))?;
+        let (now, rng) = (clock::now(), &mut SystemEntropy);
+        match sent {
+            Ok(response) => {
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.token = None;
+                }
+                let reply = Reply {
+                    status: response.status().as_u16(),
+                    retry_after: retry_after(&response),
+                    body: response.into_body().to_vec(),
+                };
+                exporter.answered(number, &reply, now, rng);
+            }
+            Err(error) => {
+                tracing::warn!(batch = number, %error, "No answer from Graph");
+                exporter.lost(number, now, rng);
+            }
+        }
+        Ok(())
+    }
+
+    /// `Bearer` and a token that is still good for a while.
+    async fn bearer(&mut self) -> Result<Zeroizing<String>, Failure> {
+        let now = clock::now();
+        if let Some((bearer, _)) = self.token.as_ref().filter(|(_, until)| *until > now) {
+            return Ok(bearer.clone());
+        }
+        let Address { graph, login, tenant, client_id } = &self.address;
+        let path = format!("/{tenant}/oauth2/v2.0/token");
+        let signed = self.proof.sign(client_id, &format!("https://{login}{path}"), now)?;
+        let form = Zeroizing::new(format!(
+            "grant_type=client_credentials&client_id={client_id}&client_assertion_type={}\
+             &client_assertion={}&scope={}",
+            form_value(ASSERTION_TYPE),
+            signed.as_str(),
+            form_value(&format!("https://{graph}/.default")),
+        ));
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Bytes::from_owner(form))
+            .map_err(|error| Failure::because("cannot ask for a token for Graph", &error))?;
+        let response = self.client.send(flow::CONNECT_TENANT_SYNC, login.clone(), request).await?;
+        if !response.status().is_success() {
+            return Err(refused(&response, "sign in to Graph"));
+        }
+        let answer: TokenResponse = serde_json::from_slice(response.body())
+            .map_err(|error| Failure::because("the token for Graph does not read", &error))?;
+        let bearer = Zeroizing::new(format!("Bearer {}", answer.access_token.0.expose()));
+        self.token = Some((bearer.clone(), now + usable_for(answer.expires_in)));
+        Ok(bearer)
+    }
+}
+
+fn retry_after(response: &Response<Bytes>) -> Option<String> {
+    let value = response.headers().get(RETRY_AFTER)?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+/// Sleeps so long; without an end when there is none.
+async fn sleep(wait: Option<std::time::Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

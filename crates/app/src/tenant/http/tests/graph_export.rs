@@ -1,0 +1,154 @@
+//! The exporter of `portolan connect` against the tenant's own Graph, under its limits, with replies that
+//! get lost: everything arrives, and once.
+
+use std::num::NonZeroU32;
+
+use portolan_model::SourceAnchor;
+use portolan_sync::TenantKind;
+use portolan_sync::target::graph::Value;
+use portolan_sync::target::graph::{
+    Action, Change, Desired, Exporter, Known, Outcome, Reply, Settings, read_page,
+};
+use portolan_tenant::graph::throttle::Limits;
+
+use super::*;
+
+const USERS: usize = 240;
+const GROUPS: usize = 12;
+
+/// The permissions that an exporter needs.
+const PERMISSIONS: [&str; 2] = ["User.ReadWrite.All", "Group.ReadWrite.All"];
+
+fn anchor(text: &str) -> SourceAnchor {
+    text.parse().unwrap()
+}
+
+fn user(number: usize) -> String {
+    format!("user/{number}==")
+}
+
+fn changes() -> Vec<Change> {
+    let text = |text: String| Some(Value::Text(text));
+    let mut changes: Vec<_> = (0..USERS)
+        .map(|number| {
+            let attributes = [
+                ("userPrincipalName", text(format!("u{number}@corp.example"))),
+                ("displayName", text(format!("User {number}"))),
+                ("accountEnabled", Some(Value::Boolean(true))),
+                ("extensionAttribute2", text("two".to_owned())),
+            ];
+            let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+            Change::Write(Desired {
+                anchor: anchor(&user(number)),
+                kind: TenantKind::User,
+                attributes,
+            })
+        })
+        .collect();
+    for number in 0..GROUPS {
+        let on = Some(Value::Boolean(true));
+        let attributes =
+            [("displayName", text(format!("Group {number}"))), ("securityEnabled", on)];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+        let group = anchor(&format!("group/{number}=="));
+        let kind = TenantKind::Group;
+        changes.push(Change::Write(Desired { anchor: group.clone(), kind, attributes }));
+        let add = (0..USERS).filter(|user| user % GROUPS >= number).map(|at| anchor(&user(at)));
+        changes.push(Change::Members { group, add: add.collect(), remove: vec![] });
+    }
+    changes.push(Change::Manager { user: anchor(&user(1)), manager: Some(anchor(&user(0))) });
+    changes
+}
+
+/// A token of the writer, which is good now.
+async fn renewed(world: &World) -> String {
+    let writer = world.application("Writer").await;
+    world.own_token(&writer, GRAPH, &PERMISSIONS)
+}
+
+/// Exports in virtual time; each so-many-th batch, or its reply, gets lost.
+async fn export(world: &mut World, changes: Vec<Change>, known: Known) -> (Vec<Outcome>, Known) {
+    let base = format!("https://{GRAPH}/v1.0");
+    let settings = Settings { base, batches_max: 2, attempts_max: 12 };
+    let mut exporter = Exporter::new(changes, known, settings);
+    let rng = &mut SystemEntropy;
+    for _ in 0..100_000 {
+        match exporter.next(world.service.now(), rng) {
+            Action::Done => return exporter.finish(),
+            Action::Wait { until } => {
+                let wait = until.expect("each batch is answered at once") - world.service.now();
+                world.pass(wait.whole_seconds() + 1);
+            }
+            Action::Send(batch) => {
+                let token = renewed(world).await;
+                let body = serde_json::from_slice(&batch.body).unwrap();
+                if batch.number % 11 == 5 {
+                    exporter.lost(batch.number, world.service.now(), rng);
+                    continue;
+                }
+                let answer = world.graph(&token, Method::POST, "/$batch", body).await;
+                let now = world.service.now();
+                if batch.number % 7 == 3 {
+                    exporter.lost(batch.number, now, rng);
+                    continue;
+                }
+                let body = answer.text.into_bytes();
+                let reply = Reply { status: answer.status, retry_after: None, body };
+                exporter.answered(batch.number, &reply, now, rng);
+                exporter.answered(batch.number, &reply, now, rng);
+            }
+        }
+    }
+    panic!("the export does not end");
+}
+
+async fn everything(world: &mut World, set: &str, select: &str) -> Vec<Json> {
+    let token = renewed(world).await;
+    let page = world.get_as(&token, &format!("/v1.0/{set}?$select={select}&$top=999")).await;
+    page.json()["value"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_export_to_the_tenant_arrives_once_under_limits_and_losses() {
+    let mut world = World::empty().await;
+    world.throttle(Limits::GRAPH.divided_by(NonZeroU32::new(20).unwrap())).await;
+    world.writer(&PERMISSIONS).await;
+    let began = world.service.now();
+    let (outcomes, known) = export(&mut world, changes(), Known::new()).await;
+    for (at, outcome) in outcomes.iter().enumerate() {
+        assert!(outcome.is_done() && outcome.unable.is_empty(), "change {at}: {outcome:?}");
+    }
+    let users = everything(&mut world, "users", "onPremisesImmutableId,userPrincipalName").await;
+    let mut anchors: Vec<_> =
+        users.iter().map(|user| user["onPremisesImmutableId"].as_str().unwrap()).collect();
+    anchors.sort_unstable();
+    anchors.dedup();
+    assert_eq!((users.len(), anchors.len()), (USERS, USERS), "each once");
+    assert_eq!(everything(&mut world, "groups", "id").await.len(), GROUPS);
+    for number in 0..GROUPS {
+        let id = known[&anchor(&format!("group/{number}=="))];
+        let members = everything(&mut world, &format!("groups/{id}/members"), "id").await;
+        assert_eq!(members.len(), USERS / GROUPS * (GROUPS - number), "group {number}");
+        world.pass(10);
+    }
+    // 240 users, 12 groups and their members at one write a second, of which 150 may come at once.
+    let took = world.service.now() - began;
+    assert!(took > time::Duration::seconds(150), "{took}");
+
+    // What is read back is what was written, and exporting it again changes nothing and doubles nothing.
+    let mut read = Known::new();
+    let token = renewed(&world).await;
+    for path in portolan_sync::target::graph::first_pages() {
+        let page = world.get_as(&token, &format!("/v1.0{path}")).await;
+        let page = read_page(page.text.as_bytes(), &format!("https://{GRAPH}/v1.0")).unwrap();
+        read.extend(page.known);
+    }
+    assert_eq!(read, known);
+    let gone =
+        (0..20).map(|at| Change::Delete { anchor: anchor(&user(at)), kind: TenantKind::User });
+    let changes = changes().into_iter().skip(20).take(USERS - 20).chain(gone).collect();
+    let (outcomes, known) = export(&mut world, changes, read).await;
+    assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+    assert_eq!(everything(&mut world, "users", "id").await.len(), USERS - 20);
+    assert_eq!(known.len(), USERS - 20 + GROUPS);
+}

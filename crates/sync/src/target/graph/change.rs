@@ -1,0 +1,147 @@
+//! What is to change at Graph, and what became of it.
+
+use std::collections::BTreeMap;
+
+use portolan_model::{Guid, SourceAnchor};
+
+use crate::TenantKind;
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// Several texts, in a fixed order.
+    Texts(Vec<String>),
+    /// A truth value.
+    Boolean(bool),
+}
+
+/// The ids that objects of the target have, by their anchors.
+pub type Known = BTreeMap<SourceAnchor, Guid>;
+
+/// An object as it should be, or as far as it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// What identifies it.
+    pub anchor: SourceAnchor,
+    /// What it is.
+    pub kind: TenantKind,
+    /// Attributes by Graph's names: all of an object that is new, those that changed of one that is
+    /// known. `None` takes the value away.
+    pub attributes: BTreeMap<String, Option<Value>>,
+}
+
+/// A change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Make an object that is not known, change one that is.
+    Write(Desired),
+    /// Change who is in a group. Members may be made by changes of the same export.
+    Members {
+        /// The group.
+        group: SourceAnchor,
+        /// Who comes.
+        add: Vec<SourceAnchor>,
+        /// Who goes.
+        remove: Vec<SourceAnchor>,
+    },
+    /// Set or clear a user's manager.
+    Manager {
+        /// The user.
+        user: SourceAnchor,
+        /// Their manager.
+        manager: Option<SourceAnchor>,
+    },
+    /// Delete an object.
+    Delete {
+        /// Its anchor.
+        anchor: SourceAnchor,
+        /// What it is.
+        kind: TenantKind,
+    },
+}
+
+/// A property that an object is exported without.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Inability {
+    /// Graph lets nobody set it, or does not know it.
+    #[error("Graph does not set {0}")]
+    ReadOnly(String),
+    /// The value is longer than Graph takes, or of another shape.
+    #[error("the value of {0} does not fit at Graph")]
+    DoesNotFit(String),
+}
+
+/// Why a change, or a part of it, was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Graph has no such objects.
+    #[error("Graph makes no {0}")]
+    Unable(&'static str),
+    /// Another object has a value that no two may have.
+    #[error("another object at the target has the same {0}")]
+    Taken(String),
+    /// Another agent synchronises the object.
+    #[error("the object is synchronised by another agent")]
+    MasteredOnPremises,
+    /// The object was known, and is not there.
+    #[error("the object is not at the target any more")]
+    Vanished,
+    /// An object that this one depends on is not at the target.
+    #[error("{0} is not at the target")]
+    Absent(SourceAnchor),
+    /// The target does not permit it.
+    #[error("the target does not permit it: {0}")]
+    Denied(String),
+    /// The target refuses it.
+    #[error("the target refuses it: {status} {code}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Graph's word for it.
+        code: String,
+        /// Graph's sentence.
+        message: String,
+    },
+    /// The target did not answer well for too long.
+    #[error("the target did not take it in {attempts} attempts: {last}")]
+    Unavailable {
+        /// How often it was sent.
+        attempts: u32,
+        /// What was said last.
+        last: String,
+    },
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The id of the object that the change is about, where it has one.
+    pub id: Option<Guid>,
+    /// What was not made, at most [`Self::FAULTS_MAX`] of it; nothing when all was.
+    pub faults: Vec<Fault>,
+    /// How many faults there are beyond those.
+    pub more_faults: usize,
+    /// What the object was exported without.
+    pub unable: Vec<Inability>,
+}
+
+impl Outcome {
+    /// Faults that are kept of one change.
+    pub const FAULTS_MAX: usize = 100;
+
+    /// Whether everything was made that Graph can make.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    pub(super) fn add(&mut self, fault: Fault) {
+        if self.faults.len() < Self::FAULTS_MAX {
+            self.faults.push(fault);
+        } else {
+            self.more_faults = self.more_faults.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The replies of Graph, read from octets that nobody vouches for.
+
+use portolan_model::Guid;
+use serde_json::Value as Json;
+
+/// Seconds that a reply may make the exporter wait.
+const RETRY_AFTER_SECONDS_MAX: u32 = 3_600;
+
+/// Characters of a message that are kept.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// The reply to a batch, as it came.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The reply to one request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Part {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<u32>,
+    pub(super) code: String,
+    pub(super) message: String,
+    /// The property of which another object has the value.
+    pub(super) conflict: Option<String>,
+    /// The objects that it shows: each with its id, its anchor as a user's and as a group's.
+    pub(super) objects: Vec<Shown>,
+}
+
+/// What a reply shows of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) id: Guid,
+    pub(super) immutable_id: Option<String>,
+    pub(super) unique_name: Option<String>,
+}
+
+impl Reply {
+    pub(super) fn wait(&self) -> Option<u32> {
+        self.retry_after.as_deref().and_then(seconds)
+    }
+
+    /// The reply as one to a request that stood alone.
+    pub(super) fn whole(&self) -> Part {
+        let json = serde_json::from_slice(&self.body).unwrap_or(Json::Null);
+        Part { retry_after: self.wait(), ..Part::read(self.status, &json) }
+    }
+
+    /// The replies to the requests of a batch, by their ids; `None` when it is no batch's.
+    pub(super) fn parts(&self) -> Option<Vec<(String, Part)>> {
+        let json: Json = serde_json::from_slice(&self.body).ok()?;
+        let parts = json.get("responses")?.as_array()?.iter().filter_map(|response| {
+            let id = response.get("id")?.as_str()?.to_owned();
+            let status = response.get("status")?.as_u64().and_then(|status| status.try_into().ok());
+            let part = Part::read(status?, response.get("body").unwrap_or(&Json::Null));
+            let headers = response.get("headers").and_then(Json::as_object);
+            let named = headers
+                .into_iter()
+                .flatten()
+                .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+            let retry_after = named.and_then(|(_, value)| match value {
+                Json::String(text) => seconds(text),
+                Json::Number(number) => seconds(&number.to_string()),
+                _ => None,
+            });
+            Some((id, Part { retry_after, ..part }))
+        });
+        Some(parts.collect())
+    }
+}
+
+impl Part {
+    fn read(status: u16, body: &Json) -> Self {
+        let error = body.get("error");
+        let text = |name: &str| {
+            let text = error.and_then(|error| error.get(name)).and_then(Json::as_str);
+            let shown = text.unwrap_or_default().chars().filter(|c| !c.is_control());
+            shown.take(MESSAGE_CHARS_MAX).collect::<String>()
+        };
+        let (code, message) = (text("code"), text("message"));
+        let objects = match body.get("value").and_then(Json::as_array) {
+            Some(values) => values.iter().filter_map(shown).collect(),
+            None => shown(body).into_iter().collect(),
+        };
+        let conflict = conflict(error, &code, &message);
+        Self { status, retry_after: None, code, message, conflict, objects }
+    }
+
+    pub(super) const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+pub(super) fn shown(json: &Json) -> Option<Shown> {
+    let text = |name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
+    let id = json.get("id")?.as_str()?.parse().ok()?;
+    Some(Shown { id, immutable_id: text("onPremisesImmutableId"), unique_name: text("uniqueName") })
+}
+
+/// The property of which another object has the value. Graph says it in the error's details; the sentence
+/// alone says it where there are none.
+fn conflict(error: Option<&Json>, code: &str, message: &str) -> Option<String> {
+    const SENTENCE: &str = "Another object with the same value for property ";
+    let details = error.and_then(|error| error.get("details")).and_then(Json::as_array);
+    let detail = details.into_iter().flatten().find(|detail| {
+        let code = detail.get("code").and_then(Json::as_str).unwrap_or_default();
+        ["ObjectConflict", "ConflictingObjects"].contains(&code)
+    });
+    let target = detail.and_then(|detail| detail.get("target")).and_then(Json::as_str);
+    let in_sentence = message.strip_prefix(SENTENCE).and_then(|rest| rest.split(' ').next());
+    let named = target.or(in_sentence).map(|name| name.chars().take(64).collect());
+    let coded = code == "Request_MultipleObjectsWithSameKeyValue";
+    named.or_else(|| coded.then(|| "key".to_owned()))
+}
+
+/// The seconds of a `Retry-After`: a number, cut to what is waited at most.
+fn seconds(text: &str) -> Option<u32> {
+    let number: u32 = text.trim().parse().ok()?;
+    Some(number.min(RETRY_AFTER_SECONDS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_two_objects_would_share_is_read_from_every_shape_of_the_refusal() {
+        let check = |error: Json, expected: Option<&str>| {
+            let part = Part::read(400, &json!({"error": error}));
+            assert_eq!(part.conflict.as_deref(), expected, "{error}");
+        };
+        let sentence =
+            "Another object with the same value for property mailNickname already exists.";
+        check(json!({"code": "Request_BadRequest", "message": sentence}), Some("mailNickname"));
+        let detail = json!({"code": "ObjectConflict", "target": "userPrincipalName"});
+        check(
+            json!({"code": "Request_BadRequest", "details": [detail]}),
+            Some("userPrincipalName"),
+        );
+        check(json!({"code": "Request_MultipleObjectsWithSameKeyValue"}), Some("key"));
+        check(json!({"code": "Request_BadRequest", "message": "no"}), None);
+        check(json!("no"), None);
+    }
+
+    #[test]
+    fn a_batchs_replies_are_read_as_far_as_they_are_right() {
+        let body = json!({"responses": [
+            {"id": "1", "status": 429, "headers": {"retry-after": "7"}},
+            {"id": "2", "status": 429, "headers": {"Retry-After": 999_999}},
+            {"id": "3", "status": "200"}, {"status": 200}, 5,
+            {"id": "4", "status": 201, "body": {"id": "3f2504e0-4f89-11d3-9a0c-0305e82c3301"}},
+        ]});
+        let reply = Reply { status: 200, retry_after: None, body: body.to_string().into_bytes() };
+        let parts = reply.parts().unwrap();
+        let waits: Vec<_> =
+            parts.iter().map(|(id, part)| (id.as_str(), part.retry_after)).collect();
+        assert_eq!(waits, [("1", Some(7)), ("2", Some(3_600)), ("4", None)]);
+        assert_eq!(parts[2].1.objects.len(), 1);
+        for body in ["", "{}", "[]", "{\"responses\": 1}"] {
+            let body = body.as_bytes().to_vec();
+            assert!(Reply { status: 200, retry_after: None, body }.parts().is_none());
+        }
+    }
+}

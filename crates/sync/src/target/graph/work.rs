@@ -1,0 +1,71 @@
+//! The pieces that an export consists of.
+
+use portolan_model::SourceAnchor;
+use time::OffsetDateTime;
+
+/// What is sent first: lower ranks go before higher ones, as far as both can go.
+pub(super) type Rank = u8;
+
+/// What a piece of work asks for, of the object that its change is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Task {
+    CreateUser,
+    /// Look up who has the anchor: the answer to a creation was lost, or another object has the value of
+    /// this property.
+    FindUser {
+        conflict: Option<String>,
+    },
+    UpsertGroup,
+    FindGroup,
+    Update,
+    Bind(Vec<SourceAnchor>),
+    Add(SourceAnchor),
+    Remove(SourceAnchor),
+    SetManager(SourceAnchor),
+    ClearManager,
+    Delete,
+}
+
+/// A piece of work.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    /// The place of its change.
+    pub(super) change: usize,
+    pub(super) task: Task,
+    /// How often it was sent and not answered well.
+    pub(super) attempts: u32,
+    /// How often it was told to wait.
+    pub(super) throttled: u32,
+    pub(super) not_before: Option<OffsetDateTime>,
+    /// It goes when nothing else is left.
+    pub(super) deferred: bool,
+    /// It was deferred once: another conflict is final.
+    pub(super) is_last: bool,
+}
+
+impl Work {
+    pub(super) const fn new(change: usize, task: Task) -> Self {
+        Self {
+            change,
+            task,
+            attempts: 0,
+            throttled: 0,
+            not_before: None,
+            deferred: false,
+            is_last: false,
+        }
+    }
+
+    /// Deletions give names free; what is named by others comes before them.
+    pub(super) const fn rank(&self) -> Rank {
+        match self.task {
+            Task::Delete => 0,
+            Task::FindUser { .. } | Task::FindGroup => 1,
+            Task::Update => 2,
+            Task::CreateUser | Task::UpsertGroup => 3,
+            Task::SetManager(_) | Task::ClearManager => 4,
+            Task::Remove(_) => 5,
+            Task::Bind(_) | Task::Add(_) => 6,
+        }
+    }
+}

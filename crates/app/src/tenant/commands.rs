@@ -287,26 +287,36 @@ async fn write_enrolment(
     tx.commit().await.map_err(broken)?;
     store.close().await;
     let name = administration::enrolment_name(secret.digest().octets());
+    show_enrolment(out, &name, &file.expires, (replace, joins), json);
+    Ok(())
+}
+
+fn show_enrolment(
+    out: &Path,
+    name: &str,
+    expires: &str,
+    (replaces, joins): (Option<Guid>, Option<Guid>),
+    json: bool,
+) {
     if json {
         let text = |id: Option<Guid>| id.map(|id| id.to_string());
-        let (replaces, joins) = (text(replace), text(joins));
+        let (replaces, joins) = (text(replaces), text(joins));
         println!(
             "{}",
-            json!({"name": name, "expires": file.expires, "replaces": replaces, "joins": joins})
+            json!({"name": name, "expires": expires, "replaces": replaces, "joins": joins})
         );
-    } else {
-        println!("enrolment file {}: one use, until {}", out.display(), file.expires);
-        if let Some(id) = replace {
-            println!("  whoever enrols with it has the objects of {id}, which is removed then");
-        }
-        if let Some(id) = joins {
-            println!(
-                "  whoever enrols with it shares the objects of {id}; one of them writes at a time"
-            );
-        }
-        println!("  to take it back: portolan tenant enrol --revoke {name}");
+        return;
     }
-    Ok(())
+    println!("enrolment file {}: one use, until {expires}", out.display());
+    if let Some(id) = replaces {
+        println!("  whoever enrols with it has the objects of {id}, which is removed then");
+    }
+    if let Some(id) = joins {
+        println!(
+            "  whoever enrols with it shares the objects of {id}; one of them writes at a time"
+        );
+    }
+    println!("  to take it back: portolan tenant enrol --revoke {name}");
 }
 
 pub(super) async fn app_add(arguments: AppAdd) -> Result<(), Failure> {

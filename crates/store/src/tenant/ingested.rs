@@ -215,92 +215,111 @@ impl Model {
             let user = operations[*at].as_ref().ok().and_then(|op| self.things.get(op.anchor()));
             taken.extend(holder.filter(|holder| user.is_none_or(|user| user.id != *holder)));
         }
-        let numbered = operations.iter().enumerate();
-        numbered
-            .map(|(at, operation)| match operation.as_ref().map_err(Clone::clone)? {
-                Operation::Upsert(upsert) => {
-                    let new = Guid::from_random(rng.array());
-                    self.check_alone(tenant, upsert)?;
-                    let before = self.things.get(&upsert.anchor).cloned();
-                    let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
-                    if let Some(name) = &name {
-                        let holder = self.holder(name, &taken);
-                        let is_its_own = before.as_ref().is_some_and(|own| holder == Some(own.id));
-                        let may = match reserved.get(name) {
-                            Some(place) => *place == at,
-                            None => holder.is_none() || is_its_own,
-                        };
-                        if !may {
-                            return Err(Fault::NameTaken);
-                        }
+        let one = |(at, operation): (usize, &Result<Operation, Fault>)| match operation
+            .as_ref()
+            .map_err(Clone::clone)?
+        {
+            Operation::Upsert(upsert) => {
+                let new = Guid::from_random(rng.array());
+                self.check_alone(tenant, upsert)?;
+                let name = upsert.attributes.text("userPrincipalName").map(str::to_lowercase);
+                if let Some(name) = &name {
+                    let before = self.things.get(&upsert.anchor);
+                    let holder = self.holder(name, &taken);
+                    let is_its_own = before.is_some_and(|own| holder == Some(own.id));
+                    let may = match reserved.get(name) {
+                        Some(place) => *place == at,
+                        None => holder.is_none() || is_its_own,
+                    };
+                    if !may {
+                        return Err(Fault::NameTaken);
                     }
-                    let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
-                    let mut thing = before.clone().unwrap_or(Thing {
-                        id: new,
-                        kind: upsert.kind,
-                        name: None,
-                        enabled,
-                        is_deleted: false,
-                        members: BTreeSet::new(),
-                        manager: None,
-                        password_set_at: None,
-                    });
-                    if before.is_some_and(|before| before.enabled && !enabled) {
-                        self.ended.insert(thing.id);
-                    }
-                    taken.remove(&thing.id);
-                    (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
-                    if let Some(members) = &upsert.members {
-                        thing.members = members.iter().cloned().collect();
-                    }
-                    let id = thing.id;
-                    self.things.insert(upsert.anchor.clone(), thing);
-                    Ok(Some(id))
                 }
-                Operation::Delete { anchor, kind } => {
-                    let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
-                    if thing.kind != *kind {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if !thing.is_deleted {
-                        thing.is_deleted = true;
-                        thing.members.clear();
-                        (thing.manager, thing.password_set_at) = (None, None);
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
+                let id = self.upsert(upsert, name, new);
+                taken.remove(&id);
+                Ok(Some(id))
+            }
+            Operation::Delete { anchor, kind } => self.delete(anchor, *kind),
+            Operation::References { anchor, reference, added, removed } => {
+                self.references(anchor, *reference, added, removed)
+            }
+            Operation::Credential { anchor, changed_at, .. } => {
+                let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+                let thing = thing.ok_or(Fault::UnknownAnchor)?;
+                if thing.kind != Kind::User {
+                    return Err(Fault::KindMismatch);
                 }
-                Operation::References { anchor, reference, added, removed } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    match (reference, thing.kind) {
-                        (Reference::Members, Kind::Group) => {
-                            thing.members.retain(|member| !removed.contains(member));
-                            thing.members.extend(added.iter().cloned());
-                        }
-                        (Reference::Manager, Kind::User) => {
-                            if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
-                                thing.manager = None;
-                            }
-                            thing.manager = added.first().cloned().or(thing.manager.take());
-                        }
-                        _ => return Err(Fault::KindMismatch),
-                    }
-                    Ok(Some(thing.id))
+                if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
+                    self.ended.insert(thing.id);
                 }
-                Operation::Credential { anchor, changed_at, .. } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    if thing.kind != Kind::User {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
+                Ok(Some(thing.id))
+            }
+        };
+        operations.iter().enumerate().map(one).collect()
+    }
+
+    fn upsert(&mut self, upsert: &Upsert, name: Option<String>, new: Guid) -> Guid {
+        let before = self.things.get(&upsert.anchor).cloned();
+        let enabled = upsert.attributes.flag("accountEnabled").unwrap_or(false);
+        let mut thing = before.clone().unwrap_or(Thing {
+            id: new,
+            kind: upsert.kind,
+            name: None,
+            enabled,
+            is_deleted: false,
+            members: BTreeSet::new(),
+            manager: None,
+            password_set_at: None,
+        });
+        if before.is_some_and(|before| before.enabled && !enabled) {
+            self.ended.insert(thing.id);
+        }
+        (thing.name, thing.enabled, thing.is_deleted) = (name, enabled, false);
+        if let Some(members) = &upsert.members {
+            thing.members = members.iter().cloned().collect();
+        }
+        let id = thing.id;
+        self.things.insert(upsert.anchor.clone(), thing);
+        id
+    }
+
+    fn delete(&mut self, anchor: &SourceAnchor, kind: Kind) -> Result<Option<Guid>, Fault> {
+        let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
+        if thing.kind != kind {
+            return Err(Fault::KindMismatch);
+        }
+        if !thing.is_deleted {
+            thing.is_deleted = true;
+            thing.members.clear();
+            (thing.manager, thing.password_set_at) = (None, None);
+            self.ended.insert(thing.id);
+        }
+        Ok(Some(thing.id))
+    }
+
+    fn references(
+        &mut self,
+        anchor: &SourceAnchor,
+        reference: Reference,
+        added: &[SourceAnchor],
+        removed: &[SourceAnchor],
+    ) -> Result<Option<Guid>, Fault> {
+        let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+        let thing = thing.ok_or(Fault::UnknownAnchor)?;
+        match (reference, thing.kind) {
+            (Reference::Members, Kind::Group) => {
+                thing.members.retain(|member| !removed.contains(member));
+                thing.members.extend(added.iter().cloned());
+            }
+            (Reference::Manager, Kind::User) => {
+                if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
+                    thing.manager = None;
                 }
-            })
-            .collect()
+                thing.manager = added.first().cloned().or(thing.manager.take());
+            }
+            _ => return Err(Fault::KindMismatch),
+        }
+        Ok(Some(thing.id))
     }
 }
 

@@ -19,6 +19,7 @@ use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
 use super::import::{self, Imported, Reading, Staging};
 use super::key;
+use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
 use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
@@ -63,6 +64,25 @@ pub(super) struct Server {
     pub(super) tenant: Tenant,
     secrets: Secrets,
     directory: PathBuf,
+}
+
+impl Summary {
+    /// Whether there was nothing to do and nothing to tell.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.imported.is_quiet()
+            && self.added + self.updated + self.deleted + self.references == 0
+            && self.refused.is_empty()
+    }
+
+    /// One line for the operator.
+    pub(super) fn line(&self) -> String {
+        let Self { imported, added, updated, deleted, references, refused, .. } = self;
+        let refused = refused.len();
+        format!(
+            "{}; exported {added} new, {updated} changed, {deleted} deleted, {references} references; {refused} refused",
+            imported.summary()
+        )
+    }
 }
 
 impl Server {
@@ -258,7 +278,7 @@ impl Server {
         let domains = self.prepare(steps).await?;
         let rules = Ruleset::read(&self.directory, &self.state).await?;
         self.decide(&rules, &domains, imported.full, steps).await?;
-        let exported = self.export(&rules, allowed, steps).await?;
+        let exported = self.export(&rules, allowed, None, steps).await?;
         let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
         let named = |error: StoredError| {
             let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
@@ -284,11 +304,12 @@ impl Server {
         })
     }
 
-    /// Sends what is pending, unless it takes too much away.
-    async fn export(
+    /// Sends what is pending, of a plan what was chosen, unless it takes too much away.
+    pub(super) async fn export(
         &mut self,
         rules: &Ruleset,
         allowed: usize,
+        chosen: Option<&Chosen>,
         steps: &Steps,
     ) -> Result<Exported, Failure> {
         let losses = self.state.losses(self.connected.target).await?;
@@ -298,6 +319,7 @@ impl Server {
             state: &self.state,
             target: self.connected.target,
             names: &rules.names,
+            chosen,
         };
         let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = &exported;

@@ -14,6 +14,7 @@ use portolan_tenant::wire::{
 use serde_json::Value as Json;
 
 use super::batches::Batches;
+use super::plan::Chosen;
 use super::tenant_client::Tenant;
 use crate::report::Failure;
 
@@ -50,6 +51,8 @@ pub(super) struct Exporter<'a> {
     pub(super) state: &'a State,
     pub(super) target: ConnectorId,
     pub(super) names: &'a Dictionary,
+    /// What is sent of what is pending; without it, all.
+    pub(super) chosen: Option<&'a Chosen>,
 }
 
 impl Exporter<'_> {
@@ -65,9 +68,13 @@ impl Exporter<'_> {
     async fn objects(&mut self, exported: &mut Exported) -> Result<(), Failure> {
         let mut after = Place::default();
         loop {
-            let pending = self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
+            let mut pending =
+                self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            if let Some(chosen) = self.chosen {
+                pending.retain(|export| chosen.has(export));
+            }
             let mut waiting = pending.as_slice();
             while !waiting.is_empty() {
                 let operations = fill_batch(waiting.iter().map(|export| self.operation(export)));
@@ -111,10 +118,13 @@ impl Exporter<'_> {
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
         let mut after = ReferencePlace::default();
         loop {
-            let pending =
+            let mut pending =
                 self.state.pending_references(self.target, after, REFERENCES_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            if let Some(chosen) = self.chosen {
+                pending.retain(|export| chosen.has_reference(export, self.names));
+            }
             let groups =
                 pending.chunk_by(|a, b| (a.source, a.attribute) == (b.source, b.attribute));
             let pieces: Vec<_> = groups.flat_map(|group| group.chunks(REFERENCES_OF_ONE)).collect();
@@ -282,6 +292,8 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn delete(anchor: usize) -> Operation {

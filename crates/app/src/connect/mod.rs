@@ -19,6 +19,7 @@ mod history;
 mod import;
 mod init;
 pub(crate) mod key;
+mod notice;
 mod passwords;
 mod plan;
 mod progress;
@@ -53,7 +54,9 @@ pub enum Command {
     /// Read the forest into the connector space, and do nothing else
     Import(read::Import),
     /// Show what a run would change in the tenant, and change nothing there
-    Plan(Look),
+    Plan(plan::Plan),
+    /// Make the changes of a plan that was kept, and no others, if all of them still hold
+    Apply(plan::Apply),
     /// The keys of this server
     #[command(subcommand)]
     Key(rotate::Key),
@@ -83,7 +86,7 @@ pub enum Object {
     Errors(Look),
 }
 
-/// What `connect plan` and `connect status` are told.
+/// What the commands are told that only look.
 #[derive(Debug, clap::Args)]
 pub struct Look {
     /// The state directory that `connect init` wrote
@@ -104,7 +107,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
         Command::Import(import) => read::run(import).await,
-        Command::Plan(look) => plan::run(look).await,
+        Command::Plan(plan) => plan::run(plan).await,
+        Command::Apply(apply) => plan::apply(apply).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
         Command::Explain(which) => explain::run(which).await,

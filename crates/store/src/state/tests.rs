@@ -6,7 +6,7 @@ use portolan_model::{Guid, SourceAnchor};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::{
     AnchorClaim, ConnectorId, Feed, Link, LinkKind, MetaverseChange, MetaverseKey, MetaverseObject,
-    Neighbourhood, PendingExport, Side, TargetChange, TargetObject, ValueOrigin,
+    Neighbourhood, ObjectKey, PendingExport, Side, TargetChange, TargetObject, ValueOrigin,
 };
 use portolan_sync::record::{Record, Value, ValueRef};
 use portolan_sync::rules::{MetaverseKind, RuleId};
@@ -258,4 +258,34 @@ async fn an_import_that_is_dropped_counts_for_nothing() {
     assert_eq!(state.object_counts(FOREST).await.unwrap(), [(USER, 1)]);
     let changed = import(&state, &[object(0x21, USER, "Zoë", &[])]).await;
     assert_eq!(changed, Changed::default(), "what it left is erased");
+}
+
+#[tokio::test]
+async fn what_is_staged_is_read_in_pages_with_references_to_what_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let mut zoe = object(0x21, USER, "Zoë", &[]);
+    zoe.parent = Some(guid(0x41));
+    import(&state, &[object(0x11, GROUP, "staff", &[0x21, 0x31]), zoe.clone()]).await;
+    let (mut objects, mut after) = (Vec::new(), ObjectKey(0));
+    loop {
+        let page = state.staged(FOREST, after, 1).await.unwrap();
+        let [(key, guid, found)] = page.as_slice() else { break };
+        after = *key;
+        objects.push((*guid, found.clone()));
+    }
+    let of_zoe = Found { kind: USER, parent: zoe.parent, dn: zoe.dn, record: zoe.record };
+    assert_eq!(objects.len(), 2);
+    assert!(objects.contains(&(guid(0x21), of_zoe)), "{objects:?}");
+    let (mut references, mut after) = (Vec::new(), StagedPlace::default());
+    loop {
+        let page = state.staged_references(FOREST, after, 1).await.unwrap();
+        let [one] = page.as_slice() else { break };
+        after = one.place;
+        references.push((one.source, one.attribute, one.target));
+    }
+    references.sort_unstable();
+    let staff = guid(0x11);
+    assert_eq!(references, [(staff, MEMBER, guid(0x21)), (staff, MEMBER, guid(0x31))]);
+    assert_eq!(state.staged(TARGET, ObjectKey(0), 10).await.unwrap(), []);
 }

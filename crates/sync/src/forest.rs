@@ -116,12 +116,6 @@ impl ObjectKind {
         Self::Container,
     ];
 
-    /// Whether it becomes a user of the tenant.
-    #[must_use]
-    pub const fn is_person(self) -> bool {
-        matches!(self, Self::User | Self::InetOrgPerson)
-    }
-
     /// From the values of `objectClass`, in whatever order; `None` of a class that is not imported.
     pub fn of_classes<'a>(classes: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         let classes: Vec<_> = classes.into_iter().collect();

@@ -117,7 +117,7 @@ impl ObjectKind {
         Self::Container,
     ];
 
-    /// Whether it becomes a user of the tenant.
+    /// Whether it is a person who can have an account.
     #[must_use]
     pub const fn is_person(self) -> bool {
         matches!(self, Self::User | Self::InetOrgPerson)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
-use portolan_sync::engine::{ConnectorId, ObjectKey};
+use portolan_sync::engine::ConnectorId;
 use portolan_sync::record::Record;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
@@ -148,34 +148,6 @@ impl State {
         }
         remember(&mut tx, target, BATCHES, batches).await?;
         Ok(tx.commit().await?)
-    }
-
-    /// Staging objects that refer to these by an attribute, with their names: the groups that objects
-    /// are members of.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn referrers(
-        &self,
-        objects: &[ObjectKey],
-        attribute: portolan_sync::AttributeId,
-        limit: u32,
-    ) -> Result<Vec<(ObjectKey, ObjectKey, String)>, StateError> {
-        let rows = sqlx::query(
-            "SELECT r.target, r.source, s.dn FROM json_each(?1)
-                 CROSS JOIN reference r ON r.target = value CROSS JOIN staged s ON s.key = r.source
-             WHERE r.attribute = ?2 LIMIT ?3",
-        )
-        .bind(super::rows::numbers(objects.iter().map(|key| key.0)))
-        .bind(attribute.0)
-        .bind(limit)
-        .fetch_all(&mut *self.database.read().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((ObjectKey(row.try_get(0)?), ObjectKey(row.try_get(1)?), row.try_get(2)?))
-            })
-            .collect()
     }
 }
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
-use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
 use portolan_sync::engine::{
     ConnectorId, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey,
@@ -15,7 +14,7 @@ use portolan_sync::record::{Record, ValueRef};
 use sqlx::Row as _;
 
 use super::codes::Code as _;
-use super::rows::{self, Tx, numbers};
+use super::rows::{Tx, numbers};
 use super::{State, StateError, packed};
 
 /// Objects with one value that are looked at: two are one too many for a join already.
@@ -41,23 +40,6 @@ impl State {
             all.push(find(&mut tx, *forest, lookup).await?);
         }
         Ok(all)
-    }
-
-    /// Which of these anchors were set for an object.
-    ///
-    /// # Errors
-    /// When something does not read back.
-    pub async fn owned_anchors(
-        &self,
-        anchors: &[SourceAnchor],
-    ) -> Result<BTreeSet<SourceAnchor>, StateError> {
-        let owned: Vec<String> = sqlx::query_scalar(
-            "SELECT anchor FROM json_each(?) CROSS JOIN link ON link.anchor = value",
-        )
-        .bind(rows::texts(anchors.iter().map(SourceAnchor::as_str)))
-        .fetch_all(&mut *self.database.read().await?)
-        .await?;
-        owned.iter().map(|anchor| rows::anchor(anchor)).collect()
     }
 
     /// Keeps digests of these attributes from now on, and of no others. Those that are new are read

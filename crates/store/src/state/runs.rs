@@ -192,16 +192,6 @@ impl State {
         .await?;
         Ok(tx.commit().await?)
     }
-
-    /// Forgets what is wrong with an object.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn clear_error(&self, subject: Subject) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
-        clear(&mut tx, [subject]).await?;
-        Ok(tx.commit().await?)
-    }
 }
 
 /// The numbers by which a subject is kept.

@@ -16,7 +16,7 @@ mod model;
 mod outbound;
 pub mod plan;
 pub mod quarantine;
-pub mod references;
+mod references;
 mod systems;
 #[cfg(test)]
 mod tests;

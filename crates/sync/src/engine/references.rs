@@ -2,7 +2,7 @@
 //! edges are to be in the target is for the state to find out, set by set.
 
 use super::contribution::Contributor;
-use super::model::{Feed, PendingExport, TargetObject};
+use super::model::Feed;
 use crate::rules::Rule;
 
 /// The feeds of a target's object, in ascending order. For each attribute of references there is one: of
@@ -23,14 +23,4 @@ pub(super) fn feeds(outbound: &[&Rule], inbound: &[Contributor<'_>]) -> Vec<Feed
     }
     feeds.sort_unstable();
     feeds
-}
-
-/// Whether an edge of a feed's staging object is to be in the target. It leads to a staging object that
-/// is linked to a metaverse object: `target` is what that has in the same target.
-#[must_use]
-pub const fn is_desired(target: Option<&TargetObject>) -> bool {
-    match target {
-        Some(object) => !matches!(object.pending, Some(PendingExport::Delete)),
-        None => false,
-    }
 }

@@ -39,12 +39,6 @@ impl RuleFile {
         reader::read(Origin::BuiltIn, "default.toml", BUILT_IN)
     }
 
-    /// The text of the default rule set.
-    #[must_use]
-    pub const fn built_in_text() -> &'static str {
-        BUILT_IN
-    }
-
     pub(super) fn empty(origin: Origin) -> Self {
         let (rules, disabled, filters) = (Vec::new(), Vec::new(), Vec::new());
         let (attributes, errors) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::error::Place;
 use super::filter::Filters;
-use super::model::{Connected, ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleId};
+use super::model::{Connected, ConnectedKind, Direction, Given, Rule, RuleId};
 use super::raw::{RawFilter, RawRule};
 use super::write;
 use crate::dictionary::AttributeId;
@@ -96,16 +96,6 @@ impl Rules {
             rule.objects.contains(&ConnectedKind::Target(kind)) && rule.connected.is(target)
         };
         self.of(Direction::Outbound).filter(is_of)
-    }
-
-    /// The rules that take a metaverse object to a target, in the order of precedence.
-    pub fn outbound_of<'a>(
-        &'a self,
-        kind: MetaverseKind,
-        target: &'a str,
-    ) -> impl Iterator<Item = &'a Rule> {
-        let rules = self.of(Direction::Outbound);
-        rules.filter(move |rule| rule.metaverse == kind && rule.connected.is(target))
     }
 
     /// The rules of a direction, in the order of precedence.

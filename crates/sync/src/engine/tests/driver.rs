@@ -12,7 +12,7 @@ use crate::engine::{
     AnchorClaim, ClaimAnswer, ConnectorId, Decision, Engine, Feed, JoinCandidate, JoinCondition,
     JoinLookup, Link, LinkDecision, LinkKind, MetaverseChange, MetaverseKey, MetaverseObject,
     Moment, Neighbourhood, ObjectKey, PendingExport, Staged, Subject, TargetChange, TargetObject,
-    references, settle,
+    settle,
 };
 use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
@@ -302,7 +302,7 @@ impl<'r> Driver<'r> {
                     let other =
                         link.and_then(|link| self.targets.get(&(*connector, link.metaverse)));
                     if let Some(link) = link
-                        && references::is_desired(other)
+                        && other.is_some_and(|other| other.pending != Some(PendingExport::Delete))
                     {
                         edges.insert((*connector, *metaverse, feed.attribute, link.metaverse));
                     }

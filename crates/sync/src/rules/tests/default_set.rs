@@ -104,7 +104,7 @@ impl DefaultSet {
         let kind = inbound().find(makes)?.metaverse;
         let metaverse = self.given(inbound().filter(|rule| rule.metaverse == kind), &staged);
         let metaverse: Record = metaverse.into_iter().collect();
-        let outbound = || self.rules.outbound_of(kind, "tenant");
+        let outbound = || self.rules.of(Direction::Outbound).filter(|rule| rule.metaverse == kind);
         let makes =
             |rule: &&Rule| rule.linking == Linking::Provision && rule.scope.holds(&metaverse);
         let ConnectedKind::Target(kind) = outbound().find(makes)?.objects[0] else { return None };

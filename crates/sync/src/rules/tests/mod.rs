@@ -73,7 +73,6 @@ fn a_file_becomes_rules_in_the_order_of_their_precedence() {
     assert_eq!(inbound("other.example"), ["corp.first"]);
     assert_eq!(rules.inbound(ObjectKind::Group, "corp.example").count(), 0);
     assert_eq!(keys(rules.outbound(TenantKind::User, "t").collect()), ["corp.out"]);
-    assert_eq!(keys(rules.outbound_of(MetaverseKind::Person, "t").collect()), ["corp.out"]);
     let people = rules.inbound(ObjectKind::InetOrgPerson, "corp.example").next().unwrap();
     assert_eq!(people.linking, Linking::Provision);
     assert!(people.password);

@@ -35,7 +35,8 @@ const KRBTGT_READ_ONLY_PREFIX: &str = "krbtgt_";
 /// Whether an object was synchronised.
 pub(in super::super) fn is_in(object: &FormerObject) -> bool {
     let kind = object.kind;
-    if !kind.is_person() && !matches!(kind, ObjectKind::Group | ObjectKind::Contact) {
+    let is_person = matches!(kind, ObjectKind::User | ObjectKind::InetOrgPerson);
+    if !is_person && !matches!(kind, ObjectKind::Group | ObjectKind::Contact) {
         return false;
     }
     if object.is_true("isCriticalSystemObject") || object.dn.as_str().contains("\\0ACNF:") {
@@ -46,7 +47,7 @@ pub(in super::super) fn is_in(object: &FormerObject) -> bool {
     }
     match object.text("sAMAccountName") {
         None => false,
-        Some(account) if kind.is_person() => is_person_in(object, account),
+        Some(account) if is_person => is_person_in(object, account),
         Some(account) => is_group_in(object, account),
     }
 }

@@ -46,9 +46,9 @@
 //! old. Adding who is there and removing who is not is no error; the object itself has to be there, those
 //! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
 //!
-//! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
-//! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
-//! that it is a new object.
+//! **Deletes** leave a tombstone and erase the password and all references from and to the object; an
+//! unknown anchor is no error. An upsert of a deleted anchor brings the object back under its old id,
+//! without its password and in no group, for 30 days; after that it is a new object.
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 

@@ -267,6 +267,12 @@ impl Model {
                         thing.members.clear();
                         (thing.manager, thing.password_set_at) = (None, None);
                         self.ended.insert(thing.id);
+                        let id = thing.id;
+                        for other in self.things.values_mut() {
+                            other.members.remove(anchor);
+                            other.manager.take_if(|manager| manager == anchor);
+                        }
+                        return Ok(Some(id));
                     }
                     Ok(Some(thing.id))
                 }

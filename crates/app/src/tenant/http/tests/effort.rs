@@ -51,6 +51,7 @@ noting! {
     objects(kind: Kind, after: Option<Guid>, count: u32) -> Vec<Object>;
     count_objects(kind: Kind) -> u64;
     change_references(changes: &[ReferenceChange]) -> ();
+    end_references_to(anchors: &[&SourceAnchor]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     manager(user: Guid) -> Option<Object>;
     direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;

@@ -283,6 +283,9 @@ pub trait Transaction: Send {
     /// there does not go.
     fn change_references(&mut self, changes: &[ReferenceChange]) -> impl Stored<()>;
 
+    /// Ends all references to these anchors, of whatever object.
+    fn end_references_to(&mut self, anchors: &[&SourceAnchor]) -> impl Stored<()>;
+
     /// Living members of a group in the order of their ids, behind `after`, at most `count`.
     fn members(&mut self, group: Guid, after: Option<Guid>, count: u32)
     -> impl Stored<Vec<Object>>;

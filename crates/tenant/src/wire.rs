@@ -64,9 +64,9 @@
 //!
 //! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
 //!
-//! **Deletes** leave a tombstone and erase the password; an unknown anchor is no error. An upsert of
-//! a deleted anchor brings the object back under its old id, without its password, for 30 days; after
-//! that it is a new object.
+//! **Deletes** leave a tombstone and erase the password and all references from and to the object; an
+//! unknown anchor is no error. An upsert of a deleted anchor brings the object back under its old id,
+//! without its password and in no group, for 30 days; after that it is a new object.
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 

@@ -289,13 +289,18 @@ impl Model {
                 if thing.kind != *kind {
                     return Err(Fault::KindMismatch);
                 }
+                let id = thing.id;
                 if !thing.is_deleted {
                     thing.is_deleted = true;
                     thing.members.clear();
                     (thing.manager, thing.password_set_at) = (None, None);
-                    self.ended.insert(thing.id);
+                    self.ended.insert(id);
+                    for other in self.things.values_mut() {
+                        other.members.remove(anchor);
+                        other.manager.take_if(|manager| manager == anchor);
+                    }
                 }
-                Ok(Some(thing.id))
+                Ok(Some(id))
             }
             Operation::References { anchor, reference, added, removed } => {
                 let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::Guid;
+use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::directory::{Object, Reference};
 use portolan_tenant::storage::{ReferenceChange, StorageError};
 
@@ -68,6 +68,29 @@ impl SqliteTransaction {
             }
         }
         self.write_links(&come, &gone).await
+    }
+
+    pub(super) async fn end_links_to(
+        &mut self,
+        anchors: &[&SourceAnchor],
+    ) -> Result<(), StorageError> {
+        let anchors: Vec<_> = anchors.iter().map(|anchor| anchor.as_str()).collect();
+        let anchors = serde_json::to_string(&anchors).map_err(StorageError::new)?;
+        let seq = self.next_seqs(1).await?;
+        for reference in Reference::ALL {
+            sqlx::query(
+                "UPDATE link SET deleted = 1, seq = ?1, deleted_at = NULL WHERE rowid IN
+                 (SELECT l.rowid FROM json_each(?2) j CROSS JOIN link l
+                  ON l.attr = ?3 AND l.dst_anchor = j.value AND l.deleted = 0)",
+            )
+            .bind(seq)
+            .bind(&anchors)
+            .bind(reference.as_str())
+            .execute(&mut *self.inner)
+            .await
+            .map_err(StorageError::new)?;
+        }
+        Ok(())
     }
 
     /// The rows of objects, by their ids.
@@ -234,7 +257,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Instant;
 
-    use portolan_model::{Secret, SourceAnchor};
+    use portolan_model::Secret;
     use portolan_tenant::directory::{Attributes, Kind};
     use portolan_tenant::storage::{Access, Store as _, Transaction as _};
     use time::OffsetDateTime;

@@ -151,6 +151,10 @@ async fn members_count_from_when_they_arrive<S: Store>(store: &S) {
     let gone = Object { deleted_at: Some(now()), ..object(22, Kind::User) };
     tx.put_object(&gone).await.unwrap();
     assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), []);
+    tx.put_object(&object(22, Kind::User)).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap().len(), 1);
+    tx.end_references_to(&[&anchor(22), &anchor(99)]).await.unwrap();
+    assert_eq!(tx.members(guid(20), None, 10).await.unwrap(), [], "unless it was left");
 }
 
 fn change(from: u8, reference: Reference, added: &[u8], removed: &[u8]) -> ReferenceChange {

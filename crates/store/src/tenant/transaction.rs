@@ -154,6 +154,10 @@ impl Transaction for SqliteTransaction {
         self.write_references(changes).await
     }
 
+    async fn end_references_to(&mut self, anchors: &[&SourceAnchor]) -> Result<(), StorageError> {
+        self.end_links_to(anchors).await
+    }
+
     async fn members(
         &mut self,
         group: Guid,

@@ -47,6 +47,8 @@ pub(super) struct Draft {
 struct Changes {
     objects: BTreeSet<SourceAnchor>,
     references: Vec<ReferenceChange>,
+    /// To whom all references end, before those change.
+    left: BTreeSet<SourceAnchor>,
     /// Passwords; `None` for those that are erased.
     credentials: BTreeMap<Guid, Option<Credential>>,
     /// Photos; `None` for those that are removed.
@@ -138,11 +140,15 @@ impl Draft {
         tx: &mut T,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let Changes { objects, references, credentials, photos, ended, errors, .. } = self.changes;
+        let Changes { objects, references, left, credentials, photos, ended, errors, .. } =
+            self.changes;
         let objects: Vec<_> =
             objects.iter().filter_map(|anchor| self.objects.get(anchor)).collect();
         if !objects.is_empty() {
             tx.put_objects(&objects).await?;
+        }
+        if !left.is_empty() {
+            tx.end_references_to(&left.iter().collect::<Vec<_>>()).await?;
         }
         if !references.is_empty() {
             tx.change_references(&references).await?;
@@ -371,6 +377,11 @@ impl Draft {
             self.put(Some(&before), anchor.clone(), object);
             let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
             self.changes.references.extend(gone);
+            // Who comes back is a member of nothing until it is said again.
+            for earlier in &mut self.changes.references {
+                earlier.added.retain(|added| added != anchor);
+            }
+            self.changes.left.insert(anchor.clone());
             self.changes.credentials.insert(id, None);
             self.changes.photos.insert(id, None);
             self.changes.ended.insert(id);

@@ -59,6 +59,7 @@ noting! {
     objects(kind: Kind, after: Option<Guid>, count: u32) -> Vec<Object>;
     count_objects(kind: Kind) -> u64;
     change_references(changes: &[ReferenceChange]) -> ();
+    end_references_to(anchors: &[&SourceAnchor]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     group_by_unique_name(name: &str) -> Option<Object>;
     add_members(group: Guid, members: &[Guid]) -> ();

@@ -115,6 +115,9 @@ async fn graph_shows_a_manager_and_the_direct_reports() {
     codes(&mut world, 4, &[json!({"op": "delete", "anchor": "bob", "kind": "user"})]).await;
     let gone = world.get_as(&token, &format!("/v1.0/users/{ALICE}/manager")).await;
     assert_eq!(gone.status, 404, "a deleted manager is none");
+    assert_eq!(codes(&mut world, 5, &[user("bob")]).await, ["ok"]);
+    let gone = world.get_as(&token, &format!("/v1.0/users/{ALICE}/manager")).await;
+    assert_eq!(gone.status, 404, "and nobody's when they come back, until it is said again");
     let basic = world.token_with_role("User.ReadBasic.All").await;
     assert_eq!(world.get_as(&basic, &format!("/v1.0/users/{ALICE}/manager")).await.status, 403);
     assert_eq!(world.get_as(&token, &format!("{path}?$filter=id%20eq%20'x'")).await.status, 400);

@@ -13,11 +13,11 @@ use portolan_model::{Guid, SourceAnchor};
 use portolan_store::state::{
     FullImport, ImportedObject, KeyRange, Outcome, Place, ReferencePlace, State,
 };
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{
     AnchorClaim, ConnectorId, Feed, Link, LinkKind, MetaverseChange, MetaverseKey, MetaverseObject,
     Neighbourhood, PendingExport, Side, TargetChange, TargetObject, ValueOrigin,
 };
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, RecordWriter, ValueRef};
 use portolan_sync::rules::{MetaverseKind, RuleId};
 use portolan_sync::{AttributeId, ObjectKind};

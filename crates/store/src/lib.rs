@@ -1,10 +1,8 @@
 //! The stores: the engines' spaces and storage traits over SQLite.
 //!
-//! One module an engine; [`sqlite`] opens a database in the one way that all of them share, and [`vault`] seals
-//! what is secret. No
-//! decision is made here: what a row means is the engine's business.
+//! One module an engine; [`sqlite`] opens a database in the one way that all of them share, and [`vault`]
+//! seals what is secret. No decision is made here: what a row means is the engine's business.
 
-pub mod connector_space;
 pub mod sqlite;
 pub mod state;
 pub mod tenant;

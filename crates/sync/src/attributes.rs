@@ -3,13 +3,20 @@
 //!
 //! The names are those of "Attributes synchronized by Microsoft Entra Connect", as of 2025-04-09: all
 //! that it lists for users, contacts and groups, except for what is written back and for devices and
-//! public folders. What flows is read from the flows themselves ([`crate::flow`]).
+//! public folders. What flows is read from the default rules.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::flow::{self, TenantKind};
-
 use TenantKind::{Contact, Group, User};
+
+use crate::dictionary::{AttributeId, Dictionary};
+use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
+use crate::rules::{
+    ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleFile, RuleNumbers, Rules,
+};
+use crate::syntax::tenant_spelling;
 
 const USER: &[TenantKind] = &[User];
 const GROUP: &[TenantKind] = &[Group];
@@ -100,36 +107,26 @@ const FAMILIES: &[(&str, &[TenantKind], &str)] = &[
     ("msRTCSIP-…", PEOPLE, TELEPHONY),
 ];
 
-/// What a flow computes from an attribute, or from what the page calls by a name of its own.
-const COMPUTED: &[(&str, &[TenantKind], &str)] = &[
-    (
-        "accountEnabled",
-        USER,
-        "accountEnabled, onPremisesSmartCardRequired and passwordPolicies, of `userAccountControl`",
-    ),
-    ("displayName", ALL, "displayName; without one `name`, then `sAMAccountName`"),
-    ("domainFQDN", USER, "onPremisesDomainName"),
-    ("member", GROUP, "members"),
-    ("objectSID", BOTH, "onPremisesSecurityIdentifier"),
-    ("proxyAddresses", ALL, "proxyAddresses"),
-    ("pwdLastSet", USER, "onPremisesPasswordChangeRequired, and when the credential was set"),
-    ("securityEnabled", GROUP, "securityEnabled, of `groupType`"),
-    ("sourceAnchor", ALL, "onPremisesImmutableId"),
-    ("telephoneNumber", PEOPLE, "businessPhones"),
-    ("usageLocation", USER, "usageLocation, of `c`"),
-    (
-        "userPrincipalName",
-        USER,
-        "userPrincipalName, if the tenant has verified its suffix, and onPremisesUserPrincipalName",
-    ),
+/// Names of the page for what a forest calls otherwise.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("accountEnabled", "userAccountControl"),
+    ("securityEnabled", "groupType"),
+    ("usageLocation", "c"),
+];
+
+/// Names of the page for what no attribute of a forest gives.
+const BESIDE: &[(&str, &str)] = &[
+    ("domainFQDN", "onPremisesDomainName, the name of the forest's domain"),
+    ("sourceAnchor", "onPremisesImmutableId"),
 ];
 
 const NOT_SHOWN: &str = "Graph v1.0 shows no such property of the kind";
 const EXTENSIONS: &str = "of users they flow, as onPremisesExtensionAttributes; contacts and groups have no such property";
 const EXCHANGE: &str = "for Exchange Online, which a tenant here does not have";
 const TELEPHONY: &str = "for Teams and Skype, which a tenant here does not have";
-const REFERENCE: &str = "a reference to another object; members are the only ones that flow";
-const BINARY: &str = "octets: the flows carry texts and truth values";
+const REFERENCE: &str =
+    "a reference to another object, which a tenant here does not take of the kind";
+const BINARY: &str = "octets, which a tenant here does not take";
 const NAMED: &str = "part of the name; `name` stands in for a missing displayName";
 
 /// Why a documented attribute does not flow.
@@ -185,28 +182,121 @@ enum Fate {
     LeftOut(&'static str),
 }
 
-fn fate(name: &str, kind: TenantKind) -> Option<Fate> {
+/// What an attribute of the forest becomes in the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Passage {
+    kind: TenantKind,
+    /// The attribute in the forest.
+    from: String,
+    /// The attribute in the tenant.
+    to: String,
+    /// Whether an expression makes it.
+    computed: bool,
+}
+
+/// All that the default rules pass on.
+#[expect(
+    clippy::expect_used,
+    reason = "the default set is part of the release, and a test compiles it"
+)]
+fn passages() -> BTreeSet<Passage> {
+    let files = [RuleFile::built_in()];
+    let (mut names, mut numbers) = (Dictionary::default(), RuleNumbers::default());
+    let rules = Rules::compile(&files, &mut names, &mut numbers).expect("the default set compiles");
+    let mut passages = BTreeSet::new();
+    for kind in TenantKind::ALL {
+        for (metaverse, through, to, computed) in given(&rules, kind) {
+            for (from, inbound) in taken(&rules, kind, metaverse, through) {
+                let name = |id| names.show(id).to_string();
+                let (from, to) = (name(from), tenant_spelling(&name(to)).to_owned());
+                passages.insert(Passage { kind, from, to, computed: computed || inbound });
+            }
+        }
+    }
+    passages
+}
+
+/// What outbound rules read for each attribute of a kind, and whether an expression does.
+fn given(rules: &Rules, kind: TenantKind) -> Vec<(MetaverseKind, AttributeId, AttributeId, bool)> {
+    let mut all = Vec::new();
+    for rule in rules.of(Direction::Outbound) {
+        if rule.objects.contains(&ConnectedKind::Target(kind)) {
+            let one = |(from, to, computed)| (rule.metaverse, from, to, computed);
+            all.extend(pairs(rule).into_iter().map(one));
+        }
+    }
+    all
+}
+
+/// What inbound rules read for an attribute of the metaverse, of objects that become this kind.
+fn taken(
+    rules: &Rules,
+    kind: TenantKind,
+    metaverse: MetaverseKind,
+    attribute: AttributeId,
+) -> Vec<(AttributeId, bool)> {
+    let objects: &[ObjectKind] = match kind {
+        User => &[ObjectKind::User, ObjectKind::InetOrgPerson],
+        Contact => &[ObjectKind::Contact],
+        Group => &[ObjectKind::Group],
+        TenantKind::Device => &[ObjectKind::Computer],
+    };
+    let mut all = Vec::new();
+    for rule in rules.of(Direction::Inbound).filter(|rule| rule.metaverse == metaverse) {
+        if objects.iter().any(|object| rule.objects.contains(&ConnectedKind::Forest(*object))) {
+            let pairs = pairs(rule).into_iter().filter(|(_, to, _)| *to == attribute);
+            all.extend(pairs.map(|(from, _, computed)| (from, computed)));
+        }
+    }
+    all
+}
+
+/// Each attribute that a rule reads with that which it gives, and whether an expression is between them.
+fn pairs(rule: &Rule) -> Vec<(AttributeId, AttributeId, bool)> {
+    let flows = rule.flows.iter().flat_map(|flow| {
+        let computed = matches!(flow.given, Given::Expression(_));
+        flow.given.reads().iter().map(move |from| (*from, flow.target, computed))
+    });
+    flows.chain(rule.references.iter().map(|flow| (flow.source, flow.target, false))).collect()
+}
+
+fn fate(passages: &BTreeSet<Passage>, name: &str, kind: TenantKind) -> Option<Fate> {
     let is = |other: &str| other.eq_ignore_ascii_case(name);
-    let computed = COMPUTED.iter().find(|(from, kinds, _)| is(from) && kinds.contains(&kind));
-    if let Some((_, _, to)) = computed {
+    if let Some((_, to)) = BESIDE.iter().find(|(own, _)| is(own)) {
         return Some(Fate::Flows((*to).to_owned()));
     }
-    if let Some((_, to)) = flow::copied(kind).iter().find(|(from, _)| is(from)) {
-        return Some(Fate::Flows((*to).to_owned()));
+    let otherwise = OTHERWISE.iter().find(|(own, _)| is(own)).map(|(_, other)| *other);
+    let from = otherwise.unwrap_or(name);
+    let of = passages.iter().filter(|p| p.kind == kind && p.from.eq_ignore_ascii_case(from));
+    let mut to: Vec<String> = of.map(Passage::shown).collect();
+    to.dedup();
+    if to.is_empty() {
+        return LEFT_OUT.iter().find(|(from, _)| is(from)).map(|(_, why)| Fate::LeftOut(why));
     }
-    LEFT_OUT.iter().find(|(from, _)| is(from)).map(|(_, why)| Fate::LeftOut(why))
+    let mut cell = to.join(", ");
+    if let Some(other) = otherwise {
+        cell.push_str(&format!(", of `{other}`"));
+    }
+    Some(Fate::Flows(cell))
+}
+
+impl Passage {
+    fn shown(&self) -> String {
+        if self.computed { format!("{} (computed)", self.to) } else { self.to.clone() }
+    }
 }
 
 /// The reference page.
 #[must_use]
 pub fn page() -> String {
+    let passages = passages();
     let mut page = String::from(HEAD);
     // Writing to a String does not fail.
     for (name, kinds) in DOCUMENTED {
         let _ = write!(page, "| `{name}` |");
         let mut reasons: Vec<&str> = Vec::new();
         for kind in ALL.iter().copied() {
-            let cell = match kinds.contains(&kind).then(|| fate(name, kind)).flatten() {
+            let cell = match kinds.contains(&kind).then(|| fate(&passages, name, kind)).flatten() {
                 None => String::new(),
                 Some(Fate::Flows(to)) => to,
                 Some(Fate::LeftOut(why)) => {
@@ -225,41 +315,45 @@ pub fn page() -> String {
         let [user, contact, group] = [User, Contact, Group].map(cell);
         let _ = writeln!(page, "| `{names}` | {user} | {contact} | {group} | {why} |");
     }
-    page.push_str(
-        "\n## Besides these\n\nThe flows also copy what the page does not list for the kind:\n\n",
-    );
-    for kind in ALL.iter().copied() {
-        for (from, to) in flow::copied(kind) {
-            let listed = |(name, kinds): &(&str, &[TenantKind])| {
-                name.eq_ignore_ascii_case(from) && kinds.contains(&kind)
-            };
-            if !DOCUMENTED.iter().any(listed) {
-                let _ = writeln!(page, "- {kind}: `{from}` as {to}");
-            }
+    page.push_str(BESIDES_HEAD);
+    for passage in &passages {
+        let is_named = |name: &str| name.eq_ignore_ascii_case(&passage.from);
+        let listed = |(name, kinds): &(&str, &[TenantKind])| {
+            let otherwise = OTHERWISE.iter().any(|(own, from)| own == name && is_named(from));
+            (is_named(name) || otherwise) && kinds.contains(&passage.kind)
+        };
+        if !DOCUMENTED.iter().any(listed) {
+            let _ = writeln!(page, "- {}: `{}` as {}", passage.kind, passage.from, passage.shown());
         }
     }
     page.push_str(TAIL);
     page
 }
 
-const HEAD: &str = "<!-- Generated by `cargo xtask docs` from crates/sync/src/attributes.rs. -->\n\n# Attributes
+const HEAD: &str = "<!-- Generated by `cargo xtask docs` from crates/sync/src/attributes.rs and the default rules. -->
+
+# Attributes
 
 What [Microsoft documents](https://learn.microsoft.com/entra/identity/hybrid/connect/reference-connect-sync-attributes-synchronized)
-as synchronised by default (2025-04-09) for users, contacts and groups, and what it becomes in the tenant, under
-Graph's names. An empty cell: the page does not list it for that kind. A dash: it is left out, for the reason beside
-it. The page's lists for devices, public folders and writeback are not covered: none of them is synchronised.
+as synchronised by default (2025-04-09) for users, contacts and groups, and what the default rules make of it in the
+tenant, under Graph's names. Computed: an expression reads it, maybe beside others. An empty cell: the page does not
+list it for that kind. A dash: it is left out, for the reason beside it. The page's lists for devices, public folders
+and writeback are not covered: none of them is synchronised by default.
 
 | attribute | user | contact | group | left out because |
 |---|---|---|---|---|
 ";
 
-const TAIL: &str = "- user: `accountExpires` as onPremisesAccountExpiresDateTime
-- user: `distinguishedName` as onPremisesDistinguishedName
-- group: mailEnabled, true where `mail` is set
-- contact, group: the forest's domain as onPremisesDomainName
+const BESIDES_HEAD: &str = "
+## Besides these
 
-Which objects are in scope at all, and which attribute is the anchor: `crates/sync/src/scope.rs` and
-`crates/sync/src/anchor.rs`.
+The default rules also pass on what the page does not list for the kind:
+
+";
+
+const TAIL: &str = "- contact, group: the name of the forest's domain as onPremisesDomainName
+
+Which objects are synchronised at all, and what else a rule can say: [rules](rules.md).
 ";
 
 #[cfg(test)]
@@ -268,29 +362,38 @@ mod tests {
 
     #[test]
     fn every_documented_attribute_flows_or_has_a_reason() {
+        let passages = passages();
         for (name, kinds) in DOCUMENTED {
             for kind in *kinds {
-                assert!(fate(name, *kind).is_some(), "{name} of a {kind}");
+                assert!(fate(&passages, name, *kind).is_some(), "{name} of a {kind}");
             }
         }
     }
 
     #[test]
     fn what_is_left_out_is_documented_and_does_not_flow_everywhere() {
+        let passages = passages();
         for (name, _) in LEFT_OUT {
             let row = DOCUMENTED.iter().find(|(documented, _)| documented == name);
             let (_, kinds) = row.unwrap_or_else(|| panic!("{name}"));
-            let left = |kind: &&TenantKind| matches!(fate(name, **kind), Some(Fate::LeftOut(_)));
-            assert!(kinds.iter().any(|kind| left(&kind)), "{name} flows");
+            let left =
+                |kind: &TenantKind| matches!(fate(&passages, name, *kind), Some(Fate::LeftOut(_)));
+            assert!(kinds.iter().any(left), "{name} flows");
         }
     }
 
     #[test]
-    fn what_a_flow_computes_is_written_by_it() {
-        for (_, _, to) in COMPUTED {
-            let first = to.split([',', ';', ' ']).next().unwrap_or_default();
-            let by_ingest = ["members", "onPremisesImmutableId"].contains(&first);
-            assert!(by_ingest || flow::attribute_name(first).is_some(), "{first}");
-        }
+    fn what_flows_is_read_from_the_default_rules() {
+        let passages = passages();
+        let flows = |name: &str, kind| match fate(&passages, name, kind) {
+            Some(Fate::Flows(to)) => to,
+            other => panic!("{name} of a {kind}: {other:?}"),
+        };
+        assert_eq!(flows("title", User), "jobTitle");
+        assert_eq!(flows("manager", User), "manager");
+        assert_eq!(flows("member", Group), "members");
+        assert_eq!(flows("pwdLastSet", User), "onPremisesPasswordChangeRequired (computed)");
+        assert_eq!(flows("securityEnabled", Group), "securityEnabled (computed), of `groupType`");
+        assert_eq!(fate(&passages, "manager", Contact), Some(Fate::LeftOut(REFERENCE)));
     }
 }

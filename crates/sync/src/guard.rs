@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 
 /// Deletions of one kind that a run may make without anyone's word.
 pub const DELETIONS_MAX: usize = 500;

@@ -1,39 +1,29 @@
-//! The synchronisation engine: what the tenant should hold, given what the forest holds.
+//! The synchronisation engine: what targets should hold, given what forests hold.
 //!
-//! Pure decisions. [`ForestObject`] is an object of the connector space; [`scope`] says whether it is
-//! synchronised at all, [`anchor`] what identifies it for ever, [`flow`] which attributes it gets in
-//! the tenant. A [`Selector`] goes over all objects and finds out which are in scope, a
-//! [`plan::Planner`] goes over them again and says which changes bring the tenant there; [`guard`]
-//! stops what would take too much away. Neither holds the objects. A [`Delta`] is what a directory
-//! says of an object that changed. [`lint`] finds what of a forest will not synchronise, [`writeback`]
-//! says what goes back to it. Reading the forest, storing the spaces and sending the changes happen in
-//! the IO tier, with these values in between.
+//! Pure decisions. [`rules`] are read from files, with flows in the language of [`expression`]; [`syntax`]
+//! makes of a directory's octets the values of a [`record`]. An [`engine::Engine`] is given an object of a
+//! forest with all that is joined to it, and says what becomes of it in the metaverse and in each target.
+//! [`guard`] and [`engine`]'s quarantine stop what would take too much away. [`lint`] finds what of a
+//! forest will not synchronise, [`writeback`] says what goes back to it. Reading the forests, keeping the
+//! state and sending the changes happen in the IO tier, with these values in between.
 
-pub mod anchor;
-mod anchors;
 pub mod attributes;
-mod delta;
 mod dictionary;
 pub mod engine;
 pub mod expression;
 mod filetime;
-pub mod flow;
 mod forest;
 pub mod guard;
+mod kind;
 pub mod lint;
-pub mod plan;
 pub mod record;
 pub mod rules;
-pub mod scope;
-mod selection;
 mod source;
 pub mod syntax;
 pub mod writeback;
 
-pub use anchors::Anchors;
-pub use delta::{Delta, MemberChange};
 pub use dictionary::{AttributeId, Dictionary, NAME_OCTETS_MAX, NAMES_MAX, NameRefused};
 pub use filetime::from_filetime;
-pub use forest::{AttributeValues, ForestObject, ForestObjectError, ObjectKind, WANTED_ATTRIBUTES};
-pub use selection::{Selection, Selector};
+pub use forest::{ObjectKind, WANTED_ATTRIBUTES};
+pub use kind::TenantKind;
 pub use source::Source;

@@ -7,8 +7,8 @@
 //! passwords are sent again and what should be gone is deleted again.
 
 use portolan_store::state::State;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use portolan_sync::flow::TenantKind;
 use portolan_tenant::wire::ObjectsResponse;
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,6 @@ use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{ErrorPlace, State, StoredError};
 use portolan_sync::ObjectKind;
-use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
 
 use super::account::Identity;
@@ -20,6 +19,7 @@ use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
 use super::import::{self, Imported, Reading, Staging};
 use super::key;
+use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
 use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
@@ -30,6 +30,8 @@ use crate::report::Failure;
 pub(super) const FILE: &str = "connector-space.db";
 /// What the last full synchronisation was made of, as it is remembered of the target.
 const SYNCHRONISED_BY: &str = "synchronised-by";
+/// The tenant's domains, as it named them last.
+const DOMAINS: &str = "domains";
 /// Errors of objects that are shown of a run.
 const ERRORS_MAX: u32 = 1_000;
 
@@ -203,22 +205,16 @@ impl Server {
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
         steps.over(chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
         steps.over(chart, flow::CONNECT_TENANT_SYNC, &reached);
-        self.domains(&answer)
+        let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
+            .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
+        self.state.remember(target, DOMAINS, &named).await?;
+        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// The domains of the forest and of the tenant, which is asked for its own.
+    /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        self.domains(&answer)
-    }
-
-    fn domains(&self, answer: &TenantResponse) -> Result<Domains, Failure> {
-        let initial = domain(&answer.initial_domain)?;
-        let mut verified = vec![initial.clone()];
-        for name in &answer.verified_domains {
-            verified.push(domain(name)?);
-        }
-        Ok(Domains { forest: self.config.forest_domain.clone(), initial, verified })
+        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed; about everything, when the rules or what they depend on did.
@@ -269,7 +265,7 @@ impl Server {
         let domains = self.prepare(steps).await?;
         let rules = Ruleset::read(&self.directory, &self.state).await?;
         self.decide(&rules, &domains, imported.full, steps).await?;
-        let exported = self.export(&rules, allowed, steps).await?;
+        let exported = self.export(&rules, allowed, None, steps).await?;
         let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
         let named = |error: StoredError| {
             let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
@@ -295,11 +291,12 @@ impl Server {
         })
     }
 
-    /// Sends what is pending, unless it takes too much away.
-    async fn export(
+    /// Sends what is pending, of a plan what was chosen, unless it takes too much away.
+    pub(super) async fn export(
         &mut self,
         rules: &Ruleset,
         allowed: usize,
+        chosen: Option<&Chosen>,
         steps: &Steps,
     ) -> Result<Exported, Failure> {
         let losses = self.state.losses(self.connected.target).await?;
@@ -309,6 +306,7 @@ impl Server {
             state: &self.state,
             target: self.connected.target,
             names: &rules.names,
+            chosen,
         };
         let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = &exported;
@@ -319,6 +317,30 @@ impl Server {
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &sent);
         Ok(exported)
     }
+}
+
+/// The domains that flows depend on, as the tenant named them last.
+pub(super) async fn domains_of(
+    state: &State,
+    connected: Connected,
+    config: &Config,
+) -> Result<Domains, Failure> {
+    let named = state.remembered(connected.target, DOMAINS).await?;
+    let named =
+        named.and_then(|octets| serde_json::from_slice::<(String, Vec<String>)>(&octets).ok());
+    let (initial, verified) = named.ok_or_else(|| {
+        Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
+    })?;
+    domains(config, &initial, &verified)
+}
+
+fn domains(config: &Config, initial: &str, verified: &[String]) -> Result<Domains, Failure> {
+    let initial = domain(initial)?;
+    let mut all = vec![initial.clone()];
+    for name in verified {
+        all.push(domain(name)?);
+    }
+    Ok(Domains { forest: config.forest_domain.clone(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

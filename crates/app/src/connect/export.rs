@@ -3,8 +3,8 @@
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{AttributeId, Dictionary};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
@@ -14,6 +14,7 @@ use portolan_tenant::wire::{
 use serde_json::Value as Json;
 
 use super::batches::Batches;
+use super::plan::Chosen;
 use super::tenant_client::Tenant;
 use crate::report::Failure;
 
@@ -50,6 +51,8 @@ pub(super) struct Exporter<'a> {
     pub(super) state: &'a State,
     pub(super) target: ConnectorId,
     pub(super) names: &'a Dictionary,
+    /// What is sent of what is pending; without it, all.
+    pub(super) chosen: Option<&'a Chosen>,
 }
 
 impl Exporter<'_> {
@@ -65,9 +68,13 @@ impl Exporter<'_> {
     async fn objects(&mut self, exported: &mut Exported) -> Result<(), Failure> {
         let mut after = Place::default();
         loop {
-            let pending = self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
+            let mut pending =
+                self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            if let Some(chosen) = self.chosen {
+                pending.retain(|export| chosen.has(export));
+            }
             let mut waiting = pending.as_slice();
             while !waiting.is_empty() {
                 let operations = fill_batch(waiting.iter().map(|export| self.operation(export)));
@@ -111,10 +118,13 @@ impl Exporter<'_> {
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
         let mut after = ReferencePlace::default();
         loop {
-            let pending =
+            let mut pending =
                 self.state.pending_references(self.target, after, REFERENCES_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            if let Some(chosen) = self.chosen {
+                pending.retain(|export| chosen.has_reference(export, self.names));
+            }
             let groups =
                 pending.chunk_by(|a, b| (a.source, a.attribute) == (b.source, b.attribute));
             let pieces: Vec<_> = groups.flat_map(|group| group.chunks(REFERENCES_OF_ONE)).collect();

@@ -14,9 +14,11 @@ mod account;
 mod batches;
 mod config;
 mod cycle;
+mod explain;
 mod export;
 mod forest;
 mod grant;
+mod history;
 mod import;
 mod init;
 pub(crate) mod key;
@@ -28,6 +30,7 @@ mod reach;
 mod read;
 mod rights;
 mod rotate;
+mod rules;
 mod run;
 pub(crate) mod secrets;
 mod status;
@@ -56,7 +59,9 @@ pub enum Command {
     /// Read the forest into the connector space, and do nothing else
     Import(read::Import),
     /// Show what a run would change in the tenant, and change nothing there
-    Plan(Look),
+    Plan(plan::Plan),
+    /// Make the changes of a plan that was kept, and no others, if all of them still hold
+    Apply(plan::Apply),
     /// The keys of this server
     #[command(subcommand)]
     Key(rotate::Key),
@@ -67,11 +72,30 @@ pub enum Command {
     Lint(lint::Lint),
     /// Write to the forest under which anchor a person is synchronised
     Writeback(writeback::Writeback),
+    /// Say where each value of an object comes from, or why it is not synchronised
+    Explain(explain::Which),
+    /// Objects of the forest as they were imported
+    #[command(subcommand)]
+    Object(Object),
+    /// The rules: what is wrong with them, which are in force, those of Entra Connect
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Show the runs of this server
+    History(Look),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
 
-/// What `connect plan` and `connect status` are told.
+/// What `connect object` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Object {
+    /// Find objects by part of their names, or by a value
+    Search(explain::Which),
+    /// Show what is wrong with single objects, and what to do
+    Errors(Look),
+}
+
+/// What the commands are told that only look.
 #[derive(Debug, clap::Args)]
 pub struct Look {
     /// The state directory that `connect init` wrote
@@ -92,11 +116,17 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
         Command::Import(import) => read::run(import).await,
-        Command::Plan(look) => plan::run(look).await,
+        Command::Plan(plan) => plan::run(plan).await,
+        Command::Apply(apply) => plan::apply(apply).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
         Command::Lint(lint) => lint::run(lint).await,
         Command::Writeback(writeback) => writeback::run(writeback).await,
+        Command::Explain(which) => explain::run(which).await,
+        Command::Object(Object::Search(which)) => explain::search(which).await,
+        Command::Object(Object::Errors(look)) => history::errors(look).await,
+        Command::Rules(command) => rules::run(command).await,
+        Command::History(look) => history::runs(look).await,
         Command::Status(look) => status::run(look).await,
     }
 }

@@ -1,8 +1,8 @@
 //! The numbers by which the state keeps what is of a few kinds. They never change.
 
 use portolan_sync::ObjectKind;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::LinkKind;
-use portolan_sync::flow::TenantKind;
 use portolan_sync::rules::MetaverseKind;
 
 use super::StateError;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portolan_model::SourceAnchor;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, ObjectKey};
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::Record;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 

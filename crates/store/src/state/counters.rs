@@ -2,8 +2,8 @@
 //! asking them does not go over the objects.
 
 use portolan_sync::ObjectKind;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use portolan_sync::flow::TenantKind;
 use portolan_sync::guard::Losses;
 use sqlx::Row as _;
 

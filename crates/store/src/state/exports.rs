@@ -1,8 +1,8 @@
 //! What is to be exported, and what became of it.
 
 use portolan_model::SourceAnchor;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::Record;
 use sqlx::Row as _;
 

@@ -1,8 +1,8 @@
 //! A full import: a whole forest, written beside what is there.
 
 use portolan_model::{DistinguishedName, Guid};
+use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use portolan_sync::flow::TenantKind;
 use portolan_sync::guard::Losses;
 use portolan_sync::record::Record;
 use portolan_sync::{AttributeId, ObjectKind};

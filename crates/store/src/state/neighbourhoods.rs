@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::SourceAnchor;
 use portolan_sync::ObjectKind;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{
     Link, LinkKind, MetaverseKey, MetaverseObject, Neighbourhood, ObjectKey, PendingExport, Staged,
     TargetObject,
 };
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::Record;
 use portolan_sync::rules::MetaverseKind;
 use sqlx::Row as _;
@@ -170,6 +170,28 @@ impl State {
         .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter().map(|row| staged(row, 0, row.try_get(METAVERSE)?)).collect()
+    }
+
+    /// Staged objects that have a text in their name, or octets of it in their attributes: names without
+    /// case, values with it. Goes over all objects.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn find_objects(&self, text: &str, limit: u32) -> Result<Vec<Staged>, StateError> {
+        let keys: Vec<i64> = sqlx::query_scalar(
+            "SELECT key FROM staged WHERE instr(lower(dn), lower(?1)) > 0
+                 OR instr(record, CAST(?1 AS BLOB)) > 0
+             ORDER BY lower(dn) = lower(?1) DESC, key LIMIT ?2",
+        )
+        .bind(text)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.extend(self.object(ObjectKey(key)).await?);
+        }
+        Ok(found)
     }
 
     /// One object of a forest by its key, if it is staged.

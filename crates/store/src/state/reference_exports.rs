@@ -2,8 +2,8 @@
 
 use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use portolan_sync::flow::TenantKind;
 use sqlx::Row as _;
 
 use super::codes::Code as _;

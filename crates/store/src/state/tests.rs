@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use portolan_model::{Guid, SourceAnchor};
+use portolan_sync::TenantKind;
 use portolan_sync::engine::{
     AnchorClaim, ConnectorId, Feed, Link, LinkKind, MetaverseChange, MetaverseKey, MetaverseObject,
     Neighbourhood, ObjectKey, PendingExport, Side, TargetChange, TargetObject, ValueOrigin,
 };
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::{Record, Value, ValueRef};
 use portolan_sync::rules::{MetaverseKind, RuleId};
 use portolan_sync::{AttributeId, ObjectKind};

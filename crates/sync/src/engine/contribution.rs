@@ -116,8 +116,11 @@ impl<'a> Circumstances<'a> {
     /// What becomes of the attribute that these flows are for, and that has these values. `owns` says
     /// whether they are what a rank gave.
     ///
-    /// When a flow fails, the attribute stays as it is. The first flow that gives values wins. When it merges, further flows that merge add theirs. Of
-    /// merged values nobody knows whose each is: when one that merges is ignored, all stay.
+    /// When a flow fails, the attribute stays as it is. The first flow that gives values wins. When it
+    /// merges, further flows that merge add theirs. Of merged values nobody knows whose each is: when one
+    /// that merges is ignored, all stay. Of an attribute that nothing stays of, because its object is made
+    /// now, it is then as if what is given once had been given before, so that it comes to the same ever
+    /// after.
     pub(super) fn settle<'s>(
         &self,
         offers: &[Offer<'a>],
@@ -139,6 +142,10 @@ impl<'a> Circumstances<'a> {
             match self.give(*rank, flow) {
                 Err(text) => {
                     failures.push((*rank, text));
+                    if !flow.once && self.born {
+                        let later = Circumstances { born: false, ..*self };
+                        return later.settle(offers, present, owns, &mut Vec::new());
+                    }
                     if !flow.once {
                         return Settled::Former;
                     }

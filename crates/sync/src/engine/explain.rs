@@ -9,7 +9,7 @@ use super::model::{ConnectorId, MetaverseObject, Neighbourhood, ObjectKey, Stage
 use super::outbound::provisioned;
 use super::systems::{Engine, Moment};
 use crate::dictionary::AttributeId;
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
 use crate::rules::{Clause, ConnectedKind, Linking, Merge, Rule, RuleId, Verdict};
 

@@ -4,8 +4,8 @@
 use portolan_model::{Guid, SourceAnchor};
 
 use crate::dictionary::AttributeId;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::record::Record;
 use crate::rules::{MetaverseKind, RuleId};
 

@@ -8,7 +8,7 @@ use super::error::{Fault, Note, ObjectError, Subject};
 use super::model::{ConnectorId, MetaverseObject, PendingExport, Staged, TargetObject};
 use super::references;
 use super::systems::{Engine, Moment};
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::record::{Record, RecordWriter};
 use crate::rules::{ConnectedKind, Linking, Rule};
 

@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::systems::{Engine, Moment};
 use crate::dictionary::AttributeId;
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
 use crate::rules::RuleId;
 

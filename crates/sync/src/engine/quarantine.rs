@@ -8,9 +8,9 @@ use std::fmt;
 use time::{Duration, OffsetDateTime};
 
 use super::model::ConnectorId;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
 use crate::guard::{DELETIONS_FREE, DELETIONS_MAX, DELETIONS_PERCENT_MAX};
+use crate::kind::TenantKind;
 
 /// Hours over which losses are counted together, unless the configuration says otherwise.
 pub const WINDOW_HOURS: i64 = 24;

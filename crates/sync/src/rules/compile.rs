@@ -19,8 +19,8 @@ use super::set::{RuleNumbers, Rules};
 use super::types::{self, Side};
 use crate::dictionary::{AttributeId, Dictionary};
 use crate::expression::Expression;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::syntax::{Declaration, Form, Syntaxes};
 
 /// Precedences that are the default set's own, so that no release takes one of an overlay's.

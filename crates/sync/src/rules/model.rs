@@ -3,8 +3,8 @@
 
 use crate::dictionary::AttributeId;
 use crate::expression::Expression;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::record::Value;
 
 /// The number of a rule in a state: it is kept with every value that the rule gave, and means the same

@@ -8,8 +8,8 @@ use super::model::{Connected, ConnectedKind, Direction, Given, MetaverseKind, Ru
 use super::raw::{RawFilter, RawRule};
 use super::write;
 use crate::dictionary::AttributeId;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::syntax::Syntaxes;
 
 /// Rules that a state can know: those in force and those that once were.

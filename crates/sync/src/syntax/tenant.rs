@@ -1,7 +1,7 @@
 //! The attributes of the metaverse and of a tenant that are known by name, and what their values are.
 
 use super::{Declaration, Form, Syntax, Syntaxes};
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 
 /// Attributes of the metaverse that no forest has, or has otherwise.
 const METAVERSE: &[(&str, Syntax, bool)] = &[

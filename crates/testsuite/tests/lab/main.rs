@@ -10,6 +10,7 @@ mod chart_matrix;
 mod clients;
 mod closed_rows;
 mod crashes;
+mod engine;
 mod families;
 mod faults;
 mod firewall;

@@ -55,9 +55,9 @@ impl Synchronisation<'_> {
         let mut changed = 0;
         let mut group = Group::default();
         let mut numbers = Numbers(0..0);
-        for QueuedNeighbourhood { queued, neighbourhood } in
-            self.state.neighbourhoods_of(queued).await?
-        {
+        let mut found = self.state.neighbourhoods_of(queued).await?;
+        self.complete(found.iter_mut().map(|one| &mut one.neighbourhood)).await?;
+        for QueuedNeighbourhood { queued, neighbourhood } in found {
             let alone = match neighbourhood.staged.as_slice() {
                 [staged] if neighbourhood.metaverse.is_none() && staged.link.is_none() => {
                     Some(staged.clone())
@@ -120,7 +120,9 @@ impl Synchronisation<'_> {
                 }
                 let there = self.state.neighbourhoods(&[metaverse]).await?.pop();
                 let gone = || Failure::new("a metaverse object is gone that was just found");
-                (Link { metaverse, kind }, there.ok_or_else(gone)?)
+                let mut there = there.ok_or_else(gone)?;
+                self.complete([&mut there]).await?;
+                (Link { metaverse, kind }, there)
             }
         };
         staged.link = Some(link);

@@ -53,10 +53,11 @@ impl Synchronisation<'_> {
         while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut scan = self.state.scan(*range);
             loop {
-                let batch = scan.next().await?;
+                let mut batch = scan.next().await?;
                 if batch.is_empty() {
                     break;
                 }
+                self.complete(&mut batch).await?;
                 looked_at += batch.len() as u64;
                 let differing = self.differing(&batch);
                 if !differing.is_empty() {
@@ -81,10 +82,12 @@ impl Synchronisation<'_> {
         let mut looked_at = 0;
         let mut after = ObjectKey(0);
         loop {
-            let batch = self.state.unlinked(after, UNLINKED_AT_ONCE).await?;
+            let mut batch = self.state.unlinked(after, UNLINKED_AT_ONCE).await?;
             let Some(last) = batch.last() else { return Ok(looked_at) };
             after = last.key;
             looked_at += batch.len() as u64;
+            let mut staged: Vec<_> = batch.iter_mut().collect();
+            self.surroundings.complete(self.state, &mut staged).await?;
             let differing = batch.iter().filter(|staged| {
                 !self.engine.lookups(staged).is_empty()
                     || self.engine.link(staged, &[]) != LinkDecision::Stay

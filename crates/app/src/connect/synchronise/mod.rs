@@ -7,16 +7,18 @@
 mod batch;
 mod full;
 mod ruleset;
+mod standing;
 
 use std::collections::{HashMap, HashSet};
 
 use portolan_model::SourceAnchor;
 use portolan_store::state::{Queued, RunId, State};
 use portolan_sync::AttributeId;
-use portolan_sync::engine::{AnchorClaim, Engine, ObjectKey};
+use portolan_sync::engine::{AnchorClaim, Engine, Neighbourhood, ObjectKey};
 use serde::Serialize;
 
 pub(super) use ruleset::{Connected, Domains, Ruleset};
+pub(super) use standing::Surroundings;
 
 use self::batch::Answers;
 use crate::report::Failure;
@@ -47,6 +49,7 @@ pub(super) struct Synchronisation<'a> {
     engine: Engine<'a>,
     /// The metaverse's attributes that rules join by.
     joined_by: Vec<AttributeId>,
+    surroundings: Surroundings,
     run: RunId,
 }
 
@@ -65,7 +68,9 @@ impl<'a> Synchronisation<'a> {
     ) -> Result<Self, Failure> {
         let joined_by = rules.rules.joined_by();
         state.index_joins(&joined_by).await?;
-        Ok(Self { state, engine: rules.engine(connected, domains), joined_by, run })
+        let surroundings = Surroundings::by(state, rules, connected, &domains.forest).await?;
+        let engine = rules.engine(connected, domains);
+        Ok(Self { state, engine, joined_by, surroundings, run })
     }
 }
 
@@ -85,6 +90,16 @@ impl Synchronisation<'_> {
         done.changed += self.settle(deferred).await?;
         done.references = self.references().await?;
         Ok(done)
+    }
+
+    /// Adds to the objects of neighbourhoods what rules may ask for besides their attributes.
+    async fn complete<'n>(
+        &self,
+        neighbourhoods: impl IntoIterator<Item = &'n mut Neighbourhood>,
+    ) -> Result<(), Failure> {
+        let staged = neighbourhoods.into_iter().flat_map(|one| &mut one.staged);
+        let mut staged: Vec<_> = staged.collect();
+        self.surroundings.complete(self.state, &mut staged).await
     }
 
     /// Answers the claims that were left for the end.

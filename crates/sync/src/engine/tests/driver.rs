@@ -14,7 +14,7 @@ use crate::engine::{
     Moment, Neighbourhood, ObjectKey, PendingExport, Staged, Subject, TargetChange, TargetObject,
     references, settle,
 };
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
 use crate::rules::{MetaverseKind, RuleId};
 

@@ -11,7 +11,7 @@ use super::driver::{Attributes, Edge, Exported, Pending, Person, Place};
 use super::worlds::{Event, Meaning, Meanings, SOURCE_ANCHOR, Step, connector, guid, kind};
 use crate::dictionary::AttributeId;
 use crate::engine::{ConnectorId, Feed, LinkKind, MetaverseKey, ObjectKey, Side, System};
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::record::Value;
 use crate::rules::{
     Clause, Connected, ConnectedKind, Direction, Flow, Given, JoinClause, JoinGroup, Linking,
@@ -540,6 +540,10 @@ impl Sources<'_> {
                 }
                 match self.given(rule, flow, record) {
                     Contribution::Fails | Contribution::NoneAtAll if flow.once => {}
+                    Contribution::Fails if self.born => {
+                        let later = Sources { born: false, rules: self.rules.clone(), ..*self };
+                        return later.attribute(id, present, owns);
+                    }
                     Contribution::Fails => return Attribute::Stays,
                     Contribution::NoneAtAll if winner.is_none() => return Attribute::Absent,
                     Contribution::NoneAtAll => return self.merged(winner, values),

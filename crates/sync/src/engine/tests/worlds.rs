@@ -10,8 +10,8 @@ use proptest::sample::{select, subsequence};
 use crate::dictionary::{AttributeId, Dictionary};
 use crate::engine::{ConnectorId, ObjectKey, Side, System};
 use crate::expression::{Expression, Parameters};
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::record::Value;
 use crate::rules::{
     Clause, Connected, ConnectedKind, Direction, Flow, Given, JoinClause, JoinGroup, Linking,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Linter, PARAMETERS, Severity};
 use crate::dictionary::AttributeId;
-use crate::flow::TenantKind;
+use crate::kind::TenantKind;
 use crate::rules::error::nearest;
 use crate::rules::model::{
     Connected, ConnectedKind, Direction, Given, MetaverseKind, Origin, Rule,

@@ -1,4 +1,4 @@
-//! The default set gives what the main road's scope and flows gave, object by object.
+//! The default set gives what the first releases gave without rules, object by object.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,15 +7,13 @@ use portolan_model::DnsName;
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
+use super::former::flow::{Domains, Value as FormerValue, project};
+use super::former::{FormerObject, scope};
 use super::*;
 use crate::dictionary::AttributeId;
 use crate::expression::{Context, Outcome, Parameters};
-use crate::flow::{self, Domains};
-use crate::forest::ForestObject;
 use crate::record::Record;
-use crate::selection::Selection;
 use crate::source::Source;
-use crate::{flow::Value as FlowValue, scope};
 
 struct DefaultSet {
     names: Dictionary,
@@ -45,9 +43,9 @@ impl DefaultSet {
     }
 
     /// The object's attributes as an import would stage them.
-    fn staged(&self, object: &ForestObject) -> Record {
+    fn staged(&self, object: &FormerObject) -> Record {
         let mut record: Vec<(AttributeId, Vec<Value>)> = Vec::new();
-        for (name, values) in object.attributes() {
+        for (name, values) in &object.attributes {
             let Some(id) = self.names.id(name) else { continue };
             let syntax = self.rules.syntaxes().of(name).map(|known| known.syntax);
             let values = values.iter().filter_map(|octets| crate::syntax::decode(syntax, octets));
@@ -98,7 +96,7 @@ impl DefaultSet {
     /// The tenant's object by rules; `None` out of scope.
     fn by_rules(
         &self,
-        object: &ForestObject,
+        object: &FormerObject,
     ) -> Option<(TenantKind, BTreeMap<String, Vec<Value>>)> {
         let staged = self.staged(object);
         let inbound = || self.rules.inbound(object.kind, "corp.example");
@@ -120,25 +118,26 @@ impl DefaultSet {
         Some((kind, named.collect()))
     }
 
-    /// The tenant's object by the main road's code.
-    fn by_flows(
+    /// The tenant's object as it was without rules.
+    fn by_former(
         &self,
-        object: &ForestObject,
+        object: &FormerObject,
     ) -> Option<(TenantKind, BTreeMap<String, Vec<Value>>)> {
-        scope::check(object).ok()?;
-        let anchor = crate::anchor::of(object, None).unwrap();
-        let (found, _) = flow::project(object, anchor, &self.domains, &Selection::default());
-        let attributes = found.attributes.into_iter().map(|(name, value)| {
+        if !scope::is_in(object) {
+            return None;
+        }
+        let (kind, attributes) = project(object, &self.domains);
+        let attributes = attributes.into_iter().map(|(name, value)| {
             let mut values = match value {
-                FlowValue::Text(text) => vec![Value::Text(text)],
-                FlowValue::Texts(texts) => texts.into_iter().map(Value::Text).collect(),
-                FlowValue::Boolean(value) => vec![Value::Boolean(value)],
+                FormerValue::Text(text) => vec![Value::Text(text)],
+                FormerValue::Texts(texts) => texts.into_iter().map(Value::Text).collect(),
+                FormerValue::Boolean(value) => vec![Value::Boolean(value)],
             };
             values.sort_unstable();
             values.dedup();
             (name.to_owned(), values)
         });
-        Some((found.kind, attributes.collect()))
+        Some((kind, attributes.collect()))
     }
 }
 
@@ -209,8 +208,9 @@ fn sid(rid: u32) -> Vec<u8> {
     [&head[..], &rid.to_le_bytes()].concat()
 }
 
-fn objects() -> impl Strategy<Value = ForestObject> {
-    let kinds = ["user", "user", "inetOrgPerson", "group", "contact", "organizationalUnit"];
+fn objects() -> impl Strategy<Value = FormerObject> {
+    use ObjectKind::{Contact, Group, InetOrgPerson, OrganizationalUnit, User};
+    let kinds = [User, User, InetOrgPerson, Group, Contact, OrganizationalUnit];
     let picks = proptest::collection::vec((0..3_usize, any::<u8>(), any::<u8>()), POOL.len());
     let account = proptest::option::weighted(0.9, 0..ACCOUNTS.len());
     let rid = prop_oneof![Just(502_u32), Just(1103), Just(1104), Just(1105)];
@@ -225,8 +225,6 @@ fn objects() -> impl Strategy<Value = ForestObject> {
                 values.push(value.to_vec());
             }
         };
-        put("objectClass", kind.as_bytes());
-        put("objectGUID", &guid);
         for ((name, values), (present, one, other)) in POOL.iter().zip(picks) {
             let value = |pick: u8| values[usize::from(pick) % values.len()].as_bytes();
             if present > 0 {
@@ -237,10 +235,10 @@ fn objects() -> impl Strategy<Value = ForestObject> {
             }
         }
         // A contact is no principal: it has neither an account's name nor an identifier.
-        if let Some(account) = account.filter(|_| kind != "contact") {
+        if let Some(account) = account.filter(|_| kind != Contact) {
             put("sAMAccountName", ACCOUNTS[account].as_bytes());
         }
-        if kind != "contact" && rare != 1 {
+        if kind != Contact && rare != 1 {
             put("objectSid", &sid(rid));
         }
         if rare == 2 {
@@ -250,7 +248,7 @@ fn objects() -> impl Strategy<Value = ForestObject> {
             put("mS-DS-ConsistencyGuid", &guid);
         }
         let dn = if rare == 4 { "CN=a\\0ACNF:1,DC=x" } else { "CN=a,DC=corp,DC=example" };
-        ForestObject::from_entry(dn, Vec::new(), attributes).unwrap().unwrap()
+        FormerObject::new(dn, kind, guid, Vec::new(), attributes)
     })
 }
 
@@ -258,13 +256,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn the_default_set_gives_what_the_main_road_gave(objects in proptest::collection::vec(objects(), 8)) {
+    fn the_default_set_gives_what_was_given_without_rules(objects in proptest::collection::vec(objects(), 8)) {
         thread_local! {
             static SET: DefaultSet = DefaultSet::new();
         }
         SET.with(|set| {
             for object in &objects {
-                prop_assert_eq!(set.by_rules(object), set.by_flows(object), "{:?}", object);
+                prop_assert_eq!(set.by_rules(object), set.by_former(object), "{:?}", object);
             }
             Ok(())
         })?;
@@ -275,14 +273,9 @@ proptest! {
 fn the_members_of_a_group_have_a_limit() {
     let set = DefaultSet::new();
     let group = |members: usize| {
-        let text = |name: &str, value: &[u8]| (name.to_owned(), vec![value.to_vec()]);
-        let attributes = [
-            text("objectClass", b"group"),
-            text("objectGUID", &[7; 16]),
-            text("sAMAccountName", b"g"),
-        ];
+        let attributes = [("sAMAccountName".to_owned(), vec![b"g".to_vec()])];
         let members = vec![portolan_model::Guid::from_bytes_le([1; 16]); members];
-        ForestObject::from_entry("CN=g,DC=x", members, attributes).unwrap().unwrap()
+        FormerObject::new("CN=g,DC=x", ObjectKind::Group, [7; 16], members, attributes)
     };
     assert!(set.by_rules(&group(scope::GROUP_MEMBERS_MAX)).is_some());
     assert!(set.by_rules(&group(scope::GROUP_MEMBERS_MAX + 1)).is_none());

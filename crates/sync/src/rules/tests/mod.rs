@@ -3,14 +3,15 @@
 mod default_set;
 mod entra;
 mod filters;
+mod former;
 mod lint;
 
 use portolan_model::Hint as _;
 
 use super::*;
 use crate::dictionary::Dictionary;
-use crate::flow::TenantKind;
 use crate::forest::ObjectKind;
+use crate::kind::TenantKind;
 use crate::record::Value;
 
 fn compile(text: &str) -> Result<(Rules, Dictionary), Vec<RuleError>> {

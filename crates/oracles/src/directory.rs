@@ -1,41 +1,52 @@
-//! From an entry of the directory to an object of the forest.
+//! From an entry of the directory to what the state keeps of an object.
 
 use std::fmt::Display;
 
 use portolan_ldap::control::ExtendedDn;
 use portolan_ldap::message::{Message, Operation};
-use portolan_sync::{ForestObject, from_filetime};
+use portolan_model::DistinguishedName;
+use portolan_sync::record::{Record, Value, ValueRef};
+use portolan_sync::syntax::{Form, Syntaxes, decode};
+use portolan_sync::{AttributeId, Dictionary, ObjectKind};
 
-/// Whatever entry a server sends becomes an object, is passed over, or is refused in words.
+/// Whatever entry a server sends becomes an object's record, is passed over, or is refused in words.
 pub(crate) fn entry(octets: &[u8]) {
     let Ok(message) = Message::decode(octets) else { return };
     let Operation::SearchResultEntry(entry) = message.operation else { return };
     let name = ExtendedDn::parse(entry.dn());
     let dn = name.as_ref().map_or(entry.dn(), |name| name.dn);
-    let members = entry
-        .named("member")
-        .flat_map(|attribute| attribute.values())
-        .filter_map(|value| Some(ExtendedDn::parse(std::str::from_utf8(value).ok()?).ok()?.guid))
-        .collect();
-    let attributes = entry.attributes().map(|attribute| {
-        (attribute.name().to_owned(), attribute.values().map(<[u8]>::to_vec).collect())
-    });
-    match ForestObject::from_entry(dn, members, attributes) {
-        Ok(Some(object)) => look(&object),
-        Ok(None) => {}
-        Err(error) => said(&error),
+    if let Err(error) = dn.parse::<DistinguishedName>() {
+        said(&error);
     }
-}
-
-/// Reads an object by every reading that rules have.
-fn look(object: &ForestObject) {
-    let _ = object.sid();
-    for (name, values) in object.attributes() {
-        assert_eq!(object.values(name), values);
-        let _ = (object.text(name), object.texts(name).count(), object.is_true(name));
-        if let Some(time) = object.number(name).and_then(from_filetime) {
-            said(&time);
-        }
+    let classes = entry.attribute("objectClass").into_iter().flat_map(|classes| classes.values());
+    if let Some(kind) = ObjectKind::of_classes(classes) {
+        assert_eq!(ObjectKind::from_name(kind.as_str()), Some(kind));
+    }
+    let (mut names, syntaxes) = (Dictionary::default(), Syntaxes::default());
+    let mut attributes: Vec<(AttributeId, Vec<Value>)> = Vec::new();
+    for attribute in entry.attributes() {
+        let id = match names.intern(attribute.name()) {
+            Ok(id) => id,
+            Err(error) => {
+                said(&error);
+                continue;
+            }
+        };
+        let syntax = syntaxes.of(attribute.name()).map(|known| known.syntax);
+        let values = attribute.values().filter_map(|octets| {
+            let value = decode(syntax, octets);
+            let is_reference = syntax.is_some_and(|syntax| syntax.form() == Form::Reference);
+            assert_eq!(value.is_none(), is_reference || octets.is_empty(), "a value is lost");
+            value
+        });
+        attributes.push((id, values.collect()));
+    }
+    let record: Record = attributes.iter().cloned().collect();
+    let read = Record::from_octets(record.as_octets().to_vec());
+    assert!(read.is_ok_and(|read| read == record), "a record does not come back");
+    for (id, values) in &attributes {
+        let kept: Vec<_> = record.values(*id).map(ValueRef::to_value).collect();
+        assert!(values.iter().all(|value| kept.contains(value)), "a value is lost");
     }
 }
 

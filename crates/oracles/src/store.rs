@@ -1,29 +1,26 @@
-//! The documents in the columns of the connector space: what a file of another's makes of them.
+//! What the state keeps packed: what a file of another's makes of it.
 
-use portolan_store::connector_space::document::{
-    forest_attributes_from_octets, forest_attributes_to_octets, tenant_attributes_from_json,
-    tenant_attributes_to_json,
-};
+use portolan_sync::record::{Record, Value, ValueRef};
 
-/// The attributes of a forest object.
-pub(crate) fn forest(octets: &[u8]) {
-    match forest_attributes_from_octets(octets) {
-        Ok(attributes) => {
-            let again = forest_attributes_from_octets(&forest_attributes_to_octets(&attributes));
-            assert!(again.is_ok_and(|again| again == attributes), "attributes do not come back");
+/// The attributes of an object.
+pub(crate) fn record(octets: &[u8]) {
+    match Record::from_octets(octets.to_vec()) {
+        Ok(record) => {
+            let again: Record = record.iter().map(|(id, values)| (id, all(values))).collect();
+            assert!(
+                Record::from_octets(again.as_octets().to_vec()).is_ok_and(|read| read == again)
+            );
+            for (id, values) in &record {
+                let mut values = all(values);
+                values.sort_unstable();
+                values.dedup();
+                assert_eq!(all(again.values(id)), values, "values do not come back");
+            }
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
-/// The attributes of a tenant object.
-pub(crate) fn tenant(octets: &[u8]) {
-    let Ok(text) = std::str::from_utf8(octets) else { return };
-    match tenant_attributes_from_json(text) {
-        Ok(attributes) => {
-            let again = tenant_attributes_from_json(&tenant_attributes_to_json(&attributes));
-            assert!(again.is_ok_and(|again| again == attributes), "attributes do not come back");
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
+fn all<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> Vec<Value> {
+    values.map(ValueRef::to_value).collect()
 }

@@ -189,7 +189,7 @@ fn project(one: &Neighbourhood, new: MetaverseKey, target: ConnectorId) -> Optio
     outcome.links = vec![(staged.key, Link { metaverse: key, kind: LinkKind::Provisioned })];
     if staged.anchor.is_none() {
         let anchor = anchor.clone();
-        outcome.decision.anchor = Some(AnchorClaim { object: staged.key, anchor });
+        outcome.decision.anchor = Some(AnchorClaim { object: staged.key, anchor, is_set: false });
     }
     let kind = if is_group { MetaverseKind::Group } else { MetaverseKind::Person };
     let exported = record.clone();

@@ -15,9 +15,10 @@ use std::process::{Command, Stdio};
 
 use portolan_lab::{Guard, Lab, LabName, Options};
 use portolan_model::Guid;
-use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::State;
+use portolan_sync::engine::{ObjectKey, Side};
 use portolan_testsuite::measure::{Better, Comparison, PAIRS, Peer, rounds};
-use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Road, Tools};
+use portolan_testsuite::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Road, TENANT_DOMAIN, Tools};
 use serde_json::Value;
 
 /// What tells this program that it was started in the lab.
@@ -95,9 +96,19 @@ fn forget(state: &Path) {
     let start = format!(r#"{{"invocation":"{}","from":[0,0,0],"up_to_date":null}}"#, Guid::NIL);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let space = ConnectorSpace::open(&state.join("connector-space.db")).await.unwrap();
-        let known: BTreeSet<Guid> = space.credentialed().await.unwrap();
-        space.commit_replication_cursor(start.as_bytes(), &known).await.unwrap();
+        let state = State::open(&state.join("connector-space.db")).await.unwrap();
+        let forest = state.connector(FOREST_DOMAIN, Side::Forest).await.unwrap();
+        let target = state.connector(TENANT_DOMAIN, Side::Target).await.unwrap();
+        let (mut known, mut after) = (BTreeSet::new(), ObjectKey(0));
+        loop {
+            let page = state.staged(forest, after, 10_000).await.unwrap();
+            let Some((last, ..)) = page.last() else { break };
+            after = *last;
+            known.extend(page.into_iter().map(|(_, guid, _)| guid));
+        }
+        let start = start.as_bytes();
+        state.commit_replication_cursor(forest, target, start, &known).await.unwrap();
+        assert_eq!(state.credentialed_count(target).await.unwrap(), 0);
     });
 }
 

@@ -124,8 +124,16 @@ pub(super) async fn reconcile(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use portolan_model::{DnsName, Guid, SourceAnchor};
+    use portolan_store::state::{ImportedObject, Place};
+    use portolan_sync::ObjectKind;
+    use portolan_sync::engine::{PendingExport, Side};
+    use portolan_sync::record::Value;
     use portolan_tenant::wire::OwnedObject;
 
+    use super::super::synchronise::{Connected, Domains, Ruleset, Synchronisation};
     use super::*;
 
     /// A tenant that has these anchors, two on a page.
@@ -142,21 +150,72 @@ mod tests {
         }
     }
 
-    async fn space(directory: &tempfile::TempDir) -> ConnectorSpace {
-        ConnectorSpace::open(&directory.path().join("space.db")).await.unwrap()
+    /// A state, its forest and its target.
+    struct Space {
+        state: State,
+        forest: ConnectorId,
+        target: ConnectorId,
+    }
+
+    async fn space(directory: &tempfile::TempDir) -> Space {
+        let state = State::open(&directory.path().join("space.db")).await.unwrap();
+        let forest = state.connector("corp.example", Side::Forest).await.unwrap();
+        let target = state.connector("cloud.example", Side::Target).await.unwrap();
+        Space { state, forest, target }
     }
 
     /// Sends a batch; whether the acknowledgement came.
-    async fn send(space: &ConnectorSpace, batch: &str, previous: &str, comes: bool) {
-        let begun = Batches::begin(space, batch).await.unwrap();
+    async fn send(space: &Space, batch: &str, previous: &str, comes: bool) {
+        let (state, target) = (&space.state, space.target);
+        let begun = Batches::begin(state, target, batch).await.unwrap();
         if comes {
-            begun.end(space, batch, Some(previous)).await.unwrap();
+            begun.end(state, target, batch, Some(previous)).await.unwrap();
         }
     }
 
-    async fn forgotten(space: &ConnectorSpace, last: &str) -> Option<usize> {
+    async fn forgotten(space: &Space, last: &str) -> Option<usize> {
         let mut tenant = Restored(vec!["a", "b", "c"]);
-        reconcile(&mut tenant, space, last).await.unwrap()
+        reconcile(&mut tenant, &space.state, space.target, last).await.unwrap()
+    }
+
+    /// Lets the target have a user of the forest and its credential. Gives the user's anchor.
+    async fn export_a_user(space: &Space, directory: &Path) -> SourceAnchor {
+        let Space { state, forest, target } = space;
+        let domain = |name: &str| name.parse::<DnsName>().unwrap();
+        let (corp, cloud) = (domain("corp.example"), domain("cloud.example"));
+        let rules = Ruleset::read(directory, state).await.unwrap();
+        let text = |text: &str| vec![Value::Text(text.to_owned())];
+        let id = |name: &str| rules.names.id(name).unwrap();
+        let user = ImportedObject {
+            guid: Guid::from_random([1; 16]),
+            kind: ObjectKind::User,
+            parent: None,
+            dn: "CN=Zoë,DC=corp,DC=example".parse().unwrap(),
+            record: [
+                (id("sAMAccountName"), text("zoe")),
+                (id("sAMAccountType"), vec![Value::Integer(0x3000_0000)]),
+                (id("userAccountControl"), vec![Value::Integer(0x200)]),
+            ]
+            .into_iter()
+            .collect(),
+            references: Vec::new(),
+        };
+        let (guid, anchor) = (user.guid, SourceAnchor::from(user.guid));
+        let mut import = state.begin_full_import(*forest).await.unwrap();
+        import.put(user).await.unwrap();
+        import.finish(b"forest").await.unwrap();
+        let verified = vec![corp.clone(), cloud.clone()];
+        let domains = Domains { forest: corp, initial: cloud, verified };
+        let connected = Connected { forest: *forest, target: *target };
+        let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
+        let synchronisation = Synchronisation::begin(state, &rules, connected, &domains, run);
+        synchronisation.await.unwrap().changes().await.unwrap();
+        let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
+        state.acknowledge(&pending).await.unwrap();
+        state.acknowledge_credentials(*forest, *target, &[guid]).await.unwrap();
+        assert_eq!(state.exported_count(*target).await.unwrap(), 1);
+        assert_eq!(state.credentialed_count(*target).await.unwrap(), 1);
+        anchor
     }
 
     #[tokio::test]
@@ -183,18 +242,23 @@ mod tests {
     async fn a_restored_tenant_is_noticed_and_what_it_has_is_what_counts() {
         let directory = tempfile::tempdir().unwrap();
         let space = space(&directory).await;
+        let user = export_a_user(&space, directory.path()).await;
+        let Space { state, forest, target } = &space;
         send(&space, "1", "", true).await;
         send(&space, "2", "1", true).await;
-        let guid = portolan_model::Guid::from_random([1; 16]);
-        space.acknowledge_credentials(&[guid]).await.unwrap();
-        space.commit_planned(b"planned").await.unwrap();
-        space.commit_replication_cursor(b"cursor", &[].into()).await.unwrap();
+        let passed_by = [].into();
+        let cursor = state.commit_replication_cursor(*forest, *target, b"cursor", &passed_by);
+        cursor.await.unwrap();
         assert_eq!(forgotten(&space, "1").await, Some(3));
-        assert!(space.credentialed().await.unwrap().is_empty());
-        assert_eq!(space.planned().await.unwrap(), None);
-        assert_eq!(space.replication_cursor().await.unwrap(), None);
-        let keys = space.exported_keys(0).await.unwrap();
-        assert_eq!(keys.iter().map(|key| key.anchor.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(state.credentialed_count(*target).await.unwrap(), 0);
+        assert_eq!(state.replication_cursor(*forest).await.unwrap(), None);
+        let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
+        let [again] = pending.as_slice() else { panic!("one object, and not {pending:?}") };
+        assert_eq!((&again.anchor, &again.confirmed), (&user, &None), "it is sent again");
+        assert!(matches!(again.pending, PendingExport::Add(_)));
+        assert_eq!(state.exported_count(*target).await.unwrap(), 3, "what the tenant has");
+        let anchors = ["a", "b", "c"].map(|anchor| anchor.parse().unwrap());
+        assert_eq!(state.orphans(&anchors).await.unwrap().len(), 3, "and is nobody's");
         assert_eq!(forgotten(&space, "1").await, None, "once is enough");
         // A tenant without anything, and one that is sent to before anybody asks.
         send(&space, "3", "1", true).await;

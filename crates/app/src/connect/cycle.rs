@@ -66,6 +66,25 @@ pub(super) struct Server {
     directory: PathBuf,
 }
 
+impl Summary {
+    /// Whether there was nothing to do and nothing to tell.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.imported.is_quiet()
+            && self.added + self.updated + self.deleted + self.references == 0
+            && self.refused.is_empty()
+    }
+
+    /// One line for the operator.
+    pub(super) fn line(&self) -> String {
+        let Self { imported, added, updated, deleted, references, refused, .. } = self;
+        let refused = refused.len();
+        format!(
+            "{}; exported {added} new, {updated} changed, {deleted} deleted, {references} references; {refused} refused",
+            imported.summary()
+        )
+    }
+}
+
 impl Server {
     /// Opens a state directory.
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {

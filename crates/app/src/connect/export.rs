@@ -292,6 +292,8 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn delete(anchor: usize) -> Operation {

@@ -23,6 +23,7 @@ mod import;
 mod init;
 pub(crate) mod key;
 mod lint;
+mod notice;
 mod passwords;
 mod plan;
 mod progress;
@@ -68,10 +69,6 @@ pub enum Command {
     /// The credential of the account that reads the forest
     #[command(subcommand)]
     Credential(rotate::Credential),
-    /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
-    Lint(lint::Lint),
-    /// Write to the forest under which anchor a person is synchronised
-    Writeback(writeback::Writeback),
     /// Say where each value of an object comes from, or why it is not synchronised
     Explain(explain::Which),
     /// Objects of the forest as they were imported
@@ -82,6 +79,10 @@ pub enum Command {
     Rules(rules::Rules),
     /// Show the runs of this server
     History(Look),
+    /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
+    Lint(lint::Lint),
+    /// Write to the forest under which anchor a person is synchronised
+    Writeback(writeback::Writeback),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -120,13 +121,13 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Apply(apply) => plan::apply(apply).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
-        Command::Lint(lint) => lint::run(lint).await,
-        Command::Writeback(writeback) => writeback::run(writeback).await,
         Command::Explain(which) => explain::run(which).await,
         Command::Object(Object::Search(which)) => explain::search(which).await,
         Command::Object(Object::Errors(look)) => history::errors(look).await,
         Command::Rules(command) => rules::run(command).await,
         Command::History(look) => history::runs(look).await,
+        Command::Lint(lint) => lint::run(lint).await,
+        Command::Writeback(writeback) => writeback::run(writeback).await,
         Command::Status(look) => status::run(look).await,
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::cycle::{Server, Summary};
+use super::notice::Notice;
 use super::passwords::{Health, Replicated, Upkeep};
 use super::print_json;
 use super::steps::Steps;
@@ -29,7 +30,8 @@ pub struct Run {
     /// it is told to stop
     #[arg(long)]
     once: bool,
-    /// Seconds between two synchronisations of objects
+    /// Seconds between two synchronisations of objects that come by the clock; one comes at once when
+    /// the forest changes
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds())]
     interval: u64,
     /// Seconds between two looks for changed password hashes
@@ -77,9 +79,11 @@ pub(super) async fn run(run: Run) -> Result<(), Failure> {
         owed: false,
         objects: Health::default(),
         upkeep: Upkeep::new(password_interval),
+        notice: Notice::new(),
     };
     let outcome = Box::pin(daemon.keep_running()).await;
     daemon.upkeep.close().await;
+    daemon.notice.close().await;
     outcome
 }
 
@@ -122,6 +126,7 @@ struct Daemon {
     owed: bool,
     objects: Health,
     upkeep: Upkeep,
+    notice: Notice,
 }
 
 impl Daemon {
@@ -144,6 +149,14 @@ impl Daemon {
                     // From its end, so that however long it takes, password hashes have their turn.
                     objects_at = Instant::now() + Duration::from_secs(self.run.interval);
                 }
+                () = sleep_until(self.notice.at), if self.synchronised => {
+                    if self.notice.look(&mut self.server).await {
+                        tokio::select! {
+                            outcome = Box::pin(self.synchronise_noticed()) => outcome?,
+                            () = stop.requested() => {}
+                        }
+                    }
+                }
                 () = sleep_until(passwords_at), if self.synchronised => {
                     tokio::select! {
                         outcome = Box::pin(self.replicate()) => outcome?,
@@ -154,6 +167,25 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// A synchronisation because the forest changed: told of only if there was something to do. What
+    /// fails is the schedule's to do over and to tell.
+    async fn synchronise_noticed(&mut self) -> Result<(), Failure> {
+        let Ok(summary) = self.server.synchronise(self.run.allow_deletions, &Steps::quiet()).await
+        else {
+            self.notice.learn(false);
+            return Ok(());
+        };
+        self.notice.learn(!summary.is_quiet());
+        if summary.is_quiet() {
+            return Ok(());
+        }
+        let steps = Steps::begin();
+        steps.say(None, &summary.line());
+        tell_objects(&summary, &steps);
+        self.owed = true;
+        self.print(&Report { objects: Some(&summary), credentials: None })
     }
 
     async fn synchronise(&mut self) -> Result<(), Failure> {

@@ -311,7 +311,8 @@ impl Changes {
     }
 }
 
-fn found(row: &SqliteRow) -> Result<Found, StateError> {
+/// An object from a row with its key, kind, parent, dn and record.
+pub(super) fn found(row: &SqliteRow) -> Result<Found, StateError> {
     let key: i64 = row.try_get("key")?;
     let dn: &str = row.try_get("dn")?;
     let of: [&[u8]; 2] = [&key.to_le_bytes(), dn.as_bytes()];

@@ -3,9 +3,11 @@
 //! In steps, each in bounded transactions that say how far it is: one that is broken off goes on from
 //! there. Only what differs is changed, and queued.
 
+use portolan_sync::ObjectKind;
 use portolan_sync::engine::ConnectorId;
 use sqlx::Row as _;
 
+use super::codes::Code as _;
 use super::names::{self, FOREST_CURSOR, remember};
 use super::rows::{Tx, numbers};
 use super::{Changed, State, StateError, queue, references};
@@ -210,15 +212,16 @@ impl Merging {
         Ok(edges)
     }
 
-    /// Objects that were there and were not taken in.
+    /// Objects that were there and were not taken in. A place that is above others is in no full import,
+    /// and is not counted: what follows one reads it again.
     async fn gone(
         &self,
         tx: &mut Tx,
         last: i64,
         changed: &mut Changed,
     ) -> Result<bool, StateError> {
-        let keys: Vec<i64> = sqlx::query_scalar(
-            "SELECT i.key FROM identity i WHERE i.key > ?1 AND i.key <= ?2 AND i.connector = ?3
+        let gone: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT i.key, i.kind FROM identity i WHERE i.key > ?1 AND i.key <= ?2 AND i.connector = ?3
                  AND i.state = 1 AND NOT EXISTS (SELECT 1 FROM incoming v WHERE v.key = i.key)
              ORDER BY i.key LIMIT ?4",
         )
@@ -228,8 +231,11 @@ impl Merging {
         .bind(CHANGES_MAX)
         .fetch_all(&mut **tx)
         .await?;
-        changed.removed += take_out(tx, &keys).await?;
-        Ok((keys.len() as i64) < CHANGES_MAX)
+        let keys: Vec<_> = gone.iter().map(|(key, _)| *key).collect();
+        take_out(tx, &keys).await?;
+        let counted = gone.iter().filter(|(_, kind)| *kind != ObjectKind::Container.code());
+        changed.removed += counted.count() as u64;
+        Ok((gone.len() as i64) < CHANGES_MAX)
     }
 }
 

@@ -30,6 +30,7 @@ mod reference_exports;
 mod references;
 mod rows;
 mod runs;
+mod staged;
 mod standing;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
+pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
 
 /// The state of one connect server. Clones are the same state.

@@ -155,23 +155,6 @@ impl State {
         rows.iter().map(|row| staged(row, 0, None)).collect()
     }
 
-    /// All staged objects, linked or not, in the order of their keys, behind one.
-    ///
-    /// # Errors
-    /// When something does not read back.
-    pub async fn staged(&self, after: ObjectKey, limit: u32) -> Result<Vec<Staged>, StateError> {
-        let rows = sqlx::query(
-            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, l.metaverse
-             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
-             WHERE i.key > ? AND i.state = 1 ORDER BY i.key LIMIT ?",
-        )
-        .bind(after.0)
-        .bind(limit)
-        .fetch_all(&mut *self.database.read().await?)
-        .await?;
-        rows.iter().map(|row| staged(row, 0, row.try_get(METAVERSE)?)).collect()
-    }
-
     /// Staged objects that have a text in their name, or octets of it in their attributes: names without
     /// case, values with it. Goes over all objects.
     ///
@@ -192,6 +175,27 @@ impl State {
             found.extend(self.object(ObjectKey(key)).await?);
         }
         Ok(found)
+    }
+
+    /// All staged objects, linked or not, in the order of their keys, behind one.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn staged_objects(
+        &self,
+        after: ObjectKey,
+        limit: u32,
+    ) -> Result<Vec<Staged>, StateError> {
+        let rows = sqlx::query(
+            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, l.metaverse
+             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
+             WHERE i.key > ? AND i.state = 1 ORDER BY i.key LIMIT ?",
+        )
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(|row| staged(row, 0, row.try_get(METAVERSE)?)).collect()
     }
 
     /// One object of a forest by its key, if it is staged.

@@ -196,7 +196,7 @@ async fn all_staged_objects_are_read_by_pages_with_their_links_and_those_without
     import(&state, &[object(0x11, GROUP, "staff", &[0x21, 0x31]), bob]).await;
     let (mut after, mut read) = (ObjectKey(0), Vec::new());
     loop {
-        let page = state.staged(after, 1).await.unwrap();
+        let page = state.staged_objects(after, 1).await.unwrap();
         let Some(last) = page.last() else { break };
         assert_eq!((page.len(), last.key > after), (1, true));
         after = last.key;
@@ -210,7 +210,7 @@ async fn all_staged_objects_are_read_by_pages_with_their_links_and_those_without
     let anchor = Some(SourceAnchor::from(guid(0x11)));
     assert_eq!(told, [(guid(0x11), true, anchor), (guid(0x22), false, None)]);
     assert_eq!(read[1].record.first(NAME), Some(ValueRef::Text("Bob")));
-    assert_eq!(state.staged(ObjectKey(0), 10).await.unwrap().len(), 2);
+    assert_eq!(state.staged_objects(ObjectKey(0), 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -286,4 +286,34 @@ async fn an_import_that_is_dropped_counts_for_nothing() {
     assert_eq!(state.object_counts(FOREST).await.unwrap(), [(USER, 1)]);
     let changed = import(&state, &[object(0x21, USER, "Zoë", &[])]).await;
     assert_eq!(changed, Changed::default(), "what it left is erased");
+}
+
+#[tokio::test]
+async fn what_is_staged_is_read_in_pages_with_references_to_what_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let mut zoe = object(0x21, USER, "Zoë", &[]);
+    zoe.parent = Some(guid(0x41));
+    import(&state, &[object(0x11, GROUP, "staff", &[0x21, 0x31]), zoe.clone()]).await;
+    let (mut objects, mut after) = (Vec::new(), ObjectKey(0));
+    loop {
+        let page = state.staged(FOREST, after, 1).await.unwrap();
+        let [(key, guid, found)] = page.as_slice() else { break };
+        after = *key;
+        objects.push((*guid, found.clone()));
+    }
+    let of_zoe = Found { kind: USER, parent: zoe.parent, dn: zoe.dn, record: zoe.record };
+    assert_eq!(objects.len(), 2);
+    assert!(objects.contains(&(guid(0x21), of_zoe)), "{objects:?}");
+    let (mut references, mut after) = (Vec::new(), StagedPlace::default());
+    loop {
+        let page = state.staged_references(FOREST, after, 1).await.unwrap();
+        let [one] = page.as_slice() else { break };
+        after = one.place;
+        references.push((one.source, one.attribute, one.target));
+    }
+    references.sort_unstable();
+    let staff = guid(0x11);
+    assert_eq!(references, [(staff, MEMBER, guid(0x21)), (staff, MEMBER, guid(0x31))]);
+    assert_eq!(state.staged(TARGET, ObjectKey(0), 10).await.unwrap(), []);
 }

@@ -5,13 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use portolan_model::{Guid, Secret, SecretString};
-use portolan_store::connector_space::ConnectorSpace;
 use portolan_store::state::{ImportedObject, State};
 use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
 use portolan_sync::ObjectKind;
+use portolan_sync::TenantKind;
 use portolan_sync::engine::Side;
-use portolan_sync::flow::TenantKind;
 use portolan_sync::record::Record;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -48,21 +47,6 @@ async fn the_tenant_of_first_light_opens_with_all_that_was_in_it() {
 }
 
 #[tokio::test]
-async fn the_connector_space_of_first_light_opens_with_all_that_is_not_read_anew() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = written(directory.path(), include_str!("first_light/connector_space.sql")).await;
-    let space = ConnectorSpace::open(&path).await.unwrap();
-    let group = Guid::from_bytes_le([1; 16]);
-    // The objects themselves are read anew, in full: those of before lack their containers.
-    assert_eq!(space.object_counts().await.unwrap(), []);
-    assert_eq!(space.forest_cursor().await.unwrap(), None);
-    assert_eq!(space.anchors().await.unwrap().of(&group).unwrap().as_str(), "first");
-    assert_eq!(space.exported_count().await.unwrap(), 1);
-    assert_eq!(space.credentialed().await.unwrap(), [group].into());
-    assert_eq!(space.replication_cursor().await.unwrap().as_deref(), Some(&b"cursor"[..]));
-}
-
-#[tokio::test]
 async fn the_state_takes_over_what_first_light_left_that_is_not_read_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(directory.path(), include_str!("first_light/connector_space.sql")).await;
@@ -71,8 +55,10 @@ async fn the_state_takes_over_what_first_light_left_that_is_not_read_anew() {
     let target = state.connector("cloud.example", Side::Target).await.unwrap();
     assert_eq!(state.forest_cursor(forest).await.unwrap(), None);
     assert_eq!(state.replication_cursor(forest).await.unwrap().as_deref(), Some(&b"cursor"[..]));
+    // The objects themselves are read anew, in full: those of before lack their containers.
     assert_eq!(state.object_counts(forest).await.unwrap(), []);
     assert_eq!(state.exported_count(target).await.unwrap(), 1);
+    assert_eq!(state.credentialed_count(target).await.unwrap(), 1);
     // The object comes with the full read, and with it its anchor and what the target has of it.
     let group = ImportedObject {
         guid: Guid::from_bytes_le([1; 16]),

@@ -5,7 +5,7 @@ use super::contribution::{Circumstances, Contributor, Settled, offers};
 use super::decide::delete;
 use super::decision::{ClaimAnswer, Decision, TargetChange};
 use super::error::{Fault, Note, ObjectError, Subject};
-use super::model::{ConnectorId, MetaverseObject, PendingExport, Staged, TargetObject};
+use super::model::{ConnectorId, Feed, MetaverseObject, PendingExport, Staged, TargetObject};
 use super::references;
 use super::systems::{Engine, Moment};
 use crate::kind::TenantKind;
@@ -80,13 +80,16 @@ impl Outbound<'_> {
         former: Option<&TargetObject>,
         decision: &mut Decision,
     ) -> Option<TargetChange> {
+        let of_kind = |rule: &&&Rule| rule.objects.contains(&ConnectedKind::Target(kind));
+        let rules: Vec<_> = rules.iter().filter(of_kind).copied().collect();
+        let feeds = references::feeds(&rules, self.contributors);
         let anchor = match (standing, former) {
-            (Standing::Held, _) | (Standing::Unsettled, None) => return former.and_then(hold),
+            (Standing::Held, _) | (Standing::Unsettled, None) => {
+                return former.and_then(|former| hold(former, feeds));
+            }
             (_, Some(former)) => &former.anchor,
             (Standing::Settled(anchor), None) => anchor,
         };
-        let of_kind = |rule: &&&Rule| rule.objects.contains(&ConnectedKind::Target(kind));
-        let rules: Vec<_> = rules.iter().filter(of_kind).copied().collect();
         let desired = self.desired(target, &rules, former, &mut decision.errors);
         let confirmed = former.and_then(|former| former.confirmed.as_ref());
         let pending = match confirmed {
@@ -94,7 +97,6 @@ impl Outbound<'_> {
             Some(confirmed) if *confirmed == desired => None,
             Some(_) => Some(PendingExport::Update(desired)),
         };
-        let feeds = references::feeds(&rules, self.contributors);
         let password = self.password(kind, &rules);
         let Some(former) = former else {
             return Some(TargetChange::Put(TargetObject {
@@ -185,13 +187,14 @@ impl Outbound<'_> {
     }
 }
 
-/// An object whose anchor was tampered with keeps what it has: it is not exported, and its password is
-/// not synchronised.
-fn hold(former: &TargetObject) -> Option<TargetChange> {
+/// An object whose anchor was tampered with keeps what it has: its attributes are not exported, and its
+/// password is not synchronised. Its references are those that they would be: they went when it was to
+/// be deleted, and have to come back when it no longer is.
+fn hold(former: &TargetObject, feeds: Vec<Feed>) -> Option<TargetChange> {
     if former.confirmed.is_none() {
         return Some(TargetChange::Remove(former.connector));
     }
-    let held = TargetObject { pending: None, password: false, ..former.clone() };
+    let held = TargetObject { pending: None, password: false, feeds, ..former.clone() };
     (held != *former).then_some(TargetChange::Put(held))
 }
 

@@ -1,27 +1,22 @@
 //! Rule files become the rules in force: references between them resolved, names made numbers,
 //! expressions compiled, types checked.
 
+mod filters;
+mod flows;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use portolan_model::{DistinguishedName, DnsName, Guid};
-
 use super::error::{Place, RuleError, nearest};
-use super::filter::{Criterion, Filter, Filters, Named};
 use super::model::{
-    Clause, Connected, ConnectedKind, Direction, Exception, Flow, Given, JoinClause, JoinGroup,
-    Linking, Origin, ReferenceFlow, Rule, Scope,
+    Clause, Connected, ConnectedKind, Direction, Exception, Linking, Origin, Rule, Scope,
 };
-use super::raw::{
-    At, RawClause, RawException, RawFilter, RawFlow, RawGiven, RawJoin, RawReference, RawRule,
-    RuleFile,
-};
+use super::raw::{At, RawClause, RawException, RawRule, RuleFile};
 use super::set::{RuleNumbers, Rules};
 use super::types::{self, Side};
 use crate::dictionary::{AttributeId, Dictionary};
-use crate::expression::Expression;
 use crate::forest::ObjectKind;
 use crate::kind::TenantKind;
-use crate::syntax::{Declaration, Form, Syntaxes};
+use crate::syntax::{Declaration, Syntaxes};
 
 /// Precedences that are the default set's own, so that no release takes one of an overlay's.
 pub const BUILT_IN_PRECEDENCES: std::ops::RangeInclusive<i64> = 1000..=99_999;
@@ -343,198 +338,6 @@ impl Compiler<'_> {
         }
         let (operator, negated) = (named.operator, named.negated);
         Some(Clause { attribute, operator, values, negated, case_sensitive: raw.case })
-    }
-
-    fn joins(&mut self, raw: &[Vec<RawJoin>]) -> Vec<JoinGroup> {
-        let mut groups = Vec::new();
-        for group in raw {
-            let clauses = group.iter().filter_map(|join| {
-                let (source, target) = (self.intern(&join.source)?, self.intern(&join.target)?);
-                Some(JoinClause { source, target, case_sensitive: join.case })
-            });
-            groups.push(JoinGroup { clauses: clauses.collect() });
-        }
-        groups
-    }
-
-    fn flows(
-        &mut self,
-        direction: Direction,
-        objects: &[ConnectedKind],
-        raw: &[RawFlow],
-    ) -> Vec<Flow> {
-        let mut flows: BTreeMap<AttributeId, Flow> = BTreeMap::new();
-        for flow in raw {
-            let target = self.intern(&flow.target);
-            let given = self.flow_given(direction, objects, flow);
-            let (Some(target), Some(given)) = (target, given) else { continue };
-            let (once, merge) = (flow.once, flow.merge);
-            if flows.insert(target, Flow { target, given, once, merge }).is_some() {
-                let text = format!("this rule gives {} twice", flow.target.value);
-                self.error(&flow.target.place, text);
-            }
-        }
-        flows.into_values().collect()
-    }
-
-    fn flow_given(
-        &mut self,
-        direction: Direction,
-        objects: &[ConnectedKind],
-        flow: &RawFlow,
-    ) -> Option<Given> {
-        let (given, form, place) = match &flow.given {
-            RawGiven::Source(source) => {
-                let side = Side::of_source(direction);
-                let known = types::of_source(side, &source.value, &self.syntaxes);
-                let form = known.map(|known| known.syntax.form());
-                if form == Some(Form::Reference) {
-                    let text = format!("{} refers to other objects", source.value);
-                    self.hinted(&source.place, text, "pass it on under `references`");
-                    return None;
-                }
-                (Given::Direct(self.intern(source)?), form, &source.place)
-            }
-            RawGiven::Constant(At { value, place }) => {
-                let value = types::constant(value);
-                let form = Form::of(&value);
-                (Given::Constant(value), Some(form), place)
-            }
-            RawGiven::Expression(text) => {
-                let wanted =
-                    types::of_target(direction, objects, &flow.target.value, &self.syntaxes);
-                (self.expression(text, &flow.target.value, wanted)?, None, &text.place)
-            }
-        };
-        let wanted = types::of_target(direction, objects, &flow.target.value, &self.syntaxes);
-        if let (Some(form), Some(wanted)) = (form, wanted)
-            && form != wanted
-        {
-            let text =
-                format!("{} takes {}, not {}", flow.target.value, wanted.as_str(), form.as_str());
-            self.hinted(place, text, "convert it in an expression");
-        }
-        Some(given)
-    }
-
-    fn expression(
-        &mut self,
-        text: &At<String>,
-        target: &str,
-        wanted: Option<Form>,
-    ) -> Option<Given> {
-        let expression = match Expression::compile(&text.value, self.names) {
-            Ok(expression) => expression,
-            Err(error) => {
-                self.error(&text.place, error.show(&text.value).to_string());
-                return None;
-            }
-        };
-        let (kinds, wanted) = (expression.kinds(), wanted.map(|form| (form, types::kinds(form))));
-        if let Some((form, takes)) = wanted
-            && !kinds.is_none()
-            && !kinds.meets(takes)
-        {
-            let text_of = format!("{target} takes {}, and this comes to {kinds}", form.as_str());
-            self.error(&text.place, text_of);
-        }
-        Some(Given::Expression(expression))
-    }
-
-    fn references(
-        &mut self,
-        direction: Direction,
-        objects: &[ConnectedKind],
-        raw: &[RawReference],
-    ) -> Vec<ReferenceFlow> {
-        let mut flows: Vec<ReferenceFlow> = Vec::new();
-        for flow in raw {
-            let side = Side::of_source(direction);
-            let known = types::of_source(side, &flow.source.value, &self.syntaxes);
-            let source = known.map(|known| known.syntax.form());
-            let target = types::of_target(direction, objects, &flow.target.value, &self.syntaxes);
-            for (form, name) in [(source, &flow.source), (target, &flow.target)] {
-                if form.is_some_and(|form| form != Form::Reference) {
-                    let text = format!("{} does not refer to other objects", name.value);
-                    self.hinted(&name.place, text, "let it flow under `flows`");
-                }
-            }
-            let (source, target) = (self.intern(&flow.source), self.intern(&flow.target));
-            let (Some(source), Some(target)) = (source, target) else { continue };
-            if flows.iter().any(|other| other.target == target) {
-                let text = format!("this rule gives {} twice", flow.target.value);
-                self.error(&flow.target.place, text);
-            }
-            flows.push(ReferenceFlow { target, source });
-        }
-        flows.sort_unstable_by_key(|flow| flow.target);
-        flows
-    }
-
-    fn filters(&mut self, files: &[RuleFile]) -> Filters {
-        let raw = files.iter().flat_map(|file| &file.filters);
-        Filters { filters: raw.filter_map(|filter| self.filter(filter)).collect() }
-    }
-
-    fn filter(&mut self, raw: &RawFilter) -> Option<Filter> {
-        let (criterion, says) = self.criterion(raw)?;
-        let reason = raw.reason.clone().unwrap_or(says);
-        Some(Filter { connected: connected(raw.connected.as_ref()), criterion, reason })
-    }
-
-    /// What a filter is about, and what it says of itself.
-    fn criterion(&mut self, raw: &RawFilter) -> Option<(Criterion, String)> {
-        let include = raw.include;
-        let place = &raw.place;
-        if raw.guid.is_some() && raw.unit.is_none() && raw.group.is_none() {
-            self.error(place, "guid goes with unit or group");
-        }
-        if include && raw.domain.is_none() && raw.unit.is_none() {
-            self.error(place, "include goes with domain or unit");
-        }
-        match (&raw.domain, &raw.unit, &raw.group, &raw.clauses) {
-            (Some(domain), None, None, None) => {
-                let Ok(name) = domain.value.parse::<DnsName>() else {
-                    self.error(&domain.place, format!("{:?} is no domain", domain.value));
-                    return None;
-                };
-                let says = format!("a filter on the domain {name}");
-                Some((Criterion::Domain { name: name.to_string(), include }, says))
-            }
-            (None, Some(unit), None, None) => {
-                let says = format!("a filter on the unit {}", unit.value);
-                Some((Criterion::Unit { unit: self.named(unit, raw)?, include }, says))
-            }
-            (None, None, Some(group), None) => {
-                let says = format!("no direct member of {}", group.value);
-                Some((Criterion::Group(self.named(group, raw)?), says))
-            }
-            (None, None, None, Some(clauses)) if !clauses.is_empty() => {
-                let clauses = self.clauses(Side::Forest, clauses);
-                Some((Criterion::Where(clauses), "a filter on its attributes".to_owned()))
-            }
-            _ => {
-                self.error(place, "a filter has one of domain, unit, group and where");
-                None
-            }
-        }
-    }
-
-    fn named(&mut self, name: &At<String>, raw: &RawFilter) -> Option<Named> {
-        let mut guid = name.value.parse::<Guid>().ok();
-        if guid.is_none() && name.value.parse::<DistinguishedName>().is_err() {
-            let text =
-                format!("{:?} is neither a distinguished name nor an objectGUID", name.value);
-            self.error(&name.place, text);
-            return None;
-        }
-        if let Some(written) = &raw.guid {
-            guid = written.value.parse().ok();
-            if guid.is_none() {
-                self.error(&written.place, format!("{:?} is no objectGUID", written.value));
-            }
-        }
-        Some(Named { name: name.value.clone(), guid })
     }
 }
 

@@ -10,10 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use portolan_legacy_crypto::NtHash;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, Secret};
-use portolan_store::connector_space::ConnectorSpace;
+use portolan_store::state::{Found, StagedPlace, State};
 use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
-use portolan_sync::{ForestObject, ObjectKind, WANTED_ATTRIBUTES};
+use portolan_sync::engine::{ObjectKey, Side};
+use portolan_sync::record::ValueRef;
+use portolan_sync::{AttributeId, Dictionary, ObjectKind, WANTED_ATTRIBUTES};
 use portolan_tenant::directory::{Kind, Object};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use portolan_testsuite::Road;
@@ -22,6 +24,11 @@ use crate::ldif::{self, Entry, text};
 
 /// The categories of what is imported, as objectCategory begins.
 const IMPORTED: [&str; 3] = ["CN=Person,", "CN=Group,", "CN=Organizational-Unit,"];
+/// Attributes that the state does not keep among an object's values: they are in it otherwise.
+const BESIDE: [&str; 6] =
+    ["distinguishedname", "member", "memberof", "objectclass", "objectguid", "parentguid"];
+/// Attributes whose values are points in time.
+const TIMES: [&str; 3] = ["createtimestamp", "whenchanged", "whencreated"];
 const ROWS_MAX: u32 = 10_000;
 
 /// The forest by `ldapsearch`: entries that are imported, and the GUID behind every name.
@@ -32,15 +39,14 @@ pub(crate) struct Forest {
 
 impl Forest {
     pub(crate) fn read(road: &Road<'_>) -> Self {
-        let all = ["-b", "DC=corp,DC=example", "(objectClass=*)", "objectGUID", "objectCategory"];
+        let all = ["-b", "DC=corp,DC=example", "(objectClass=*)", "*"];
         let wanted = [&all[..], WANTED_ATTRIBUTES];
         // A few containers show the account their name and nothing else.
         let mut all = ldif::parse(&road.ldapsearch(&wanted.concat()).unwrap());
         all.retain(|entry| entry.contains_key("objectguid"));
         let guid_of = all.iter().map(|entry| (text(entry, "dn").unwrap(), guid(entry))).collect();
-        let entries = all.into_iter().filter_map(|mut entry| {
+        let entries = all.into_iter().filter_map(|entry| {
             let category = text(&entry, "objectcategory")?;
-            entry.remove("objectcategory");
             let imported = IMPORTED.iter().any(|class| category.starts_with(class));
             (imported && !has(&entry, "objectclass", "computer")).then(|| (guid(&entry), entry))
         });
@@ -49,7 +55,12 @@ impl Forest {
 
     /// The GUIDs of a group's members.
     fn members(&self, entry: &Entry) -> BTreeSet<Guid> {
-        let names = entry.get("member").map_or(&[][..], Vec::as_slice);
+        self.referred(entry, "member")
+    }
+
+    /// The GUIDs of the objects that an attribute names.
+    fn referred(&self, entry: &Entry, attribute: &str) -> BTreeSet<Guid> {
+        let names = entry.get(attribute).map_or(&[][..], Vec::as_slice);
         names.iter().map(|name| self.guid_of[std::str::from_utf8(name).unwrap()]).collect()
     }
 
@@ -83,44 +94,109 @@ fn anchor(guid: Guid) -> String {
     STANDARD.encode(guid.to_bytes_le())
 }
 
-/// Every object, attribute value and member in the connector space is the forest's.
-pub(crate) async fn connector_space_equals(road: &Road<'_>, forest: &Forest) {
-    let space =
-        ConnectorSpace::open(&road.path("connect").join("connector-space.db")).await.unwrap();
-    let mut reader = space.objects(&ObjectKind::ALL);
-    let (mut objects, mut above) = (Vec::new(), Vec::new());
-    loop {
-        let batch = reader.next().await.unwrap();
-        if batch.is_empty() {
-            break;
+/// What is staged of a forest.
+struct Staged {
+    names: Dictionary,
+    objects: BTreeMap<Guid, Found>,
+    /// What an object refers to, by the attribute's name in lower case.
+    references: BTreeMap<(Guid, String), BTreeSet<Guid>>,
+}
+
+impl Staged {
+    async fn read(road: &Road<'_>) -> Self {
+        let path = road.path("connect").join("connector-space.db");
+        let state = State::open(&path).await.unwrap();
+        let forest = state.connector("corp.example", Side::Forest).await.unwrap();
+        let names = state.dictionary().await.unwrap();
+        let (mut objects, mut after) = (BTreeMap::new(), ObjectKey(0));
+        loop {
+            let page = state.staged(forest, after, ROWS_MAX).await.unwrap();
+            let Some((last, ..)) = page.last() else { break };
+            after = *last;
+            objects.extend(page.into_iter().map(|(_, guid, found)| (guid, found)));
         }
-        let (places, others): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|object| object.kind == ObjectKind::Container);
-        above.extend(places);
-        objects.extend(others);
-    }
-    let held: BTreeSet<_> = objects.iter().map(|object| object.guid).collect();
-    assert_eq!(held, forest.entries.keys().copied().collect(), "the same objects");
-    for place in above {
-        assert_eq!(forest.guid_of.get(place.dn.as_str()), Some(&place.guid), "{}", place.dn);
-    }
-    for object in &objects {
-        let entry = &forest.entries[&object.guid];
-        assert_eq!(object.dn.as_str(), text(entry, "dn").unwrap());
-        assert_eq!(object.members.iter().copied().collect::<BTreeSet<_>>(), forest.members(entry));
-        assert_eq!(object.parent, parent(forest, object), "{}", object.dn);
-        let beside = ["dn", "objectclass", "objectguid", "parentguid", "member"];
-        for (name, values) in entry.iter().filter(|(name, _)| !beside.contains(&name.as_str())) {
-            let mut expected = values.clone();
-            let mut found = object.values(name).to_vec();
-            expected.sort();
-            found.sort();
-            assert_eq!(found, expected, "{name} of {}", object.dn);
+        let (mut references, mut after) = (BTreeMap::new(), StagedPlace::default());
+        loop {
+            let page = state.staged_references(forest, after, ROWS_MAX).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.place;
+            for reference in page {
+                let name = names.name(reference.attribute).unwrap().to_ascii_lowercase();
+                let referred: &mut BTreeSet<Guid> =
+                    references.entry((reference.source, name)).or_default();
+                referred.insert(reference.target);
+            }
         }
+        state.check().await.unwrap();
+        state.close().await;
+        Self { names, objects, references }
+    }
+
+    fn name(&self, id: AttributeId) -> String {
+        self.names.name(id).unwrap().to_ascii_lowercase()
+    }
+
+    /// The attributes that are kept of any object, and those that every import asks for.
+    fn attributes(&self) -> BTreeSet<String> {
+        let records = self.objects.values().map(|found| &found.record);
+        let kept = records.flat_map(|record| record.iter().map(|(id, _)| self.name(id)));
+        let wanted = WANTED_ATTRIBUTES.iter().map(|name| name.to_ascii_lowercase());
+        kept.chain(wanted).filter(|name| !BESIDE.contains(&name.as_str())).collect()
     }
 }
 
-fn parent(forest: &Forest, object: &ForestObject) -> Option<Guid> {
+/// Every object, attribute value, reference and place in the connector space is the forest's.
+pub(crate) async fn connector_space_equals(road: &Road<'_>, forest: &Forest) {
+    let staged = Staged::read(road).await;
+    let (above, objects): (Vec<_>, Vec<_>) =
+        staged.objects.iter().partition(|(_, found)| found.kind == ObjectKind::Container);
+    let held: BTreeSet<_> = objects.iter().map(|(guid, _)| **guid).collect();
+    assert_eq!(held, forest.entries.keys().copied().collect(), "the same objects");
+    for (guid, place) in above {
+        assert_eq!(forest.guid_of.get(place.dn.as_str()), Some(guid), "{}", place.dn);
+        assert!(place.record.is_empty(), "of a place, its name alone");
+    }
+    let attributes = staged.attributes();
+    for (guid, object) in objects {
+        let entry = &forest.entries[guid];
+        assert_eq!(object.dn.as_str(), text(entry, "dn").unwrap());
+        assert_eq!(object.parent, parent(forest, object), "{}", object.dn);
+        for name in &attributes {
+            let mut expected = entry.get(name).cloned().unwrap_or_default();
+            expected.sort();
+            assert_eq!(octets(&staged, object, name), expected, "{name} of {}", object.dn);
+        }
+    }
+    let mut expected = BTreeMap::new();
+    for (guid, entry) in &forest.entries {
+        for name in ["member", "manager"] {
+            expected.insert((*guid, name.to_owned()), forest.referred(entry, name));
+        }
+    }
+    expected.retain(|_, referred| !referred.is_empty());
+    assert_eq!(staged.references, expected);
+}
+
+/// The values that are kept of an attribute, written as the directory gives them, in order.
+fn octets(staged: &Staged, object: &Found, name: &str) -> Vec<Vec<u8>> {
+    let Some(id) = staged.names.id(name) else { return Vec::new() };
+    let one = |value: ValueRef<'_>| match value {
+        ValueRef::Text(text) if TIMES.contains(&name) => {
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            format!("{digits}.0Z").into_bytes()
+        }
+        ValueRef::Text(text) => text.as_bytes().to_vec(),
+        ValueRef::Integer(number) => number.to_string().into_bytes(),
+        ValueRef::Boolean(true) => b"TRUE".to_vec(),
+        ValueRef::Boolean(false) => b"FALSE".to_vec(),
+        ValueRef::Octets(octets) => octets.to_vec(),
+    };
+    let mut octets: Vec<_> = object.record.values(id).map(one).collect();
+    octets.sort();
+    octets
+}
+
+fn parent(forest: &Forest, object: &Found) -> Option<Guid> {
     forest.guid_of.get(object.dn.parent()?.as_str()).copied()
 }
 

@@ -139,6 +139,13 @@ impl Controller {
     }
 }
 
+/// The number of the controller's last change.
+pub(super) async fn last_change(directory: &mut impl Directory) -> Result<i64, Failure> {
+    let root = base(directory, "", &["highestCommittedUSN"], false).await?;
+    let usn = root.and_then(|root| root.text("highestCommittedUSN")?.parse().ok());
+    usn.ok_or_else(|| Failure::new("the directory does not say its highestCommittedUSN"))
+}
+
 /// Whether deletions are seen: whether the container of deleted objects is.
 pub(super) async fn sees_deletions(
     directory: &mut impl Directory,
@@ -196,48 +203,59 @@ mod tests {
         Controller { service: service.to_owned(), invocation, usn, is_samba: true }
     }
 
+    /// What is read of objects.
+    fn read() -> [String; 2] {
+        ["mail", "member"].map(str::to_owned)
+    }
+
     #[test]
     fn a_cursor_reads_back_as_it_was_written_and_anything_else_is_none() {
         let dc1 = controller("dc1", 1, 10);
         let usn = From::Usn { service: "dc1".to_owned(), usn: 9 };
         for from in [From::DirSync(vec![0, 255]), usn, From::Everything] {
-            let cursor = Cursor::new(from, &dc1);
+            let cursor = Cursor::new(from, &dc1, &read());
             assert_eq!(Cursor::read(&cursor.write().unwrap()), Some(cursor));
         }
         assert_eq!(Cursor::read(b"{}"), None);
     }
 
     #[test]
-    fn a_release_that_reads_more_reads_everything_once() {
+    fn a_release_or_a_rule_that_reads_more_reads_everything_once() {
         let dc1 = controller("dc1", 1, 10);
-        let mut before = Cursor::new(From::DirSync(Vec::new()), &dc1);
-        assert_eq!(before.goes_on_with(&dc1), Ok(()));
-        before.attributes.pop();
-        assert!(before.goes_on_with(&dc1).unwrap_err().contains("other attributes"));
+        let before = Cursor::new(From::DirSync(Vec::new()), &dc1, &read());
+        assert_eq!(before.goes_on_with(&dc1, &read()), Ok(()));
+        let more = ["mail", "member", "title"].map(str::to_owned);
+        assert!(before.goes_on_with(&dc1, &more).unwrap_err().contains("other attributes"));
         let first = r#"{"from":"everything","controllers":{}}"#;
         let first = Cursor::read(first.as_bytes()).unwrap();
-        assert!(first.goes_on_with(&dc1).unwrap_err().contains("other attributes"));
+        assert!(first.goes_on_with(&dc1, &read()).unwrap_err().contains("other attributes"));
     }
 
     #[test]
     fn a_cookie_is_every_controllers_and_a_number_is_its_own() {
         let (dc1, dc2) = (controller("dc1", 1, 10), controller("dc2", 2, 5));
-        let cookie = Cursor::new(From::DirSync(vec![1]), &dc1);
-        assert!(cookie.goes_on_with(&dc1).is_ok() && cookie.goes_on_with(&dc2).is_ok());
+        let cookie = Cursor::new(From::DirSync(vec![1]), &dc1, &read());
+        assert!(
+            cookie.goes_on_with(&dc1, &read()).is_ok()
+                && cookie.goes_on_with(&dc2, &read()).is_ok()
+        );
         let usn = From::Usn { service: "dc1".to_owned(), usn: 10 };
-        let number = Cursor::new(usn, &dc1);
-        assert!(number.goes_on_with(&dc1).is_ok());
-        assert!(number.goes_on_with(&dc2).is_err());
-        assert!(Cursor::new(From::Everything, &dc1).goes_on_with(&dc1).is_err());
+        let number = Cursor::new(usn, &dc1, &read());
+        assert!(number.goes_on_with(&dc1, &read()).is_ok());
+        assert!(number.goes_on_with(&dc2, &read()).is_err());
+        assert!(Cursor::new(From::Everything, &dc1, &read()).goes_on_with(&dc1, &read()).is_err());
     }
 
     #[test]
     fn a_restored_controller_is_noticed_by_its_database_or_its_number() {
-        let cursor = Cursor::new(From::DirSync(vec![1]), &controller("dc1", 1, 10));
-        assert!(cursor.goes_on_with(&controller("dc1", 1, 9)).is_err());
-        assert!(cursor.goes_on_with(&controller("dc1", 2, 11)).is_err());
+        let cursor = Cursor::new(From::DirSync(vec![1]), &controller("dc1", 1, 10), &read());
+        assert!(cursor.goes_on_with(&controller("dc1", 1, 9), &read()).is_err());
+        assert!(cursor.goes_on_with(&controller("dc1", 2, 11), &read()).is_err());
         let next = cursor.followed_by(From::DirSync(vec![2]), &controller("dc2", 2, 50));
-        assert!(next.goes_on_with(&controller("dc1", 1, 9)).is_err(), "it is not forgotten");
-        assert!(next.goes_on_with(&controller("dc1", 1, 11)).is_ok());
+        assert!(
+            next.goes_on_with(&controller("dc1", 1, 9), &read()).is_err(),
+            "it is not forgotten"
+        );
+        assert!(next.goes_on_with(&controller("dc1", 1, 11), &read()).is_ok());
     }
 }

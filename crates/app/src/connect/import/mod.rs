@@ -49,6 +49,11 @@ pub(super) struct Imported {
 }
 
 impl Imported {
+    /// Whether nothing had changed.
+    pub(super) const fn is_quiet(&self) -> bool {
+        !self.full && self.changed == 0 && self.removed == 0
+    }
+
     /// One line for the operator.
     pub(super) fn summary(&self) -> String {
         if self.full {
@@ -115,6 +120,11 @@ pub(super) async fn read(
             Err(Failure::new(format!("the directory does not take its own new cookie: {why}")))
         }
     }
+}
+
+/// The number of the controller's last change, whatever it was of.
+pub(super) async fn last_change(directory: &mut impl Directory) -> Result<i64, Failure> {
+    cursor::last_change(directory).await
 }
 
 /// The name of the domain's root.

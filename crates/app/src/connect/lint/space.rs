@@ -45,7 +45,7 @@ impl<'s> Space<'s> {
     }
 
     async fn next(&self, after: &mut ObjectKey) -> Result<Vec<Staged>, Failure> {
-        let mut batch = self.state.staged(*after, OBJECTS_AT_ONCE).await?;
+        let mut batch = self.state.staged_objects(*after, OBJECTS_AT_ONCE).await?;
         *after = batch.last().map_or(*after, |last| last.key);
         let mut objects: Vec<_> = batch.iter_mut().collect();
         self.surroundings.complete(self.state, &mut objects).await?;

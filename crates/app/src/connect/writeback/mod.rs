@@ -69,7 +69,7 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
     let mut outcome = Outcome::default();
     let mut after = ObjectKey(0);
     loop {
-        let batch = state.staged(after, OBJECTS_AT_ONCE).await?;
+        let batch = state.staged_objects(after, OBJECTS_AT_ONCE).await?;
         let Some(last) = batch.last() else { break };
         after = last.key;
         for person in batch.into_iter().filter_map(|object| person(object, attribute)) {

@@ -65,8 +65,12 @@ const PERSON: ObjectKey = ObjectKey(1);
 
 impl Case {
     fn new() -> Self {
+        Self::with(RULES)
+    }
+
+    fn with(rules: &str) -> Self {
         let mut names = Dictionary::default();
-        let files = [RuleFile::overlay("rules.toml", RULES)];
+        let files = [RuleFile::overlay("rules.toml", rules)];
         let rules = Rules::compile(&files, &mut names, &mut RuleNumbers::default()).unwrap();
         let system = |id, side| System {
             id: ConnectorId(id),
@@ -215,6 +219,31 @@ fn a_rule_that_throws_leaves_the_value_and_stops_nothing_else() {
     let Some(PendingExport::Update(record)) = pending(&decision) else { panic!("mail changed") };
     assert_eq!(text(record, &case, "mail").as_deref(), Some("b@x"));
     assert_eq!(text(record, &case, "jobTitle").as_deref(), Some("A"));
+}
+
+#[test]
+fn what_a_failure_takes_from_a_new_object_is_not_decided_otherwise_later() {
+    let flows = [
+        r#"{ target = "title", source = "cn", once = true, merge = "merge" }"#,
+        r#"{ target = "title", source = "title" }"#,
+        r#"{ target = "title", expression = 'IIF([cn] = "a", Error("no"), [cn])', merge = "merge" }"#,
+    ];
+    let rule = |(at, flow): (usize, &str)| {
+        let ends = "direction = \"inbound\"\nobject = \"user\"\nmetaverse = \"person\"";
+        let linking = if at == 0 { "provision" } else { "join" };
+        let numbers = format!("key = \"r{at}\"\nprecedence = {}\nlinking = \"{linking}\"", at + 1);
+        format!("[[rule]]\n{numbers}\n{ends}\nflows = [{flow}]\n")
+    };
+    let anchor = r#"{ target = "sourceAnchor", expression = 'ConvertToBase64([objectGUID])' }"#;
+    let all = flows.into_iter().chain([anchor]).enumerate().map(rule);
+    let case = Case::with(&all.collect::<String>());
+    let mut near = case.neighbourhood(&[("cn", "a"), ("title", "A")]);
+    let first = case.decide(&near, ClaimAnswer::Open, 10);
+    assert!(!first.errors.is_empty());
+    apply(&mut near, first);
+    let made = &near.metaverse.as_ref().unwrap().record;
+    assert_eq!(text(made, &case, "title").as_deref(), Some("A"));
+    assert_eq!(case.decide(&near, ClaimAnswer::Open, 20).metaverse, MetaverseChange::Same);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod cases;
 mod driver;
 mod model;
+mod sources;
 mod worlds;
 
 use proptest::prelude::*;
@@ -13,7 +14,7 @@ use self::worlds::{SOURCE_ANCHOR, World, systems, worlds};
 use super::Engine;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     /// The engine decides about what changed alone; the model makes everything anew.
     #[test]

@@ -1,7 +1,8 @@
 //! Objects of a forest: what they are, and what every import asks of them.
 
-/// The attributes that every import asks a forest for, besides those that the rules in force read, those of the lint among them: that a
-/// rule is added or turned off reads the forest in full for other attributes alone.
+/// The attributes that every import asks a forest for, those of the lint among them, besides those that the
+/// rules in force read: that a rule is added or turned off reads the forest in full for other attributes
+/// alone.
 pub const WANTED_ATTRIBUTES: &[&str] = &[
     "objectGUID",
     "objectClass",

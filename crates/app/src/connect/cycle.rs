@@ -230,7 +230,7 @@ impl Server {
         domains(&self.config, &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// The domains of the forest and of the tenant, which is asked for its own.
+    /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
         domains(&self.config, &answer.initial_domain, &answer.verified_domains)

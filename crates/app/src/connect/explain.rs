@@ -65,7 +65,7 @@ pub(super) async fn run(which: Which) -> Result<(), Failure> {
     let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
     let domains = domains_of(&state, connected, &config).await?;
     let engine = rules.engine(connected, &domains);
-    let surroundings = Surroundings::by(&state, &rules, connected, &domains).await?;
+    let surroundings = Surroundings::by(&state, &rules, connected, &config.forest_domain).await?;
     let telling = Telling { rules: &rules, engine: &engine };
     println!("{} ({})", plain(&object.dn), object.kind.as_str());
     if let Some(reason) = surroundings.left_out(&state, object).await? {

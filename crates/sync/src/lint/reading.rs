@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::left_out::LeftOut;
 use super::subject::{Attribute, Subject};
 use crate::dictionary::{AttributeId, Dictionary};
-use crate::engine::Staged;
+use crate::engine::{ConnectorId, Staged};
 use crate::forest::ObjectKind;
 use crate::record::Value;
 use crate::rules::{Clause, Direction, Linking, MetaverseKind, Operator, Rule, Rules, Verdict};
@@ -22,6 +22,7 @@ const CONFLICT: &str = "\\0ACNF:";
 #[derive(Debug)]
 pub struct Reading<'r> {
     rules: &'r Rules,
+    connector: ConnectorId,
     forest: &'r str,
     /// What a target gets at all.
     exported: BTreeSet<MetaverseKind>,
@@ -31,13 +32,18 @@ pub struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    /// By these rules and names, of the forest with this name. An attribute without a number has no
-    /// value.
+    /// By these rules and names, of the forest with this number and name. Objects of another are left
+    /// out. An attribute without a number has no value.
     #[must_use]
-    pub fn new(rules: &'r Rules, names: &Dictionary, forest: &'r str) -> Self {
+    pub fn new(
+        rules: &'r Rules,
+        names: &Dictionary,
+        (connector, forest): (ConnectorId, &'r str),
+    ) -> Self {
         let outbound = rules.of(Direction::Outbound).filter(|rule| provisions(rule));
         Self {
             rules,
+            connector,
             forest,
             exported: outbound.map(|rule| rule.metaverse).collect(),
             numbers: Attribute::ALL.iter().map(|attribute| names.id(attribute.name())).collect(),
@@ -62,6 +68,9 @@ impl<'r> Reading<'r> {
 
     /// Why no rule brings an object to the tenant; `None` of one that a rule does.
     fn left_out(&self, staged: &Staged) -> Option<LeftOut> {
+        if staged.connector != self.connector {
+            return Some(LeftOut::Meant);
+        }
         let rules = self.rules.inbound(staged.kind, self.forest);
         let exported = |rule: &&Rule| provisions(rule) && self.exported.contains(&rule.metaverse);
         let mut unexpected = None;
@@ -176,6 +185,10 @@ mod tests {
         let computer = object("user", "CN=pc,DC=x", &[account, ("userCertificate", "der")]);
         let computer = Staged { kind: ObjectKind::Computer, ..computer };
         assert_eq!(reading().left_out(&computer), Some(LeftOut::Meant));
+        // What a filter leaves out is of no forest that rules are for.
+        let filtered = object("user", "CN=a,DC=x", &[USER, account]);
+        let filtered = Staged { connector: ConnectorId(u16::MAX), ..filtered };
+        assert_eq!(reading().left_out(&filtered), Some(LeftOut::Meant));
     }
 
     #[test]
@@ -196,7 +209,7 @@ mod tests {
             scope = [[{ attribute = "displayName", operator = "ISNOTNULL" }]]
         "#;
         let (rules, names) = by(&[RuleFile::overlay("overlay.toml", OVERLAY)]);
-        let reading = Reading::new(&rules, &names, "corp.example");
+        let reading = Reading::new(&rules, &names, (ConnectorId(1), "corp.example"));
         let of = |kind: &str, attributes: &[(&str, &str)]| {
             let octets: Vec<_> =
                 attributes.iter().map(|(name, value)| (*name, value.as_bytes())).collect();

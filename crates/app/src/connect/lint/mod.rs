@@ -15,7 +15,6 @@ mod space;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portolan_model::DnsName;
 use portolan_store::state::State;
 use portolan_sync::lint::{Domains, Finding, Reading, Rule};
 
@@ -26,7 +25,7 @@ use super::Look;
 use super::config::Config;
 use super::cycle::{FILE, Server};
 use super::steps::Steps;
-use super::synchronise::Ruleset;
+use super::synchronise::{Connected, Ruleset, Surroundings};
 use crate::report::Failure;
 
 /// What `connect lint` is told.
@@ -90,14 +89,17 @@ pub(super) async fn run(lint: Lint) -> Result<(), Failure> {
 
 async fn find(find: &Find) -> Result<Summary, Failure> {
     let directory = &find.look.state;
-    let (state, forest, domains) = if find.from_space {
-        let config = Config::read(directory)?;
-        (State::open(&directory.join(FILE)).await?, config.forest_domain, None)
+    let (state, config, domains) = if find.from_space {
+        (State::open(&directory.join(FILE)).await?, Config::read(directory)?, None)
     } else {
         imported(directory).await?
     };
-    let (ruleset, forest) = (Ruleset::read(directory, &state).await?, forest.to_string());
-    let space = Space::new(&state, Reading::new(&ruleset.rules, &ruleset.names, &forest));
+    let ruleset = Ruleset::read(directory, &state).await?;
+    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
+    let forest = config.forest_domain.to_string();
+    let reading = Reading::new(&ruleset.rules, &ruleset.names, (connected.forest, &forest));
+    let surroundings = Surroundings::by(&state, &ruleset, connected, &config.forest_domain).await?;
+    let space = Space::new(&state, surroundings, reading);
     let rules: BTreeSet<Rule> = match find.rules.as_slice() {
         [] => Rule::ALL.iter().copied().collect(),
         some => some.iter().copied().collect(),
@@ -141,8 +143,8 @@ fn print_lines(found: &[Finding], between: &mut &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the forest holds now, its name, and the tenant's domains if it says them.
-async fn imported(directory: &Path) -> Result<(State, DnsName, Option<Domains>), Failure> {
+/// What the forest holds now, and the tenant's domains if it says them.
+async fn imported(directory: &Path) -> Result<(State, Config, Option<Domains>), Failure> {
     let mut server = Server::open(directory).await?;
     let steps = Steps::begin();
     server.import(0, &steps).await?;
@@ -153,5 +155,5 @@ async fn imported(directory: &Path) -> Result<(State, DnsName, Option<Domains>),
             None
         }
     };
-    Ok((server.state, server.config.forest_domain, domains))
+    Ok((server.state, server.config, domains))
 }

@@ -9,6 +9,7 @@ use portolan_store::state::State;
 use portolan_sync::engine::{ObjectKey, Staged};
 use portolan_sync::lint::{Domains, Finding, Linter, Reading, Rule, Survey, Surveyed};
 
+use crate::connect::synchronise::Surroundings;
 use crate::report::Failure;
 
 /// Objects that are read at once.
@@ -17,12 +18,17 @@ const OBJECTS_AT_ONCE: u32 = 1_000;
 /// All staged objects, and how they are seen.
 pub(super) struct Space<'s> {
     state: &'s State,
+    surroundings: Surroundings,
     reading: Reading<'s>,
 }
 
 impl<'s> Space<'s> {
-    pub(super) const fn new(state: &'s State, reading: Reading<'s>) -> Self {
-        Self { state, reading }
+    pub(super) const fn new(
+        state: &'s State,
+        surroundings: Surroundings,
+        reading: Reading<'s>,
+    ) -> Self {
+        Self { state, surroundings, reading }
     }
 
     /// The first pass: what objects have in common.
@@ -39,8 +45,10 @@ impl<'s> Space<'s> {
     }
 
     async fn next(&self, after: &mut ObjectKey) -> Result<Vec<Staged>, Failure> {
-        let batch = self.state.staged_objects(*after, OBJECTS_AT_ONCE).await?;
+        let mut batch = self.state.staged_objects(*after, OBJECTS_AT_ONCE).await?;
         *after = batch.last().map_or(*after, |last| last.key);
+        let mut objects: Vec<_> = batch.iter_mut().collect();
+        self.surroundings.complete(self.state, &mut objects).await?;
         Ok(batch)
     }
 }

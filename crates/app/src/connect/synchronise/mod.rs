@@ -68,7 +68,7 @@ impl<'a> Synchronisation<'a> {
     ) -> Result<Self, Failure> {
         let joined_by = rules.rules.joined_by();
         state.index_joins(&joined_by).await?;
-        let surroundings = Surroundings::by(state, rules, connected, domains).await?;
+        let surroundings = Surroundings::by(state, rules, connected, &domains.forest).await?;
         let engine = rules.engine(connected, domains);
         Ok(Self { state, engine, joined_by, surroundings, run })
     }

@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use portolan_model::Guid;
+use portolan_model::{DnsName, Guid};
 use portolan_store::state::{Standing as Place, State};
 use portolan_sync::engine::{ConnectorId, Staged};
 use portolan_sync::record::{Record, RecordWriter, ValueRef};
 use portolan_sync::rules::{Operator, PinnedFilters, Standing};
 use portolan_sync::{AttributeId, ObjectKind};
 
-use super::{Connected, Domains, Ruleset};
+use super::{Connected, Ruleset};
 use crate::report::Failure;
 
 /// Members are counted so far: more than any rule speaks of.
@@ -33,13 +33,13 @@ pub(in super::super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// What the rules in force need. A unit or group that a filter names is held by its objectGUID from
+    /// What the rules in force need, of the forest with this name. A unit or group that a filter names is held by its objectGUID from
     /// the first run on.
     pub(in super::super) async fn by(
         state: &State,
         rules: &Ruleset,
         connected: Connected,
-        domains: &Domains,
+        name: &DnsName,
     ) -> Result<Self, Failure> {
         let forest = connected.forest;
         let remembered = state.remembered(forest, PINS).await?;
@@ -73,8 +73,8 @@ impl Surroundings {
         Ok(Self {
             filters: pinned,
             has_filters: !filters.is_empty(),
-            forest: domains.forest.to_string(),
-            domain: domains.forest.to_string().to_ascii_lowercase(),
+            forest: name.to_string(),
+            domain: name.to_string().to_ascii_lowercase(),
             member: names.id("member").ok_or_else(|| Failure::new("no attribute is a member"))?,
             member_count: names.id("memberCount"),
             member_of: rules.rules.all().iter().any(asks).then(|| names.id("memberOf")).flatten(),

@@ -28,7 +28,7 @@ pub(in super::super) fn by(overlays: &[RuleFile]) -> (Rules, Dictionary) {
 }
 
 pub(in super::super) fn reading() -> Reading<'static> {
-    Reading::new(&RULES.0, &RULES.1, FOREST)
+    Reading::new(&RULES.0, &RULES.1, (ConnectorId(1), FOREST))
 }
 
 /// A staged object; its class is its kind.

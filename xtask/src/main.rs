@@ -14,6 +14,7 @@ mod setup;
 mod steps;
 mod test;
 mod tidy;
+mod unpacked;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ cargo xtask VERB [--skip-install]
           browser; --keep leaves the lab up
 
   setup   install what the lab and the tests need: system packages (apt-get, as root), cargo-nextest
-          and cargo-deny, the Python peers
+          and cargo-deny, the peers from PyPI and npm, Heimdal in a folder of its own
   test    setup, lint, every test, every fuzz target for 10 s; what CI runs
   lint    formatting, clippy, tidy, licences, documentation
   fuzz [TARGET...] [--seconds N] [--input FILE]

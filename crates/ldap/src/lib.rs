@@ -2,8 +2,7 @@
 //!
 //! A [`Session`] turns requests into octets and received octets into [`Event`]s, in clear or in
 //! the frames of a SASL security layer ([`sasl`]). [`message`] has the messages, [`filter`] and
-//! [`control`] what a search needs, [`netlogon`] the ping by which controllers are found, [`ber`] their encoding. It only reads: nothing here can change
-//! a directory. It follows no referral, resolves no name and opens no socket; the driver is in
+//! [`control`] what a search needs, [`netlogon`] the ping by which controllers are found, [`ber`] their encoding. It follows no referral, resolves no name and opens no socket; the driver is in
 //! `portolan_net`, the protection of frames in `portolan_gss`.
 //!
 //! [RFC 4511]: https://www.rfc-editor.org/rfc/rfc4511
@@ -22,8 +21,9 @@ pub use attribute::{AttributeDescription, ValueRange};
 pub use control::Control;
 pub use filter::Filter;
 pub use message::{
-    Attribute, BindRequest, LdapResult, LogonFailure, MessageId, Refusal, ResultCode, Scope,
+    AddRequest, Attribute, BindRequest, ChangeOperation, DelRequest, LdapResult, LogonFailure,
+    MessageId, ModifyDnRequest, ModifyRequest, PartialAttribute, Refusal, ResultCode, Scope,
     SearchRequest, SearchResultEntry,
 };
 pub use sasl::{LayerFault, SaslFraming, SecurityLayer};
-pub use session::{Event, Limits, Session, SessionError};
+pub use session::{Event, Limits, Session, SessionError, Update};

@@ -15,8 +15,9 @@ use crate::ber::{Tag, element_octets};
 use crate::buffer::Buffer;
 use crate::control::Control;
 use crate::message::{
-    Authentication, BindRequest, BindResponse, LdapResult, Message, MessageId,
-    NOTICE_OF_DISCONNECTION, Operation, SearchRequest, SearchResultEntry,
+    AddRequest, Authentication, BindRequest, BindResponse, DelRequest, LdapResult, Message,
+    MessageId, ModifyDnRequest, ModifyRequest, NOTICE_OF_DISCONNECTION, Operation, SearchRequest,
+    SearchResultEntry,
 };
 use crate::sasl::{SaslError, SaslFraming};
 
@@ -76,9 +77,31 @@ pub enum Event {
         /// Controls beside it, such as a cookie.
         controls: Vec<Control>,
     },
+    /// An update has ended.
+    Updated {
+        /// The request.
+        id: MessageId,
+        /// How it ended: nothing was changed unless it is a success.
+        result: LdapResult,
+        /// Controls beside it.
+        controls: Vec<Control>,
+    },
     /// The Notice of Disconnection (RFC 4511 section 4.4.1): the server hangs up. The session is
     /// over; searches that were not done are incomplete.
     Disconnected(LdapResult),
+}
+
+/// An operation that changes the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// Changes an object's attributes.
+    Modify(ModifyRequest),
+    /// Makes an object.
+    Add(AddRequest),
+    /// Deletes an object.
+    Delete(DelRequest),
+    /// Renames or moves an object.
+    ModifyDn(ModifyDnRequest),
 }
 
 /// Why a session refused a request, or is over.
@@ -163,6 +186,10 @@ impl Hint for SessionError {
 enum Open {
     Bind,
     Search,
+    Modify,
+    Add,
+    Delete,
+    ModifyDn,
     /// Given up; the server may answer or not.
     Abandoned,
 }
@@ -257,6 +284,26 @@ impl Session {
     ) -> Result<(MessageId, Zeroizing<Vec<u8>>), SessionError> {
         self.check_alive()?;
         self.request(Operation::SearchRequest(request), controls, Open::Search)
+    }
+
+    /// The octets of a request that changes the directory. It cannot be given up: once it was sent,
+    /// only its answer says whether it was carried out.
+    ///
+    /// # Errors
+    /// [`SessionError`] while a bind is under way, or too many requests are open.
+    pub fn update(
+        &mut self,
+        update: Update,
+        controls: Vec<Control>,
+    ) -> Result<(MessageId, Zeroizing<Vec<u8>>), SessionError> {
+        self.check_alive()?;
+        let (operation, kind) = match update {
+            Update::Modify(request) => (Operation::ModifyRequest(request), Open::Modify),
+            Update::Add(request) => (Operation::AddRequest(request), Open::Add),
+            Update::Delete(request) => (Operation::DelRequest(request), Open::Delete),
+            Update::ModifyDn(request) => (Operation::ModifyDnRequest(request), Open::ModifyDn),
+        };
+        self.request(operation, controls, kind)
     }
 
     /// The octets that give up a search; its further results are dropped.
@@ -364,6 +411,13 @@ impl Session {
             (Open::Search, Operation::SearchResultDone(result)) => {
                 self.open.remove(&id);
                 Some(Event::Done { id, result, controls })
+            }
+            (Open::Modify, Operation::ModifyResponse(result))
+            | (Open::Add, Operation::AddResponse(result))
+            | (Open::Delete, Operation::DelResponse(result))
+            | (Open::ModifyDn, Operation::ModifyDnResponse(result)) => {
+                self.open.remove(&id);
+                Some(Event::Updated { id, result, controls })
             }
             (
                 Open::Abandoned,

@@ -10,8 +10,8 @@ use portolan_ldap::netlogon::{self, SamLogonResponse};
 use portolan_ldap::sasl::{LayerFault, SecurityLayer};
 use portolan_ldap::session::Session;
 use portolan_ldap::{
-    AttributeDescription, BindRequest, Event, Filter, Limits, SaslFraming, Scope, SearchRequest,
-    SearchResultEntry, ValueRange,
+    AttributeDescription, BindRequest, Event, Filter, Limits, ModifyRequest, SaslFraming, Scope,
+    SearchRequest, SearchResultEntry, Update, ValueRange,
 };
 
 use crate::bytes;
@@ -173,7 +173,10 @@ fn converse<'a>(choice: u8, pieces: impl Iterator<Item = &'a [u8]>) -> String {
         let framing = SaslFraming::new(Box::new(Transparent), 4096, 4096);
         assert!(framing.is_ok_and(|framing| session.seal(framing).is_ok()));
     }
-    let asked = if choice & 2 != 0 || sealed {
+    let asked = if choice & 4 != 0 {
+        let request = ModifyRequest::new("CN=a,DC=corp,DC=example");
+        session.update(Update::Modify(request), Vec::new()).is_ok()
+    } else if choice & 2 != 0 || sealed {
         let filter = Filter::And(Vec::new());
         let request = SearchRequest::new("DC=corp,DC=example", Scope::Subtree, filter);
         session.search(request, Vec::new()).is_ok()

@@ -12,6 +12,7 @@ mod bytes;
 mod crypto;
 mod directory;
 mod expression;
+mod firewall;
 mod gss;
 mod kerberos;
 mod lab;
@@ -119,6 +120,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("web_ocsp", web::ocsp).holding(256),
     Target::new("lab_recording", lab::recording),
     Target::new("lab_packet", lab::packet),
+    Target::new("firewall_listing", firewall::listing).holding(1024),
 ];
 
 /// The target of a name.

@@ -1,6 +1,6 @@
 //! Objects of a forest: what they are, and what every import asks of them.
 
-/// The attributes that every import asks a forest for, besides those that the rules in force read: that a
+/// The attributes that every import asks a forest for, besides those that the rules in force read, those of the lint among them: that a
 /// rule is added or turned off reads the forest in full for other attributes alone.
 pub const WANTED_ATTRIBUTES: &[&str] = &[
     "objectGUID",
@@ -29,6 +29,7 @@ pub const WANTED_ATTRIBUTES: &[&str] = &[
     "mail",
     "mailNickname",
     "proxyAddresses",
+    "targetAddress",
     "telephoneNumber",
     "mobile",
     "facsimileTelephoneNumber",
@@ -115,6 +116,12 @@ impl ObjectKind {
         Self::OrganizationalUnit,
         Self::Container,
     ];
+
+    /// Whether it becomes a user of the tenant.
+    #[must_use]
+    pub const fn is_person(self) -> bool {
+        matches!(self, Self::User | Self::InetOrgPerson)
+    }
 
     /// From the values of `objectClass`, in whatever order; `None` of a class that is not imported.
     pub fn of_classes<'a>(classes: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {

@@ -15,6 +15,8 @@ pub struct Tools {
     pub node: PathBuf,
     /// The folder in whose `node_modules` the npm peers are.
     pub npm: PathBuf,
+    /// The folder into which Heimdal's packages were unpacked.
+    pub heimdal: PathBuf,
     /// The folder of the peers' scripts in Python.
     pub scripts: PathBuf,
     /// The folder of the peers' scripts in JavaScript.
@@ -60,6 +62,7 @@ impl Tools {
             portolan,
             node: python.with_file_name("node"),
             npm: peers.join("npm"),
+            heimdal: peers.join("heimdal"),
             python,
             scripts: here.join("python"),
             node_scripts: here.join("npm"),

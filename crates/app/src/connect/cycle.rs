@@ -230,6 +230,12 @@ impl Server {
         domains(&self.config, &answer.initial_domain, &answer.verified_domains)
     }
 
+    /// The domains of the forest and of the tenant, which is asked for its own.
+    pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
+        let answer = self.tenant.domains().await?;
+        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+    }
+
     /// Decides about what changed; about everything, when the rules or what they depend on did.
     pub(super) async fn decide(
         &self,

@@ -5,6 +5,8 @@
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup;
+//! [`mod@lint`] finds what will not synchronise and mends it in the forest;
+//! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -15,10 +17,12 @@ mod cycle;
 mod explain;
 mod export;
 mod forest;
+mod grant;
 mod history;
 mod import;
 mod init;
 pub(crate) mod key;
+mod lint;
 mod notice;
 mod passwords;
 mod plan;
@@ -34,6 +38,8 @@ mod status;
 mod steps;
 mod synchronise;
 mod tenant_client;
+mod writeback;
+mod writer;
 
 use std::path::PathBuf;
 
@@ -73,6 +79,10 @@ pub enum Command {
     Rules(rules::Rules),
     /// Show the runs of this server
     History(Look),
+    /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
+    Lint(lint::Lint),
+    /// Write to the forest under which anchor a person is synchronised
+    Writeback(writeback::Writeback),
     /// Show what is configured, what was synchronised, and the rows of the chart in use
     Status(Look),
 }
@@ -116,6 +126,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Object(Object::Errors(look)) => history::errors(look).await,
         Command::Rules(command) => rules::run(command).await,
         Command::History(look) => history::runs(look).await,
+        Command::Lint(lint) => lint::run(lint).await,
+        Command::Writeback(writeback) => writeback::run(writeback).await,
         Command::Status(look) => status::run(look).await,
     }
 }

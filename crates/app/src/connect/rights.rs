@@ -68,19 +68,21 @@ enum Right {
 
 /// Whom a right is given, and where.
 #[derive(Debug)]
-struct Grantee {
+pub(super) struct Grantee {
     /// The domain's distinguished name.
     domain: String,
     /// `name@domain`, as `dsacls` takes it.
-    principal: String,
+    pub(super) principal: String,
     /// Its distinguished name, as `samba-tool` takes it.
     dn: String,
-    sid: Sid,
-    is_samba: bool,
+    pub(super) sid: Sid,
+    /// Whether the directory is Samba's.
+    pub(super) is_samba: bool,
 }
 
 impl Grantee {
-    async fn look_up(
+    /// Finds an account, given as `name` or `name@domain`.
+    pub(super) async fn look_up(
         directory: &mut LdapConnection,
         domain: &DnsName,
         account: &str,
@@ -206,7 +208,7 @@ async fn below_deleted_objects(
 }
 
 /// The first entry of a search, which is left off there.
-async fn first(
+pub(super) async fn first(
     directory: &mut LdapConnection,
     request: SearchRequest,
     controls: Vec<control::Control>,

@@ -1,10 +1,15 @@
 //! LDAPMessage ([RFC 4511] section 4.1.1), both directions: what a client sends and what a scripted
-//! server answers. Modifying operations are absent: Portolan only reads a forest.
+//! server answers.
 //!
 //! [RFC 4511]: https://www.rfc-editor.org/rfc/rfc4511#section-4.1.1
 
+mod add;
+mod attributes;
 mod bind;
+mod delete;
 mod entry;
+mod modify;
+mod modify_dn;
 mod result;
 mod search;
 
@@ -13,8 +18,13 @@ use std::fmt;
 use portolan_codec::{DecodeError, Fault};
 use zeroize::Zeroizing;
 
+pub use add::AddRequest;
+pub use attributes::PartialAttribute;
 pub use bind::{Authentication, BindRequest, BindResponse};
+pub use delete::DelRequest;
 pub use entry::{ATTRIBUTES_MAX, Attribute, SearchResultEntry, VALUES_MAX};
+pub use modify::{Change, ChangeOperation, ModifyRequest};
+pub use modify_dn::ModifyDnRequest;
 pub use result::{LdapResult, LogonFailure, REFERRALS_MAX, Refusal, ResultCode};
 pub use search::{DerefAliases, SELECTION_MAX, Scope, SearchRequest};
 
@@ -30,6 +40,14 @@ const UNBIND_REQUEST: Tag = Tag::application(2);
 const SEARCH_REQUEST: Tag = Tag::application_constructed(3);
 const SEARCH_RESULT_ENTRY: Tag = Tag::application_constructed(4);
 const SEARCH_RESULT_DONE: Tag = Tag::application_constructed(5);
+const MODIFY_REQUEST: Tag = Tag::application_constructed(6);
+const MODIFY_RESPONSE: Tag = Tag::application_constructed(7);
+const ADD_REQUEST: Tag = Tag::application_constructed(8);
+const ADD_RESPONSE: Tag = Tag::application_constructed(9);
+const DEL_REQUEST: Tag = Tag::application(10);
+const DEL_RESPONSE: Tag = Tag::application_constructed(11);
+const MODIFY_DN_REQUEST: Tag = Tag::application_constructed(12);
+const MODIFY_DN_RESPONSE: Tag = Tag::application_constructed(13);
 const ABANDON_REQUEST: Tag = Tag::application(16);
 const SEARCH_RESULT_REFERENCE: Tag = Tag::application_constructed(19);
 const EXTENDED_RESPONSE: Tag = Tag::application_constructed(24);
@@ -109,6 +127,22 @@ pub enum Operation {
     SearchResultReference(Vec<String>),
     /// SearchResultDone.
     SearchResultDone(LdapResult),
+    /// ModifyRequest.
+    ModifyRequest(ModifyRequest),
+    /// ModifyResponse.
+    ModifyResponse(LdapResult),
+    /// AddRequest.
+    AddRequest(AddRequest),
+    /// AddResponse.
+    AddResponse(LdapResult),
+    /// DelRequest.
+    DelRequest(DelRequest),
+    /// DelResponse.
+    DelResponse(LdapResult),
+    /// ModifyDNRequest.
+    ModifyDnRequest(ModifyDnRequest),
+    /// ModifyDNResponse.
+    ModifyDnResponse(LdapResult),
     /// AbandonRequest, with the number of the operation to give up.
     AbandonRequest(MessageId),
     /// ExtendedResponse, such as the Notice of Disconnection.
@@ -170,6 +204,8 @@ impl Message {
     fn octets_hint(&self) -> usize {
         match &self.operation {
             Operation::BindRequest(request) => request.octets_hint(),
+            Operation::ModifyRequest(request) => request.octets_hint(),
+            Operation::AddRequest(request) => request.octets_hint(),
             _ => 0,
         }
     }
@@ -199,6 +235,30 @@ impl Operation {
             Self::SearchResultDone(result) => {
                 encoder.constructed(SEARCH_RESULT_DONE, |inner| result.encode(inner));
             }
+            Self::ModifyRequest(request) => {
+                encoder.constructed(MODIFY_REQUEST, |inner| request.encode(inner));
+            }
+            Self::AddRequest(request) => {
+                encoder.constructed(ADD_REQUEST, |inner| request.encode(inner));
+            }
+            Self::DelRequest(request) => {
+                encoder.primitive(DEL_REQUEST, request.entry.as_bytes());
+            }
+            Self::ModifyDnRequest(request) => {
+                encoder.constructed(MODIFY_DN_REQUEST, |inner| request.encode(inner));
+            }
+            Self::ModifyResponse(result) => {
+                encoder.constructed(MODIFY_RESPONSE, |inner| result.encode(inner));
+            }
+            Self::AddResponse(result) => {
+                encoder.constructed(ADD_RESPONSE, |inner| result.encode(inner));
+            }
+            Self::DelResponse(result) => {
+                encoder.constructed(DEL_RESPONSE, |inner| result.encode(inner));
+            }
+            Self::ModifyDnResponse(result) => {
+                encoder.constructed(MODIFY_DN_RESPONSE, |inner| result.encode(inner));
+            }
             Self::AbandonRequest(id) => encoder.integer(ABANDON_REQUEST, id.0.into()),
             Self::ExtendedResponse(response) => {
                 encoder.constructed(EXTENDED_RESPONSE, |inner| response.encode(inner));
@@ -219,6 +279,12 @@ impl Operation {
             message.primitive(UNBIND_REQUEST, "UnbindRequest")?;
             return Ok(Self::UnbindRequest);
         }
+        if tag == DEL_REQUEST {
+            let offset = message.offset();
+            let name = message.primitive(DEL_REQUEST, "DelRequest")?;
+            let entry = utf8(name, offset, "DelRequest")?.to_owned();
+            return Ok(Self::DelRequest(DelRequest { entry }));
+        }
         let mut inner = message.constructed(tag, "protocolOp")?;
         let operation = match tag {
             SEARCH_RESULT_ENTRY => {
@@ -230,6 +296,13 @@ impl Operation {
             SEARCH_RESULT_DONE => Self::SearchResultDone(LdapResult::decode(&mut inner)?),
             BIND_RESPONSE => Self::BindResponse(BindResponse::decode(&mut inner)?),
             EXTENDED_RESPONSE => Self::ExtendedResponse(ExtendedResponse::decode(&mut inner)?),
+            MODIFY_RESPONSE => Self::ModifyResponse(LdapResult::decode(&mut inner)?),
+            ADD_RESPONSE => Self::AddResponse(LdapResult::decode(&mut inner)?),
+            DEL_RESPONSE => Self::DelResponse(LdapResult::decode(&mut inner)?),
+            MODIFY_DN_RESPONSE => Self::ModifyDnResponse(LdapResult::decode(&mut inner)?),
+            MODIFY_REQUEST => Self::ModifyRequest(ModifyRequest::decode(&mut inner)?),
+            ADD_REQUEST => Self::AddRequest(AddRequest::decode(&mut inner)?),
+            MODIFY_DN_REQUEST => Self::ModifyDnRequest(ModifyDnRequest::decode(&mut inner)?),
             BIND_REQUEST => Self::BindRequest(BindRequest::decode(&mut inner)?),
             SEARCH_REQUEST => Self::SearchRequest(SearchRequest::decode(&mut inner)?),
             other => {

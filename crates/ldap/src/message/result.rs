@@ -252,6 +252,9 @@ impl fmt::Display for LdapResult {
         if let Some(failure) = self.logon_failure() {
             write!(f, ", {failure}")?;
         }
+        if !self.matched_dn.is_empty() {
+            write!(f, ", known as far as {}", self.matched_dn.escape_debug())?;
+        }
         let text = self.diagnostic.trim_end_matches(['\0', '\n', '\r', ' ']);
         if text.is_empty() { Ok(()) } else { write!(f, ": {}", text.escape_debug()) }
     }
@@ -287,7 +290,28 @@ impl Hint for Refusal {
                 "the domain controller is overloaded or starting; try again later or use another"
             }
             ResultCode::Referral => "the naming context is held elsewhere; name its own domain",
-            ResultCode::NoSuchObject => "check the search base",
+            ResultCode::NoSuchObject => {
+                "check the name: the object may have been moved, renamed or deleted"
+            }
+            ResultCode::NoSuchAttribute => {
+                "the value is not there any more: somebody changed it meanwhile; read it again"
+            }
+            ResultCode::AttributeOrValueExists => {
+                "the value is there already, or the attribute takes one value and has another"
+            }
+            ResultCode::ConstraintViolation => {
+                "another object may have the value, or the schema's limits for the attribute forbid it"
+            }
+            ResultCode::UndefinedAttributeType => {
+                "the forest's schema lacks the attribute; the schema of another product adds it"
+            }
+            ResultCode::InvalidAttributeSyntax => "the schema wants another form of value",
+            ResultCode::UnwillingToPerform => {
+                "the directory never takes such a change, or not on a read-only controller"
+            }
+            ResultCode::EntryAlreadyExists => "another object has the name; choose another",
+            ResultCode::NotAllowedOnNonLeaf => "objects stand below it; move or delete them first",
+            ResultCode::NotAllowedOnRdn => "the value is in the object's name; rename the object",
             ResultCode::UnavailableCriticalExtension => {
                 "the directory lacks a control this needs; is it an Active Directory"
             }

@@ -164,8 +164,8 @@ fn octets_that_are_no_message_are_refused_with_field_and_place() {
         "messageID at offset 2: expected an integer within its bounds, found 0xffffffffffffffff",
     );
     check(
-        "30 05 02 01 03 66 00",
-        "protocolOp at offset 7: expected an operation that Portolan knows, found 0x66",
+        "30 05 02 01 03 6f 00",
+        "protocolOp at offset 7: expected an operation that Portolan knows, found 0x6f",
     );
     check(
         "30 0c 02 01 02 64 07 04 01 ff 30 00 04 00",
@@ -186,7 +186,36 @@ fn more_attributes_than_the_limit_are_refused() {
 }
 
 #[test]
+fn more_attributes_in_a_request_than_the_limit_are_refused() {
+    let attributes = vec![PartialAttribute::new("a", [""]); ATTRIBUTES_MAX + 1];
+    let request = AddRequest { entry: String::new(), attributes };
+    let octets = Message::new(id(1), Operation::AddRequest(request)).encode();
+    let fault = Message::decode(&octets).unwrap_err().fault;
+    let limit = ATTRIBUTES_MAX as u64;
+    assert_eq!(fault, Fault::AboveLimit { found: limit + 1, limit });
+}
+
+#[test]
+fn a_refused_update_names_the_code_what_is_known_of_the_name_and_the_directory_s_words() {
+    let result = LdapResult {
+        code: ResultCode::NoSuchObject,
+        matched_dn: "DC=corp,DC=example".to_owned(),
+        diagnostic: "0000208D: NameErr".to_owned(),
+        referrals: Vec::new(),
+    };
+    assert_eq!(
+        result.success().unwrap_err().to_string(),
+        "the directory answered noSuchObject (32), known as far as DC=corp,DC=example: \
+         0000208D: NameErr"
+    );
+}
+
+#[test]
 fn a_password_is_never_printed() {
+    let value = "\"N3w-Pass!\"";
+    let request = ModifyRequest::new("CN=a").with(ChangeOperation::Add, "unicodePwd", [value]);
+    let printed = format!("{:?}", Message::new(id(1), Operation::ModifyRequest(request)));
+    assert!(!printed.contains("N3w") && printed.contains("unicodePwd (1 values)"), "{printed}");
     let password = SecretString::new("Al1ce-Pass!".to_owned());
     let request = Operation::BindRequest(BindRequest::simple("alice", password));
     assert!(!format!("{:?}", Message::new(id(1), request)).contains("Al1ce"));
@@ -240,6 +269,42 @@ proptest! {
             return Err(TestCaseError::fail("another operation"));
         };
         prop_assert_eq!(returned, response);
+    }
+
+    #[test]
+    fn every_update_returns(
+        names in ("\\PC{0,40}", "\\PC{0,20}", proptest::option::of("\\PC{0,20}")),
+        attributes in proptest::collection::vec(
+            ("[A-Za-z;=-]{1,12}", proptest::collection::vec(value(), 0..4), 0usize..3), 0..6),
+        flag in any::<bool>(),
+    ) {
+        let (name, new_rdn, new_superior) = names;
+        let operations = [ChangeOperation::Add, ChangeOperation::Delete, ChangeOperation::Replace];
+        let mut modify = ModifyRequest::new(name.as_str());
+        let mut add = AddRequest { entry: name.clone(), attributes: Vec::new() };
+        for (attribute, values, operation) in &attributes {
+            modify = modify.with(operations[*operation], attribute, values);
+            add.attributes.push(PartialAttribute::new(attribute.as_str(), values));
+        }
+        let rename = ModifyDnRequest {
+            entry: name.clone(), new_rdn, delete_old_rdn: flag, new_superior };
+        let returned = |operation| {
+            let encoded = Message::new(id(1), operation).encode();
+            Message::decode(&encoded).unwrap().operation
+        };
+        let Operation::ModifyRequest(again) = returned(Operation::ModifyRequest(modify.clone()))
+            else { return Err(TestCaseError::fail("another operation")) };
+        prop_assert_eq!(again, modify);
+        let Operation::AddRequest(again) = returned(Operation::AddRequest(add.clone()))
+            else { return Err(TestCaseError::fail("another operation")) };
+        prop_assert_eq!(again, add);
+        let Operation::ModifyDnRequest(again) = returned(Operation::ModifyDnRequest(rename.clone()))
+            else { return Err(TestCaseError::fail("another operation")) };
+        prop_assert_eq!(again, rename);
+        let delete = DelRequest { entry: name };
+        let Operation::DelRequest(again) = returned(Operation::DelRequest(delete.clone()))
+            else { return Err(TestCaseError::fail("another operation")) };
+        prop_assert_eq!(again, delete);
     }
 
     #[test]

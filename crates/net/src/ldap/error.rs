@@ -1,4 +1,4 @@
-//! Why a directory was not read.
+//! Why a directory was not read or written.
 
 use portolan_gss::sasl::SaslError;
 use portolan_ldap::{LdapResult, Refusal, ResultCode, SessionError};
@@ -8,8 +8,8 @@ use crate::kerberos::KerberosError;
 use crate::network::{DialError, Fault, Link};
 use crate::tls::{NoBinding, TlsError};
 
-/// An LDAP connection or a search that failed. But for [`Self::Refused`] of a search, the connection
-/// is over.
+/// An LDAP connection, a search or an update that failed. But for [`Self::Refused`] of a search or an
+/// update, the connection is over.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LdapError {

@@ -1,4 +1,5 @@
-//! The LDAP client on the network: a protected connection to a domain controller, and searches on it.
+//! The LDAP client on the network: a protected connection to a domain controller, searches and
+//! updates on it.
 //!
 //! A connection is protected in one of the ways of [`Channel`]: it binds with Kerberos (SASL GSSAPI,
 //! [RFC 4752]) and goes on only if everything after the bind is sealed, or it runs inside TLS. A [`SearchStream`] reads from the socket only when it is asked for the next
@@ -10,6 +11,7 @@
 mod bind;
 mod error;
 mod search;
+mod update;
 
 use std::time::Duration;
 
@@ -206,6 +208,13 @@ impl LdapConnection {
         let farewell = session.unbind().map_err(|error| self.session_error(error))?;
         self.send(&farewell).await?;
         self.stream.shutdown().await.map_err(|error| self.broken(Fault::of(&error, Duration::ZERO)))
+    }
+
+    /// Gives up a search that was not read to its end.
+    async fn give_up_unread(&mut self) -> Result<(), LdapError> {
+        let Some(unread) = self.unread.take() else { return Ok(()) };
+        let octets = self.session.abandon(unread).map_err(|e| self.session_error(e))?;
+        self.send(&octets).await
     }
 
     /// One step of a bind.

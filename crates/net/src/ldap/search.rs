@@ -42,10 +42,7 @@ impl LdapConnection {
         request: SearchRequest,
         controls: Vec<Control>,
     ) -> Result<SearchStream<'_>, LdapError> {
-        if let Some(unread) = self.unread.take() {
-            let octets = self.session.abandon(unread).map_err(|e| self.session_error(e))?;
-            self.send(&octets).await?;
-        }
+        self.give_up_unread().await?;
         let base = request.base.clone();
         let sent = self.session.search(request, controls);
         let (id, octets) = sent.map_err(|error| self.session_error(error))?;

@@ -70,7 +70,8 @@ pub struct Presented {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeFault {
-    /// What came is no TLS.
+    /// What came is no TLS, or does not keep to its order and measure: a message out of turn or without
+    /// measure, the same again and again.
     NotTls,
     /// The server speaks none of the versions 1.2 and 1.3.
     Version,
@@ -156,9 +157,17 @@ impl HandshakeFault {
     }
 
     fn of(error: &rustls::Error) -> Self {
-        use rustls::Error;
+        use rustls::{Error, PeerMisbehaved};
         match error {
-            Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => Self::NotTls,
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerMisbehaved(
+                PeerMisbehaved::TooManyEmptyFragments
+                | PeerMisbehaved::TooManyKeyUpdateRequests
+                | PeerMisbehaved::TooManyRenegotiationRequests
+                | PeerMisbehaved::TooManyWarningAlertsReceived,
+            ) => Self::NotTls,
             Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::Version,
             Error::AlertReceived(AlertDescription::HandshakeFailure) => Self::NothingCommon,
             Error::AlertReceived(alert) => {

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use portolan_chart::{Flow, Role, flow};
 use portolan_ldap::message::{BindResponse, LdapResult, Message, Operation, SearchResultEntry};
-use portolan_ldap::{ResultCode, Scope, SearchRequest};
+use portolan_ldap::{ChangeOperation, DelRequest, ModifyRequest, ResultCode, Scope, SearchRequest};
 use portolan_model::{Hint, Realm, SecretString};
 use portolan_net::dc::DomainController;
 use portolan_net::http::{ServerLimits, serve};
@@ -263,4 +263,43 @@ async fn a_connection_that_breaks_in_a_search_names_its_controller() {
         error.to_string().starts_with("connect -> dc1.corp.example: Table 1, LDAP/SSL"),
         "{error}"
     );
+}
+
+fn mail_change() -> ModifyRequest {
+    ModifyRequest::new("cn=a,dc=corp,dc=example")
+        .with(ChangeOperation::Delete, "mail", ["old@corp.example"])
+        .with(ChangeOperation::Add, "mail", ["new@corp.example"])
+}
+
+#[tokio::test]
+async fn a_refused_update_is_told_in_full_and_the_connection_goes_on() {
+    let refused = LdapResult {
+        matched_dn: "dc=corp,dc=example".to_owned(),
+        ..refusal(32, "0000208D: NameErr")
+    };
+    let answers = vec![Operation::ModifyResponse(refused)];
+    let (mut connection, _) = search(Site { search: answers, ..site() }).await;
+    for _ in 0..2 {
+        let error = connection.modify(mail_change(), Vec::new()).await.unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "refuses the change of \"cn=a,dc=corp,dc=example\"",
+            "noSuchObject (32), known as far as dc=corp,dc=example: 0000208D: NameErr",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(error.hint().unwrap().contains("moved, renamed or deleted"));
+    }
+}
+
+#[tokio::test]
+async fn an_update_succeeds_by_its_own_response_and_by_no_other() {
+    let taken = vec![Operation::ModifyResponse(LdapResult::SUCCESS)];
+    let (mut connection, _) = search(Site { search: taken, ..site() }).await;
+    connection.modify(mail_change(), Vec::new()).await.unwrap();
+    let delete = DelRequest { entry: "cn=a,dc=corp,dc=example".to_owned() };
+    let error = connection.delete(delete, Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("with a message of another kind"), "{error}");
+    let error = connection.modify(mail_change(), Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("the LDAP session has ended"), "{error}");
 }

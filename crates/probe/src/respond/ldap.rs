@@ -43,10 +43,11 @@ impl Opening for Ldap {
         };
         let Some(message) = message else { return Step::More };
         let taken = message.len();
-        let Ok(Message { id, operation, .. }) = Message::decode(message) else {
+        let lacking = || {
             let octets = encoded([(MessageId::UNSOLICITED, disconnection())]);
-            return Answer::last(taken, octets, "an operation that a stand-in lacks").into();
+            Answer::last(taken, octets, "an operation that a stand-in lacks").into()
         };
+        let Ok(Message { id, operation, .. }) = Message::decode(message) else { return lacking() };
         match operation {
             Operation::BindRequest(request) => {
                 let (result, asked) = bind(&request, scene.is_private);
@@ -70,6 +71,10 @@ impl Opening for Ldap {
             }
             Operation::UnbindRequest => Answer::last(taken, Vec::new(), "an unbind").into(),
             Operation::AbandonRequest(_) => Answer::new(taken, Vec::new(), "an abandon").into(),
+            Operation::ModifyRequest(_)
+            | Operation::AddRequest(_)
+            | Operation::DelRequest(_)
+            | Operation::ModifyDnRequest(_) => lacking(),
             _ => Step::Foreign,
         }
     }

@@ -177,6 +177,27 @@ impl State {
         Ok(found)
     }
 
+    /// All staged objects, linked or not, in the order of their keys, behind one.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn staged_objects(
+        &self,
+        after: ObjectKey,
+        limit: u32,
+    ) -> Result<Vec<Staged>, StateError> {
+        let rows = sqlx::query(
+            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, l.metaverse
+             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
+             WHERE i.key > ? AND i.state = 1 ORDER BY i.key LIMIT ?",
+        )
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(|row| staged(row, 0, row.try_get(METAVERSE)?)).collect()
+    }
+
     /// One object of a forest by its key, if it is staged.
     ///
     /// # Errors

@@ -186,6 +186,34 @@ async fn a_forest_goes_to_the_target_once_and_a_repeat_changes_nothing() {
 }
 
 #[tokio::test]
+async fn all_staged_objects_are_read_by_pages_with_their_links_and_those_without() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let (zoe, bob) = (object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[]));
+    // A member that the forest does not show is known by its number alone, and is not staged.
+    import(&state, &[object(0x11, GROUP, "staff", &[0x21, 0x31]), zoe]).await;
+    synchronise(&state).await;
+    import(&state, &[object(0x11, GROUP, "staff", &[0x21, 0x31]), bob]).await;
+    let (mut after, mut read) = (ObjectKey(0), Vec::new());
+    loop {
+        let page = state.staged_objects(after, 1).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert_eq!((page.len(), last.key > after), (1, true));
+        after = last.key;
+        read.extend(page);
+    }
+    read.sort_by_key(|staged| staged.guid.to_bytes_le());
+    let told: Vec<_> = read
+        .iter()
+        .map(|staged| (staged.guid, staged.link.is_some(), staged.anchor.clone()))
+        .collect();
+    let anchor = Some(SourceAnchor::from(guid(0x11)));
+    assert_eq!(told, [(guid(0x11), true, anchor), (guid(0x22), false, None)]);
+    assert_eq!(read[1].record.first(NAME), Some(ValueRef::Text("Bob")));
+    assert_eq!(state.staged_objects(ObjectKey(0), 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_changes_and_goes_in_the_forest_changes_and_goes_in_the_target() {
     let directory = tempfile::tempdir().unwrap();
     let state = state(directory.path()).await;

@@ -81,6 +81,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The number; `None` of another type.
+    #[must_use]
+    pub const fn as_integer(self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// The value as text, whatever its type: octets in lower-case hexadecimal, TRUE and FALSE.
     #[must_use]
     pub fn to_text(self) -> Cow<'a, str> {

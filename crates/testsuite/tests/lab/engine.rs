@@ -107,7 +107,7 @@ fn a_plan_is_kept_applied_as_it_is_and_refused_when_it_does_not_hold() {
     // Rules that are not right stop a run before anything happens.
     std::fs::write(folder.join("own.toml"), RULES.replace("\" & [sn]'", "\" & [sn'")).unwrap();
     let said = refused(&road, &["run", "--once"]);
-    assert!(said.contains("own.toml:14:") && said.contains("the rules are not right"), "{said}");
+    assert!(said.contains("own.toml:13:") && said.contains("the rules are not right"), "{said}");
     std::fs::remove_file(folder.join("own.toml")).unwrap();
     assert_eq!(names(&plan(&road, &[]), "add"), partners);
 }

@@ -74,6 +74,11 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// Its own certificate and its key.
+    pub(crate) fn itself(&self) -> Issued {
+        Issued { certificate: self.pem(), key: self.issuer.key().serialize_pem() }
+    }
+
     /// A revocation list of its own, in DER.
     pub(crate) fn list(&self, of: &ListOf<'_>) -> Vec<u8> {
         signed_list(&self.issuer, of)

@@ -42,6 +42,21 @@ fn read(kind: &str, path: &Path) -> Value {
 }
 
 #[test]
+fn a_check_says_once_which_rows_are_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.txt");
+    let output = check(&["--report", &format!("text={}", copy.display())]);
+    let [shown, error] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    let summary = error.lines().next().unwrap().strip_prefix("error: ").unwrap();
+    assert!(summary.contains(" rows "), "{summary}");
+    assert!(!shown.contains(summary), "{shown}");
+    // A file has no error below it.
+    let copy = std::fs::read_to_string(copy).unwrap();
+    assert!(copy.starts_with(&shown[..shown.find(" ms ").unwrap() - 8]), "{copy}");
+    assert_eq!(copy.matches(summary).count(), 1, "{copy}");
+}
+
+#[test]
 fn every_report_of_a_check_is_taken_by_the_readers_of_its_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -1,6 +1,8 @@
-//! The check of the bus, against RabbitMQ with AMQP 1.0.
+//! The check of the bus, against RabbitMQ with AMQP 1.0, and the listener of Qpid Proton, which is the engine
+//! of Apache's own brokers. Those (ActiveMQ, Artemis) are in no archive that the tests take from, or are
+//! there without AMQP.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portolan_chart::{Role, flow};
 
@@ -20,10 +22,7 @@ struct Broker {
 impl Broker {
     async fn up(folder: &Path, authority: &Authority) -> Self {
         let (mapper_port, port) = (free_port().await, free_port().await);
-        let issued = authority.issue(BUS);
-        let (certificate, key) = (folder.join("bus.pem"), folder.join("bus.key"));
-        std::fs::write(&certificate, issued.certificate).unwrap();
-        std::fs::write(&key, issued.key).unwrap();
+        let [certificate, key] = certified(folder, authority);
         let config = format!(
             "listeners.tcp = none\nlisteners.ssl.1 = {LOOPBACK}:{port}\nssl_options.certfile = {}\n\
              ssl_options.keyfile = {}\nssl_options.versions.1 = tlsv1.3\n\
@@ -54,22 +53,31 @@ impl Broker {
         let server = Server::start(server, port).await;
         Self { port, _server: server, _mapper: mapper }
     }
+}
 
-    async fn check(&self, authority: &Authority) -> String {
-        let ports =
-            [(flow::HEALTH_TENANT_BUS, self.port), (flow::CONNECT_TENANT_CRL, authority.port)];
-        let checked = Checked {
-            edition: "2017-02-15",
-            flow: flow::HEALTH_TENANT_BUS,
-            to: Role::Tenant,
-            host: BUS,
-            ports: &ports,
-            trusted: vec![authority.der()],
-            limits: limits(),
-            idle: false,
-        };
-        said(&checked.outcome().await)
-    }
+/// What the check says of a bus on this port.
+async fn check(port: u16, authority: &Authority) -> String {
+    let ports = [(flow::HEALTH_TENANT_BUS, port), (flow::CONNECT_TENANT_CRL, authority.port)];
+    let checked = Checked {
+        edition: "2017-02-15",
+        flow: flow::HEALTH_TENANT_BUS,
+        to: Role::Tenant,
+        host: BUS,
+        ports: &ports,
+        trusted: vec![authority.der()],
+        limits: limits(),
+        idle: false,
+    };
+    said(&checked.outcome().await)
+}
+
+/// Writes a certificate for the bus, and its key.
+fn certified(folder: &Path, authority: &Authority) -> [PathBuf; 2] {
+    let issued = authority.issue(BUS);
+    let files = [folder.join("bus.pem"), folder.join("bus.key")];
+    std::fs::write(&files[0], issued.certificate).unwrap();
+    std::fs::write(&files[1], issued.key).unwrap();
+    files
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,9 +85,28 @@ async fn rabbitmq_is_the_bus_with_its_plug_in_for_amqp_1_0() {
     let authority = Authority::up().await;
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::up(folder.path(), &authority).await;
-    let found = broker.check(&authority).await;
+    let found = check(broker.port, &authority).await;
     assert!(found.starts_with("open: "), "{found}");
     assert!(found.contains("AMQP 1.0, SASL "), "{found}");
     assert!(found.contains("PLAIN"), "{found}");
+    assert!(found.contains("issued by CN=Forest CA"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qpid_proton_s_listener_is_a_bus_that_still_speaks_old_versions_of_tls() {
+    let authority = Authority::up().await;
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port().await;
+    // Debian's binding is built for Debian's interpreter.
+    let mut listener = program("python3");
+    listener.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/amqp_listener.py"));
+    listener.arg(format!("{LOOPBACK}:{port}")).args(certified(folder.path(), &authority));
+    let _listener = Server::start(listener, port).await;
+    let found = check(port, &authority).await;
+    // As it comes it switches them on, whatever the machine's OpenSSL is configured to.
+    let weak = "faulty: weak: it still speaks TLS 1.1 and TLS 1.0 [";
+    assert!(found.starts_with(weak), "{found}");
+    assert!(found.contains("AMQP 1.0, SASL "), "{found}");
+    assert!(found.contains("ANONYMOUS"), "{found}");
     assert!(found.contains("issued by CN=Forest CA"), "{found}");
 }

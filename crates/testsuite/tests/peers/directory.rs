@@ -1,4 +1,5 @@
-//! OpenLDAP's slapd with Cyrus SASL, and MIT's KDC: a directory on 636 that checks channel bindings.
+//! OpenLDAP's slapd with Cyrus SASL, and a KDC, MIT's or Heimdal's: a directory on 636 that checks channel
+//! bindings.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +9,7 @@ use portolan_net::dc::DomainController;
 use portolan_net::kerberos::{AccountSecret, Credential};
 
 use crate::authority::Authority;
+use crate::heimdal;
 use crate::process::{LOOPBACK, Server, free_port, program, run};
 
 /// The directory's host.
@@ -23,6 +25,13 @@ pub(crate) enum Binding {
     NotChecked,
 }
 
+/// Whose KDC gives the tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kdc {
+    Mit,
+    Heimdal,
+}
+
 /// The two servers, and where they listen.
 pub(crate) struct Directory {
     pub(crate) ldap_port: u16,
@@ -35,10 +44,18 @@ pub(crate) struct Directory {
 
 impl Directory {
     pub(crate) async fn up(authority: &Authority, binding: Binding) -> Self {
+        Self::with(Kdc::Mit, authority, binding).await
+    }
+
+    pub(crate) async fn with(kdc: Kdc, authority: &Authority, binding: Binding) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kdc_port = free_port().await;
         let (ldap_port, ldaps_port) = (free_port().await, free_port().await);
-        let kdc = kdc(folder.path(), kdc_port).await;
+        configure(folder.path(), kdc_port);
+        let kdc = match kdc {
+            Kdc::Mit => mit(folder.path(), kdc_port).await,
+            Kdc::Heimdal => heimdal(folder.path(), kdc_port).await,
+        };
         let slapd = slapd(folder.path(), authority, binding, [ldap_port, ldaps_port]).await;
         Self { ldap_port, ldaps_port, kdc_port, _kdc: kdc, _slapd: slapd, _folder: folder }
     }
@@ -57,17 +74,34 @@ impl Directory {
     }
 }
 
-async fn kdc(folder: &Path, port: u16) -> Server {
+/// What the directory itself knows of Kerberos: its libraries are MIT's, whoever's the KDC is.
+fn configure(folder: &Path, port: u16) {
+    let config = format!(
+        "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n \
+         rdns = false\n ignore_acceptor_hostname = true\n\
+         [realms]\n {REALM} = {{\n  kdc = {LOOPBACK}:{port}\n }}\n"
+    );
+    std::fs::write(folder.join("krb5.conf"), config).unwrap();
+}
+
+async fn heimdal(folder: &Path, port: u16) -> Server {
+    heimdal::make(folder, REALM, port);
+    let add = ["add", "--use-defaults", "--attributes=requires-pre-auth"];
+    let password = format!("--password={PASSWORD}");
+    heimdal::administer(folder, &[&add[..], &[&password, ACCOUNT]].concat());
+    let service = format!("ldap/{HOST}");
+    let names = [service.clone(), format!("{service}/corp.example")];
+    for name in &names {
+        heimdal::administer(folder, &["add", "--random-key", "--use-defaults", name]);
+    }
+    let keytab = format!("--keytab={}", folder.join("keytab").display());
+    heimdal::administer(folder, &["ext_keytab", &keytab, &service]);
+    heimdal::kdc(folder, port, None).await
+}
+
+async fn mit(folder: &Path, port: u16) -> Server {
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
     let at = folder.display();
-    write(
-        "krb5.conf",
-        format!(
-            "[libdefaults]\n default_realm = {REALM}\n dns_canonicalize_hostname = false\n \
-             rdns = false\n ignore_acceptor_hostname = true\n\
-             [realms]\n {REALM} = {{\n  kdc = {LOOPBACK}:{port}\n }}\n"
-        ),
-    );
     write(
         "kdc.conf",
         format!(

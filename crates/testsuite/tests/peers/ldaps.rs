@@ -10,7 +10,7 @@ use portolan_net::tls::{self, Identity, Revocation, Roots, Trust};
 use portolan_net::{Network, NetworkConfig, Peer};
 
 use crate::authority::{Authority, CRL_HOST};
-use crate::directory::{Binding, Directory, HOST};
+use crate::directory::{Binding, Directory, HOST, Kdc};
 use crate::process::LOOPBACK;
 
 /// connect's network, with the directory on a port of its own.
@@ -88,6 +88,15 @@ async fn relay(authority: &Authority, directory: &Directory) -> u16 {
 async fn slapd_accepts_a_kerberos_bind_that_is_bound_to_its_certificate() {
     let authority = Authority::up().await;
     let directory = Directory::up(&authority, Binding::Checked).await;
+    let mut connection = bind(&authority, &directory, directory.ldaps_port).await.unwrap();
+    assert_eq!(base_entry(&mut connection).await, ["dc=corp,dc=example"]);
+    connection.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kerberos_bind_succeeds_with_the_tickets_of_heimdal_s_kdc() {
+    let authority = Authority::up().await;
+    let directory = Directory::with(Kdc::Heimdal, &authority, Binding::Checked).await;
     let mut connection = bind(&authority, &directory, directory.ldaps_port).await.unwrap();
     assert_eq!(base_entry(&mut connection).await, ["dc=corp,dc=example"]);
     connection.close().await.unwrap();

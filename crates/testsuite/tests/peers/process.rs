@@ -30,6 +30,15 @@ impl Server {
         }
         server
     }
+
+    /// Starts a server that one connection without a word would hold up, and waits until it says into
+    /// this file that it listens.
+    pub(crate) fn start_unasked(mut command: Command, log: &std::path::Path, words: &str) -> Self {
+        command.stdin(Stdio::null());
+        let server = Self(crate::stage::spawn(&mut command, log));
+        crate::stage::wait_for(log, words);
+        server
+    }
 }
 
 impl Drop for Server {
@@ -56,6 +65,16 @@ pub(crate) fn program(name: &str) -> Command {
     let found = folders.iter().map(|folder| std::path::Path::new(folder).join(name));
     let found = found.into_iter().find(|path| path.exists());
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: run `cargo xtask setup`")))
+}
+
+/// Lets a program see another time, as libfaketime writes it: `+10m`.
+pub(crate) fn skew(command: &mut Command, by: &str) {
+    let machines = ["x86_64", "aarch64"];
+    let library = |machine| format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1");
+    let found = machines.map(library).into_iter().find(|path| std::path::Path::new(path).exists());
+    let library =
+        found.unwrap_or_else(|| panic!("libfaketime is missing: run `cargo xtask setup`"));
+    command.env("FAKETIME", by).env("LD_PRELOAD", library);
 }
 
 /// A port of loopback that nobody holds, by TCP and by UDP, and that nobody was given before.

@@ -51,6 +51,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             let report = check.run(None).await;
             match args.output {
                 Some(path) => Copy::new(format, path).write(&report)?,
+                None if format == Format::Text => print(&text::lines(&report))?,
                 None => print(&render(&report, format)?)?,
             }
             report

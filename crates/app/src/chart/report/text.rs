@@ -8,8 +8,17 @@ use portolan_probe::{Finding, Report, RowReport, Standing};
 use super::words;
 use crate::terminal::plain;
 
-/// The whole report.
+/// The whole report, for a file.
 pub(super) fn report(report: &Report) -> String {
+    let mut out = lines(report);
+    if let Some(summary) = words::summary(report) {
+        let _ = writeln!(out, "{summary}");
+    }
+    out
+}
+
+/// The rows and the figures. On a terminal the summary is the error that the check ends with.
+pub(in crate::chart) fn lines(report: &Report) -> String {
     let mut out: String = report.rows.iter().map(row).collect();
     out.push_str(&end(report));
     out
@@ -17,11 +26,7 @@ pub(super) fn report(report: &Report) -> String {
 
 /// What stands below the rows.
 pub(in crate::chart) fn end(report: &Report) -> String {
-    let mut out = format!("\n{}\n", words::figures(report));
-    if let Some(summary) = words::summary(report) {
-        let _ = writeln!(out, "{summary}");
-    }
-    out
+    format!("\n{}\n", words::figures(report))
 }
 
 /// A row, and what of it is not open.

@@ -153,7 +153,8 @@ impl Reader {
             let priority =
                 if is_late { 100 } else { priority.map_or(0, |(_, priority)| *priority) };
             let family = Some(table.family);
-            let base = Base { hook, priority, family, is_nat, is_of_device: false, accepts, chain };
+            let base =
+                Base { hook, priority, family, is_nat, may_be_missed: false, accepts, chain };
             self.ruleset.bases.push(base);
         }
         match table.chains.insert(name.to_owned(), (chain, hook)) {

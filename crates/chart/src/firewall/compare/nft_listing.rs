@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::ReadError;
-use super::condition::Condition;
+use super::condition::{Condition, Truth};
 use super::nft_expression::{Sets, condition, verdict_map};
 use super::ruleset::{Action, Base, Hook, Rule, Ruleset};
 use crate::firewall::Family;
@@ -56,6 +56,7 @@ struct Reader {
 impl Reader {
     fn declare(&mut self, items: &[Value]) -> Result<(), ReadError> {
         let mut passed_over = HashSet::new();
+        let doubtful = self.tables(items)?;
         for (at, item) in items.iter().enumerate() {
             if let Some(chain) = object(item, "chain") {
                 let place = format!("nftables[{at}].chain");
@@ -66,7 +67,9 @@ impl Reader {
                     }
                     continue;
                 }
-                self.chain(chain, name, &place)?;
+                let table = (name.0.clone(), name.1.clone());
+                let passes = doubtful.get(&table).copied().unwrap_or(Truth::Yes);
+                self.chain(chain, name, passes, &place)?;
             }
             for kind in ["set", "map"] {
                 if let Some(set) = object(item, kind) {
@@ -78,7 +81,34 @@ impl Reader {
         Ok(())
     }
 
-    fn chain(&mut self, chain: &Map<String, Value>, name: Name, at: &str) -> Result<(), ReadError> {
+    /// The tables whose chains packets may not pass, with whether they do.
+    fn tables(&mut self, items: &[Value]) -> Result<HashMap<(String, String), Truth>, ReadError> {
+        let mut doubtful = HashMap::new();
+        for (at, item) in items.iter().enumerate() {
+            let Some(table) = object(item, "table") else { continue };
+            let name = table_name(table, &format!("nftables[{at}].table"))?;
+            let note = match (is_of_hosts(&name.0), passes(table)) {
+                (true, Truth::No) => "is dormant: it closes nothing, and opens nothing",
+                (true, Truth::Unknown) => {
+                    "has a flag that is not known here: it may be dormant, which \
+                     `nft list ruleset` says without --json"
+                }
+                _ => continue,
+            };
+            self.ruleset.notes.push(format!("the table {} {} {note}", name.0, name.1));
+            doubtful.insert(name, passes(table));
+        }
+        Ok(doubtful)
+    }
+
+    /// A chain, in a table whose chains packets pass or not.
+    fn chain(
+        &mut self,
+        chain: &Map<String, Value>,
+        name: Name,
+        passes: Truth,
+        at: &str,
+    ) -> Result<(), ReadError> {
         let (family, table, own) = &name;
         let index = self.ruleset.add_chain(format!("chain {own} of {family} {table}"), at)?;
         let text = |key: &str| chain.get(key).and_then(Value::as_str);
@@ -98,11 +128,11 @@ impl Reader {
                 Some(_) => return Err(malformed(at, "a policy is accept or drop")),
             };
             // What is passed on to others is not read.
-            if let Some(hook) = Hook::named(hook) {
+            if let Some(hook) = Hook::named(hook).filter(|_| passes != Truth::No) {
                 let is_nat = text("type") == Some("nat");
-                let is_of_device = chain.contains_key("dev");
+                let may_be_missed = chain.contains_key("dev") || passes == Truth::Unknown;
                 let base =
-                    Base { hook, priority, family, is_nat, is_of_device, accepts, chain: index };
+                    Base { hook, priority, family, is_nat, may_be_missed, accepts, chain: index };
                 self.ruleset.bases.push(base);
             }
         }
@@ -266,6 +296,33 @@ fn name(item: &Map<String, Value>, at: &str) -> Result<Name, ReadError> {
     match (text("family"), text("table"), text("name")) {
         (Some(family), Some(table), Some(name)) => Ok((family, table, name)),
         _ => Err(malformed(at, "family, table and name are texts")),
+    }
+}
+
+fn table_name(table: &Map<String, Value>, at: &str) -> Result<(String, String), ReadError> {
+    let text = |key: &str| table.get(key).and_then(Value::as_str).map(str::to_owned);
+    match (text("family"), text("name")) {
+        (Some(family), Some(name)) => Ok((family, name)),
+        _ => Err(malformed(at, "family and name are texts")),
+    }
+}
+
+/// Whether the kernel hands packets to a table's chains: not where it is switched off. A flag is listed as a
+/// text, and by newer versions in a list.
+// DIVERGES: nft 1.0.6 writes the name of the family in place of any flag's, so that a dormant table and one
+// that a program owns look the same.
+fn passes(table: &Map<String, Value>) -> Truth {
+    let flags = match table.get("flags") {
+        None => return Truth::Yes,
+        Some(Value::Array(flags)) => flags.iter().collect(),
+        Some(flag) => vec![flag],
+    };
+    let names: Vec<_> = flags.iter().filter_map(|flag| flag.as_str()).collect();
+    let is_known = |name: &&str| matches!(*name, "owner" | "persist");
+    match names.contains(&"dormant") {
+        true => Truth::No,
+        false if names.len() == flags.len() && names.iter().all(is_known) => Truth::Yes,
+        false => Truth::Unknown,
     }
 }
 

@@ -88,8 +88,8 @@ pub(super) struct Base {
     pub(super) family: Option<Family>,
     /// Whether only the first packet of a connection passes it.
     pub(super) is_nat: bool,
-    /// Whether it stands on one interface, which a packet may pass by.
-    pub(super) is_of_device: bool,
+    /// Whether a packet may miss it: it stands on one interface, or its table may be switched off.
+    pub(super) may_be_missed: bool,
     pub(super) accepts: bool,
     pub(super) chain: usize,
 }

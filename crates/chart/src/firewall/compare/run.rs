@@ -90,7 +90,7 @@ impl<'a> Runner<'a> {
                 }
             }
             match (outcome.accepted, outcome.stopped) {
-                (None, Some(stopped)) if !base.is_of_device => return Ok(Fate::Stopped(stopped)),
+                (None, Some(stopped)) if !base.may_be_missed => return Ok(Fate::Stopped(stopped)),
                 (Some(accepted), None) => by = accepted,
                 // A rule that may match or not, or a link that the packet may not pass.
                 (_, stopped) => doubt = doubt.or(outcome.doubt).or(stopped),

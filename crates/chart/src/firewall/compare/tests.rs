@@ -154,6 +154,71 @@ fn sets_maps_and_jumps_of_nftables_are_followed() {
 }
 
 #[test]
+fn a_table_that_is_dormant_closes_and_opens_nothing() {
+    let chain = |table: &str, policy: &str, prio: i64| {
+        json!({ "chain": { "family": "inet", "table": table, "name": "out", "type": "filter",
+            "hook": "output", "prio": prio, "policy": policy } })
+    };
+    let table =
+        |flags: Value| json!({ "table": { "family": "inet", "name": "off", "flags": flags } });
+    let accept = json!({ "rule": { "family": "inet", "table": "off", "chain": "out",
+        "expr": [{ "accept": null }] } });
+    let check = |items: &[Value], expected| {
+        let listing = json!({ "nftables": items }).to_string();
+        assert_eq!(ldap(&listing).0, expected, "{listing}");
+    };
+    for flags in [json!("dormant"), json!(["dormant"]), json!(["owner", "dormant"])] {
+        check(&[table(flags.clone()), chain("off", "drop", 0)], State::Open);
+        // What it would accept is still closed by another.
+        let other = chain("on", "drop", 9);
+        check(&[table(flags), chain("off", "accept", 0), other, accept.clone()], State::Closed);
+    }
+    check(&[table(json!(["owner"])), chain("off", "drop", 0)], State::Closed);
+    // nft 1.0.6 lists "dormant" so, and every other flag.
+    for flags in [json!("inet"), json!(["new"]), json!([1]), json!({})] {
+        check(&[table(flags.clone()), chain("off", "drop", 0)], State::NotJudged);
+        check(&[table(flags), chain("off", "accept", 0)], State::Open);
+    }
+}
+
+#[test]
+fn an_extension_that_is_not_judged_neither_opens_nor_closes_for_sure() {
+    let xt = |kind: &str| json!({ "xt": { "type": kind, "name": "string" } });
+    let check = |rules: &[Value], expected| {
+        let (state, why) = ldap(&nft(&[], rules));
+        assert_eq!(state, expected, "{rules:?}: {why}");
+        assert!(why.contains("the extension string") || expected == State::Open, "{why}");
+    };
+    check(&[json!([xt("match"), { "accept": null }])], State::NotJudged);
+    check(&[json!([xt("match"), { "drop": null }]), json!([{ "accept": null }])], State::NotJudged);
+    check(&[json!([xt("target")]), json!([{ "accept": null }])], State::NotJudged);
+    check(&[json!([xt("match"), { "counter": null }]), json!([{ "accept": null }])], State::Open);
+    for rules in [
+        "-A OUTPUT -m string --string x --algo bm -j ACCEPT",
+        "-A OUTPUT -m string ! --string x --algo bm -j ACCEPT",
+        "-A OUTPUT -m string --string x --algo bm -j DROP\n-A OUTPUT -j ACCEPT",
+        "-A OUTPUT -m bpf --bytecode \"1,6 0 0 1\" -j ACCEPT",
+        "-A OUTPUT -m set --match-set peers dst -j ACCEPT",
+    ] {
+        assert_eq!(ldap(&iptables(rules)).0, State::NotJudged, "{rules}");
+    }
+}
+
+#[test]
+fn an_extension_without_an_option_is_not_judged_either() {
+    for name in ["socket", "rpfilter", "unclean", "something-new"] {
+        let opens = format!("-A OUTPUT -m {name} -j ACCEPT");
+        assert_eq!(ldap(&iptables(&opens)).0, State::NotJudged, "{name}");
+        let closes = format!("-A OUTPUT -m {name} -j DROP\n-A OUTPUT -j ACCEPT");
+        assert_eq!(ldap(&iptables(&closes)).0, State::NotJudged, "{name}");
+    }
+    for known in ["tcp", "udp", "multiport", "comment", "conntrack", "state", "iprange"] {
+        let closes = format!("-A OUTPUT -m {known} -j DROP\n-A OUTPUT -j ACCEPT");
+        assert_eq!(ldap(&iptables(&closes)).0, State::Closed, "{known}");
+    }
+}
+
+#[test]
 fn what_is_open_beside_the_rows_is_named_by_its_rule() {
     let rules = "-A OUTPUT -d 10.1.0.10/32 -p tcp --dport 389 -j ACCEPT\n\
                  -A OUTPUT -d 10.1.0.10/32 -p tcp --dport 7000:7009 -j ACCEPT\n-A OUTPUT -p gre -j ACCEPT";

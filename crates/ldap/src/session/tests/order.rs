@@ -4,10 +4,10 @@ use portolan_model::SecretString;
 
 use super::peer::{bound, done, entry, everything, feed, framing, searching, summary};
 use crate::message::{
-    BindRequest, ExtendedResponse, LdapResult, Message, MessageId, NOTICE_OF_DISCONNECTION,
-    Operation, ResultCode,
+    AddRequest, BindRequest, DelRequest, ExtendedResponse, LdapResult, Message, MessageId,
+    ModifyDnRequest, ModifyRequest, NOTICE_OF_DISCONNECTION, Operation, ResultCode,
 };
-use crate::session::{Limits, Session, SessionError};
+use crate::session::{Limits, Session, SessionError, Update};
 
 /// A session with an open search answers these octets with this error, and is over.
 fn check_refused(octets: impl FnOnce(MessageId) -> Vec<u8>, text: &str) {
@@ -40,6 +40,45 @@ fn a_response_behind_the_end_of_its_search_is_a_protocol_error() {
     feed(&mut session, [done(id).as_slice()]);
     session.receive(&entry(id, "CN=late", 0)).unwrap();
     assert!(matches!(session.next(), Err(SessionError::UnknownMessageId(late)) if late == id));
+}
+
+#[test]
+fn an_update_is_answered_by_its_own_response_and_cannot_be_given_up() {
+    let name = || "CN=a,DC=corp,DC=example".to_owned();
+    let update = |which| match which {
+        0 => Update::Modify(ModifyRequest::new(name())),
+        1 => Update::Add(AddRequest { entry: name(), attributes: Vec::new() }),
+        2 => Update::Delete(DelRequest { entry: name() }),
+        _ => Update::ModifyDn(ModifyDnRequest {
+            entry: name(),
+            new_rdn: "CN=b".to_owned(),
+            delete_old_rdn: true,
+            new_superior: None,
+        }),
+    };
+    let answer = |which, result| match which {
+        0 => Operation::ModifyResponse(result),
+        1 => Operation::AddResponse(result),
+        2 => Operation::DelResponse(result),
+        _ => Operation::ModifyDnResponse(result),
+    };
+    for asked in 0..4 {
+        for answered in 0..4 {
+            let mut session = Session::new(Limits::default());
+            let (id, _) = session.update(update(asked), Vec::new()).unwrap();
+            assert!(matches!(session.abandon(id), Err(SessionError::UnknownMessageId(_))));
+            let result = LdapResult { code: ResultCode::Busy, ..LdapResult::SUCCESS };
+            let octets = Message::new(id, answer(answered, result)).encode();
+            session.receive(&octets).unwrap();
+            match session.next() {
+                Ok(Some(event)) if asked == answered => {
+                    assert_eq!(summary(&event), "1 updated busy (51)");
+                }
+                Err(SessionError::UnexpectedResponse { .. }) if asked != answered => {}
+                other => panic!("{asked} answered by {answered}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[test]

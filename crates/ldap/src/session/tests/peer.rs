@@ -96,6 +96,7 @@ pub(super) fn summary(event: &Event) -> String {
         }
         Event::Reference { id, urls } => format!("{id} see {}", urls.join(" ")),
         Event::Done { id, result, .. } => format!("{id} {result}"),
+        Event::Updated { id, result, .. } => format!("{id} updated {result}"),
         Event::Disconnected(result) => format!("disconnected {result}"),
     }
 }

@@ -302,7 +302,7 @@ fn judge(
     if answer.certificate != question.certificate {
         return Err(defect("OCSP answers about another certificate".to_owned(), responder));
     }
-    if !is_signed(&answer, issuer) {
+    if !is_signed(&answer, issuer, now) {
         let text = "the OCSP answer is not signed by the authority, or whom it appointed";
         return Err(defect(text.to_owned(), responder));
     }
@@ -335,8 +335,8 @@ const ERRORS: [(u8, &str); 5] = [
     (6, "unauthorized"),
 ];
 
-/// By the issuer itself, or by whom it appointed by a certificate (section 4.2.2.2).
-fn is_signed(answer: &Answer<'_>, issuer: &CertificateDer<'_>) -> bool {
+/// By the issuer itself, or by whom it appointed by a certificate that is not over (section 4.2.2.2).
+fn is_signed(answer: &Answer<'_>, issuer: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     let Ok((_, issuer)) = X509Certificate::from_der(issuer) else { return false };
     let signs = |signer: &X509Certificate<'_>| {
         let (key, algorithm) = (signer.public_key(), &answer.algorithm);
@@ -344,7 +344,9 @@ fn is_signed(answer: &Answer<'_>, issuer: &CertificateDer<'_>) -> bool {
     };
     let is_appointed = |signer: &&X509Certificate<'_>| {
         let usage = signer.extended_key_usage().ok().flatten();
+        let validity = signer.validity();
         usage.is_some_and(|usage| usage.value.ocsp_signing)
+            && (validity.not_before.to_datetime()..=validity.not_after.to_datetime()).contains(&now)
             && signer.verify_signature(Some(issuer.public_key())).is_ok()
     };
     signs(&issuer) || answer.certificates.iter().filter(is_appointed).any(signs)

@@ -69,14 +69,14 @@ pub(super) const CONSEQUENCES: [Consequence; 6] = [
     },
     Consequence {
         of: (flow::CONNECT_AD_KERBEROS, TCP),
-        faults: &[Fault::Skew],
+        faults: Fault::OF_CLOCKS,
         shows: (flow::CONNECT_AD_KPASSWD, TCP),
         verdict: None,
         why: "the password server has the KDC's clock",
     },
     Consequence {
         of: (flow::CONNECT_AD_KERBEROS, UDP),
-        faults: &[Fault::Skew],
+        faults: Fault::OF_CLOCKS,
         shows: (flow::CONNECT_AD_KPASSWD, UDP),
         verdict: None,
         why: "the password server has the KDC's clock",

@@ -26,19 +26,34 @@ pub(super) enum Fault {
     /// A TLS server with a certificate of a believed authority, expired an hour ago.
     Expired,
     /// The KDC's clock is ten minutes fast.
-    Skew,
+    Fast,
+    /// It is ten minutes slow.
+    Slow,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Closed,
         Self::Dropped,
         Self::Reset,
         Self::WrongService,
         Self::Stranger,
         Self::Expired,
-        Self::Skew,
+        Self::Fast,
+        Self::Slow,
     ];
+
+    /// Those of a clock, which are no matter of packets.
+    pub(super) const OF_CLOCKS: &[Self] = &[Self::Fast, Self::Slow];
+
+    /// Seconds that the KDC's clock is fast.
+    pub(super) const fn seconds_fast(self) -> i64 {
+        match self {
+            Self::Fast => 600,
+            Self::Slow => -600,
+            _ => 0,
+        }
+    }
 
     /// The column's head.
     pub(super) const fn name(self) -> &'static str {
@@ -49,7 +64,8 @@ impl Fault {
             Self::WrongService => "wrong service",
             Self::Stranger => "another authority's certificate",
             Self::Expired => "expired certificate",
-            Self::Skew => "clock +10 min",
+            Self::Fast => "clock +10 min",
+            Self::Slow => "clock −10 min",
         }
     }
 
@@ -63,7 +79,7 @@ impl Fault {
             // Whoever issued it stands between the ends, for all that a check can know.
             Self::Stranger => "faulty: interception",
             Self::Expired => "faulty: certificate",
-            Self::Skew => "faulty: clock-skew",
+            Self::Fast | Self::Slow => "faulty: clock-skew",
         }
     }
 
@@ -73,13 +89,10 @@ impl Fault {
             Self::Closed | Self::Dropped | Self::WrongService => true,
             Self::Reset => target.transport == Transport::Tcp,
             Self::Stranger | Self::Expired => target.is_tls,
-            Self::Skew => target.has_clock,
+            Self::Fast | Self::Slow => target.has_clock,
         }
     }
 }
-
-/// Seconds that a skewed KDC is fast.
-pub(super) const SKEW_SECONDS: i64 = 600;
 
 /// A row by one of its transports.
 #[derive(Debug, Clone)]
@@ -152,7 +165,7 @@ impl<'lab> Injected<'lab> {
             Fault::WrongService => redirect(&place, impostor(Kind::of(target.transport))),
             Fault::Stranger => redirect(&place, impostor(Kind::Stranger)),
             Fault::Expired => redirect(&place, impostor(Kind::Expired)),
-            Fault::Skew => (String::new(), None),
+            Fault::Fast | Fault::Slow => (String::new(), None),
         };
         if rule.contains("redirect") && target.transport == Transport::Udp {
             // Only what begins anew is redirected, and a port may be used again: see `forget_soon`.

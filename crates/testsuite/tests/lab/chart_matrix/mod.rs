@@ -20,7 +20,7 @@ use crate::world::World;
 
 use cells::{Cell, Seen};
 use checker::{Checker, Report};
-use fault::{Fault, Injected, SKEW_SECONDS, Target};
+use fault::{Fault, Injected, Target};
 use impostor::{Impostor, Papers};
 use peers::Peers;
 
@@ -54,7 +54,8 @@ fn every_fault_of_every_row_is_named_and_a_healthy_lab_has_none() {
     let peers = page::is_recorded().then(|| Peers::new(&world, &targets));
     let mut seen = Seen::default();
     for target in &targets {
-        for fault in Fault::ALL.into_iter().filter(|it| *it != Fault::Skew && it.applies(target)) {
+        let of_packets = |it: &Fault| !Fault::OF_CLOCKS.contains(it) && it.applies(target);
+        for fault in Fault::ALL.into_iter().filter(of_packets) {
             let impostor = |kind| {
                 let script = world.tools.scripts.join("impostor.py");
                 let tools = (world.tools.python.as_path(), script.as_path());
@@ -65,9 +66,11 @@ fn every_fault_of_every_row_is_named_and_a_healthy_lab_has_none() {
             seen.add(cell, &checker, peers.as_ref());
         }
     }
-    world.lab.set_clock("dc1", SKEW_SECONDS).unwrap();
-    let injected = targets.iter().filter(|it| Fault::Skew.applies(it)).cloned().collect();
-    seen.add(Cell { injected, fault: Fault::Skew }, &checker, peers.as_ref());
+    for fault in Fault::OF_CLOCKS.iter().copied() {
+        world.lab.set_clock("dc1", fault.seconds_fast()).unwrap();
+        let injected = targets.iter().filter(|it| fault.applies(it)).cloned().collect();
+        seen.add(Cell { injected, fault }, &checker, peers.as_ref());
+    }
     world.lab.set_clock("dc1", 0).unwrap();
     seen.is_as_expected();
     let after = checker.check();

@@ -42,7 +42,8 @@ fault, before and after, finds none.
   connection comes about, and the first data on it is answered by a reset.
 - **wrong service**: a mail server by TCP, a few words in every datagram by UDP.
 - **certificate**: a TLS server of the right name, with the certificate of an authority that nobody believes, or
-  with one of a believed authority that expired an hour ago. **clock**: the KDC is ten minutes fast (libfaketime).
+  with one of a believed authority that expired an hour ago. **clock**: the KDC is ten minutes fast, or slow
+  (libfaketime).
 
 ";
 

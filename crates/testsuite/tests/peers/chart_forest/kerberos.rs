@@ -1,14 +1,15 @@
-//! MIT's KDC and its password server: with and without the host's account, of another realm, with another
-//! clock.
+//! MIT's KDC and its password server, and Heimdal's KDC: with and without the host's account, of another
+//! realm, with another clock.
 
 use std::path::Path;
 use std::process::Command;
 
-use portolan_chart::{Transport, flow};
+use portolan_chart::{Flow, Transport, flow};
 use portolan_probe::{DefectKind, Limits};
 
 use super::{FOREST, check, defect, defects, found, look};
-use crate::process::{LOOPBACK, Server, free_port, program, run};
+use crate::heimdal;
+use crate::process::{LOOPBACK, Server, free_port, program, run, skew};
 
 const REALM: &str = "CORP.EXAMPLE";
 const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
@@ -21,8 +22,27 @@ struct Realm {
     _folder: tempfile::TempDir,
 }
 
-/// A fresh realm with these principals, its clock ahead by so much, as libfaketime writes it.
-async fn mit(queries: &[&str], ahead: Option<&str>) -> Realm {
+/// A KDC by Heimdal, and where it listens.
+struct Heimdal {
+    kdc: u16,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+/// A fresh realm of Heimdal's after these commands of its administration.
+async fn heimdal(commands: &[&[&str]], skewed: Option<&str>) -> Heimdal {
+    let folder = tempfile::tempdir().unwrap();
+    let kdc = free_port().await;
+    heimdal::make(folder.path(), REALM, kdc);
+    for words in commands {
+        heimdal::administer(folder.path(), words);
+    }
+    let server = heimdal::kdc(folder.path(), kdc, skewed).await;
+    Heimdal { kdc, _server: server, _folder: folder }
+}
+
+/// A fresh realm of MIT's with these principals, its clock off by so much, as libfaketime writes it.
+async fn mit(queries: &[&str], skewed: Option<&str>) -> Realm {
     let folder = tempfile::tempdir().unwrap();
     let (at, path) = (folder.path().display(), folder.path());
     let ports = [free_port().await, free_port().await, free_port().await];
@@ -52,11 +72,8 @@ async fn mit(queries: &[&str], ahead: Option<&str>) -> Realm {
     }
     let server = |name| {
         let mut command = kerberos(name, path);
-        if let Some(ahead) = ahead {
-            command.env("FAKETIME", ahead).env("LD_PRELOAD", "libfaketime.so.1");
-            let libraries =
-                "/usr/lib/x86_64-linux-gnu/faketime:/usr/lib/aarch64-linux-gnu/faketime";
-            command.env("LD_LIBRARY_PATH", libraries);
+        if let Some(by) = skewed {
+            skew(&mut command, by);
         }
         command
     };
@@ -109,24 +126,57 @@ async fn the_encryption_types_of_the_host_s_account_are_told_and_rc4_alone_is_we
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_ten_minutes_ahead_is_named_with_this_host_s() {
-    let realm = mit(&[], Some("+10m")).await;
+async fn heimdal_s_kdc_is_open_and_its_realm_and_its_keys_are_told() {
+    let stranger = heimdal(&[], None).await;
     for transport in BOTH {
-        for (flow, port) in
-            [(flow::CONNECT_AD_KERBEROS, realm.kdc), (flow::CONNECT_AD_KPASSWD, realm.kpasswd)]
-        {
-            let outcome = look(flow, transport, port).await;
-            let (kind, text) = defect(&outcome);
-            assert_eq!(kind, DefectKind::ClockSkew, "{flow} {transport}");
-            let skew: i64 = text
-                .split_once("UTC: +")
-                .and_then(|(_, rest)| rest.split_once(" s"))
-                .unwrap_or_else(|| panic!("{text}"))
-                .0
-                .parse()
-                .unwrap();
-            assert!((590..=610).contains(&skew), "{text}");
-        }
+        let outcome = look(flow::CONNECT_AD_KERBEROS, transport, stranger.kdc).await;
+        assert_eq!(defects(&outcome), [], "{transport}: {outcome:?}");
+
+        let ports = [(flow::CONNECT_AD_KERBEROS, stranger.kdc)];
+        let report = check("other.example", &ports, Limits::default()).await;
+        let (kind, text) = defect(found(&report, flow::CONNECT_AD_KERBEROS, transport));
+        assert_eq!(kind, DefectKind::WrongKind);
+        assert!(text.contains("OTHER.EXAMPLE"), "{text}");
+    }
+
+    let add: &[&str] =
+        &["add", "--random-key", "--use-defaults", "--attributes=requires-pre-auth", "DC1$"];
+    let strong = heimdal(&[add], None).await;
+    let outcome = look(flow::CONNECT_AD_KERBEROS, Transport::Udp, strong.kdc).await;
+    assert_eq!(defects(&outcome), [], "{outcome:?}");
+    assert!(outcome.notes.iter().any(|note| note.contains("AES256")), "{outcome:?}");
+
+    let without_aes: &[&str] = &["del_enctype", "DC1$", "aes256-cts-hmac-sha1-96"];
+    let weak = heimdal(&[add, without_aes], None).await;
+    let outcome = look(flow::CONNECT_AD_KERBEROS, Transport::Tcp, weak.kdc).await;
+    assert_eq!(defect(&outcome), (DefectKind::Weak, "it offers RC4 and no AES"), "{outcome:?}");
+}
+
+/// Expects that a clock is named that is off by ten minutes in this direction.
+async fn expect_skew(flow: Flow, port: u16, sign: &str) {
+    for transport in BOTH {
+        let outcome = look(flow, transport, port).await;
+        let (kind, text) = defect(&outcome);
+        assert_eq!(kind, DefectKind::ClockSkew, "{flow} {transport}");
+        let skew: i64 = text
+            .split_once(&format!("UTC: {sign}"))
+            .and_then(|(_, rest)| rest.split_once(" s"))
+            .unwrap_or_else(|| panic!("{text}"))
+            .0
+            .parse()
+            .unwrap();
+        assert!((590..=610).contains(&skew), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_ten_minutes_ahead_or_behind_is_named_with_this_host_s() {
+    for (skewed, sign) in [("+10m", "+"), ("-10m", "-")] {
+        let realm = mit(&[], Some(skewed)).await;
+        expect_skew(flow::CONNECT_AD_KERBEROS, realm.kdc, sign).await;
+        expect_skew(flow::CONNECT_AD_KPASSWD, realm.kpasswd, sign).await;
+        let other = heimdal(&[], Some(skewed)).await;
+        expect_skew(flow::CONNECT_AD_KERBEROS, other.kdc, sign).await;
     }
     assert_eq!(FOREST.to_ascii_uppercase(), REALM);
 }

@@ -49,6 +49,8 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, &'static str> {
 /// Reads what follows `-A CHAIN`.
 pub(super) fn read(words: &[String], family: Family) -> Result<Parsed, &'static str> {
     let mut parsed = Parsed { conditions: Vec::new(), target: None, goes: false };
+    // Behind the options, which say more of what is not known.
+    let mut extensions = Vec::new();
     let mut words = words.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
         let (negated, option) = match word {
@@ -74,15 +76,26 @@ pub(super) fn read(words: &[String], family: Family) -> Result<Parsed, &'static 
                 // The rest are the target's own options.
                 break;
             }
-            "-m" | "--match" | "-c" | "--set-counters" => {}
+            "-m" | "--match" => {
+                let [name, ..] = values[..] else { return Err("an extension has a name") };
+                if !SAID_BY_OPTIONS.contains(&name) {
+                    extensions.push(Condition::Unknown(format!("the extension {name}")));
+                }
+            }
+            "-c" | "--set-counters" => {}
             _ => {
                 let condition = condition(option, &values, family)?;
                 parsed.conditions.push(if negated { condition.not() } else { condition });
             }
         }
     }
+    parsed.conditions.extend(extensions);
     Ok(parsed)
 }
+
+/// Extensions that ask nothing but what their options say. Others ask by being there.
+const SAID_BY_OPTIONS: [&str; 7] =
+    ["tcp", "udp", "multiport", "comment", "conntrack", "state", "iprange"];
 
 /// What an option asks; what is not known here is said to be unknown.
 fn condition(option: &str, values: &[&str], family: Family) -> Result<Condition, &'static str> {

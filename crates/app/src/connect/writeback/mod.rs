@@ -1,0 +1,156 @@
+//! `portolan connect writeback`: what of the tenant's knowledge is written to the forest, shown first.
+//!
+//! Only what was synchronised is looked at, each object is asked whether the account may write to it,
+//! and nothing that is there is written over. `portolan_sync` decides.
+
+use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest};
+use portolan_model::{Guid, SourceAnchor};
+use portolan_net::ldap::{LdapConnection, LdapError};
+use portolan_store::state::State;
+use portolan_sync::engine::{ObjectKey, Staged};
+use portolan_sync::writeback::consistency_guid::{ATTRIBUTE, Decision, Left, decide};
+use portolan_sync::{AttributeId, ObjectKind};
+
+use super::cycle::FILE;
+use super::grant;
+use super::steps::Steps;
+use super::writer::{Writer, WriterArguments};
+use crate::report::Failure;
+use crate::terminal::plain;
+
+/// What of an object the account may write, worked out by the directory for whoever asks
+/// ([MS-ADTS] section 3.1.1.4.5.18, allowedAttributesEffective).
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+const MAY_WRITE: &str = "allowedAttributesEffective";
+/// Objects that are read from the state at once.
+const OBJECTS_AT_ONCE: u32 = 1_000;
+
+/// What `connect writeback` is told.
+#[derive(Debug, clap::Args)]
+pub struct Writeback {
+    /// Write the anchor of each person to its mS-DS-ConsistencyGuid, where that is empty
+    #[arg(long, required = true)]
+    consistency_guid: bool,
+    /// Show what would be written
+    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
+    plan: bool,
+    /// Write it
+    #[arg(long)]
+    apply: bool,
+    #[command(flatten)]
+    writer: WriterArguments,
+}
+
+/// What came of the persons.
+#[derive(Debug, Default)]
+struct Outcome {
+    written: u64,
+    written_before: u64,
+    left: u64,
+    /// The first one that the account may not write to.
+    unwritable: Option<String>,
+}
+
+/// A person who is synchronised and has no value yet, as far as the last import knows.
+struct Person {
+    guid: Guid,
+    dn: String,
+    anchor: SourceAnchor,
+}
+
+/// Runs `connect writeback`.
+pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
+    let path = writeback.writer.state.join(FILE);
+    let writer = Writer::open(writeback.writer)?;
+    let state = State::open(&path).await?;
+    let attribute = state.dictionary().await?.id(ATTRIBUTE);
+    let mut directory = writer.connect(&Steps::begin()).await?;
+    let mut outcome = Outcome::default();
+    let mut after = ObjectKey(0);
+    loop {
+        let batch = state.staged_objects(after, OBJECTS_AT_ONCE).await?;
+        let Some(last) = batch.last() else { break };
+        after = last.key;
+        for person in batch.into_iter().filter_map(|object| person(object, attribute)) {
+            look(&mut directory, &person, writeback.apply, &mut outcome).await?;
+        }
+    }
+    let Outcome { written, written_before, left, unwritable } = outcome;
+    let verb = if writeback.apply { "written" } else { "to write" };
+    println!("{written} {verb}, {written_before} were so before, {left} left as they are");
+    let Some(dn) = unwritable else { return Ok(()) };
+    let (domain, account) = (&writer.config.forest_domain, &writer.account);
+    Err(grant::missing(&mut directory, domain, account, &dn, ATTRIBUTE).await?)
+}
+
+/// The person that an object is, if it is linked, its anchor was set and it has no value yet. An
+/// attribute without a number was never read of any object.
+fn person(object: Staged, attribute: Option<AttributeId>) -> Option<Person> {
+    let is_person = matches!(object.kind, ObjectKind::User | ObjectKind::InetOrgPerson);
+    let has_value = attribute.is_some_and(|id| !object.record.values(id).is_empty());
+    if !is_person || has_value || object.link.is_none() {
+        return None;
+    }
+    Some(Person { guid: object.guid, dn: object.dn, anchor: object.anchor? })
+}
+
+/// Looks at a person in the forest, and writes what was decided if it is to be.
+async fn look(
+    directory: &mut LdapConnection,
+    person: &Person,
+    apply: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
+    let name = format!("<GUID={}>", person.guid);
+    // All of nothing: always true.
+    let request = SearchRequest::new(&name, Scope::Base, Filter::And(vec![]));
+    let request = request.select([ATTRIBUTE, MAY_WRITE]);
+    let mut found = directory.search(request, Vec::new()).await?;
+    let entry = match found.next().await {
+        Ok(Some(entry)) => entry,
+        // Deleted since, or not seen.
+        Ok(None) | Err(LdapError::Refused { .. }) => {
+            say(outcome, &person.dn, "it is not seen in the forest");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut may_write = entry.all(MAY_WRITE);
+    let may_write = may_write.any(|name| name.eq_ignore_ascii_case(ATTRIBUTE.as_bytes()));
+    let held: Vec<_> = entry.all(ATTRIBUTE).map(<[u8]>::to_vec).collect();
+    let octets = match decide(&person.anchor, &held, may_write) {
+        Decision::Write(octets) => octets,
+        Decision::Written => {
+            outcome.written_before += 1;
+            return Ok(());
+        }
+        Decision::Left(why) => {
+            if why == Left::NoRight && outcome.unwritable.is_none() {
+                outcome.unwritable = Some(entry.dn().to_owned());
+            }
+            say(outcome, entry.dn(), &why.to_string());
+            return Ok(());
+        }
+    };
+    if apply {
+        // Added and not replaced: the directory refuses it if a value came meanwhile.
+        let request = ModifyRequest::new(name).with(ChangeOperation::Add, ATTRIBUTE, [octets]);
+        match directory.modify(request, Vec::new()).await {
+            Ok(()) => {}
+            Err(LdapError::Refused { refusal, .. }) => {
+                say(outcome, entry.dn(), Failure::from(*refusal).text());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    outcome.written += 1;
+    println!("write  {}: {ATTRIBUTE} {}", plain(entry.dn()), Guid::from_bytes_le(octets));
+    Ok(())
+}
+
+fn say(outcome: &mut Outcome, dn: &str, why: &str) {
+    outcome.left += 1;
+    println!("left   {}: {}", plain(dn), plain(why));
+}

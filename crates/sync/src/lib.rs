@@ -3,9 +3,9 @@
 //! Pure decisions. [`rules`] are read from files, with flows in the language of [`expression`]; [`syntax`]
 //! makes of a directory's octets the values of a [`record`]. An [`engine::Engine`] is given an object of a
 //! forest with all that is joined to it, and says what becomes of it in the metaverse and in each target.
-//! [`guard`] and [`engine`]'s quarantine stop what would take too much away. [`lint`] finds what of a
-//! forest will not synchronise, [`writeback`] says what goes back to it. Reading the forests, keeping the
-//! state and sending the changes happen in the IO tier, with these values in between.
+//! [`guard`] stops what would take too much away. Reading the forests, keeping the state and sending the
+//! changes happen in the IO tier, with these values in between.
+//! [`lint`] finds what of a forest will not synchronise, [`writeback`] says what goes back to it.
 
 pub mod attributes;
 mod dictionary;

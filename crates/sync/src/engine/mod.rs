@@ -15,7 +15,6 @@ mod join;
 mod model;
 mod outbound;
 pub mod plan;
-pub mod quarantine;
 mod references;
 mod systems;
 #[cfg(test)]

@@ -77,6 +77,8 @@ impl<'a> Synchronisation<'a> {
 impl Synchronisation<'_> {
     /// Decides about everything that is queued.
     pub(super) async fn changes(&self) -> Result<Synchronised, Failure> {
+        // What was wrong may be right by now, without a change of the object itself.
+        self.state.queue_errors().await?;
         let mut done = Synchronised::default();
         let mut deferred = Deferred::default();
         for _ in 0..ROUNDS_MAX {

@@ -257,56 +257,76 @@ impl Model {
                     self.things.insert(upsert.anchor.clone(), thing);
                     Ok(Some(id))
                 }
-                Operation::Delete { anchor, kind } => {
-                    let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
-                    if thing.kind != *kind {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if !thing.is_deleted {
-                        thing.is_deleted = true;
-                        thing.members.clear();
-                        (thing.manager, thing.password_set_at) = (None, None);
-                        self.ended.insert(thing.id);
-                        let id = thing.id;
-                        for other in self.things.values_mut() {
-                            other.members.remove(anchor);
-                            other.manager.take_if(|manager| manager == anchor);
-                        }
-                        return Ok(Some(id));
-                    }
-                    Ok(Some(thing.id))
-                }
+                Operation::Delete { anchor, kind } => self.delete(anchor, *kind),
                 Operation::References { anchor, reference, added, removed } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    match (reference, thing.kind) {
-                        (Reference::Members, Kind::Group) => {
-                            thing.members.retain(|member| !removed.contains(member));
-                            thing.members.extend(added.iter().cloned());
-                        }
-                        (Reference::Manager, Kind::User) => {
-                            if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
-                                thing.manager = None;
-                            }
-                            thing.manager = added.first().cloned().or(thing.manager.take());
-                        }
-                        _ => return Err(Fault::KindMismatch),
-                    }
-                    Ok(Some(thing.id))
+                    self.refer(anchor, *reference, added, removed)
                 }
                 Operation::Credential { anchor, changed_at, .. } => {
-                    let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
-                    let thing = thing.ok_or(Fault::UnknownAnchor)?;
-                    if thing.kind != Kind::User {
-                        return Err(Fault::KindMismatch);
-                    }
-                    if thing.password_set_at.replace(*changed_at) != Some(*changed_at) {
-                        self.ended.insert(thing.id);
-                    }
-                    Ok(Some(thing.id))
+                    self.set_password(anchor, *changed_at)
                 }
             })
             .collect()
+    }
+
+    fn refer(
+        &mut self,
+        anchor: &SourceAnchor,
+        reference: Reference,
+        added: &[SourceAnchor],
+        removed: &[SourceAnchor],
+    ) -> Result<Option<Guid>, Fault> {
+        let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+        let thing = thing.ok_or(Fault::UnknownAnchor)?;
+        match (reference, thing.kind) {
+            (Reference::Members, Kind::Group) => {
+                thing.members.retain(|member| !removed.contains(member));
+                thing.members.extend(added.iter().cloned());
+            }
+            (Reference::Manager, Kind::User) => {
+                if thing.manager.as_ref().is_some_and(|old| removed.contains(old)) {
+                    thing.manager = None;
+                }
+                thing.manager = added.first().cloned().or(thing.manager.take());
+            }
+            _ => return Err(Fault::KindMismatch),
+        }
+        Ok(Some(thing.id))
+    }
+
+    fn set_password(
+        &mut self,
+        anchor: &SourceAnchor,
+        changed_at: OffsetDateTime,
+    ) -> Result<Option<Guid>, Fault> {
+        let thing = self.things.get_mut(anchor).filter(|thing| !thing.is_deleted);
+        let thing = thing.ok_or(Fault::UnknownAnchor)?;
+        if thing.kind != Kind::User {
+            return Err(Fault::KindMismatch);
+        }
+        if thing.password_set_at.replace(changed_at) != Some(changed_at) {
+            self.ended.insert(thing.id);
+        }
+        Ok(Some(thing.id))
+    }
+
+    /// Deletes an object, and all references from and to it.
+    fn delete(&mut self, anchor: &SourceAnchor, kind: Kind) -> Result<Option<Guid>, Fault> {
+        let Some(thing) = self.things.get_mut(anchor) else { return Ok(None) };
+        if thing.kind != kind {
+            return Err(Fault::KindMismatch);
+        }
+        let id = thing.id;
+        if !thing.is_deleted {
+            thing.is_deleted = true;
+            thing.members.clear();
+            (thing.manager, thing.password_set_at) = (None, None);
+            self.ended.insert(id);
+            for other in self.things.values_mut() {
+                other.members.remove(anchor);
+                other.manager.take_if(|manager| manager == anchor);
+            }
+        }
+        Ok(Some(id))
     }
 }
 

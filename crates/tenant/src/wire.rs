@@ -60,7 +60,7 @@
 //! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
 //!
 //! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
-//! [`PHOTO_OCTETS_MAX`](crate::directory::PHOTO_OCTETS_MAX) octets; null removes one.
+//! [`PHOTO_OCTETS_MAX`] octets; null removes one.
 //!
 //! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
 //!

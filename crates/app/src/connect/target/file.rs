@@ -134,7 +134,7 @@ mod tests {
         for (line, expected) in [
             ("", "EOF"),
             (r#"{"op":"erase","anchor":"a"}"#, "unknown variant"),
-            (r#"{"op":"delete","anchor":"a","kind":"device"}"#, "no kind of object"),
+            (r#"{"op":"delete","anchor":"a","kind":"printer"}"#, "no kind of object"),
             (r#"{"op":"delete","anchor":"a b","kind":"user"}"#, "sourceAnchor"),
             (r#"{"op":"members","group":"g","ad":[]}"#, "unknown field"),
         ] {

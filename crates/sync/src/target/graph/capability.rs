@@ -67,7 +67,6 @@ pub static CAPABILITIES: &[Capability] = &[
         "Graph takes no hash: each new user gets a random password that nobody knows and must change it",
     ),
     row("contacts", Support::None, "Graph makes no organisational contacts"),
-    row("devices", Support::None, "this connector makes none"),
     row(
         "distribution groups",
         Support::None,

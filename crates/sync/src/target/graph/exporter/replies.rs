@@ -209,8 +209,10 @@ impl Exporter {
         self.postpone(place, work, now + wait);
     }
 
-    /// Nothing was done, and being asked to wait is no fault: it is not counted as an attempt.
+    /// Nothing was done, and being asked to wait is no fault: it is not counted as an attempt, and those
+    /// before it are forgotten, for the target answers.
     fn postpone(&mut self, place: (Rank, usize), mut work: Work, until: OffsetDateTime) {
+        work.attempts = 0;
         work.throttled += 1;
         if work.throttled >= THROTTLED_MAX {
             let last = format!("told to wait {THROTTLED_MAX} times");

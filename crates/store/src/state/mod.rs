@@ -70,6 +70,15 @@ impl State {
         Ok(state)
     }
 
+    /// Keeps so many transactions more and none after them, as a host that loses its power: for
+    /// simulations. Opened again, it works on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lose_power_after(&self, commits: u32) -> Result<(), StateError> {
+        Ok(self.database.lose_power_after(commits).await?)
+    }
+
     /// Closes it, after what is under way.
     pub async fn close(&self) {
         self.database.close().await;

@@ -21,14 +21,12 @@ use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::source::{self, Source};
 use super::steps::Steps;
-use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
+use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
 /// The state of the engine, in the state directory.
 pub(super) const FILE: &str = "connector-space.db";
-/// What the last full synchronisation was made of, as it is remembered of the target.
-const SYNCHRONISED_BY: &str = "synchronised-by";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
 /// Errors of objects that are shown of a run.
@@ -104,7 +102,7 @@ impl Server {
         let network = config.reach.network()?;
         let directory = state.to_owned();
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, &config).await?;
+        let connected = Connected::of(&state, &config).await?;
         connected.check_known(&state).await?;
         let forests = source::open(&config, &connected, &directory)?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
@@ -178,24 +176,6 @@ impl Server {
         Ok((imported, took))
     }
 
-    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
-    /// in a forest that was never read would be taken for one who is in the others alone, and be given an
-    /// anchor for life by them.
-    async fn check_read(&self) -> Result<(), Failure> {
-        for forest in &self.connected.forests {
-            if self.state.forest_cursor(forest.connector).await?.is_none() {
-                let domain = &forest.domain;
-                let text = format!(
-                    "forest {domain} was not read whole yet, and nothing is decided without it"
-                );
-                return Err(Failure::new(text).with_hint(format!(
-                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// Asks the tenant for its domains, and notices one that was restored from a backup.
     pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Domains, Failure> {
         if self.renew_key(false).await? {
@@ -212,7 +192,7 @@ impl Server {
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
-            self.state.forget(target, SYNCHRONISED_BY).await?;
+            synchronise::run_in_full_next(&self.state, &self.connected).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
@@ -221,13 +201,13 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed; about everything, when the rules or what they depend on did.
@@ -238,29 +218,8 @@ impl Server {
         full: bool,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        self.check_read().await?;
-        let (state, target) = (&self.state, self.connected.target);
-        let made_of = rules.made_of(domains);
-        let before = state.remembered(target, SYNCHRONISED_BY).await?;
-        let is_other = before.as_deref() != Some(made_of.as_bytes());
-        let run = state.begin_run("synchronise", portolan_net::clock::now()).await?;
-        let synchronisation =
-            Synchronisation::begin(state, rules, &self.connected, domains, run).await?;
-        let outcome = if full || is_other {
-            let done = synchronisation.everything().await;
-            if done.is_ok() {
-                state.delete_unclaimed(target).await?;
-                state.remember(target, SYNCHRONISED_BY, made_of.as_bytes()).await?;
-            }
-            done
-        } else {
-            synchronisation.changes().await
-        };
-        let word = if outcome.is_ok() { "done" } else { "failed" };
-        let counts = outcome.as_ref().ok().and_then(|done| serde_json::to_string(done).ok());
-        let now = portolan_net::clock::now();
-        state.end_run(run, word, counts.as_deref().unwrap_or("{}"), now).await?;
-        let done = outcome?;
+        let (state, connected) = (&self.state, &self.connected);
+        let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
             "synchronised {objects} objects: {changed} decisions and {references} references changed"
@@ -348,17 +307,21 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(config, &initial, &verified)
+    domains(&config.forest_domains(), &initial, &verified)
 }
 
-fn domains(config: &Config, initial: &str, verified: &[String]) -> Result<Domains, Failure> {
+/// The domains of forests and of a tenant, as it names them.
+pub(super) fn domains(
+    forests: &[DnsName],
+    initial: &str,
+    verified: &[String],
+) -> Result<Domains, Failure> {
     let initial = domain(initial)?;
     let mut all = vec![initial.clone()];
     for name in verified {
         all.push(domain(name)?);
     }
-    let forests = config.forests.iter().map(|forest| forest.domain.clone()).collect();
-    Ok(Domains { forests, initial, verified: all })
+    Ok(Domains { forests: forests.to_vec(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

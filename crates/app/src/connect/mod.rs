@@ -8,6 +8,7 @@
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
+//! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
 //! [`init`] makes the configuration ([`config`], [`forest_config`], [`reach`], [`key`]), and [`forests`] adds
 //! further forests to it, each of them a [`source`]; [`account`] reads a forest's account and keeps it from
 //! being locked.
@@ -38,6 +39,7 @@ mod rotate;
 mod rules;
 mod run;
 pub(crate) mod secrets;
+pub mod simulated;
 mod source;
 mod status;
 mod steps;

@@ -89,14 +89,18 @@ pub struct Faults {
 pub enum Bug {
     /// The tenant acknowledges an operation of a batch that it does not write.
     LosesAcknowledged,
-    /// The tenant writes a repeated batch under other anchors again.
+    /// The tenant writes an object under another anchor again.
     WritesTwice,
     /// The tenant deletes an object that nobody asked it to.
     DeletesUnasked,
+    /// The server sends a deletion that nothing in the forest is the cause of.
+    SendsDeletion,
+    /// The tenant answers a repeated batch in other words.
+    AnswersOtherwise,
     /// The tenant puts a member into a group that nobody asked for.
     AddsMember,
     /// The server changes an object's anchor on its way.
     ChangesAnchor,
-    /// The server sends something in every cycle.
+    /// There is something to do in every cycle.
     NeverQuiet,
 }

@@ -215,6 +215,7 @@ impl Tenant {
         let known = self.written.iter().find(|(before, _)| before == octets);
         let known = known.map(|(_, answer)| answer.clone());
         let lost = self.loses(&mut sent, known.is_some());
+        self.sends_deletion(&mut sent, known.is_some());
         let operations = sent.operations.clone();
         let mut digest = self.sender.to_string().into_bytes();
         digest.extend(octets);
@@ -228,6 +229,9 @@ impl Tenant {
         })?;
         if let Some((at, result)) = lost {
             answer = with_result(&answer, at, result)?;
+        }
+        if self.bug == Some(Bug::AnswersOtherwise) && known.is_some() {
+            answer.push(' ');
         }
         match known {
             Some(known) if known == answer => {}
@@ -319,6 +323,22 @@ impl Tenant {
         Some((at, result))
     }
 
+    /// The bug of a server that sends a deletion without a cause.
+    fn sends_deletion(&mut self, sent: &mut IngestRequest, is_known: bool) {
+        let group = sent.operations.iter().position(
+            |operation| matches!(operation, Operation::Upsert { kind, .. } if kind == "group"),
+        );
+        let Some(at) = group.filter(|_| self.bug == Some(Bug::SendsDeletion) && !is_known) else {
+            return;
+        };
+        // What was written before is deleted in place of being written again.
+        let anchor = sent.operations[at].anchor().to_owned();
+        if self.log.numbers.contains_key(&anchor) {
+            sent.operations[at] = Operation::Delete { anchor, kind: "group".to_owned() };
+            self.bug = None;
+        }
+    }
+
     /// The bugs of a tenant that does what nobody asked it to.
     async fn strike(&mut self, operations: &[Operation]) -> Result<(), Failure> {
         let upsert = operations.iter().find_map(|operation| match operation {
@@ -346,7 +366,7 @@ impl Tenant {
                 removed: Vec::new(),
             }],
             Some(Bug::ChangesAnchor) => vec![delete, again(&other)],
-            Some(Bug::LosesAcknowledged | Bug::NeverQuiet) | None => return Ok(()),
+            _ => return Ok(()),
         };
         self.bug = None;
         let mut tx = self.store.begin(Access::Write).await.map_err(|error| broken(&error))?;

@@ -2,7 +2,9 @@
 
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
-use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
+use portolan_store::state::{
+    Export, Place, ReferenceExport, ReferencePlace, Refusal, State, Unanswered,
+};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef, Values};
@@ -13,7 +15,7 @@ use portolan_tenant::wire::{
 };
 use serde_json::Value as Json;
 
-use super::batches::Batches;
+use super::batches::{Batches, Begun};
 use super::plan::Chosen;
 use crate::report::Failure;
 
@@ -71,6 +73,7 @@ impl<T: Ingest> Exporter<'_, T> {
     /// batch, so that a run that is broken off goes on where it was.
     pub(super) async fn run(&mut self) -> Result<Exported, Failure> {
         let mut exported = Exported::default();
+        Batches::settle(self.state, self.target).await?;
         self.objects(&mut exported).await?;
         self.references(&mut exported).await?;
         Ok(exported)
@@ -102,7 +105,9 @@ impl<T: Ingest> Exporter<'_, T> {
         operations: Vec<Operation>,
         exported: &mut Exported,
     ) -> Result<(), Failure> {
-        let answer = send(self.tenant, self.state, self.target, operations).await?;
+        let unknown = Unanswered::objects(sent);
+        let Sent { answer, begun } =
+            send(self.tenant, self.state, self.target, operations, unknown).await?;
         let (mut acknowledged, mut refusals) = (Vec::new(), Vec::new());
         for (export, result) in sent.iter().zip(&answer.results) {
             if let Some(refused) = refusal(result) {
@@ -123,7 +128,7 @@ impl<T: Ingest> Exporter<'_, T> {
         if !refusals.is_empty() {
             self.state.refuse(&refusals).await?;
         }
-        Ok(())
+        begun.end(self.state, self.target, &answer.batch, answer.previous.as_deref()).await
     }
 
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
@@ -146,7 +151,9 @@ impl<T: Ingest> Exporter<'_, T> {
                 let operations = fill_batch(of_limit.map(|piece| self.reference(piece)));
                 let (sent, rest) = waiting.split_at(operations.len());
                 waiting = rest;
-                let answer = send(self.tenant, self.state, self.target, operations).await?;
+                let unknown = Unanswered::references(sent.iter().copied().flatten());
+                let Sent { answer, begun } =
+                    send(self.tenant, self.state, self.target, operations, unknown).await?;
                 let mut acknowledged = Vec::new();
                 for (piece, result) in sent.iter().zip(&answer.results) {
                     match refusal(result) {
@@ -156,6 +163,8 @@ impl<T: Ingest> Exporter<'_, T> {
                 }
                 exported.references += acknowledged.len();
                 self.state.acknowledge_references(&acknowledged).await?;
+                let (batch, previous) = (&answer.batch, answer.previous.as_deref());
+                begun.end(self.state, self.target, batch, previous).await?;
             }
         }
     }
@@ -241,19 +250,29 @@ fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
     batch
 }
 
-/// Sends operations as one batch, and holds the answer against what was sent.
+/// A batch that was answered.
+pub(super) struct Sent {
+    /// The answer.
+    pub(super) answer: IngestResponse,
+    /// What is ended once what the answer says is kept.
+    pub(super) begun: Begun,
+}
+
+/// Sends operations as one batch, and holds the answer against what was sent. `unknown` is what nobody
+/// knows until it is answered.
 pub(super) async fn send(
     tenant: &mut impl Ingest,
     state: &State,
     target: ConnectorId,
     operations: Vec<Operation>,
-) -> Result<IngestResponse, Failure> {
+    unknown: Unanswered,
+) -> Result<Sent, Failure> {
     let id = tenant.name().to_string();
     let batch = IngestRequest { batch: id, lease_epoch: None, operations };
-    let begun = Batches::begin(state, target, &batch.batch).await?;
+    let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
     let answer = tenant.ingest(&batch).await?;
-    begun.end(state, target, &batch.batch, answer.previous.as_deref()).await?;
-    let matches = answer.results.len() == batch.operations.len()
+    let matches = answer.batch == batch.batch
+        && answer.results.len() == batch.operations.len()
         && batch
             .operations
             .iter()
@@ -263,7 +282,7 @@ pub(super) async fn send(
         return Err(Failure::new("the tenant's answer does not belong to the batch that was sent")
             .with_hint("the two may be of different releases"));
     }
-    Ok(answer)
+    Ok(Sent { answer, begun })
 }
 
 /// What the tenant refused of one operation; `None` when it took it.

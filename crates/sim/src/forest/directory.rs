@@ -279,6 +279,9 @@ fn linked(database: &Database, object: &Object, attribute: &str) -> Vec<Vec<u8>>
     if attribute.eq_ignore_ascii_case("memberOf") {
         return database.referring(object.guid, "member").map(name).collect();
     }
+    if attribute.eq_ignore_ascii_case("directReports") {
+        return database.referring(object.guid, "manager").map(name).collect();
+    }
     let known = LINKED.iter().find(|known| known.eq_ignore_ascii_case(attribute));
     known.map(|known| database.referred(object, known).map(name).collect()).unwrap_or_default()
 }
@@ -295,7 +298,7 @@ fn alone(object: &Object) -> Lines {
 /// All of an object, as a search has it.
 fn lines_of(database: &Database, object: &Object, values_max: usize) -> Lines {
     let mut lines = alone(object);
-    for attribute in LINKED.iter().chain(&["memberOf"]) {
+    for attribute in LINKED.iter().chain(&["memberOf", "directReports"]) {
         let all = linked(database, object, attribute);
         if !all.is_empty() {
             lines.push(ranged(attribute, &all, 0, values_max));

@@ -32,6 +32,7 @@ mod rows;
 mod runs;
 mod staged;
 mod standing;
+mod unanswered;
 
 use std::path::Path;
 
@@ -50,6 +51,7 @@ pub use references::Resolved;
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
+pub use unanswered::Unanswered;
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use portolan_model::Guid;
+use portolan_store::state::Unanswered;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::fetch::Derived;
 use super::open::Faulty;
 use super::scope::Scope;
-use crate::connect::export::{self, Refused};
+use crate::connect::export::{self, Refused, Sent};
 use crate::connect::progress::Progress;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
@@ -71,7 +72,10 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, scope.state, scope.target, operations).await?;
+    let (state, target) = (scope.state, scope.target);
+    // A credential that is sent again is the same.
+    let sent = export::send(tenant, state, target, operations, Unanswered::default()).await?;
+    let Sent { answer, begun } = sent;
     let mut taken = Vec::with_capacity(guids.len());
     for (guid, result) in guids.iter().zip(&answer.results) {
         match export::refusal(result) {
@@ -83,5 +87,6 @@ async fn send(
         }
     }
     delivered.sent += taken.len();
-    Ok(scope.acknowledge(&taken).await?)
+    scope.acknowledge(&taken).await?;
+    begun.end(state, target, &answer.batch, answer.previous.as_deref()).await
 }

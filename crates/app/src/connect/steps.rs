@@ -34,6 +34,10 @@ impl Steps {
         if self.quiet {
             return;
         }
+        if crate::log::is_structured() {
+            tracing::info!(target: "portolan::run", row, "{}", plain(done));
+            return;
+        }
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
         let done = plain(done);

@@ -1,28 +1,29 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::Network;
-use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
-use portolan_store::state::{ErrorPlace, State, StoredError};
-use portolan_sync::ObjectKind;
-use serde::Serialize;
+use portolan_store::state::{RunId, State};
 
-use super::account::Identity;
 use super::batches;
 use super::config::{Config, RawConfig};
-use super::export::{Exported, Exporter, Refused};
+use super::export::{Exported, Exporter};
 use super::forest::Forest;
-use super::import::{self, Imported, Reading, Staging};
+use super::import::{Imported, Reading};
 use super::key;
 use super::plan::Chosen;
+use super::profile::Extent;
+use super::running::Running;
+use super::scratch;
 use super::secrets::Secrets;
+use super::source::{self, Source};
 use super::steps::Steps;
-use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
+use super::synchronise::{
+    self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised,
+};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
@@ -30,106 +31,72 @@ use crate::report::Failure;
 pub(super) const FILE: &str = "connector-space.db";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
-/// Errors of objects that are shown of a run.
-const ERRORS_MAX: u32 = 1_000;
-
-/// What a synchronisation did.
-#[derive(Debug, Serialize)]
-pub(super) struct Summary {
-    imported: Imported,
-    added: usize,
-    updated: usize,
-    deleted: usize,
-    /// References that were added or removed.
-    references: usize,
-    left_out: u64,
-    pub(super) refused: Vec<Refused>,
-    pub(super) warnings: Vec<String>,
-    pub(super) errors: Vec<String>,
-}
 
 /// Everything that a run works with.
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) network: Network,
-    /// With its tickets, which outlast a synchronisation.
-    credential: Credential,
-    /// Which secret of the account that is.
-    secret: Identity,
+    /// The forests, in the order of the configuration.
+    pub(super) forests: Vec<Source>,
     pub(super) state: State,
-    /// The numbers of the forest and of the tenant in it.
+    /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
     pub(super) tenant: Tenant,
     secrets: Secrets,
-    directory: PathBuf,
-}
-
-impl Summary {
-    /// Whether there was nothing to do and nothing to tell.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.imported.is_quiet()
-            && self.added + self.updated + self.deleted + self.references == 0
-            && self.refused.is_empty()
-    }
-
-    /// One line for the operator.
-    pub(super) fn line(&self) -> String {
-        let Self { imported, added, updated, deleted, references, refused, .. } = self;
-        let refused = refused.len();
-        format!(
-            "{}; exported {added} new, {updated} changed, {deleted} deleted, {references} references; {refused} refused",
-            imported.summary()
-        )
-    }
+    /// The files of rules that are in force.
+    pub(super) overlay: Overlay,
+    pub(super) directory: PathBuf,
 }
 
 impl Server {
     /// Opens a state directory.
-    pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
-        RawConfig::adopt(state, portolan_net::clock::now())?;
-        let config = Config::read(state)?;
-        let account = config.account(state)?;
-        let secret = account.identity().clone();
-        let credential = account.credential(state)?;
-        let network = config.reach.network()?;
-        let directory = state.to_owned();
+    pub(super) async fn open(directory: &Path) -> Result<Self, Failure> {
+        scratch::sweep(directory);
+        RawConfig::adopt(directory, portolan_net::clock::now())?;
+        // What is wrong with the configuration is said before a state is made.
+        let config = Config::read(directory)?;
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
+        Self::with(config, state, directory).await
+    }
+
+    /// A server with a configuration, and with a state that is open.
+    pub(super) async fn with(
+        config: Config,
+        state: State,
+        directory: &Path,
+    ) -> Result<Self, Failure> {
+        let network = config.reach.network()?;
+        let directory = directory.to_owned();
+        let connected = Connected::by(&state, &config).await?;
+        connected.check_known(&state).await?;
+        let forests = source::open(&config, &connected, &directory)?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self {
-            config,
-            network,
-            credential,
-            secret,
-            state,
-            connected,
-            tenant,
-            secrets,
-            directory,
-        })
+        let overlay = Overlay::read(&directory)?;
+        Ok(Self { config, network, forests, state, connected, tenant, secrets, overlay, directory })
     }
 
-    /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
-    /// it is used from now on.
+    /// The rules in force, compiled.
     ///
     /// # Errors
-    /// When it does not read, or was refused.
-    pub(super) fn renew_secret(&mut self) -> Result<(), Failure> {
-        let account = Config::read(&self.directory)?.account(&self.directory)?;
-        let secret = account.identity().clone();
-        if secret != self.secret || self.is_refused() {
-            self.credential = account.credential(&self.directory)?;
-            self.secret = secret;
-        }
-        Ok(())
+    /// Everything that is wrong with them.
+    pub(super) async fn rules(&self) -> Result<Ruleset, Failure> {
+        Ruleset::of(&self.overlay, &self.state).await
     }
 
-    /// Whether the directory refused the account with the secret in use.
+    /// Reads the secrets of refused accounts anew: whether one of them may be tried again.
+    pub(super) fn renew_secrets(&mut self) -> bool {
+        let refused = self.forests.iter_mut().filter(|forest| forest.is_refused());
+        let renewed: Vec<_> =
+            refused.map(|forest| forest.renew_secret(&self.directory).is_ok()).collect();
+        renewed.contains(&true)
+    }
+
+    /// Whether every forest refused its account with the secret in use.
     pub(super) fn is_refused(&self) -> bool {
-        self.credential.refusal().is_some()
+        self.forests.iter().all(Source::is_refused)
     }
 
     /// Replaces this server's key when it is time, or in any case when it is told to.
@@ -151,53 +118,59 @@ impl Server {
         Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
     }
 
-    /// The forest, found anew, by the account with the secret that it has now.
-    pub(super) async fn forest(&mut self, steps: &Steps) -> Result<Forest, Failure> {
-        self.renew_secret()?;
-        let domain = &self.config.forest_domain;
-        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
-        Ok(forest.over(self.config.reach.channel(&self.network)))
+    /// A forest by its place in the configuration, found anew, by the account with the secret that it
+    /// has now.
+    pub(super) async fn forest(&mut self, at: usize, steps: &Steps) -> Result<Forest, Failure> {
+        let several = self.forests.len() > 1;
+        let gone = || Failure::new("a forest is gone from the configuration");
+        let source = self.forests.get_mut(at).ok_or_else(gone)?;
+        if several {
+            return source.find(&self.directory, &steps.of(&source.config.domain)).await;
+        }
+        source.find(&self.directory, steps).await
     }
 
-    /// Reads the forest, and says how long that took once the account was bound. `allowed` objects of a
-    /// kind may be missing, above what goes without a word.
+    /// Reads forests side by side: one, or all of them. One that fails is told of and keeps what it has.
+    /// `allowed` objects of a kind may be missing of a forest, above what goes without a word.
+    ///
+    /// # Errors
+    /// When none was read.
     pub(super) async fn import(
         &mut self,
+        run: &Running,
+        (forest, extent): (Option<&DnsName>, Extent),
         allowed: usize,
         steps: &Steps,
-    ) -> Result<(Imported, Duration), Failure> {
-        let domain = self.config.forest_domain.clone();
-        let rules = Ruleset::read(&self.directory, &self.state).await?;
+    ) -> Result<Imported, Failure> {
+        let rules = self.rules().await?;
         let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
-        let forest = self.forest(steps).await?;
-        let mut connection = forest.ldap(steps).await?;
-        let begun = portolan_net::clock::monotonic();
-        let mut failed = Vec::new();
-        let imported = loop {
-            let (state, connector) = (&self.state, self.connected.forest);
-            let staging = Staging { domain: &domain, state, connector, reading: &reading };
-            let read = import::read(&mut connection, &staging, allowed).await;
-            let failure = match read {
-                Ok(imported) => break imported,
-                Err(failure) => failure,
-            };
-            // What was committed with its cursor stands, and is every controller's; a full read that
-            // was broken off begins anew.
-            failed.push(connection.link().peer().to_owned());
-            if !failure.is_elsewhere() || !forest.has_besides(&failed) {
-                return Err(failure);
+        let space = (self.directory.as_path(), &self.state);
+        let is_read = |of: &&mut Source| forest.is_none_or(|forest| of.config.domain == *forest);
+        let sources: Vec<_> = self.forests.iter_mut().filter(is_read).collect();
+        if extent == Extent::Full {
+            for source in &sources {
+                self.state.forget_forest_cursor(source.connector).await?;
             }
-            steps.say(None, &format!("note: {}; going on elsewhere", failure.text()));
-            connection = forest.ldap_except(&failed, steps).await?;
-        };
-        let took = portolan_net::clock::monotonic().duration_since(begun);
-        // The import is whole: how the controller takes the goodbye changes nothing.
-        let _ = connection.close().await;
-        for note in &imported.notes {
-            steps.say(None, &format!("note: {note}"));
         }
-        steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &imported.summary());
-        Ok((imported, took))
+        source::import_all(sources, space, (&reading, run), allowed, steps).await
+    }
+
+    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
+    /// in a forest that was never read would be taken for one who is in the others alone, and be given an
+    /// anchor for life by them.
+    async fn check_read(&self) -> Result<(), Failure> {
+        for forest in &self.connected.forests {
+            if self.state.forest_cursor(forest.connector).await?.is_none() {
+                let domain = &forest.domain;
+                let text = format!(
+                    "forest {domain} was not read whole yet, and nothing is decided without it"
+                );
+                return Err(Failure::new(text).with_hint(format!(
+                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Asks the tenant for its domains, and notices one that was restored from a backup.
@@ -216,7 +189,7 @@ impl Server {
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
-            synchronise::run_in_full_next(&self.state, self.connected).await?;
+            synchronise::run_in_full_next(&self.state, &self.connected).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
@@ -225,67 +198,34 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
+    /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// Decides about what changed; about everything, when the rules or what they depend on did.
+    /// Decides about what changed, about everything, or about single objects; about everything, when the
+    /// rules or what they depend on changed.
     pub(super) async fn decide(
         &self,
-        rules: &Ruleset,
-        domains: &Domains,
-        full: bool,
+        run: RunId,
+        (rules, domains): (&Ruleset, &Domains),
+        scope: Scope<'_>,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        let (state, connected) = (&self.state, self.connected);
-        let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
+        self.check_read().await?;
+        let (state, connected) = (&self.state, &self.connected);
+        let work = (run, scope);
+        let done = synchronise::run(state, rules, connected, domains, work, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
             "synchronised {objects} objects: {changed} decisions and {references} references changed"
         );
         steps.say(None, &said);
         Ok(done)
-    }
-
-    /// One whole synchronisation; what it decided says whose passwords are replicated.
-    pub(super) async fn synchronise(
-        &mut self,
-        allowed: usize,
-        steps: &Steps,
-    ) -> Result<Summary, Failure> {
-        let (imported, _) = self.import(allowed, steps).await?;
-        let domains = self.prepare(steps).await?;
-        let rules = Ruleset::read(&self.directory, &self.state).await?;
-        self.decide(&rules, &domains, imported.full, steps).await?;
-        let exported = self.export(&rules, allowed, None, steps).await?;
-        let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
-        let named = |error: StoredError| {
-            let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
-            format!("{who}: {}", error.text)
-        };
-        let staged = self.state.object_counts(self.connected.forest).await?;
-        let sent = |(kind, _): &&(ObjectKind, u64)| {
-            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
-        };
-        let staged: u64 = staged.iter().filter(sent).map(|(_, count)| count).sum();
-        let there = self.state.exported_count(self.connected.target).await?;
-        let Exported { added, updated, deleted, references, refused, warnings } = exported;
-        Ok(Summary {
-            imported,
-            added,
-            updated,
-            deleted,
-            references,
-            left_out: staged.saturating_sub(there),
-            refused,
-            warnings,
-            errors: errors.into_iter().map(named).collect(),
-        })
     }
 
     /// Sends what is pending, of a plan what was chosen, unless it takes too much away.
@@ -319,8 +259,7 @@ impl Server {
 /// The domains that flows depend on, as the tenant named them last.
 pub(super) async fn domains_of(
     state: &State,
-    connected: Connected,
-    config: &Config,
+    connected: &Connected,
 ) -> Result<Domains, Failure> {
     let named = state.remembered(connected.target, DOMAINS).await?;
     let named =
@@ -328,12 +267,12 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(&config.forest_domain, &initial, &verified)
+    domains(&connected.domains(), &initial, &verified)
 }
 
-/// The domains of a forest and of a tenant, as it names them.
+/// The domains of forests and of a tenant, as it names them.
 pub(super) fn domains(
-    forest: &DnsName,
+    forests: &[DnsName],
     initial: &str,
     verified: &[String],
 ) -> Result<Domains, Failure> {
@@ -342,7 +281,7 @@ pub(super) fn domains(
     for name in verified {
         all.push(domain(name)?);
     }
-    Ok(Domains { forest: forest.clone(), initial, verified: all })
+    Ok(Domains { forests: forests.to_vec(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

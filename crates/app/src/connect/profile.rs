@@ -155,6 +155,24 @@ impl FromStr for Step {
 }
 
 impl Profile {
+    /// What runs when no profile is named: what changed, from the forests to the target.
+    pub(super) fn cycle() -> Self {
+        let (import, sync) = (Step::Import(Extent::Delta), Step::Synchronise(Extent::Delta));
+        Self { name: "cycle".to_owned(), steps: vec![import, sync, Step::Export], forest: None }
+    }
+
+    /// The same about what changed alone: what runs when a forest was noticed to have changed.
+    pub(super) fn of_changes(&self) -> Self {
+        let of_change = |step: &Step| match step {
+            Step::Import(_) => Some(Step::Import(Extent::Delta)),
+            Step::Synchronise(_) => Some(Step::Synchronise(Extent::Delta)),
+            Step::Export => Some(Step::Export),
+            Step::Confirm | Step::Passwords => None,
+        };
+        let steps = self.steps.iter().filter_map(of_change).collect();
+        Self { name: "change".to_owned(), steps, forest: self.forest.clone() }
+    }
+
     /// Checks the profiles of a configuration with these forests. What is wrong is put among the
     /// problems.
     pub(super) fn check(
@@ -424,7 +442,18 @@ mod tests {
             profile = "empty"
             "#,
         );
-        insta::assert_snapshot!(problems.unwrap_err().join("\n"), @r#""#);
+        insta::assert_snapshot!(problems.unwrap_err().join("\n"), @r#"
+        profile "a b": a name is up to 64 letters, digits, - _ .
+        profile "a b": "import fully" is no step; write import, sync (each with delta or full), export, confirm or passwords
+        profile "a b": the forest other.example is not configured
+        profile "empty": it has between 1 and 32 steps
+        schedule: there is no profile "none"
+        schedule of "none": every: "8d" is no time between 1s and 7d such as 90s, 30m, 6h, 1d
+        schedule of "empty": at: "24:00" is no time of day such as 02:30
+        schedule of "empty": on: "sontag" is no day of the week such as sunday
+        schedule of "empty": on and offset go with at, and not with every
+        schedule of "empty": give every or at, one of the two
+        "#);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tracing::Instrument as _;
 
 use super::metrics::Metrics;
+use super::progress;
 use crate::report::Failure;
 
 /// How a run, a step or a reload ended.
@@ -101,7 +102,7 @@ impl Running {
         let id = self.state.begin_step(self.id, step, forest, portolan_net::clock::now()).await?;
         let begun = portolan_net::clock::monotonic();
         let span = tracing::info_span!(target: "portolan::run", "step", run = self.id.0, step, forest);
-        let outcome = Box::pin(work.instrument(span)).await;
+        let outcome = Box::pin(progress::shown(step, &self.state, work.instrument(span))).await;
         let took = portolan_net::clock::monotonic().duration_since(begun);
         let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
         let (word, error) = judged(&outcome);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use portolan_model::DnsName;
 use portolan_store::state::State;
+use portolan_sync::engine::{ConnectorId, Side};
 use portolan_tenant::wire::TenantResponse;
 
 use super::batches;
@@ -19,7 +20,8 @@ use super::export::{Exported, Exporter};
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, Ruleset};
+use super::running::DONE;
+use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -41,6 +43,7 @@ pub struct Server {
     state: State,
     compiled: Compiled,
     connected: Connected,
+    connector: ConnectorId,
     forest: DnsName,
     origin: Arc<dyn Origin + Send>,
 }
@@ -92,8 +95,12 @@ impl Server {
         origin: Arc<dyn Origin + Send>,
     ) -> Result<Self, Failure> {
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, forest, tenant).await?;
-        Ok(Self { state, compiled: compiled.clone(), connected, forest: forest.clone(), origin })
+        let connector = state.connector(&forest.to_string(), Side::Forest).await?;
+        let target = state.connector(&tenant.to_string(), Side::Target).await?;
+        let forests = vec![ConnectedForest { domain: forest.clone(), connector }];
+        let connected = Connected { forests, target };
+        let (compiled, forest) = (compiled.clone(), forest.clone());
+        Ok(Self { state, compiled, connected, connector, forest, origin })
     }
 
     /// Its state.
@@ -115,19 +122,23 @@ impl Server {
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let reading = &self.compiled.reading;
-        let connector = self.connected.forest;
+        let connector = self.connector;
         let staging = Staging { domain: &self.forest, state, connector, reading };
         let imported = import::read(directory, &staging, allowed).await?;
         let answer = tenant.describe().await?;
         if let Some(last) = &answer.last_batch
             && batches::reconcile(tenant, state, target, last).await?.is_some()
         {
-            synchronise::run_in_full_next(state, self.connected).await?;
+            synchronise::run_in_full_next(state, &self.connected).await?;
         }
-        let domains = domains(&self.forest, &answer.initial_domain, &answer.verified_domains)?;
+        let domains = domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)?;
         let (rules, full) = (&self.compiled.rules, imported.full);
-        let run = synchronise::run(state, rules, self.connected, &domains, full, &*self.origin);
-        let synchronised = run.await?;
+        let run = state.begin_run("cycle", self.origin.now()).await?;
+        let scope = if full { Scope::Everything } else { Scope::Changes };
+        let (connected, work) = (&self.connected, (run, scope));
+        let synchronised =
+            synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
+        state.end_run(run, DONE, "{}", self.origin.now()).await?;
         let losses = state.losses(target).await?;
         losses.check_export(allowed)?;
         let names = &rules.names;

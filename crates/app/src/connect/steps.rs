@@ -1,12 +1,14 @@
 //! What an operator sees of a run: one line a step, with the time and the row it used.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use portolan_chart::{Chart, Flow};
+use portolan_model::DnsName;
 
+use super::progress::TAKEN_BACK;
 use crate::terminal::plain;
 
 /// The running account of a command, on standard error.
@@ -14,6 +16,8 @@ use crate::terminal::plain;
 pub(super) struct Steps {
     started: Instant,
     quiet: bool,
+    /// The forest that it is about, where there are several.
+    forest: Option<String>,
     /// What was said of circumstances that last for the whole of a run.
     noted: Mutex<BTreeSet<String>>,
 }
@@ -21,7 +25,14 @@ pub(super) struct Steps {
 impl Steps {
     /// Begins an account.
     pub(super) fn begin() -> Self {
-        Self { started: portolan_net::clock::monotonic(), quiet: false, noted: Mutex::default() }
+        let started = portolan_net::clock::monotonic();
+        Self { started, quiet: false, forest: None, noted: Mutex::default() }
+    }
+
+    /// The part of this account that is about one forest of several.
+    pub(super) fn of(&self, forest: &DnsName) -> Self {
+        let (started, quiet) = (self.started, self.quiet);
+        Self { started, quiet, forest: Some(forest.to_string()), noted: Mutex::default() }
     }
 
     /// An account that is not shown: of what was shown before.
@@ -40,9 +51,15 @@ impl Steps {
         }
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
-        let done = plain(done);
+        let done = match &self.forest {
+            Some(forest) => plain(&format!("{forest}: {done}")).into_owned(),
+            None => plain(done).into_owned(),
+        };
+        // A counter may stand where this line is to stand.
+        let before = if std::io::stderr().is_terminal() { TAKEN_BACK } else { "" };
+        let elapsed = elapsed.as_secs_f64();
         // An operator who closed the terminal does not stop a run.
-        let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
+        let _ = writeln!(std::io::stderr(), "{before}{elapsed:8.3} s  {row:<38}  {done}");
     }
 
     /// Says something of a flow's row that lasts, once however often it is met with.

@@ -11,6 +11,8 @@ use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::{AttributeId, Dictionary};
 
+use crate::connect::config::Config;
+use crate::connect::forest_config::ForestConfig;
 use crate::report::Failure;
 
 /// Where the administrator's rules stand in the state directory.
@@ -21,8 +23,8 @@ const FILES_MAX: usize = 1_000;
 /// The domains that flows depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Domains {
-    /// The forest's, for users without a UPN.
-    pub(in super::super) forest: DnsName,
+    /// The forests', for users without a UPN.
+    pub(in super::super) forests: Vec<DnsName>,
     /// The tenant's own, for users whose suffix it has not verified.
     pub(in super::super) initial: DnsName,
     /// Those that the tenant has verified, its own among them.
@@ -30,25 +32,73 @@ pub(in super::super) struct Domains {
 }
 
 /// The numbers of the connected systems.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Connected {
-    /// The forest.
-    pub(in super::super) forest: ConnectorId,
+    /// The forests, in the order of the configuration.
+    pub(in super::super) forests: Vec<ConnectedForest>,
     /// The target.
     pub(in super::super) target: ConnectorId,
 }
 
+/// A forest and its number.
+#[derive(Debug, Clone)]
+pub(in super::super) struct ConnectedForest {
+    /// Its domain, which is its name.
+    pub(in super::super) domain: DnsName,
+    /// Its number.
+    pub(in super::super) connector: ConnectorId,
+}
+
 impl Connected {
-    /// The systems by their names, which get numbers if they have none.
-    pub(in super::super) async fn by(
-        state: &State,
-        forest: &DnsName,
-        target: &DnsName,
-    ) -> Result<Self, Failure> {
-        let forest = state.connector(&forest.to_string(), Side::Forest).await?;
-        let target = state.connector(&target.to_string(), Side::Target).await?;
-        Ok(Self { forest, target })
+    /// The systems of a configuration by their names, which get numbers if they have none.
+    pub(in super::super) async fn by(state: &State, config: &Config) -> Result<Self, Failure> {
+        let mut forests = Vec::with_capacity(config.forests.len());
+        for ForestConfig { domain, .. } in &config.forests {
+            let connector = state.connector(&domain.to_string(), Side::Forest).await?;
+            forests.push(ConnectedForest { domain: domain.clone(), connector });
+        }
+        let target = state.connector(&config.tenant_domain.to_string(), Side::Target).await?;
+        Ok(Self { forests, target })
     }
+
+    /// Whether every forest that has objects in the state is one of these. One that is only gone from the
+    /// configuration would be taken for empty.
+    pub(in super::super) async fn check_known(&self, state: &State) -> Result<(), Failure> {
+        for system in state.connectors().await? {
+            let is_ours = self.forests.iter().any(|forest| forest.connector == system.id);
+            if system.side != Side::Forest || is_ours {
+                continue;
+            }
+            let objects: u64 =
+                state.object_counts(system.id).await?.iter().map(|(_, count)| count).sum();
+            if objects > 0 {
+                let name = &system.name;
+                return Err(Failure::new(format!(
+                    "the state has {objects} objects of forest {name}, which the configuration does not name"
+                ))
+                .with_hint(format!(
+                    "put it into connect.toml again, or take it out with `portolan connect forest remove {name}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The forests' domains.
+    pub(in super::super) fn domains(&self) -> Vec<DnsName> {
+        self.forests.iter().map(|forest| forest.domain.clone()).collect()
+    }
+
+    /// The forest with a number.
+    pub(in super::super) fn forest(&self, connector: ConnectorId) -> Option<&ConnectedForest> {
+        self.forests.iter().find(|forest| forest.connector == connector)
+    }
+}
+
+/// The administrator's files of rules, as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Overlay {
+    files: Vec<(String, String)>,
 }
 
 /// The rules in force: the default set and the administrator's overlay.
@@ -67,14 +117,16 @@ impl Ruleset {
     /// # Errors
     /// Everything that is wrong with the files.
     pub(in super::super) async fn read(directory: &Path, state: &State) -> Result<Self, Failure> {
-        let mut files = vec![RuleFile::built_in()];
-        let mut context = digest::Context::new(&digest::SHA256);
-        for (name, text) in overlay(directory)? {
-            context.update(name.as_bytes());
-            context.update(&(text.len() as u64).to_le_bytes());
-            context.update(text.as_bytes());
-            files.push(RuleFile::overlay(&name, &text));
-        }
+        Self::of(&Overlay::read(directory)?, state).await
+    }
+
+    /// Compiles an overlay with the default set.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(in super::super) async fn of(overlay: &Overlay, state: &State) -> Result<Self, Failure> {
+        let own = overlay.files.iter().map(|(name, text)| RuleFile::overlay(name, text));
+        let files: Vec<_> = [RuleFile::built_in()].into_iter().chain(own).collect();
         let mut names = state.dictionary().await?;
         let known = state.rule_keys().await?;
         let mut numbers = RuleNumbers::default();
@@ -87,13 +139,7 @@ impl Ruleset {
             .map_err(|error| Failure::because("an attribute's name", &error))?;
         state.keep_dictionary(&names).await?;
         state.rules(&numbers.keys().collect::<Vec<_>>()).await?;
-        let mut digest = env!("CARGO_PKG_VERSION").to_owned();
-        digest.push(' ');
-        for octet in context.finish().as_ref() {
-            // Writing to a String does not fail.
-            let _ = write!(digest, "{octet:02x}");
-        }
-        Ok(Self { rules, names, source_anchor, digest })
+        Ok(Self { rules, names, source_anchor, digest: overlay.digest() })
     }
 
     /// What the rules and what they depend on are, as a text that differs when they do.
@@ -102,28 +148,24 @@ impl Ruleset {
     }
 
     /// The engine by these rules.
-    pub(in super::super) fn engine(&self, connected: Connected, domains: &Domains) -> Engine<'_> {
-        let forest = System {
-            id: connected.forest,
-            name: domains.forest.to_string(),
-            side: Side::Forest,
-            parameters: of_forest(domains),
-        };
-        let target = System {
+    pub(in super::super) fn engine(&self, connected: &Connected, domains: &Domains) -> Engine<'_> {
+        let mut systems: Vec<_> = connected.forests.iter().map(of_forest).collect();
+        systems.push(System {
             id: connected.target,
             name: domains.initial.to_string(),
             side: Side::Target,
             parameters: of_target(domains),
-        };
-        Engine::new(self.rules.all(), &[forest, target], self.source_anchor)
+        });
+        Engine::new(self.rules.all(), &systems, self.source_anchor)
     }
 }
 
-fn of_forest(domains: &Domains) -> Parameters {
+fn of_forest(forest: &ConnectedForest) -> System {
+    let name = forest.domain.to_string();
     let mut parameters = Parameters::default();
-    parameters.set("Forest.FQDN", domains.forest.to_string());
-    parameters.set("Domain.FQDN", domains.forest.to_string());
-    parameters
+    parameters.set("Forest.FQDN", name.clone());
+    parameters.set("Domain.FQDN", name.clone());
+    System { id: forest.connector, name, side: Side::Forest, parameters }
 }
 
 /// Verified domains stand between semicolons, so that one is found with those around it.
@@ -137,6 +179,27 @@ fn of_target(domains: &Domains) -> Parameters {
     parameters.set("Tenant.InitialDomain", domains.initial.to_string());
     parameters.set("Tenant.VerifiedDomains", verified);
     parameters
+}
+
+impl Overlay {
+    /// The files of rules of a state directory, in the order of their names.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(in super::super) fn read(directory: &Path) -> Result<Self, Failure> {
+        Ok(Self { files: overlay(directory)? })
+    }
+
+    /// What the files say and which release reads them, as a text that differs when they do.
+    pub(in super::super) fn digest(&self) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for (name, text) in &self.files {
+            context.update(name.as_bytes());
+            context.update(&(text.len() as u64).to_le_bytes());
+            context.update(text.as_bytes());
+        }
+        format!("{} {}", env!("CARGO_PKG_VERSION"), hex::encode(context.finish()))
+    }
 }
 
 /// The files of the overlay in the order of their names.

@@ -21,9 +21,7 @@ use super::scratch;
 use super::secrets::Secrets;
 use super::source::{self, Source};
 use super::steps::Steps;
-use super::synchronise::{
-    self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised,
-};
+use super::synchronise::{self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
@@ -257,10 +255,7 @@ impl Server {
 }
 
 /// The domains that flows depend on, as the tenant named them last.
-pub(super) async fn domains_of(
-    state: &State,
-    connected: &Connected,
-) -> Result<Domains, Failure> {
+pub(super) async fn domains_of(state: &State, connected: &Connected) -> Result<Domains, Failure> {
     let named = state.remembered(connected.target, DOMAINS).await?;
     let named =
         named.and_then(|octets| serde_json::from_slice::<(String, Vec<String>)>(&octets).ok());

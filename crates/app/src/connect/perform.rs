@@ -67,13 +67,16 @@ impl Summary {
         let Some(first) = self.refused.first() else { return Ok(()) };
         let (count, Refused { anchor, why }) = (self.refused.len(), first);
         Err(Failure::new(format!("{count} changes were refused, the first of {anchor}: {why}"))
-            .with_hint("everything else was taken; what was refused is tried again by the next export"))
+            .with_hint(
+                "everything else was taken; what was refused is tried again by the next export",
+            ))
     }
 
     /// One line for the operator.
     pub(super) fn line(&self) -> String {
         let Self { imported, added, updated, deleted, references, refused, .. } = self;
-        let imported = imported.as_ref().map(|of| format!("{}; ", of.summary())).unwrap_or_default();
+        let imported =
+            imported.as_ref().map(|of| format!("{}; ", of.summary())).unwrap_or_default();
         let refused = refused.len();
         format!(
             "{imported}exported {added} new, {updated} changed, {deleted} deleted, {references} references; {refused} refused"

@@ -189,7 +189,9 @@ impl Profile {
         for RawProfile { name, steps, forest } in raw {
             let mut wrong = |what: String| problems.push(format!("profile {name:?}: {what}"));
             let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-            if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || !name.chars().all(is_name)
+            if name.is_empty()
+                || name.chars().count() > NAME_CHARS_MAX
+                || !name.chars().all(is_name)
             {
                 wrong(format!("a name is up to {NAME_CHARS_MAX} letters, digits, - _ ."));
             }
@@ -307,9 +309,8 @@ impl When {
         let today = after.to_offset(*offset).date();
         let dates = std::iter::successors(Some(today), |date| date.next_day());
         let times = dates.map(|date| date.with_time(*time).assume_offset(*offset));
-        let fits = |at: &OffsetDateTime| {
-            *at > after && (days.is_empty() || days.contains(&at.weekday()))
-        };
+        let fits =
+            |at: &OffsetDateTime| *at > after && (days.is_empty() || days.contains(&at.weekday()));
         // A week and a day have every day of the week behind today's time.
         times.take(9).find(fits).unwrap_or(after + EVERY_MAX)
     }

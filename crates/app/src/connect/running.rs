@@ -101,7 +101,8 @@ impl Running {
     ) -> Result<T, Failure> {
         let id = self.state.begin_step(self.id, step, forest, portolan_net::clock::now()).await?;
         let begun = portolan_net::clock::monotonic();
-        let span = tracing::info_span!(target: "portolan::run", "step", run = self.id.0, step, forest);
+        let span =
+            tracing::info_span!(target: "portolan::run", "step", run = self.id.0, step, forest);
         let outcome = Box::pin(progress::shown(step, &self.state, work.instrument(span))).await;
         let took = portolan_net::clock::monotonic().duration_since(begun);
         let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();

@@ -19,8 +19,8 @@ pub use super::export::Ingest;
 use super::export::{Exported, Exporter};
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
-pub use super::synchronise::Origin;
 use super::running::DONE;
+pub use super::synchronise::Origin;
 use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
 use crate::report::Failure;
 
@@ -131,7 +131,8 @@ impl Server {
         {
             synchronise::run_in_full_next(state, &self.connected).await?;
         }
-        let domains = domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)?;
+        let domains =
+            domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)?;
         let (rules, full) = (&self.compiled.rules, imported.full);
         let run = state.begin_run("cycle", self.origin.now()).await?;
         let scope = if full { Scope::Everything } else { Scope::Changes };

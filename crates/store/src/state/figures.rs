@@ -94,10 +94,11 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub async fn error_counts(&self) -> Result<Vec<(String, u64)>, StateError> {
-        let rows =
-            sqlx::query("SELECT code, count(*) AS there FROM object_error GROUP BY code ORDER BY code")
-                .fetch_all(&mut *self.database.read().await?)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT code, count(*) AS there FROM object_error GROUP BY code ORDER BY code",
+        )
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
         rows.iter()
             .map(|row| Ok((row.try_get("code")?, row.try_get::<i64, _>("there")?.unsigned_abs())))
             .collect()

@@ -105,12 +105,11 @@ impl State {
     /// # Errors
     /// When it does not read back.
     pub async fn run(&self, run: RunId) -> Result<Option<Run>, StateError> {
-        let row = sqlx::query(
-            "SELECT id, kind, begun, ended, outcome, counts FROM run WHERE id = ?",
-        )
-        .bind(run.0)
-        .fetch_optional(&mut *self.database.read().await?)
-        .await?;
+        let row =
+            sqlx::query("SELECT id, kind, begun, ended, outcome, counts FROM run WHERE id = ?")
+                .bind(run.0)
+                .fetch_optional(&mut *self.database.read().await?)
+                .await?;
         row.as_ref().map(runs::run).transpose()
     }
 

@@ -53,7 +53,13 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let (publish, page) = watch::channel(Arc::<str>::from(""));
     let told = stop.clone();
     let server =
-        serve(listener, None, router(page), exposition::limits(), async move { told.requested().await });
+        serve(
+            listener,
+            None,
+            router(page),
+            exposition::limits(),
+            async move { told.requested().await },
+        );
     let work = async {
         tokio::select! {
             () = check_on(&plan, Duration::from_secs(args.interval), &publish) => {}

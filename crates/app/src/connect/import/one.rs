@@ -43,9 +43,9 @@ impl FromStr for Sought {
             let name = text.parse().map_err(|error| format!("{text:?}: {error}"))?;
             return Ok(Self::Name(name));
         }
-        let is_principal = text.split_once('@').is_some_and(|(user, suffix)| {
-            !user.is_empty() && !suffix.is_empty()
-        });
+        let is_principal = text
+            .split_once('@')
+            .is_some_and(|(user, suffix)| !user.is_empty() && !suffix.is_empty());
         if is_principal {
             return Ok(Self::Principal(text.to_owned()));
         }
@@ -68,9 +68,7 @@ pub(in super::super) async fn find(
         Sought::Guid(guid) => {
             (everything, Scope::Subtree, equals("objectGUID", octets(&guid.to_bytes_le()))?)
         }
-        Sought::Name(name) => {
-            (name.to_string(), Scope::Base, search::filter("(objectClass=*)")?)
-        }
+        Sought::Name(name) => (name.to_string(), Scope::Base, search::filter("(objectClass=*)")?),
         Sought::Principal(name) => {
             (everything, Scope::Subtree, equals("userPrincipalName", octets(name.as_bytes()))?)
         }

@@ -19,7 +19,8 @@ use crate::exposition::Histogram;
 const STEP_BOUNDS: &[f64] =
     &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];
 /// Upper bounds of how old a password is when the target has it, in seconds.
-const LATENCY_BOUNDS: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0];
+const LATENCY_BOUNDS: &[f64] =
+    &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0];
 
 /// What was counted since the daemon began.
 #[derive(Debug)]

@@ -26,7 +26,8 @@ impl Metrics {
 /// What was counted since the daemon began.
 fn write(out: &mut String, counted: &Counted) {
     let of = |(step, forest): &(&str, String)| labels(&[("step", step), ("forest", forest)]);
-    let with_outcome = |of: String, outcome: &str| format!("{of},{}", labels(&[("outcome", outcome)]));
+    let with_outcome =
+        |of: String, outcome: &str| format!("{of},{}", labels(&[("outcome", outcome)]));
     let steps = counted.steps.iter().map(|((step, o), n)| (with_outcome(of(step), o), number(*n)));
     counters(out, "steps_total", "Steps that ended, by how.", steps);
     let durations: Vec<_> =
@@ -45,15 +46,26 @@ fn write(out: &mut String, counted: &Counted) {
     gauges(out, "run_last_success_timestamp_seconds", help, succeeded);
     let credentials = counted.credentials.iter();
     let credentials = credentials.map(|(o, n)| (labels(&[("outcome", *o)]), number(*n)));
-    counters(out, "credentials_total", "Credentials that the target was sent, by its answer.", credentials);
+    counters(
+        out,
+        "credentials_total",
+        "Credentials that the target was sent, by its answer.",
+        credentials,
+    );
     let latency = [(String::new(), &counted.latency)];
-    let help = "From a password's change to its credential in the target; of changes of the last hour.";
+    let help =
+        "From a password's change to its credential in the target; of changes of the last hour.";
     exposition::histograms(out, "portolan_connect_password_latency_seconds", help, &latency);
     let reloads = counted.reloads.iter();
     let reloads = reloads.map(|(o, n)| (labels(&[("outcome", *o)]), number(*n)));
     counters(out, "reloads_total", "Changed configurations, by whether they were taken.", reloads);
     let help = "When the configuration in force was read, since 1970.";
-    gauges(out, "configuration_timestamp_seconds", help, [(String::new(), seconds(counted.reloaded))]);
+    gauges(
+        out,
+        "configuration_timestamp_seconds",
+        help,
+        [(String::new(), seconds(counted.reloaded))],
+    );
 }
 
 /// How much is where.
@@ -102,12 +114,22 @@ async fn levels(out: &mut String, state: &State) -> Result<(), StateError> {
     Ok(())
 }
 
-fn gauges(out: &mut String, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+fn gauges(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (String, f64)>,
+) {
     let samples: Vec<_> = samples.into_iter().collect();
     exposition::family(out, &format!("portolan_connect_{name}"), help, Kind::Gauge, &samples);
 }
 
-fn counters(out: &mut String, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+fn counters(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (String, f64)>,
+) {
     let samples: Vec<_> = samples.into_iter().collect();
     exposition::family(out, &format!("portolan_connect_{name}"), help, Kind::Counter, &samples);
 }

@@ -59,7 +59,8 @@ impl Exporter {
         metrics: Arc<Metrics>,
         state: State,
     ) -> Result<Self, Failure> {
-        let listener = Listener::at(address, "the address of the figures").map_err(Failure::from)?;
+        let listener =
+            Listener::at(address, "the address of the figures").map_err(Failure::from)?;
         Ok(Self { listener, metrics, state })
     }
 

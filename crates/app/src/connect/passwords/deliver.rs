@@ -104,7 +104,9 @@ async fn send(
 /// When the password of a credential was set.
 fn changed_at(operation: &Operation) -> Option<OffsetDateTime> {
     match operation {
-        Operation::Credential { changed_at, .. } => OffsetDateTime::parse(changed_at, &Rfc3339).ok(),
+        Operation::Credential { changed_at, .. } => {
+            OffsetDateTime::parse(changed_at, &Rfc3339).ok()
+        }
         _ => None,
     }
 }

@@ -188,6 +188,11 @@ impl Config {
         })
     }
 
+    /// The domains of all forests, in their order.
+    pub(super) fn forest_domains(&self) -> Vec<DnsName> {
+        self.forests.iter().map(|forest| forest.domain.clone()).collect()
+    }
+
     /// The forest of this domain; without one, the only forest.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ impl Server {
     ) -> Result<Self, Failure> {
         let network = config.reach.network()?;
         let directory = directory.to_owned();
-        let connected = Connected::by(&state, &config).await?;
+        let connected = Connected::of(&state, &config).await?;
         connected.check_known(&state).await?;
         let forests = source::open(&config, &connected, &directory)?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
@@ -153,24 +153,6 @@ impl Server {
         source::import_all(sources, space, (&reading, run), allowed, steps).await
     }
 
-    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
-    /// in a forest that was never read would be taken for one who is in the others alone, and be given an
-    /// anchor for life by them.
-    async fn check_read(&self) -> Result<(), Failure> {
-        for forest in &self.connected.forests {
-            if self.state.forest_cursor(forest.connector).await?.is_none() {
-                let domain = &forest.domain;
-                let text = format!(
-                    "forest {domain} was not read whole yet, and nothing is decided without it"
-                );
-                return Err(Failure::new(text).with_hint(format!(
-                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// Asks the tenant for its domains, and notices one that was restored from a backup.
     pub(super) async fn prepare(&mut self, steps: &Steps) -> Result<Domains, Failure> {
         if self.renew_key(false).await? {
@@ -196,13 +178,13 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed, about everything, or about single objects; about everything, when the
@@ -214,7 +196,6 @@ impl Server {
         scope: Scope<'_>,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        self.check_read().await?;
         let (state, connected) = (&self.state, &self.connected);
         let work = (run, scope);
         let done = synchronise::run(state, rules, connected, domains, work, &Host).await?;
@@ -255,14 +236,18 @@ impl Server {
 }
 
 /// The domains that flows depend on, as the tenant named them last.
-pub(super) async fn domains_of(state: &State, connected: &Connected) -> Result<Domains, Failure> {
+pub(super) async fn domains_of(
+    state: &State,
+    connected: &Connected,
+    config: &Config,
+) -> Result<Domains, Failure> {
     let named = state.remembered(connected.target, DOMAINS).await?;
     let named =
         named.and_then(|octets| serde_json::from_slice::<(String, Vec<String>)>(&octets).ok());
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(&connected.domains(), &initial, &verified)
+    domains(&config.forest_domains(), &initial, &verified)
 }
 
 /// The domains of forests and of a tenant, as it names them.

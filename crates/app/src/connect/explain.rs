@@ -39,7 +39,7 @@ pub struct Which {
 pub(super) async fn search(which: Which) -> Result<(), Failure> {
     let config = Config::read(&which.state)?;
     let state = State::open(&which.state.join(FILE)).await?;
-    let connected = Connected::by(&state, &config).await?;
+    let connected = Connected::of(&state, &config).await?;
     let found = state.find_objects(&which.text, FOUND_MAX).await?;
     for object in &found {
         let linked = if object.link.is_some() { "linked" } else { "without a link" };
@@ -66,8 +66,8 @@ pub(super) async fn run(which: Which) -> Result<(), Failure> {
             .with_hint("`portolan connect object search` lists them"));
     };
     let rules = Ruleset::read(&which.state, &state).await?;
-    let connected = Connected::by(&state, &config).await?;
-    let domains = domains_of(&state, &connected).await?;
+    let connected = Connected::of(&state, &config).await?;
+    let domains = domains_of(&state, &connected, &config).await?;
     let engine = rules.engine(&connected, &domains);
     let surroundings = Surroundings::by(&state, &rules, &connected).await?;
     let mut telling = Telling { rules: &rules, engine: &engine, others: HashMap::new() };

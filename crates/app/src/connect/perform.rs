@@ -235,10 +235,6 @@ impl Server {
                     let exported = self.export(&rules, allowed, None, steps);
                     summary.take(Box::pin(run.step("export", None, exported)).await?);
                 }
-                Step::Confirm => {
-                    self.met(&mut domains, run, steps).await?;
-                    return Err(Failure::new("confirm"));
-                }
                 Step::Passwords => {}
             }
         }
@@ -254,8 +250,8 @@ impl Server {
         profile: &Profile,
         steps: &Steps,
     ) -> Result<&'d Domains, Failure> {
-        let goes_there = |step: &Step| matches!(step, Step::Export | Step::Confirm);
-        let last = cycle::domains_of(&self.state, &self.connected).await;
+        let goes_there = |step: &Step| matches!(step, Step::Export);
+        let last = cycle::domains_of(&self.state, &self.connected, &self.config).await;
         match last {
             Ok(last) if domains.is_none() && !profile.steps.iter().any(goes_there) => {
                 Ok(domains.insert(last))

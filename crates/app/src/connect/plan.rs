@@ -199,7 +199,7 @@ async fn applied(
     steps: &Steps,
 ) -> Result<Exported, Failure> {
     let imported = server.import(run, (None, Extent::Delta), 0, steps).await?;
-    let domains = run.step("tenant", None, server.prepare(steps)).await?;
+    let domains = Box::pin(run.step("tenant", None, server.prepare(steps))).await?;
     let rules = server.rules().await?;
     let again = || "make a new plan with `portolan connect plan --save`";
     if rules.made_of(&domains) != kept.made_of {
@@ -210,7 +210,7 @@ async fn applied(
     }
     let scope = if imported.full { Scope::Everything } else { Scope::Changes };
     let decided = server.decide(run.id(), (&rules, &domains), scope, steps);
-    run.step("sync", None, decided).await?;
+    Box::pin(run.step("sync", None, decided)).await?;
     let now = changes(&server.state, server.connected.target, &rules.names).await?;
     let other: Vec<_> =
         kept.changes.iter().filter(|(what, digest)| now.get(*what) != Some(digest)).collect();
@@ -226,7 +226,7 @@ async fn applied(
     let besides = now.len() - kept.changes.len();
     let chosen = Chosen::Kept(kept.changes);
     let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), steps);
-    let exported = run.step("export", None, exported).await?;
+    let exported = Box::pin(run.step("export", None, exported)).await?;
     if besides > 0 {
         steps.say(None, &format!("{besides} changes came besides the plan's and stay pending"));
     }

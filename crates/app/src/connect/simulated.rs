@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use portolan_model::DnsName;
 use portolan_store::state::State;
-use portolan_sync::engine::{ConnectorId, Side};
 use portolan_tenant::wire::TenantResponse;
 
 use super::batches;
@@ -43,7 +42,6 @@ pub struct Server {
     state: State,
     compiled: Compiled,
     connected: Connected,
-    connector: ConnectorId,
     forest: DnsName,
     origin: Arc<dyn Origin + Send>,
 }
@@ -95,12 +93,8 @@ impl Server {
         origin: Arc<dyn Origin + Send>,
     ) -> Result<Self, Failure> {
         let state = State::open(&directory.join(FILE)).await?;
-        let connector = state.connector(&forest.to_string(), Side::Forest).await?;
-        let target = state.connector(&tenant.to_string(), Side::Target).await?;
-        let forests = vec![ConnectedForest { domain: forest.clone(), connector }];
-        let connected = Connected { forests, target };
-        let (compiled, forest) = (compiled.clone(), forest.clone());
-        Ok(Self { state, compiled, connected, connector, forest, origin })
+        let connected = Connected::by(&state, std::slice::from_ref(forest), tenant).await?;
+        Ok(Self { state, compiled: compiled.clone(), connected, forest: forest.clone(), origin })
     }
 
     /// Its state.
@@ -122,7 +116,9 @@ impl Server {
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let reading = &self.compiled.reading;
-        let connector = self.connector;
+        let [ConnectedForest { connector, .. }] = *self.connected.forests else {
+            return Err(Failure::new("a simulated server has one forest"));
+        };
         let staging = Staging { domain: &self.forest, state, connector, reading };
         let imported = import::read(directory, &staging, allowed).await?;
         let answer = tenant.describe().await?;
@@ -131,8 +127,11 @@ impl Server {
         {
             synchronise::run_in_full_next(state, &self.connected).await?;
         }
-        let domains =
-            domains(&self.connected.domains(), &answer.initial_domain, &answer.verified_domains)?;
+        let domains = domains(
+            std::slice::from_ref(&self.forest),
+            &answer.initial_domain,
+            &answer.verified_domains,
+        )?;
         let (rules, full) = (&self.compiled.rules, imported.full);
         let run = state.begin_run("cycle", self.origin.now()).await?;
         let scope = if full { Scope::Everything } else { Scope::Changes };

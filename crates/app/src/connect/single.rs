@@ -1,4 +1,4 @@
-//! The steps of a cycle, each alone: `portolan connect import`, `sync`, `export` and `confirm`.
+//! The steps of a cycle, each alone: `portolan connect import`, `sync` and `export`.
 
 use std::path::Path;
 

@@ -64,14 +64,14 @@ pub(super) async fn import_all(
         let read = if several {
             let steps = steps.of(&domain);
             let read = source.import(space, reading, allowed, &steps);
-            let read = run.step("import", Some(&name), read).await;
+            let read = Box::pin(run.step("import", Some(&name), read)).await;
             if let Err(failure) = &read {
                 steps.say(None, &format!("not read: {}", failure.text()));
             }
             read
         } else {
             let read = source.import(space, reading, allowed, steps);
-            run.step("import", Some(&name), read).await
+            Box::pin(run.step("import", Some(&name), read)).await
         };
         (domain, read)
     });

@@ -37,7 +37,7 @@ struct OfForest {
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let config = Config::read(&look.state)?;
     let state = State::open(&look.state.join(FILE)).await?;
-    let connected = Connected::by(&state, &config).await?;
+    let connected = Connected::of(&state, &config).await?;
     let mut forests = Vec::new();
     for (forest, known) in config.forests.iter().zip(&connected.forests) {
         let staged = state.object_counts(known.connector).await?;

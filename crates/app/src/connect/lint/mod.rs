@@ -98,7 +98,7 @@ async fn find(find: &Find) -> Result<Summary, Failure> {
         imported(directory).await?
     };
     let ruleset = Ruleset::read(directory, &state).await?;
-    let connected = Connected::by(&state, &config).await?;
+    let connected = Connected::of(&state, &config).await?;
     let forests: Vec<_> =
         connected.forests.iter().map(|f| (f.connector, f.domain.to_string())).collect();
     let reading = Reading::new(&ruleset.rules, &ruleset.names, &forests);

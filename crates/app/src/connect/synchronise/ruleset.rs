@@ -12,7 +12,6 @@ use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::{AttributeId, Dictionary};
 
 use crate::connect::config::Config;
-use crate::connect::forest_config::ForestConfig;
 use crate::report::Failure;
 
 /// Where the administrator's rules stand in the state directory.
@@ -50,15 +49,42 @@ pub(in super::super) struct ConnectedForest {
 }
 
 impl Connected {
-    /// The systems of a configuration by their names, which get numbers if they have none.
-    pub(in super::super) async fn by(state: &State, config: &Config) -> Result<Self, Failure> {
-        let mut forests = Vec::with_capacity(config.forests.len());
-        for ForestConfig { domain, .. } in &config.forests {
+    /// The systems of a configuration.
+    pub(in super::super) async fn of(state: &State, config: &Config) -> Result<Self, Failure> {
+        Self::by(state, &config.forest_domains(), &config.tenant_domain).await
+    }
+
+    /// The systems by their names, which get numbers if they have none.
+    pub(in super::super) async fn by(
+        state: &State,
+        domains: &[DnsName],
+        target: &DnsName,
+    ) -> Result<Self, Failure> {
+        let mut forests = Vec::with_capacity(domains.len());
+        for domain in domains {
             let connector = state.connector(&domain.to_string(), Side::Forest).await?;
             forests.push(ConnectedForest { domain: domain.clone(), connector });
         }
-        let target = state.connector(&config.tenant_domain.to_string(), Side::Target).await?;
+        let target = state.connector(&target.to_string(), Side::Target).await?;
         Ok(Self { forests, target })
+    }
+
+    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
+    /// in a forest that was never read would be taken for one who is in the others alone, and be given an
+    /// anchor for life by them.
+    pub(super) async fn check_read(&self, state: &State) -> Result<(), Failure> {
+        for forest in &self.forests {
+            if state.forest_cursor(forest.connector).await?.is_none() {
+                let domain = &forest.domain;
+                let text = format!(
+                    "forest {domain} was not read whole yet, and nothing is decided without it"
+                );
+                return Err(Failure::new(text).with_hint(format!(
+                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Whether every forest that has objects in the state is one of these. One that is only gone from the
@@ -82,11 +108,6 @@ impl Connected {
             }
         }
         Ok(())
-    }
-
-    /// The forests' domains.
-    pub(in super::super) fn domains(&self) -> Vec<DnsName> {
-        self.forests.iter().map(|forest| forest.domain.clone()).collect()
     }
 
     /// The forest with a number.

@@ -31,6 +31,7 @@ pub(in super::super) async fn run(
     (run, scope): (RunId, Scope<'_>),
     origin: &dyn Origin,
 ) -> Result<Synchronised, Failure> {
+    connected.check_read(state).await?;
     let target = connected.target;
     let made_of = rules.made_of(domains);
     let before = state.remembered(target, SYNCHRONISED_BY).await?;

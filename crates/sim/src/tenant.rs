@@ -215,7 +215,7 @@ impl Tenant {
         let known = self.written.iter().find(|(before, _)| before == octets);
         let known = known.map(|(_, answer)| answer.clone());
         let lost = self.loses(&mut sent, known.is_some());
-        self.sends_deletion(&mut sent, known.is_some());
+        let other = self.sends_otherwise(&mut sent, known.is_some());
         let operations = sent.operations.clone();
         let mut digest = self.sender.to_string().into_bytes();
         digest.extend(octets);
@@ -227,6 +227,9 @@ impl Tenant {
             Unwritten::Storage(error) => broken(&error),
             other => Failure::new(format!("the tenant refuses the batch: {other:?}")),
         })?;
+        if let Some((other, anchor)) = other {
+            answer = answer.replace(&other, &anchor);
+        }
         if let Some((at, result)) = lost {
             answer = with_result(&answer, at, result)?;
         }
@@ -323,19 +326,32 @@ impl Tenant {
         Some((at, result))
     }
 
-    /// The bug of a server that sends a deletion without a cause.
-    fn sends_deletion(&mut self, sent: &mut IngestRequest, is_known: bool) {
-        let group = sent.operations.iter().position(
-            |operation| matches!(operation, Operation::Upsert { kind, .. } if kind == "group"),
-        );
-        let Some(at) = group.filter(|_| self.bug == Some(Bug::SendsDeletion) && !is_known) else {
-            return;
-        };
-        // What was written before is deleted in place of being written again.
-        let anchor = sent.operations[at].anchor().to_owned();
-        if self.log.numbers.contains_key(&anchor) {
-            sent.operations[at] = Operation::Delete { anchor, kind: "group".to_owned() };
-            self.bug = None;
+    /// The bugs of a server that sends a deletion without a cause, or what was written before under another
+    /// anchor: that one, and the right one.
+    fn sends_otherwise(
+        &mut self,
+        sent: &mut IngestRequest,
+        is_known: bool,
+    ) -> Option<(String, String)> {
+        let bug = self.bug.filter(|_| !is_known)?;
+        let again = sent.operations.iter_mut().find(|operation| {
+            let is_group = matches!(operation, Operation::Upsert { kind, .. } if kind == "group");
+            is_group && self.log.numbers.contains_key(operation.anchor())
+        })?;
+        let right = again.anchor().to_owned();
+        let other = format!("{right}x");
+        match (bug, &mut *again) {
+            (Bug::SendsDeletion, _) => {
+                *again = Operation::Delete { anchor: right, kind: "group".to_owned() };
+                self.bug = None;
+                None
+            }
+            (Bug::ChangesAnchor, Operation::Upsert { anchor, .. }) => {
+                anchor.clone_from(&other);
+                self.bug = None;
+                Some((other, right))
+            }
+            _ => None,
         }
     }
 
@@ -365,7 +381,6 @@ impl Tenant {
                 added: vec![anchor.clone()],
                 removed: Vec::new(),
             }],
-            Some(Bug::ChangesAnchor) => vec![delete, again(&other)],
             _ => return Ok(()),
         };
         self.bug = None;

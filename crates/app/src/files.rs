@@ -1,6 +1,6 @@
 //! Files with secrets: written whole, readable by their owner alone, refused when they are not.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -33,6 +33,34 @@ pub fn write_private(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     // The new name is on disk only when its directory is.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// The octets of a file, which has no more of them than it may. What it says of its size is not believed:
+/// no more is read than one octet above.
+///
+/// # Errors
+/// What the file system says, or [`FileTooLarge`](std::io::ErrorKind::FileTooLarge).
+pub fn read_at_most(path: &Path, octets_max: u64) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let too_large = || {
+        let text = format!("it has more than {octets_max} octets");
+        std::io::Error::new(std::io::ErrorKind::FileTooLarge, text)
+    };
+    if file.metadata()?.len() > octets_max {
+        return Err(too_large());
+    }
+    let mut octets = Vec::new();
+    file.take(octets_max.saturating_add(1)).read_to_end(&mut octets)?;
+    if octets.len() as u64 > octets_max { Err(too_large()) } else { Ok(octets) }
+}
+
+/// The same of a file of text.
+///
+/// # Errors
+/// Likewise, and when it is no UTF-8.
+pub fn read_text_at_most(path: &Path, octets_max: u64) -> std::io::Result<String> {
+    String::from_utf8(read_at_most(path, octets_max)?)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
 /// Makes a directory, and those above it, that its owner alone enters; one that is there stays as it is.

@@ -2,7 +2,7 @@
 
 use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
-use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::engine::{ConnectorId, MetaverseKey, PendingExport};
 use portolan_sync::record::Record;
 use sqlx::Row as _;
 
@@ -37,6 +37,8 @@ pub struct Export {
     pub place: Place,
     /// In which target.
     pub connector: ConnectorId,
+    /// Its metaverse object; below zero, that of none.
+    pub metaverse: MetaverseKey,
     /// What it is.
     pub kind: TenantKind,
     /// What identifies it.
@@ -73,7 +75,7 @@ impl State {
         limit: u32,
     ) -> Result<Vec<Export>, StateError> {
         let rows = sqlx::query(
-            "SELECT key, stage, connector, kind, anchor, confirmed, pending, attempts
+            "SELECT key, stage, connector, metaverse, kind, anchor, confirmed, pending, attempts
              FROM target_object WHERE connector = ?1 AND stage IS NOT NULL
                  AND (stage, key) > (?2, ?3) ORDER BY stage, key LIMIT ?4",
         )
@@ -155,6 +157,7 @@ fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
         key: TargetKey(key),
         place: Place { stage, key },
         connector: names::connector(row.try_get("connector")?)?,
+        metaverse: MetaverseKey(row.try_get("metaverse")?),
         kind: TenantKind::of_code(row.try_get("kind")?)?,
         anchor: rows::anchor(anchor)?,
         confirmed,

@@ -12,6 +12,13 @@ const OWNER_ONLY: u32 = 0o600;
 /// The bits that give anyone else a right.
 const OTHERS: u32 = 0o077;
 
+/// Octets of a file with one secret: a key, a password, a token.
+pub const SECRET_OCTETS_MAX: u64 = 64 * 1024;
+/// Octets of a file with certificates of authorities: a whole system's are some hundred thousand.
+pub const AUTHORITIES_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// Octets of a file of configuration.
+pub const CONFIGURATION_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
 /// Writes a file whole or not at all, readable by its owner alone: beside its place first, synced,
 /// then moved there.
 ///
@@ -46,10 +53,12 @@ pub fn read_at_most(path: &Path, octets_max: u64) -> std::io::Result<Vec<u8>> {
         let text = format!("it has more than {octets_max} octets");
         std::io::Error::new(std::io::ErrorKind::FileTooLarge, text)
     };
-    if file.metadata()?.len() > octets_max {
+    let length = file.metadata()?.len();
+    if length > octets_max {
         return Err(too_large());
     }
-    let mut octets = Vec::new();
+    // Room for all, so that no part of a secret stays where it was read first.
+    let mut octets = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     file.take(octets_max.saturating_add(1)).read_to_end(&mut octets)?;
     if octets.len() as u64 > octets_max { Err(too_large()) } else { Ok(octets) }
 }
@@ -93,7 +102,7 @@ pub fn refuse_if_shared(path: &Path) -> Result<(), String> {
 /// A clause that says what is wrong with it.
 pub fn read_secret_line(path: &Path) -> Result<SecretString, String> {
     refuse_if_shared(path)?;
-    let text = std::fs::read_to_string(path)
+    let text = read_text_at_most(path, SECRET_OCTETS_MAX)
         .map(Zeroizing::new)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let line = text.lines().next().unwrap_or_default();
@@ -116,5 +125,22 @@ mod tests {
         assert!(refuse_if_shared(&path).is_ok());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(refuse_if_shared(&path).unwrap_err().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_refused_above_it_whatever_it_says_of_its_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "four").unwrap();
+        assert_eq!(read_text_at_most(&path, 4).unwrap(), "four");
+        let refused = read_at_most(&path, 3).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::FileTooLarge);
+        assert_eq!(refused.to_string(), "it has more than 3 octets");
+        // One without a size and without an end.
+        let endless = read_at_most(Path::new("/dev/zero"), 4096).unwrap_err();
+        assert_eq!(endless.kind(), std::io::ErrorKind::FileTooLarge);
+        std::fs::write(&path, [0xff]).unwrap();
+        let broken = read_text_at_most(&path, 4).unwrap_err();
+        assert_eq!(broken.kind(), std::io::ErrorKind::InvalidData);
     }
 }

@@ -15,6 +15,9 @@ use super::synchronise::Ruleset;
 use crate::report::Failure;
 use crate::terminal::plain;
 
+/// Octets of an exported configuration of Entra Connect.
+const EXPORT_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+
 /// What `connect rules` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Rules {
@@ -131,9 +134,10 @@ async fn show(told: Show) -> Result<(), Failure> {
 }
 
 fn import(told: &Import) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(&told.export).map_err(|error| {
-        Failure::because(&format!("cannot read {}", told.export.display()), &error)
-    })?;
+    let text =
+        crate::files::read_text_at_most(&told.export, EXPORT_OCTETS_MAX).map_err(|error| {
+            Failure::because(&format!("cannot read {}", told.export.display()), &error)
+        })?;
     let imported = entra::import(&text)
         .map_err(|error| Failure::because("the export cannot be imported", &error))?;
     for note in &imported.report {

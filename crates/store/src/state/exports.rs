@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, names, neighbourhoods, packed};
+use super::{State, StateError, dependence, names, neighbourhoods, packed};
 
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,10 +95,14 @@ impl State {
     /// When the state cannot be written.
     pub async fn acknowledge(&self, exports: &[Export]) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
+        let read = dependence::read_of(&mut tx).await?;
         for export in exports {
             match &export.pending {
                 PendingExport::Add(record) | PendingExport::Update(record) => {
                     written(&mut tx, export, record).await?;
+                    if read.contains(&export.connector) {
+                        dependence::confirmed(&mut tx, export.key.0).await?;
+                    }
                 }
                 PendingExport::Delete => deleted(&mut tx, export.key).await?,
             }

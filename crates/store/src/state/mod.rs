@@ -10,6 +10,7 @@
 //! ever here: only which objects' credentials a target has acknowledged.
 
 mod anchors;
+mod anew;
 mod apply;
 mod changes;
 mod check;
@@ -17,6 +18,7 @@ mod codes;
 mod confirm;
 mod counters;
 mod credentials;
+mod dependence;
 mod error;
 mod exports;
 mod full;
@@ -78,6 +80,8 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -77,7 +77,10 @@ impl<'a> Show<'a> {
         before: &'a State,
         json: bool,
     ) -> Result<Self, Failure> {
-        let keys = planning.state.rule_keys().await?.into_iter().collect();
+        // In the order in which they got their numbers, as the rules are compiled with them.
+        let known = planning.state.rule_keys().await?;
+        let numbers = (0..).map(RuleId);
+        let keys = numbers.zip(known.into_iter().map(|(_, key)| key)).collect();
         Ok(Self { planning, before, json, keys, is_first: true })
     }
 

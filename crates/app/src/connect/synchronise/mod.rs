@@ -70,6 +70,9 @@ impl<'a> Synchronisation<'a> {
         state.index_joins(&joined_by).await?;
         let surroundings = Surroundings::by(state, rules, connected, &domains.forest).await?;
         let engine = rules.engine(connected, domains);
+        let counted = surroundings.counts_members().then(|| surroundings.member());
+        let counted: Vec<_> = counted.into_iter().collect();
+        state.depend_on(&counted, connected.target, engine.reads_confirmed()).await?;
         Ok(Self { state, engine, joined_by, surroundings, run })
     }
 }
@@ -91,6 +94,7 @@ impl Synchronisation<'_> {
         }
         done.changed += self.settle(deferred).await?;
         done.references = self.references().await?;
+        self.state.settle_confirmed().await?;
         Ok(done)
     }
 

@@ -17,6 +17,8 @@ use crate::report::Failure;
 const OVERLAY: &str = "rules";
 /// Files of rules.
 const FILES_MAX: usize = 1_000;
+/// Octets of one of them.
+const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 /// The domains that flows depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +157,8 @@ fn overlay(directory: &Path) -> Result<Vec<(String, String)>, Failure> {
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error))?;
+        let text = crate::files::read_text_at_most(&path, FILE_OCTETS_MAX)
+            .map_err(|error| wrong(&error))?;
         files.push((path.display().to_string(), text));
         if files.len() > FILES_MAX {
             return Err(Failure::new(format!("more than {FILES_MAX} files of rules")));

@@ -69,16 +69,27 @@ impl Surroundings {
         let asks = |rule: &portolan_sync::rules::Rule| {
             rule.scope.clauses().any(|clause| clause.operator == Operator::IsMemberOf)
         };
-        let names = &rules.names;
+        let (names, read) = (&rules.names, rules.rules.imported());
         Ok(Self {
             filters: pinned,
             has_filters: !filters.is_empty(),
             forest: name.to_string(),
             domain: name.to_string().to_ascii_lowercase(),
             member: names.id("member").ok_or_else(|| Failure::new("no attribute is a member"))?,
-            member_count: names.id("memberCount"),
+            // A name stays known when the rules that asked by it are gone.
+            member_count: names.id("memberCount").filter(|id| read.contains(id)),
             member_of: rules.rules.all().iter().any(asks).then(|| names.id("memberOf")).flatten(),
         })
+    }
+
+    /// Whether rules or filters ask how many members a group has.
+    pub(in super::super) const fn counts_members(&self) -> bool {
+        self.member_count.is_some()
+    }
+
+    /// The attribute by which a group refers to its members.
+    pub(in super::super) const fn member(&self) -> AttributeId {
+        self.member
     }
 
     /// Adds to objects what rules may ask for, and takes those that a filter leaves out away from all

@@ -75,7 +75,7 @@ async fn an_import_that_is_broken_off_while_it_is_merged_goes_on_wherever_that_w
         import.seal(b"second").await.unwrap();
         let mut goes_on = true;
         for _ in 0..pieces {
-            goes_on = state.merge_a_piece(&mut Changed::default()).await.unwrap();
+            goes_on = state.merge_a_piece(None, &mut Changed::default()).await.unwrap();
         }
         state.close().await;
         let state = State::open(&directory.path().join("connector-space.db")).await.unwrap();

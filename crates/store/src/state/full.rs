@@ -72,7 +72,7 @@ impl State {
         &self,
         connector: ConnectorId,
     ) -> Result<FullImport, StateError> {
-        self.merge_what_is_whole().await?;
+        self.merge_what_is_whole(Some(connector)).await?;
         self.erase_incoming(connector).await?;
         let (state, waiting, writing) = (self.clone(), Vec::new(), JoinSet::new());
         Ok(FullImport { state, connector, waiting, octets: 0, writing })
@@ -157,9 +157,9 @@ impl FullImport {
     /// # Errors
     /// When the state cannot be written.
     pub async fn finish(self, cursor: &[u8]) -> Result<Changed, StateError> {
-        let state = self.state.clone();
+        let (state, connector) = (self.state.clone(), self.connector);
         self.seal(cursor).await?;
-        state.merge_what_is_whole().await
+        state.merge_what_is_whole(Some(connector)).await
     }
 
     /// Says that the import is whole.

@@ -92,8 +92,8 @@ async fn shown(
     domains: &Domains,
     before: &State,
 ) -> Result<(), Failure> {
-    let engine = rules.engine(server.connected, domains);
-    let surroundings = surroundings(server, rules, domains).await?;
+    let engine = rules.engine(&server.connected, domains);
+    let surroundings = surroundings(server, rules).await?;
     let planning = planning(server, rules, domains, &engine, &surroundings);
     Show::new(&planning, before, plan.json).await?.all().await?;
     if let Some(file) = &plan.save {
@@ -102,12 +102,8 @@ async fn shown(
     Ok(())
 }
 
-async fn surroundings(
-    server: &Server,
-    rules: &Ruleset,
-    domains: &Domains,
-) -> Result<Surroundings, Failure> {
-    Surroundings::by(&server.state, rules, server.connected, &domains.forest).await
+async fn surroundings(server: &Server, rules: &Ruleset) -> Result<Surroundings, Failure> {
+    Surroundings::by(&server.state, rules, &server.connected).await
 }
 
 fn planning<'a>(
@@ -139,8 +135,8 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         .with_hint(again()));
     }
     server.decide(&rules, &domains, imported.full, &steps).await?;
-    let engine = rules.engine(server.connected, &domains);
-    let surroundings = surroundings(&server, &rules, &domains).await?;
+    let engine = rules.engine(&server.connected, &domains);
+    let surroundings = surroundings(&server, &rules).await?;
     let now = planning(&server, &rules, &domains, &engine, &surroundings).changes().await?;
     let other: Vec<_> =
         kept.changes.iter().filter(|(what, digest)| now.get(*what) != Some(digest)).collect();

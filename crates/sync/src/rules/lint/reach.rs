@@ -120,7 +120,10 @@ fn includes(scope: &Scope, other: &Scope) -> bool {
 }
 
 /// Two clauses of a group that never hold together.
-pub(super) fn contradiction<'c>(group: &'c [Clause], linter: &Linter<'_>) -> Option<(&'c Clause, &'c Clause)> {
+pub(super) fn contradiction<'c>(
+    group: &'c [Clause],
+    linter: &Linter<'_>,
+) -> Option<(&'c Clause, &'c Clause)> {
     let pairs = group.iter().enumerate();
     pairs
         .flat_map(|(at, one)| group[at + 1..].iter().map(move |two| (one, two)))

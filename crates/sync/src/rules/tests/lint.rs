@@ -125,8 +125,9 @@ fn an_outbound_scope_that_nothing_is_ever_in_is_found() {
     let scope = |precedence, clause: &str| {
         outbound(precedence, &format!("scope = [[{clause}]]")).replace("key = \"k", "key = \"o")
     };
-    let equal =
-        |value: &str| format!("{{ attribute = \"badge\", operator = \"EQUAL\", value = \"{value}\" }}");
+    let equal = |value: &str| {
+        format!("{{ attribute = \"badge\", operator = \"EQUAL\", value = \"{value}\" }}")
+    };
     check(&(badge("red") + &scope(2, &equal("RED"))), &[]);
     check(
         &(badge("red") + &scope(2, &equal("blue"))),

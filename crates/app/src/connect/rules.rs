@@ -15,9 +15,6 @@ use super::synchronise::Ruleset;
 use crate::report::Failure;
 use crate::terminal::plain;
 
-/// Octets of an exported configuration of Entra Connect.
-const EXPORT_OCTETS_MAX: u64 = 64 * 1024 * 1024;
-
 /// What `connect rules` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Rules {
@@ -25,6 +22,8 @@ pub enum Rules {
     Lint(Lint),
     /// Write the rules in force, the default set's among them
     Show(Show),
+    /// Show the filters in force, and by which objectGUID each unit or group of theirs is held
+    Filters(super::Look),
     /// Make an overlay of the rules in an exported configuration of Entra Connect (experimental)
     Import(Import),
 }
@@ -75,6 +74,7 @@ pub(super) async fn run(command: Rules) -> Result<(), Failure> {
     match command {
         Rules::Lint(told) => check(told).await,
         Rules::Show(told) => show(told).await,
+        Rules::Filters(told) => super::filters::run(told).await,
         Rules::Import(told) => import(&told),
     }
 }
@@ -135,7 +135,7 @@ async fn show(told: Show) -> Result<(), Failure> {
 
 fn import(told: &Import) -> Result<(), Failure> {
     let text =
-        crate::files::read_text_at_most(&told.export, EXPORT_OCTETS_MAX).map_err(|error| {
+        crate::files::read_text_at_most(&told.export, entra::EXPORT_OCTETS_MAX as u64).map_err(|error| {
             Failure::because(&format!("cannot read {}", told.export.display()), &error)
         })?;
     let imported = entra::import(&text)

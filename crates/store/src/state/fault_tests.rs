@@ -210,6 +210,119 @@ async fn a_copy_is_the_state_as_it_was_and_its_owner_alone_reads_it() {
 }
 
 #[tokio::test]
+async fn a_spoilt_file_is_said_to_be_one_and_nothing_of_it_is_used() {
+    use std::os::unix::fs::FileExt as _;
+    let check = async |spoil: &dyn Fn(&std::fs::File, u64)| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("connector-space.db");
+        let state = exported(directory.path()).await;
+        state.close().await;
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        spoil(&file, file.metadata().unwrap().len());
+        let found = match State::open(&path).await {
+            Ok(state) => state.check().await,
+            Err(error) => Err(error),
+        };
+        let error = found.unwrap_err();
+        assert!(matches!(error, StateError::Corrupt { .. }), "{error:?}");
+        let hint = portolan_model::Hint::hint(&error).unwrap();
+        assert!(hint.starts_with("nothing of it is used"), "{hint}");
+    };
+    check(&|file, _| file.write_all_at(b"no database at all", 0).unwrap()).await;
+    check(&|file, length| file.set_len(length / 3).unwrap()).await;
+    check(&|file, length| {
+        // Every page but the first, which has the schema.
+        let noise = [0x5a; 4096];
+        (1..length / 4096).for_each(|page| file.write_all_at(&noise, page * 4096).unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_what_was_written_is_found_where_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = exported(directory.path()).await;
+    let mut tx = state.database.write().await.unwrap();
+    // One octet in the middle of a record: to SQLite, all is well.
+    sqlx::query(
+        "UPDATE staged SET record = CAST(replace(record, CAST('u2' AS BLOB), CAST('u4' AS BLOB)) AS BLOB)
+         WHERE instr(record, CAST('u2' AS BLOB)) > 0",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let error = state.check().await.unwrap_err();
+    assert!(matches!(error, StateError::Corrupt { .. }), "{error:?}");
+    assert!(state.staged(FOREST, ObjectKey(0), 100).await.is_err());
+    assert!(state.staged_objects(ObjectKey(0), 100).await.is_err());
+    // A full read writes it anew.
+    import(&state, &forest()).await;
+    state.check().await.unwrap();
+    assert_eq!(staged(&state).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_what_was_committed_and_goes_on_once_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = exported(directory.path()).await;
+    let room = async |statement: &'static str| {
+        let mut tx = state.database.write().await.unwrap();
+        sqlx::query(statement).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    // Room for no page more than there are.
+    room("PRAGMA max_page_count = 1").await;
+    let before = staged(&state).await;
+    let mut import = state.begin_full_import(FOREST).await.unwrap();
+    let mut failed = None;
+    for number in 1..=200 {
+        let mut large = object(number, USER, &"x".repeat(4096), &[]);
+        large.references.clear();
+        if let Err(error) = import.put(large).await {
+            failed = Some(error);
+            break;
+        }
+    }
+    let error = match failed {
+        Some(error) => error,
+        None => import.finish(b"full").await.unwrap_err(),
+    };
+    let hint = portolan_model::Hint::hint(&error);
+    assert!(hint.is_some_and(|hint| hint.starts_with("make room")), "{error:?}");
+    assert_eq!(staged(&state).await, before);
+    assert_eq!(state.forest_cursor(FOREST).await.unwrap().as_deref(), Some(&b"cursor"[..]));
+    room("PRAGMA max_page_count = 4294967294").await;
+    self::import(&state, &[object(1, USER, "other", &[])]).await;
+    synchronise(&state).await;
+    let mut told = export(&state).await;
+    told.sort();
+    assert_eq!(told, ["delete group a", "delete user 2", "delete user 3", "update user 1"]);
+    state.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn groups_that_are_in_each_other_and_in_themselves_come_to_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let ring = [
+        object(0x11, GROUP, "a", &[0x11, 0x12]),
+        object(0x12, GROUP, "b", &[0x13]),
+        object(0x13, GROUP, "c", &[0x11]),
+    ];
+    import(&state, &ring).await;
+    assert_eq!(synchronise(&state).await, 3);
+    let mut told = export(&state).await;
+    told.sort();
+    let groups = ["add group 11", "add group 12", "add group 13"];
+    assert_eq!(told, [&["11 +11", "11 +12", "12 +13", "13 +11"], &groups[..]].concat());
+    import(&state, &ring[..2]).await;
+    synchronise(&state).await;
+    assert_eq!(export(&state).await, ["delete group 13"]);
+    state.check().await.unwrap();
+}
+
+#[tokio::test]
 async fn references_of_one_object_are_held_against_those_it_is_to_have_in_pieces() {
     let directory = tempfile::tempdir().unwrap();
     let state = state(directory.path()).await;

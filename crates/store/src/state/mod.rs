@@ -35,6 +35,7 @@ mod rows;
 mod runs;
 mod staged;
 mod standing;
+mod wished;
 
 use std::path::Path;
 

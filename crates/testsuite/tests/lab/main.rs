@@ -27,6 +27,7 @@ mod passwords;
 mod reach;
 mod rights;
 mod scenarios;
+mod spoilt;
 mod states;
 mod world;
 mod writeback;

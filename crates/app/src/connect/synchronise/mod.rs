@@ -23,7 +23,7 @@ pub(super) use origin::Host;
 pub use origin::Origin;
 pub(super) use ruleset::{Connected, ConnectedForest, Domains, Ruleset};
 pub(super) use run::{run, run_in_full_next};
-pub(super) use standing::Surroundings;
+pub(super) use standing::{Surroundings, pins};
 
 use self::batch::Answers;
 use crate::report::Failure;

@@ -8,7 +8,7 @@ use portolan_model::DnsName;
 use portolan_store::state::State;
 use portolan_sync::engine::{ConnectorId, Engine, Side, System};
 use portolan_sync::expression::Parameters;
-use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
+use portolan_sync::rules::{FILE_OCTETS_MAX, RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::{AttributeId, Dictionary};
 
 use crate::connect::config::Config;
@@ -18,8 +18,6 @@ use crate::report::Failure;
 const OVERLAY: &str = "rules";
 /// Files of rules.
 const FILES_MAX: usize = 1_000;
-/// Octets of one of them.
-const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 /// The domains that flows depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +216,7 @@ fn overlay(directory: &Path) -> Result<Vec<(String, String)>, Failure> {
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let text = crate::files::read_text_at_most(&path, FILE_OCTETS_MAX)
+        let text = crate::files::read_text_at_most(&path, FILE_OCTETS_MAX as u64)
             .map_err(|error| wrong(&error))?;
         files.push((path.display().to_string(), text));
         if files.len() > FILES_MAX {

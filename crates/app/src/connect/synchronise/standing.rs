@@ -152,6 +152,15 @@ fn named(forest: &ConnectedForest) -> (ConnectorId, (String, String)) {
     (forest.connector, (name, domain))
 }
 
+/// The objectGUIDs of units and groups of a forest by the names that filters gave when they were found.
+pub(in super::super) async fn pins(
+    state: &State,
+    forest: ConnectorId,
+) -> Result<HashMap<String, String>, Failure> {
+    let remembered = state.remembered(forest, PINS).await?;
+    Ok(remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default())
+}
+
 /// What of the names that filters give is in a forest: as it was found before, or is found now and
 /// remembered.
 async fn pinned<'n>(
@@ -159,9 +168,7 @@ async fn pinned<'n>(
     forest: ConnectorId,
     names: impl Iterator<Item = &'n str>,
 ) -> Result<HashMap<String, String>, Failure> {
-    let remembered = state.remembered(forest, PINS).await?;
-    let mut pins: HashMap<String, String> =
-        remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default();
+    let mut pins = pins(state, forest).await?;
     let mut is_new = false;
     for name in names {
         if !pins.contains_key(name)

@@ -45,7 +45,11 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             Some(named) => Some(held(&state, &connected, &named.name, named.guid).await?),
             None => None,
         };
-        all.push(Shown { filter: criterion(&filter.criterion), reason: filter.reason.clone(), held });
+        all.push(Shown {
+            filter: criterion(&filter.criterion),
+            reason: filter.reason.clone(),
+            held,
+        });
     }
     if look.json {
         return print_json(&all);
@@ -94,7 +98,9 @@ async fn held(
         named = state.guid_of_name(forest, name).await?.or(named);
     }
     let note = match (&guid, &now, &named) {
-        (None, _, None) => Some(format!("no object has the name {name:?}: nothing is synchronised")),
+        (None, _, None) => {
+            Some(format!("no object has the name {name:?}: nothing is synchronised"))
+        }
         (None, _, Some(_)) => Some("the next run holds it by its objectGUID".to_owned()),
         (Some(_), None, _) => Some("what it was held by is gone from the forest".to_owned()),
         (Some(held), _, Some(other)) if held != other => {

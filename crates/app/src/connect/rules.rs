@@ -134,8 +134,8 @@ async fn show(told: Show) -> Result<(), Failure> {
 }
 
 fn import(told: &Import) -> Result<(), Failure> {
-    let text =
-        crate::files::read_text_at_most(&told.export, entra::EXPORT_OCTETS_MAX as u64).map_err(|error| {
+    let text = crate::files::read_text_at_most(&told.export, entra::EXPORT_OCTETS_MAX as u64)
+        .map_err(|error| {
             Failure::because(&format!("cannot read {}", told.export.display()), &error)
         })?;
     let imported = entra::import(&text)

@@ -1,6 +1,6 @@
 //! A plan that was kept in a file: what it is made of, and what an export is held to by it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use aws_lc_rs::digest;
@@ -62,16 +62,22 @@ impl Kept {
 
 /// The changes of a kept plan: what an export is held to.
 #[derive(Debug)]
-pub(in super::super) struct Chosen(BTreeMap<String, String>);
+pub(in super::super) enum Chosen {
+    /// Those of a kept plan.
+    Kept(BTreeMap<String, String>),
+    /// All of these objects, and references of them and to them.
+    Of(BTreeSet<SourceAnchor>),
+}
 
 impl Chosen {
-    pub(super) const fn new(changes: BTreeMap<String, String>) -> Self {
-        Self(changes)
-    }
-
     /// Whether a change of an object is among them.
     pub(in super::super) fn has(&self, export: &Export) -> bool {
-        self.0.contains_key(&name_of(&export.pending, export.kind, &export.anchor))
+        match self {
+            Self::Kept(changes) => {
+                changes.contains_key(&name_of(&export.pending, export.kind, &export.anchor))
+            }
+            Self::Of(anchors) => anchors.contains(&export.anchor),
+        }
     }
 
     /// Whether a change of references is.
@@ -80,7 +86,12 @@ impl Chosen {
         export: &ReferenceExport,
         names: &Dictionary,
     ) -> bool {
-        self.0.contains_key(&name_of_reference(export, names))
+        match self {
+            Self::Kept(changes) => changes.contains_key(&name_of_reference(export, names)),
+            Self::Of(anchors) => {
+                anchors.contains(&export.anchor) || anchors.contains(&export.target)
+            }
+        }
     }
 }
 

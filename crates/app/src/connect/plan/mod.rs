@@ -19,10 +19,15 @@ use portolan_sync::engine::plan::Digest;
 use self::entries::Planning;
 use self::kept::Kept;
 use self::show::Show;
-use super::cycle::{FILE, Server};
+use super::cycle::Server;
+use super::export::Exported;
 use super::print_json;
+use super::profile::Extent;
+use super::running::{Counted, Running};
+use super::scratch::Scratch;
 use super::steps::Steps;
-use super::synchronise::{Domains, Ruleset, Surroundings};
+use super::synchronise::{Domains, Ruleset, Scope, Surroundings};
+use super::turn::Turn;
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -69,16 +74,16 @@ pub struct Apply {
 pub(super) async fn run(plan: Plan) -> Result<(), Failure> {
     let mut server = Server::open(&plan.state).await?;
     let steps = Steps::begin();
-    let copy = tempfile::tempdir_in(&plan.state)
-        .map_err(|error| Failure::because("cannot make room for a copy of the state", &error))?;
-    let path = copy.path().join(FILE);
+    let copy = Scratch::copy(&server.state, &plan.state).await?;
     let before = server.state.clone();
-    before.copy_to(&path).await?;
-    server.state = State::open(&path).await?;
-    let (imported, _) = server.import(0, &steps).await?;
+    server.state = copy.open().await?;
+    let run = Running::begin(&server.state, None, "plan").await?;
+    let imported = server.import(&run, (None, Extent::Delta), 0, &steps).await?;
     let domains = server.prepare(&steps).await?;
-    let rules = Ruleset::read(&plan.state, &server.state).await?;
-    server.decide(&rules, &domains, plan.full || imported.full, &steps).await?;
+    let rules = server.rules().await?;
+    let is_full = plan.full || imported.full;
+    let scope = if is_full { Scope::Everything } else { Scope::Changes };
+    server.decide(run.id(), (&rules, &domains), scope, &steps).await?;
     let shown = shown(&plan, &server, &rules, &domains, &before).await;
     server.state.close().await;
     shown
@@ -124,37 +129,12 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
     let kept = Kept::read(&apply.plan)?;
     let mut server = Server::open(&apply.state).await?;
     let steps = Steps::begin();
-    let (imported, _) = server.import(0, &steps).await?;
-    let domains = server.prepare(&steps).await?;
-    let rules = Ruleset::read(&apply.state, &server.state).await?;
-    let again = || "make a new plan with `portolan connect plan --save`";
-    if rules.made_of(&domains) != kept.made_of {
-        return Err(Failure::new(
-            "the rules, the release or the tenant's domains changed since the plan",
-        )
-        .with_hint(again()));
-    }
-    server.decide(&rules, &domains, imported.full, &steps).await?;
-    let engine = rules.engine(&server.connected, &domains);
-    let surroundings = surroundings(&server, &rules).await?;
-    let now = planning(&server, &rules, &domains, &engine, &surroundings).changes().await?;
-    let other: Vec<_> =
-        kept.changes.iter().filter(|(what, digest)| now.get(*what) != Some(digest)).collect();
-    if !other.is_empty() {
-        let named: Vec<_> = other.iter().take(NAMED_MAX).map(|(what, _)| what.as_str()).collect();
-        return Err(Failure::new(format!(
-            "{} changes of the plan are other ones by now, or none: {}",
-            other.len(),
-            named.join("; ")
-        ))
-        .with_hint(again()));
-    }
-    let besides = now.len() - kept.changes.len();
-    let chosen = Chosen::new(kept.changes);
-    let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), &steps).await?;
-    if besides > 0 {
-        steps.say(None, &format!("{besides} changes came besides the plan's and stay pending"));
-    }
+    let _turn = Turn::take(&apply.state, &steps).await?;
+    let run = Running::begin(&server.state, None, "apply").await?;
+    let outcome = Box::pin(applied(&mut server, kept, &apply, &run, &steps)).await;
+    let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
+    run.end(&outcome, counts).await?;
+    let exported = outcome?;
     if apply.json {
         return print_json(&exported);
     }
@@ -170,4 +150,49 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         exported.refused.len()
     );
     Ok(())
+}
+
+/// Makes the changes of a kept plan as a run.
+async fn applied(
+    server: &mut Server,
+    kept: Kept,
+    apply: &Apply,
+    run: &Running,
+    steps: &Steps,
+) -> Result<Exported, Failure> {
+    let imported = server.import(run, (None, Extent::Delta), 0, steps).await?;
+    let domains = Box::pin(run.step("tenant", None, server.prepare(steps))).await?;
+    let rules = server.rules().await?;
+    let again = || "make a new plan with `portolan connect plan --save`";
+    if rules.made_of(&domains) != kept.made_of {
+        return Err(Failure::new(
+            "the rules, the release or the tenant's domains changed since the plan",
+        )
+        .with_hint(again()));
+    }
+    let scope = if imported.full { Scope::Everything } else { Scope::Changes };
+    let decided = server.decide(run.id(), (&rules, &domains), scope, steps);
+    Box::pin(run.step("sync", None, decided)).await?;
+    let engine = rules.engine(&server.connected, &domains);
+    let surroundings = surroundings(server, &rules).await?;
+    let now = planning(server, &rules, &domains, &engine, &surroundings).changes().await?;
+    let other: Vec<_> =
+        kept.changes.iter().filter(|(what, digest)| now.get(*what) != Some(digest)).collect();
+    if !other.is_empty() {
+        let named: Vec<_> = other.iter().take(NAMED_MAX).map(|(what, _)| what.as_str()).collect();
+        return Err(Failure::new(format!(
+            "{} changes of the plan are other ones by now, or none: {}",
+            other.len(),
+            named.join("; ")
+        ))
+        .with_hint(again()));
+    }
+    let besides = now.len() - kept.changes.len();
+    let chosen = Chosen::Kept(kept.changes);
+    let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), steps);
+    let exported = Box::pin(run.step("export", None, exported)).await?;
+    if besides > 0 {
+        steps.say(None, &format!("{besides} changes came besides the plan's and stay pending"));
+    }
+    Ok(exported)
 }

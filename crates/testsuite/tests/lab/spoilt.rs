@@ -19,6 +19,17 @@ precedence = 50
 flows = [{ target = "title", expression = 'IIF([sAMAccountName] = "alice", Error("no title for her"), [title])' }]
 "#;
 
+const COUNTING: &str = r#"
+[[rule]]
+key = "corp.count"
+name = "How many a group has"
+direction = "inbound"
+object = ["group"]
+metaverse = "group"
+precedence = 51
+flows = [{ target = "description", expression = 'CStr([memberCount]) & " members"' }]
+"#;
+
 fn connect(road: &Road<'_>, words: &[&str]) -> String {
     let state = road.path("connect");
     let words = [&["connect"], words, &["--state", state.to_str().unwrap()]].concat();
@@ -44,6 +55,7 @@ fn what_is_wrong_with_one_object_or_with_the_state_is_told_and_harms_nothing_els
     groups_in_a_ring(&road);
     a_suffix_that_is_not_verified(&road);
     two_claim_one_anchor(&road);
+    members_that_a_rule_counts(&road);
     a_rule_that_throws(&road);
     a_spoilt_state(&road);
 }
@@ -85,9 +97,26 @@ fn two_claim_one_anchor(road: &Road<'_>) {
     equal(road);
 }
 
-fn a_rule_that_throws(road: &Road<'_>) {
+/// A group is decided about again when its members change, where a rule counts them.
+fn members_that_a_rule_counts(road: &Road<'_>) {
     let folder = road.path("connect").join("rules");
     std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("own.toml"), COUNTING).unwrap();
+    run(road);
+    let added = ["group", "addmembers", "Accountants", "alice"];
+    road.samba_tool(&added).unwrap().success().unwrap();
+    let shown = connect(road, &["plan"]);
+    assert!(shown.contains("description: 4 members -> 5 members"), "{shown}");
+    assert!(shown.contains("memberCount of CN=Accountants,"), "{shown}");
+    let summary = run(road);
+    assert_eq!((&summary["updated"], &summary["references"]), (&1.into(), &1.into()), "{summary:#}");
+    std::fs::remove_file(folder.join("own.toml")).unwrap();
+    run(road);
+    equal(road);
+}
+
+fn a_rule_that_throws(road: &Road<'_>) {
+    let folder = road.path("connect").join("rules");
     std::fs::write(folder.join("own.toml"), RULES).unwrap();
     let rename = format!(
         "dn: CN=Bob Baker,OU=Engineering,OU=Staff,{BASE}\nchangetype: modify\nreplace: title\n\

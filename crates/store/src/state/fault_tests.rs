@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use portolan_model::SourceAnchor;
-use portolan_sync::engine::{AnchorClaim, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey};
+use portolan_sync::engine::{
+    AnchorClaim, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey,
+};
 use portolan_sync::record::{Record, Value};
 use portolan_sync::rules::{MetaverseKind, RuleId};
 use portolan_sync::{AttributeId, ObjectKind, TenantKind};
@@ -147,11 +149,8 @@ async fn a_target_that_lost_everything_gets_it_again_also_when_forgetting_breaks
         assert_eq!(state.batches(TARGET).await.unwrap().as_deref(), Some(&b"after"[..]));
         assert_eq!(state.exported_count(TARGET).await.unwrap(), 2);
         // What the target has and is nobody's may be claimed; what is somebody's may not.
-        let claim = |number| AnchorClaim {
-            object: ObjectKey(999),
-            anchor: anchor(number),
-            is_set: false,
-        };
+        let claim =
+            |number| AnchorClaim { object: ObjectKey(999), anchor: anchor(number), is_set: false };
         let taken = state.are_taken(&[claim(9), claim(2)]).await.unwrap();
         assert_eq!(taken, [false, true]);
         synchronise(&state).await;

@@ -109,7 +109,11 @@ fn members_that_a_rule_counts(road: &Road<'_>) {
     assert!(shown.contains("description: 4 members -> 5 members"), "{shown}");
     assert!(shown.contains("memberCount of CN=Accountants,"), "{shown}");
     let summary = run(road);
-    assert_eq!((&summary["updated"], &summary["references"]), (&1.into(), &1.into()), "{summary:#}");
+    assert_eq!(
+        (&summary["updated"], &summary["references"]),
+        (&1.into(), &1.into()),
+        "{summary:#}"
+    );
     std::fs::remove_file(folder.join("own.toml")).unwrap();
     run(road);
     equal(road);

@@ -95,7 +95,9 @@ pub(super) async fn reconcile(
 ) -> Result<Option<usize>, Failure> {
     let now = Batches { acknowledged: last.to_owned(), sending: String::new() };
     let known = Batches::read(state, target).await?;
-    if known.as_ref().is_none_or(|known| known.knows(last)) {
+    // A new state of a server that the tenant knows, as after one that was spoilt, knows nothing of what
+    // the tenant has.
+    if known.as_ref().map_or(last.is_empty(), |known| known.knows(last)) {
         if known.as_ref() != Some(&now) {
             now.write(state, target).await?;
         }
@@ -240,6 +242,15 @@ mod tests {
         send(&space, "4", "3", false).await;
         send(&space, "5", "4", true).await;
         assert_eq!(forgotten(&space, "5").await, None, "nobody asked between the two");
+    }
+
+    #[tokio::test]
+    async fn a_new_state_of_a_server_that_the_tenant_knows_asks_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space(&directory).await;
+        assert_eq!(forgotten(&space, "of the state before").await, Some(3));
+        assert_eq!(forgotten(&space, "of the state before").await, None, "once is enough");
+        assert_eq!(space.state.exported_count(space.target).await.unwrap(), 3);
     }
 
     #[tokio::test]

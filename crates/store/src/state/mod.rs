@@ -10,6 +10,7 @@
 //! ever here: only which objects' credentials a target has acknowledged.
 
 mod anchors;
+mod anew;
 mod apply;
 mod changes;
 mod check;
@@ -17,6 +18,7 @@ mod codes;
 mod confirm;
 mod counters;
 mod credentials;
+mod dependence;
 mod error;
 mod exports;
 mod figures;
@@ -26,6 +28,7 @@ mod merge;
 mod names;
 mod neighbourhoods;
 mod packed;
+mod planned;
 mod queue;
 mod reference_exports;
 mod references;
@@ -34,6 +37,7 @@ mod run_steps;
 mod runs;
 mod staged;
 mod standing;
+mod wished;
 
 use std::path::Path;
 
@@ -47,6 +51,7 @@ pub use exports::{Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
 pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
+pub use planned::PlannedReference;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
@@ -80,6 +85,8 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

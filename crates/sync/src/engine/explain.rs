@@ -220,7 +220,7 @@ impl Engine<'_> {
 }
 
 /// A target's object as it is after a decision.
-pub(super) fn target_after<'a>(
+fn target_after<'a>(
     connector: ConnectorId,
     former: Option<&'a TargetObject>,
     decision: &'a Decision,

@@ -28,6 +28,7 @@ mod reach;
 mod rights;
 mod running;
 mod scenarios;
+mod spoilt;
 mod states;
 mod world;
 mod writeback;

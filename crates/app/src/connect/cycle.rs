@@ -248,7 +248,7 @@ impl Server {
         for forest in &self.connected.forests {
             let counts = self.state.object_counts(forest.connector).await?;
             let sent = |(kind, _): &&(ObjectKind, u64)| {
-                !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+                kind.is_person() || matches!(kind, ObjectKind::Group | ObjectKind::Contact)
             };
             staged += counts.iter().filter(sent).map(|(_, count)| count).sum::<u64>();
         }

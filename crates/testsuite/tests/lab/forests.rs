@@ -106,6 +106,8 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     let rules = road.path("connect").join("rules");
     std::fs::create_dir(&rules).unwrap();
     std::fs::write(rules.join("own.toml"), BY_MAIL).unwrap();
+    // Whoever is in both keeps the anchor of the forest that was there first.
+    run(&road);
     tie(&road);
 
     // A wrong password is refused at the check, and the first forest's account is not touched by it.

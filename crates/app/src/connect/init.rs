@@ -118,7 +118,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
+    let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
+    config.go_on_with(earlier.as_ref());
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -178,6 +179,9 @@ fn configuration(
             proxy_credentials_file: optional(reach.proxy_credentials_file.as_deref())?,
         },
         ports,
+        metrics: None,
+        profile: Vec::new(),
+        schedule: Vec::new(),
     })
 }
 

@@ -6,7 +6,8 @@ use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, Value};
 use portolan_sync::{AttributeId, ObjectKind};
 
-use super::{Connected, Domains, Host, Ruleset, Synchronised, run};
+use super::{Connected, Domains, Host, Ruleset, Scope, Synchronised, run};
+use crate::report::Failure;
 
 /// People of all forests with one mail address are one person.
 const BY_MAIL: &str = r#"
@@ -100,8 +101,14 @@ impl World {
     }
 
     async fn synchronise(&self) -> Synchronised {
+        self.try_to().await.unwrap()
+    }
+
+    async fn try_to(&self) -> Result<Synchronised, Failure> {
         let (rules, domains) = (&self.rules, &self.domains);
-        run(&self.state, rules, &self.connected, domains, false, &Host).await.unwrap()
+        let id = self.state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
+        let work = (id, Scope::Changes);
+        run(&self.state, rules, &self.connected, domains, work, &Host).await
     }
 
     /// What is to be exported: of each object the values of an attribute.
@@ -220,9 +227,7 @@ async fn a_person_in_two_forests_is_one_and_keeps_the_anchor_of_the_first_day() 
 async fn nothing_is_decided_before_every_forest_was_read_whole() {
     let world = World::with("").await;
     world.import(FIRST, vec![world.user(1, FIRST, &[])]).await;
-    let (rules, domains) = (&world.rules, &world.domains);
-    let refused = run(&world.state, rules, &world.connected, domains, false, &Host).await;
-    let refused = refused.unwrap_err();
+    let refused = world.try_to().await.unwrap_err();
     assert!(refused.text().starts_with("forest other.example was not read whole yet"));
     assert_eq!(world.pending("surname").await, Vec::<Vec<String>>::new());
     // A forest that is gone from the configuration alone is not taken for an empty one.

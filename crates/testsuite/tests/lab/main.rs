@@ -16,6 +16,7 @@ mod faults;
 mod firewall;
 mod firewall_formats;
 mod first_light;
+mod forests;
 mod graph;
 mod holdings;
 mod impact;

@@ -23,6 +23,7 @@ use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
 use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
+use super::target::{Sending, Target};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 

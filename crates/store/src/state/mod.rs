@@ -20,6 +20,7 @@ mod credentials;
 mod error;
 mod exports;
 mod full;
+mod identities;
 mod joins;
 mod merge;
 mod names;

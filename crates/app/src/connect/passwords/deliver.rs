@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use super::fetch::Derived;
 use super::open::Faulty;
 use super::scope::Scope;
-use crate::connect::export::{self, Refused};
+use crate::connect::export::Refused;
 use crate::connect::progress::Progress;
+use crate::connect::target::tenant;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
 use crate::signal::Stop;
@@ -71,10 +72,10 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, scope.state, scope.connected.target, operations).await?;
+    let answer = tenant::send(tenant, scope.state, scope.connected.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
     for (guid, result) in guids.iter().zip(&answer.results) {
-        match export::refusal(result) {
+        match tenant::refusal(result) {
             None => taken.push(*guid),
             Some(refused) => {
                 delivered.owed.insert(*guid);

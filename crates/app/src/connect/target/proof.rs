@@ -22,6 +22,11 @@ pub(in crate::connect) struct Proof {
 }
 
 impl Proof {
+    /// By a key, and the certificate by which the endpoint knows it.
+    pub(in crate::connect) const fn new(key: SigningKey, certificate: Option<Fingerprint>) -> Self {
+        Self { key, certificate }
+    }
+
     /// Reads a private key (PEM, PKCS#8) that nobody but its owner may read, and its certificate.
     pub(in crate::connect) fn read(
         key: &Path,

@@ -169,6 +169,12 @@ pub fn property(name: &str, kind: TenantKind) -> Option<&'static Property> {
     PROPERTIES.iter().find(|row| row.name == name && row.kinds.contains(&kind))
 }
 
+/// Whether a property is a list of texts, as Graph takes it.
+#[must_use]
+pub fn is_list(name: &str) -> bool {
+    matches!(name, "businessPhones" | "otherMails")
+}
+
 /// Whether this is the name of one of the fifteen extension attributes.
 #[must_use]
 pub fn is_extension(name: &str) -> bool {

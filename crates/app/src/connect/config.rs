@@ -124,6 +124,12 @@ impl RawConfig {
         of_tenant.or(self.graph.as_ref().map(|graph| graph.client_id.as_str()))
     }
 
+    /// The id of the target's tenant.
+    pub(super) fn tenant_id(&self) -> Option<&str> {
+        let of_tenant = self.tenant.as_ref().map(|tenant| tenant.id.as_str());
+        of_tenant.or(self.graph.as_ref().map(|graph| graph.id.as_str()))
+    }
+
     /// Seals the secrets that earlier releases kept in files: this server's private key, whose file is
     /// taken away, and the secret of the forest's account, whose file is its owner's to remove.
     pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{ErrorPlace, State, StoredError};
 use portolan_sync::ObjectKind;
+use portolan_tenant::wire::TenantResponse;
 use serde::Serialize;
 
 use super::account::Identity;
@@ -22,15 +23,15 @@ use super::key;
 use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
-use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
+use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
+use super::target::graph::Graph;
 use super::target::{Sending, Target};
+use super::target_config::SystemConfig;
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
 /// The state of the engine, in the state directory.
 pub(super) const FILE: &str = "connector-space.db";
-/// What the last full synchronisation was made of, as it is remembered of the target.
-const SYNCHRONISED_BY: &str = "synchronised-by";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
 /// Errors of objects that are shown of a run.
@@ -46,6 +47,8 @@ pub(super) struct Summary {
     /// References that were added or removed.
     references: usize,
     left_out: u64,
+    /// Objects that the target has no kind for.
+    unable: usize,
     pub(super) refused: Vec<Refused>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
@@ -62,7 +65,7 @@ pub(super) struct Server {
     pub(super) state: State,
     /// The numbers of the forest and of the tenant in it.
     pub(super) connected: Connected,
-    pub(super) tenant: Tenant,
+    pub(super) target: Target,
     secrets: Secrets,
     directory: PathBuf,
 }
@@ -98,10 +101,17 @@ impl Server {
         let directory = state.to_owned();
         let state = State::open(&directory.join(FILE)).await?;
         let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
-        let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
-        let tenant = Tenant::new(client, &config, key)?;
+        let target = match &config.system {
+            SystemConfig::Tenant { ca_sha256 } => {
+                let client = tenant_client::client(&network, Fingerprint::new(*ca_sha256));
+                Target::Tenant(Tenant::new(client, &config, key)?)
+            }
+            SystemConfig::Graph(place) => {
+                Target::Graph(Graph::configured(&network, &config, place, key))
+            }
+        };
         Ok(Self {
             config,
             network,
@@ -109,7 +119,7 @@ impl Server {
             secret,
             state,
             connected,
-            tenant,
+            target,
             secrets,
             directory,
         })
@@ -140,12 +150,14 @@ impl Server {
         let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
         // A command may have replaced it since.
         self.secrets = Secrets::open(&self.directory)?;
-        self.tenant.use_key(key::current(&self.secrets, client_id)?);
+        // The key of an application of Graph is its administrator's to replace.
+        let Target::Tenant(tenant) = &mut self.target else { return Ok(false) };
+        tenant.use_key(key::current(&self.secrets, client_id)?);
         if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
             return Ok(false);
         }
-        let key = key::replace(&mut self.secrets, client_id, &mut self.tenant, now).await?;
-        self.tenant.use_key(key);
+        let key = key::replace(&mut self.secrets, client_id, tenant, now).await?;
+        tenant.use_key(key);
         Ok(true)
     }
 
@@ -208,18 +220,18 @@ impl Server {
         if self.renew_key(false).await? {
             steps.say(None, "replaced this server's key at the tenant by a new one");
         }
-        let answer = self.tenant.domains().await?;
         let target = self.connected.target;
+        let answer = self.description().await?;
         if let Some(last) = &answer.last_batch
-            && let Some(count) =
-                batches::reconcile(&mut self.tenant, &self.state, target, last).await?
+            && let Target::Tenant(tenant) = &mut self.target
+            && let Some(count) = batches::reconcile(tenant, &self.state, target, last).await?
         {
             let lost = format!(
                 "the tenant does not have what it acknowledged, as after a restored backup: it has \
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
-            self.state.forget(target, SYNCHRONISED_BY).await?;
+            synchronise::run_in_full_next(&self.state, self.connected).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
@@ -228,13 +240,33 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
+    }
+
+    /// What the target says of itself.
+    async fn description(&mut self) -> Result<TenantResponse, Failure> {
+        let graph = match &mut self.target {
+            Target::Tenant(tenant) => return tenant.domains().await,
+            Target::Graph(graph) => graph,
+        };
+        let found = graph.organization().await?;
+        if found.id != self.config.tenant_id.to_string() {
+            let text = format!("Graph answers for tenant {}, which is another", found.id);
+            return Err(Failure::new(text).with_hint("correct graph.id in connect.toml"));
+        }
+        Ok(TenantResponse {
+            tenant_id: found.id,
+            initial_domain: found.initial.to_string(),
+            verified_domains: found.verified.iter().map(ToString::to_string).collect(),
+            sync_group: None,
+            last_batch: None,
+        })
     }
 
     /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
-        let answer = self.tenant.domains().await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        let answer = self.description().await?;
+        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed; about everything, when the rules or what they depend on did.
@@ -245,28 +277,8 @@ impl Server {
         full: bool,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        let (state, target) = (&self.state, self.connected.target);
-        let made_of = rules.made_of(domains);
-        let before = state.remembered(target, SYNCHRONISED_BY).await?;
-        let is_other = before.as_deref() != Some(made_of.as_bytes());
-        let run = state.begin_run("synchronise", portolan_net::clock::now()).await?;
-        let synchronisation =
-            Synchronisation::begin(state, rules, self.connected, domains, run).await?;
-        let outcome = if full || is_other {
-            let done = synchronisation.everything().await;
-            if done.is_ok() {
-                state.delete_unclaimed(target).await?;
-                state.remember(target, SYNCHRONISED_BY, made_of.as_bytes()).await?;
-            }
-            done
-        } else {
-            synchronisation.changes().await
-        };
-        let word = if outcome.is_ok() { "done" } else { "failed" };
-        let counts = outcome.as_ref().ok().and_then(|done| serde_json::to_string(done).ok());
-        let now = portolan_net::clock::now();
-        state.end_run(run, word, counts.as_deref().unwrap_or("{}"), now).await?;
-        let done = outcome?;
+        let (state, connected) = (&self.state, self.connected);
+        let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
             "synchronised {objects} objects: {changed} decisions and {references} references changed"
@@ -297,7 +309,7 @@ impl Server {
         };
         let staged: u64 = staged.iter().filter(sent).map(|(_, count)| count).sum();
         let there = self.state.exported_count(self.connected.target).await?;
-        let Exported { added, updated, deleted, references, refused, warnings } = exported;
+        let Exported { added, updated, deleted, references, refused, unable, warnings } = exported;
         Ok(Summary {
             imported,
             added,
@@ -305,6 +317,7 @@ impl Server {
             deleted,
             references,
             left_out: staged.saturating_sub(there),
+            unable,
             refused,
             warnings,
             errors: errors.into_iter().map(named).collect(),
@@ -322,10 +335,12 @@ impl Server {
         let losses = self.state.losses(self.connected.target).await?;
         losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
         let mut exporter = Exporter {
-            tenant: &mut self.tenant,
-            state: &self.state,
-            target: self.connected.target,
-            names: &rules.names,
+            target: &mut self.target,
+            sending: Sending {
+                state: &self.state,
+                target: self.connected.target,
+                names: &rules.names,
+            },
             chosen,
         };
         let exported = exporter.run().await?;
@@ -351,16 +366,21 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(config, &initial, &verified)
+    domains(&config.forest_domain, &initial, &verified)
 }
 
-fn domains(config: &Config, initial: &str, verified: &[String]) -> Result<Domains, Failure> {
+/// The domains of a forest and of a tenant, as it names them.
+pub(super) fn domains(
+    forest: &DnsName,
+    initial: &str,
+    verified: &[String],
+) -> Result<Domains, Failure> {
     let initial = domain(initial)?;
     let mut all = vec![initial.clone()];
     for name in verified {
         all.push(domain(name)?);
     }
-    Ok(Domains { forest: config.forest_domain.clone(), initial, verified: all })
+    Ok(Domains { forest: forest.clone(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

@@ -217,7 +217,8 @@ fn whole(mut page: Vec<ReferenceExport>, limit: u32) -> Vec<ReferenceExport> {
     let is_full = u32::try_from(page.len()).is_ok_and(|count| count >= limit);
     if let Some(last) = page.last().filter(|_| is_full) {
         let (source, attribute) = (last.source, last.attribute);
-        let of_last = |export: &ReferenceExport| (export.source, export.attribute) == (source, attribute);
+        let of_last =
+            |export: &ReferenceExport| (export.source, export.attribute) == (source, attribute);
         let begin = page.partition_point(|export| !of_last(export));
         if begin > 0 {
             page.truncate(begin);

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use portolan_chart::flow;
-use portolan_model::{DnsName, Guid};
-use portolan_net::tls::Fingerprint;
-use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
+use portolan_model::DnsName;
 
 use super::account::{Account, Held, SecretFile, forget_marks};
-use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
+use super::config::{RawConfig, RawForest};
 use super::forest::Forest;
+use super::joining::{Joined, TargetArguments};
 use super::reach::{RawReach, Reach, ReachArguments};
+use super::rights;
 use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
-use super::tenant_client::Predecessor;
-use super::{key, rights, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -25,9 +22,8 @@ pub struct Init {
     /// Where this server keeps its configuration, key and connector space
     #[arg(long, default_value = super::STATE)]
     state: PathBuf,
-    /// The file that `portolan tenant enrol` wrote; it works once, within an hour
-    #[arg(long, value_name = "FILE")]
-    enrol: PathBuf,
+    #[command(flatten)]
+    target: TargetArguments,
     /// The domain of the forest, such as corp.example
     #[arg(long, value_name = "DOMAIN")]
     forest: DnsName,
@@ -58,19 +54,18 @@ struct SecretArguments {
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
-    let enrolment = read_enrolment(&init.enrol)?;
+    let joining = init.target.read()?;
     let SecretArguments { password_file, keytab } = init.secret.clone();
     let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
     let read = Account::read(&init.account, &init.forest, &secret_file);
     let (account, held) = read.map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
-        check_same(earlier, &init, &enrolment)?;
+        check_same(earlier, &init, &joining.tenant_id())?;
     }
     let ports = earlier.as_ref().map(|earlier| earlier.ports.clone()).unwrap_or_default();
     let reach = reach(&init, ports.clone())?;
     let network = reach.network()?;
-    let chart = network.chart().clone();
 
     let credential = account.offered(&absolute(&init.state)?)?;
     let found = Forest::find(&network, &init.forest, credential, &steps).await?;
@@ -81,37 +76,32 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let mut secrets = Secrets::open(&init.state)?;
-    let (key, private) = key::make()?;
-    let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
-    let client = tenant_client::client(&network, Fingerprint::new(ca));
-    let was = earlier.as_ref().and_then(|earlier| predecessor(&secrets, earlier));
-    let enrolled = tenant_client::enrol(&client, &enrolment, &key, was.as_ref()).await?;
-    steps.over(&chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
-    let done = format!(
-        "enrolled as application {} of tenant {}",
-        enrolled.client_id, enrolled.tenant.tenant_id
-    );
-    steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
-
-    let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
-        Failure::because("the tenant names an application that is none", &error)
-    })?;
-    let replaced = enrolled.replaced.clone();
+    let joined = joining.join(&network, &secrets, earlier.as_ref(), &steps).await?;
+    let succeeds = joined.succeeds;
     let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
-    seal(&mut secrets, (&client_key(client_id), &private), &init.account, &held, &told)?;
-    let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
+    seal(
+        &mut secrets,
+        (&client_key(joined.client_id), &joined.private),
+        &init.account,
+        &held,
+        &told,
+    )?;
+    let config = configuration(&init, joined, told)?;
     config.write(&init.state)?;
     forget_marks(&init.state)?;
     if let Some(earlier) = earlier {
         forget(&mut secrets, &earlier, &config)?;
-        let id = plain(&earlier.tenant.client_id);
-        let become_of = match &replaced {
-            Some(_) => format!("it succeeds application {id}: what that wrote is its own"),
-            None => format!(
-                "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
-            ),
-        };
-        steps.say(None, &become_of);
+        let id = plain(earlier.client_id().unwrap_or_default());
+        if succeeds {
+            steps.say(None, &format!("it succeeds application {id}: what that wrote is its own"));
+        } else if earlier.tenant.is_some() {
+            steps.say(
+                None,
+                &format!(
+                    "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
+                ),
+            );
+        }
     }
     say_done(&steps, &init.state, &secrets, &secret_file);
     Ok(())
@@ -141,8 +131,7 @@ struct Told {
 
 fn configuration(
     init: &Init,
-    ca_sha256: String,
-    enrolled: EnrolResponse,
+    joined: Joined,
     Told { kept, ports }: Told,
 ) -> Result<RawConfig, Failure> {
     let (password_file, keytab) = match kept {
@@ -152,6 +141,14 @@ fn configuration(
     };
     let reach = &init.reach;
     let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+    let (mut tenant, mut graph) = (joined.tenant, joined.graph);
+    let file = optional(&reach.proxy_credentials_file)?;
+    if let Some(tenant) = &mut tenant {
+        (tenant.proxy, tenant.proxy_credentials_file) = (reach.proxy.clone(), file.clone());
+    }
+    if let Some(graph) = &mut graph {
+        (graph.proxy, graph.proxy_credentials_file) = (reach.proxy.clone(), file);
+    }
     Ok(RawConfig {
         edition: init.edition.clone(),
         forest: RawForest {
@@ -163,28 +160,10 @@ fn configuration(
             bind: reach.bind(),
             ca_file: optional(&reach.ca)?,
         },
-        tenant: RawTenant {
-            id: enrolled.tenant.tenant_id,
-            domain: enrolled.tenant.initial_domain,
-            ca_sha256,
-            client_id: enrolled.client_id,
-            key_file: None,
-            proxy: reach.proxy.clone(),
-            proxy_credentials_file: optional(&reach.proxy_credentials_file)?,
-        },
+        tenant,
+        graph,
         ports,
     })
-}
-
-/// The application that this server was, with the key in use and the one that was to take its place.
-fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
-    let id: Guid = earlier.tenant.client_id.parse().ok()?;
-    let of_file = earlier.tenant.key_file.as_deref().and_then(|path| key::read_file(path).ok());
-    let sealed = [client_key(id), next_client_key(id)];
-    let sealed = sealed.iter().filter_map(|name| secrets.get(name).ok().flatten());
-    let keys = of_file.into_iter().chain(sealed).filter_map(|private| key::parse(&private).ok());
-    let keys: Vec<_> = keys.collect();
-    (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
 }
 
 /// Seals this server's key and the account's secret, which the forest has taken.
@@ -206,11 +185,13 @@ fn seal(
 /// Forgets the key of the application that this server was, and the secret of an account that it no
 /// longer is: they have no use here any more.
 fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Result<(), Failure> {
-    if let Some(path) = &earlier.tenant.key_file {
+    if let Some(path) = earlier.tenant.as_ref().and_then(|tenant| tenant.key_file.as_ref()) {
         let _ = std::fs::remove_file(path);
     }
     let mut over = Vec::new();
-    if let Ok(id) = earlier.tenant.client_id.parse() {
+    if let Some(id) = earlier.client_id().filter(|id| config.client_id() != Some(*id))
+        && let Ok(id) = id.parse()
+    {
         over.extend([client_key(id), next_client_key(id)]);
     }
     let account = &earlier.forest.account;
@@ -223,17 +204,17 @@ fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Res
 
 /// A connector space belongs to one forest and one tenant: with another it would take for done what
 /// never was.
-fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Result<(), Failure> {
+fn check_same(earlier: &RawConfig, init: &Init, tenant: &str) -> Result<(), Failure> {
     let forest = init.forest.to_string();
-    if earlier.tenant.id == enrolment.tenant_id && earlier.forest.domain == forest {
+    if earlier.tenant_id() == Some(tenant) && earlier.forest.domain == forest {
         return Ok(());
     }
     let text = format!(
         "{} synchronises {} to tenant {}, and not {forest} to tenant {}",
         init.state.display(),
         earlier.forest.domain,
-        earlier.tenant.id,
-        enrolment.tenant_id
+        earlier.tenant_id().unwrap_or_default(),
+        tenant
     );
     Err(Failure::new(text).with_hint("name a new --state directory"))
 }
@@ -252,14 +233,6 @@ fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
     };
     let mut problems = Vec::new();
     Reach::check(raw, &mut problems).ok_or_else(|| Failure::new(problems.join("; ")))
-}
-
-fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
-    let doing = format!("cannot read the enrolment file {}", path.display());
-    let hint = "make one with `portolan tenant enrol` on the tenant";
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::because(&doing, &error).with_hint(hint))?;
-    serde_json::from_str(&text).map_err(|error| Failure::because(&doing, &error).with_hint(hint))
 }
 
 /// A path that holds wherever a later run starts.
@@ -293,17 +266,14 @@ mod tests {
         let check = |forest: &str, tenant: &str| {
             let init = Init {
                 state: "s".into(),
-                enrol: "e".into(),
+                target: TargetArguments::enrolment("e"),
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
                 secret: SecretArguments { password_file: Some("p".into()), keytab: None },
                 reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };
-            let enrolment = format!(
-                r#"{{"tenant_id":"{tenant}","host":"h","ca_sha256":"00","secret":"x","expires":"x"}}"#
-            );
-            check_same(&earlier, &init, &serde_json::from_str(&enrolment).unwrap())
+            check_same(&earlier, &init, tenant)
         };
         assert!(check("corp.example", "one").is_ok());
         let error = check("corp.example", "two").unwrap_err();

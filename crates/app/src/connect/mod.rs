@@ -7,8 +7,9 @@
 //! [`batches`] notices a tenant that was restored from a backup;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
-//! [`target`] exports to Microsoft Graph;
-//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
+//! [`target`] is what is exported to, a tenant of ours or Microsoft Graph ([`target_config`]);
+//! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
+//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]) once this server is [`joining`] a target; [`account`] reads the forest's
 //! account and keeps it from being locked.
 
 mod account;
@@ -22,6 +23,7 @@ mod grant;
 mod history;
 mod import;
 mod init;
+mod joining;
 pub(crate) mod key;
 mod lint;
 mod notice;
@@ -35,10 +37,12 @@ mod rotate;
 mod rules;
 mod run;
 pub(crate) mod secrets;
+pub mod simulated;
 mod status;
 mod steps;
 mod synchronise;
 mod target;
+mod target_config;
 mod tenant_client;
 mod writeback;
 mod writer;

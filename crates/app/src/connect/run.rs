@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cycle::{Server, Summary};
 use super::notice::Notice;
-use super::passwords::{Health, Replicated, Upkeep};
+use super::passwords::{Health, NO_PASSWORDS, Replicated, Upkeep};
 use super::print_json;
 use super::steps::Steps;
 use crate::report::Failure;
@@ -61,7 +61,7 @@ struct Report<'a> {
 
 /// Runs `connect run`.
 pub(super) async fn run(run: Run) -> Result<(), Failure> {
-    let server = Server::open(&run.state).await?;
+    let mut server = Server::open(&run.state).await?;
     let stop = Stop::listen()?;
     if run.once {
         let once = Box::pin(once(server, &run, &stop));
@@ -71,11 +71,16 @@ pub(super) async fn run(run: Run) -> Result<(), Failure> {
         };
     }
     let password_interval = Duration::from_secs(run.password_interval);
+    let takes_passwords = server.target.tenant().is_some();
+    if !takes_passwords {
+        Steps::begin().say(None, NO_PASSWORDS);
+    }
     let mut daemon = Daemon {
         server,
         run,
         stop,
         synchronised: false,
+        takes_passwords,
         owed: false,
         objects: Health::default(),
         upkeep: Upkeep::new(password_interval),
@@ -98,6 +103,11 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     let steps = Steps::begin();
     let summary = server.synchronise(run.allow_deletions, &steps).await?;
     tell_objects(&summary, &steps);
+    if server.target.tenant().is_none() {
+        steps.say(None, NO_PASSWORDS);
+        let report = Report { objects: Some(&summary), credentials: None };
+        return if run.json { print_json(&report) } else { Ok(()) };
+    }
     let mut upkeep = Upkeep::new(Duration::ZERO);
     let replicated = upkeep.once(&mut server, stop, &steps).await?;
     upkeep.close().await;
@@ -122,6 +132,8 @@ struct Daemon {
     stop: Stop,
     /// Whether objects were synchronised, so that it is known whose passwords are replicated.
     synchronised: bool,
+    /// Whether the target takes password hashes.
+    takes_passwords: bool,
     /// Whether there may be users in scope whose credential the cycles have passed by.
     owed: bool,
     objects: Health,
@@ -157,7 +169,7 @@ impl Daemon {
                         }
                     }
                 }
-                () = sleep_until(passwords_at), if self.synchronised => {
+                () = sleep_until(passwords_at), if self.synchronised && self.takes_passwords => {
                     tokio::select! {
                         outcome = Box::pin(self.replicate()) => outcome?,
                         () = after_stop(&stop) => {}

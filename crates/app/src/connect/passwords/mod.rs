@@ -21,7 +21,7 @@ use serde::Serialize;
 use cycle::{Cycle, Trouble};
 pub(super) use fetch::prove_rights;
 use open::Faulty;
-pub(super) use upkeep::{Health, Upkeep};
+pub(super) use upkeep::{Health, NO_PASSWORDS, Upkeep};
 
 use super::export::Refused;
 

@@ -11,6 +11,7 @@ use super::scope::Scope;
 use super::{Cycle, Replicated, Trouble};
 use crate::connect::cycle::Server;
 use crate::connect::steps::Steps;
+use crate::connect::target::Target;
 use crate::report::Failure;
 use crate::signal::Stop;
 
@@ -20,6 +21,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long is waited at least after a failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// Why there is no cycle where the target takes no hashes.
+pub(in super::super) const NO_PASSWORDS: &str = "passwords are not replicated: Graph takes no hash";
 
 /// How often the one cycle of a run that does not keep running is attempted.
 const ATTEMPTS_MAX: u32 = 3;
@@ -175,10 +179,13 @@ impl Upkeep {
                 none.insert(forest.replica(steps).await.map_err(Trouble::Forest)?)
             }
         };
+        let Target::Tenant(tenant) = &mut server.target else {
+            return Err(Trouble::Tenant(Failure::new(NO_PASSWORDS)));
+        };
         let mut cycle = Cycle {
             domain: &server.config.forest_domain,
             scope: Scope { state: &server.state, connected: server.connected },
-            tenant: &mut server.tenant,
+            tenant,
             stop,
         };
         cycle.run(replica, owed).await

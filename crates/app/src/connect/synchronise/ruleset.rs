@@ -9,8 +9,10 @@ use portolan_store::state::State;
 use portolan_sync::engine::{ConnectorId, Engine, Side, System};
 use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
+use portolan_sync::target::TargetSystem;
 use portolan_sync::{AttributeId, Dictionary};
 
+use crate::connect::config::RawConfig;
 use crate::report::Failure;
 
 /// Where the administrator's rules stand in the state directory.
@@ -62,12 +64,14 @@ pub(in super::super) struct Ruleset {
 }
 
 impl Ruleset {
-    /// Reads the overlay of a state directory and compiles it with the default set.
+    /// Reads the overlay of a state directory and compiles it with the default set for its target.
     ///
     /// # Errors
     /// Everything that is wrong with the files.
     pub(in super::super) async fn read(directory: &Path, state: &State) -> Result<Self, Failure> {
-        let mut files = vec![RuleFile::built_in()];
+        let graph = RawConfig::existing(directory)?.is_some_and(|raw| raw.graph.is_some());
+        let system = if graph { TargetSystem::Graph } else { TargetSystem::Tenant };
+        let mut files = vec![RuleFile::built_in_for(system)];
         let mut context = digest::Context::new(&digest::SHA256);
         for (name, text) in overlay(directory)? {
             context.update(name.as_bytes());

@@ -41,8 +41,10 @@ pub(super) async fn begin(graph: &mut Graph, sending: Sending<'_>) -> Result<(),
     let limit = u32::try_from(OBJECTS_AT_ONCE).unwrap_or(u32::MAX);
     for _ in 0..ROUNDS_MAX {
         let doubts = state.doubts(target, limit).await?;
-        let delete =
-            |(anchor, kind): &(SourceAnchor, _)| Change::Delete { anchor: anchor.clone(), kind: *kind };
+        let delete = |(anchor, kind): &(SourceAnchor, _)| Change::Delete {
+            anchor: anchor.clone(),
+            kind: *kind,
+        };
         let changes: Vec<_> = doubts.iter().map(delete).collect();
         let (outcomes, _) = graph.export(changes, Known::new()).await?;
         let gone = doubts.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_done());
@@ -91,7 +93,7 @@ pub(super) async fn objects(
         match outcome.id {
             Some(id) if !is_delete => ids.push((export.anchor.clone(), id)),
             Some(_) => {}
-            None if outcome.faults.iter().any(|fault| *fault == Fault::Vanished) => {
+            None if outcome.faults.contains(&Fault::Vanished) => {
                 vanished.push(export.key);
             }
             None if !outcome.faults.iter().any(may_be_there) => absent.push(export.key),
@@ -144,8 +146,7 @@ async fn known(
 ) -> Result<Known, Failure> {
     let anchors: BTreeSet<_> = anchors.collect();
     let anchors: Vec<_> = anchors.into_iter().cloned().collect();
-    let ids: Vec<(SourceAnchor, Guid)> =
-        sending.state.identities(sending.target, &anchors).await?;
+    let ids: Vec<(SourceAnchor, Guid)> = sending.state.identities(sending.target, &anchors).await?;
     Ok(ids.into_iter().collect())
 }
 
@@ -188,9 +189,9 @@ fn verdict_of(export: &ReferenceExport, outcomes: &[Outcome]) -> Verdict {
         matches!(fault, Fault::Absent(anchor)
             if *anchor != export.target && *anchor != export.anchor)
     };
-    let others = outcomes.iter().all(|outcome| {
-        outcome.more_faults == 0 && outcome.faults.iter().all(is_of_others)
-    });
+    let others = outcomes
+        .iter()
+        .all(|outcome| outcome.more_faults == 0 && outcome.faults.iter().all(is_of_others));
     if others {
         return Verdict::Done;
     }

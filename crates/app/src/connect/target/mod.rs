@@ -15,8 +15,7 @@ use portolan_store::state::{Export, ReferenceExport, State};
 use portolan_sync::Dictionary;
 use portolan_sync::engine::ConnectorId;
 
-pub use self::commands::{Capabilities, Command};
-pub(super) use self::commands::{capabilities, run};
+pub(super) use self::commands::{Capabilities, Command, capabilities, run};
 use self::graph::Graph;
 use super::export::Ingest;
 use super::tenant_client::Tenant;
@@ -27,7 +26,7 @@ pub(super) enum Target {
     /// A tenant of ours.
     Tenant(Tenant),
     /// Microsoft Graph.
-    Graph(Box<Graph>),
+    Graph(Graph),
 }
 
 /// What an export works with besides its target.
@@ -75,11 +74,8 @@ pub(super) trait Receiver {
     async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure>;
 
     /// Writes and deletes the first of these objects, one at least.
-    async fn objects(
-        &mut self,
-        sending: Sending<'_>,
-        exports: &[Export],
-    ) -> Result<Taken, Failure>;
+    async fn objects(&mut self, sending: Sending<'_>, exports: &[Export])
+    -> Result<Taken, Failure>;
 
     /// Adds and removes the first of these references, one at least. Those of one attribute of one object
     /// are together.

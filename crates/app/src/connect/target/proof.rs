@@ -33,12 +33,7 @@ impl Proof {
         certificate: Option<&Path>,
     ) -> Result<Self, Failure> {
         let key = key::parse(&key::read_file(key)?)?;
-        let certificate = certificate.map(|path| {
-            CertificateDer::from_pem_file(path).map(|der| Fingerprint::of(&der)).map_err(|error| {
-                Failure::because(&format!("cannot read {}", path.display()), &error)
-            })
-        });
-        Ok(Self { key, certificate: certificate.transpose()? })
+        Ok(Self { key, certificate: certificate.map(self::certificate).transpose()? })
     }
 
     /// An assertion for a token endpoint.
@@ -60,4 +55,11 @@ impl Proof {
             .map(Zeroizing::new)
             .map_err(|error| Failure::because("cannot sign with the application's key", &error))
     }
+}
+
+/// The fingerprint of a certificate in a file.
+pub(in crate::connect) fn certificate(path: &Path) -> Result<Fingerprint, Failure> {
+    CertificateDer::from_pem_file(path)
+        .map(|der| Fingerprint::of(&der))
+        .map_err(|error| Failure::because(&format!("cannot read {}", path.display()), &error))
 }

@@ -1,15 +1,18 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portolan_model::DnsName;
+use portolan_net::kerberos::Credential;
+use portolan_sync::target::TargetSystem;
 
-use super::account::{Account, Held, SecretFile, forget_marks};
-use super::config::{RawConfig, RawForest};
+use super::account::{Account, Held, SecretFile, forget_marks, principal};
+use super::config::RawConfig;
 use super::forest::Forest;
+use super::forest_config::{RawForest, RawForests};
 use super::joining::{Joined, TargetArguments};
-use super::reach::{RawReach, Reach, ReachArguments};
+use super::reach::{LdapArguments, RawReach, Reach, ReachArguments};
 use super::rights;
 use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
@@ -42,7 +45,7 @@ pub struct Init {
 /// What the service account proves itself with: exactly one of two.
 #[derive(Debug, Clone, clap::Args)]
 #[group(required = true, multiple = false)]
-struct SecretArguments {
+pub(super) struct SecretArguments {
     /// A file whose first line is the account's password; its owner alone may read it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -51,56 +54,67 @@ struct SecretArguments {
     keytab: Option<PathBuf>,
 }
 
+impl SecretArguments {
+    /// The file, under a path that holds wherever a later command starts.
+    pub(super) fn file(self) -> Result<SecretFile, Failure> {
+        SecretFile::of(self.password_file, self.keytab).map_err(Failure::new)?.absolute()
+    }
+}
+
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let joining = init.target.read()?;
-    let SecretArguments { password_file, keytab } = init.secret.clone();
-    let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let secret_file = init.secret.clone().file()?;
     let read = Account::read(&init.account, &init.forest, &secret_file);
     let (account, held) = read.map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
-        check_same(earlier, &init, &joining.tenant_id())?;
+        check_same(earlier, &init, joining.target())?;
     }
     let ports = earlier.as_ref().map(|earlier| earlier.ports.clone()).unwrap_or_default();
     let reach = reach(&init, ports.clone())?;
     let network = reach.network()?;
+    let earlier_forests = earlier.as_ref().map(|earlier| earlier.forest.0.clone());
+    let kept = secret_file.is_handed_over().then(|| secret_file.clone());
+    let mut forest = raw_forest(&init.forest, &init.account, &init.reach.ldap, kept)?;
+    // A name server is only ever told to `connect forest add`.
+    if let Some(before) = earlier_forests.iter().flatten().find(|one| one.is_of(&init.forest)) {
+        forest.name_servers.clone_from(&before.name_servers);
+    }
 
     let credential = account.offered(&absolute(&init.state)?)?;
-    let found = Forest::find(&network, &init.forest, credential, &steps).await?;
-    let found = found.over(reach.channel(&network));
-    rights::prove(&found, &init.forest, &init.account, &steps).await?;
+    prove(&forest, &reach, credential, &steps).await?;
 
     crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let mut secrets = Secrets::open(&init.state)?;
     let joined = joining.join(&network, &secrets, earlier.as_ref(), &steps).await?;
-    let succeeds = joined.succeeds;
-    let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
-    seal(
-        &mut secrets,
-        (&client_key(joined.client_id), &joined.private),
-        &init.account,
-        &held,
-        &told,
-    )?;
+    let (client_id, succeeds) = (joined.client_id, joined.succeeds);
+    let key = [(client_key(client_id), &joined.private)];
+    let key = key.each_ref().map(|(name, private)| (name.as_str(), private.as_slice()));
+    secrets.change(&key, &[], portolan_net::clock::now())?;
+    seal(&mut secrets, &init.account, &init.forest, &held, secret_file.is_handed_over())?;
+    let mut forests = RawForests(earlier_forests.unwrap_or_default());
+    match forests.of_mut(&init.forest) {
+        Some(before) => *before = forest,
+        None => forests.0.push(forest),
+    }
+    let told = Told { forests, ports };
     let config = configuration(&init, joined, told)?;
     config.write(&init.state)?;
-    forget_marks(&init.state)?;
+    forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
         forget(&mut secrets, &earlier, &config)?;
         let id = plain(earlier.client_id().unwrap_or_default());
         if succeeds {
             steps.say(None, &format!("it succeeds application {id}: what that wrote is its own"));
         } else if earlier.tenant.is_some() {
-            steps.say(
-                None,
-                &format!(
-                    "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
-                ),
+            let text = format!(
+                "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
             );
+            steps.say(None, &text);
         }
     }
     say_done(&steps, &init.state, &secrets, &secret_file);
@@ -124,62 +138,79 @@ fn say_done(steps: &Steps, state: &Path, secrets: &Secrets, secret_file: &Secret
 
 /// What the file says besides what the command was told.
 struct Told {
-    /// The file of the account's secret, if that is not sealed.
-    kept: Option<SecretFile>,
+    /// The forests that an earlier file names, and the one that this command was told.
+    forests: RawForests,
     ports: BTreeMap<String, u16>,
 }
 
 fn configuration(
     init: &Init,
     joined: Joined,
-    Told { kept, ports }: Told,
+    Told { forests, ports }: Told,
 ) -> Result<RawConfig, Failure> {
-    let (password_file, keytab) = match kept {
-        Some(SecretFile::Password(path)) => (Some(path), None),
-        Some(SecretFile::Keytab(path)) => (None, Some(path)),
-        None => (None, None),
-    };
     let reach = &init.reach;
-    let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
     let (mut tenant, mut graph) = (joined.tenant, joined.graph);
-    let file = optional(&reach.proxy_credentials_file)?;
+    let file = optional(reach.proxy_credentials_file.as_deref())?;
     if let Some(tenant) = &mut tenant {
         (tenant.proxy, tenant.proxy_credentials_file) = (reach.proxy.clone(), file.clone());
     }
     if let Some(graph) = &mut graph {
         (graph.proxy, graph.proxy_credentials_file) = (reach.proxy.clone(), file);
     }
-    Ok(RawConfig {
-        edition: init.edition.clone(),
-        forest: RawForest {
-            domain: init.forest.to_string(),
-            account: init.account.clone(),
-            password_file,
-            keytab,
-            ldap: reach.ldap(),
-            bind: reach.bind(),
-            ca_file: optional(&reach.ca)?,
-        },
-        tenant,
-        graph,
-        ports,
+    Ok(RawConfig { edition: init.edition.clone(), forest: forests, tenant, graph, ports })
+}
+
+/// A forest as the file is to have it. `kept` is the file of the account's secret, if that is not sealed.
+pub(super) fn raw_forest(
+    domain: &DnsName,
+    account: &str,
+    ldap: &LdapArguments,
+    kept: Option<SecretFile>,
+) -> Result<RawForest, Failure> {
+    let (password_file, keytab) = match kept {
+        Some(SecretFile::Password(path)) => (Some(path), None),
+        Some(SecretFile::Keytab(path)) => (None, Some(path)),
+        None => (None, None),
+    };
+    Ok(RawForest {
+        domain: domain.to_string(),
+        account: account.to_owned(),
+        password_file,
+        keytab,
+        ldap: ldap.ldap(),
+        bind: ldap.bind(),
+        ca_file: optional(ldap.ca.as_deref())?,
+        name_servers: Vec::new(),
     })
 }
 
-/// Seals this server's key and the account's secret, which the forest has taken.
-fn seal(
+/// Finds a forest's controllers, and proves every right that the account needs there.
+pub(super) async fn prove(
+    forest: &RawForest,
+    reach: &Reach,
+    credential: Credential,
+    steps: &Steps,
+) -> Result<(), Failure> {
+    let checked = forest.clone().checked().map_err(|problems| Failure::new(problems.join("; ")))?;
+    let (network, domain) = (checked.network(reach)?, &checked.domain);
+    let found = Forest::find(&network, domain, credential, steps).await?;
+    rights::prove(&found.over(checked.channel(&network)), domain, &checked.account, steps).await
+}
+
+/// Seals an account's secret, which its forest has taken, unless the service manager keeps it.
+pub(super) fn seal(
     secrets: &mut Secrets,
-    key: (&str, &[u8]),
     account: &str,
+    domain: &DnsName,
     held: &Held,
-    told: &Told,
+    is_handed_over: bool,
 ) -> Result<(), Failure> {
     let now = portolan_net::clock::now();
-    let (record, other) = held.records(account);
-    match told.kept {
-        Some(_) => secrets.change(&[key], &[&record, &other], now),
-        None => secrets.change(&[key, (&record, held.octets())], &[&other], now),
+    let (record, other) = held.records(account, domain);
+    if is_handed_over {
+        return secrets.change(&[], &[&record, &other], now);
     }
+    secrets.change(&[(&record, held.octets())], &[&other], now)
 }
 
 /// Forgets the key of the application that this server was, and the secret of an account that it no
@@ -194,29 +225,44 @@ fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Res
     {
         over.extend([client_key(id), next_client_key(id)]);
     }
-    let account = &earlier.forest.account;
-    if *account != config.forest.account {
+    let names = |config: &RawConfig| {
+        let of = |forest: &RawForest| {
+            forest.domain.parse().ok().map(|domain| principal(&forest.account, &domain))
+        };
+        config.forest.0.iter().filter_map(of).collect::<BTreeSet<_>>()
+    };
+    for account in names(earlier).difference(&names(config)) {
         over.extend([secrets::password(account), secrets::keytab(account)]);
     }
     let over: Vec<_> = over.iter().map(String::as_str).collect();
     secrets.change(&[], &over, portolan_net::clock::now())
 }
 
-/// A connector space belongs to one forest and one tenant: with another it would take for done what
+/// A connector space belongs to its forests and one tenant: with another it would take for done what
 /// never was.
-fn check_same(earlier: &RawConfig, init: &Init, tenant: &str) -> Result<(), Failure> {
-    let forest = init.forest.to_string();
-    if earlier.tenant_id() == Some(tenant) && earlier.forest.domain == forest {
+fn check_same(
+    earlier: &RawConfig,
+    init: &Init,
+    target: (TargetSystem, &str),
+) -> Result<(), Failure> {
+    let is_same_tenant = earlier.target().is_none_or(|before| before == target);
+    if is_same_tenant && earlier.forest.of(&init.forest).is_some() {
         return Ok(());
     }
+    let forests: Vec<_> = earlier.forest.0.iter().map(|forest| forest.domain.as_str()).collect();
     let text = format!(
-        "{} synchronises {} to tenant {}, and not {forest} to tenant {}",
+        "{} synchronises {} to tenant {}, and not {} to tenant {}",
         init.state.display(),
-        earlier.forest.domain,
-        earlier.tenant_id().unwrap_or_default(),
-        tenant
+        forests.join(", "),
+        earlier.target().map_or("-", |(_, id)| id),
+        init.forest,
+        target.1
     );
-    Err(Failure::new(text).with_hint("name a new --state directory"))
+    Err(Failure::new(text).with_hint(if is_same_tenant {
+        "add a forest with `portolan connect forest add`, or name a new --state directory"
+    } else {
+        "name a new --state directory"
+    }))
 }
 
 /// How everything is reached, by what this command was told and, for ports, by what an earlier file
@@ -224,9 +270,6 @@ fn check_same(earlier: &RawConfig, init: &Init, tenant: &str) -> Result<(), Fail
 fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
     let raw = RawReach {
         edition: &init.edition,
-        ldap: init.reach.ldap(),
-        bind: init.reach.bind(),
-        ca_file: init.reach.ca.as_deref(),
         proxy: init.reach.proxy.as_deref(),
         proxy_credentials_file: init.reach.proxy_credentials_file.as_deref(),
         ports,
@@ -235,8 +278,12 @@ fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
     Reach::check(raw, &mut problems).ok_or_else(|| Failure::new(problems.join("; ")))
 }
 
+fn optional(path: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    path.map(absolute).transpose()
+}
+
 /// A path that holds wherever a later run starts.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|error| Failure::because(&format!("cannot use {}", path.display()), &error))
 }
@@ -273,7 +320,7 @@ mod tests {
                 reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };
-            check_same(&earlier, &init, tenant)
+            check_same(&earlier, &init, (TargetSystem::Tenant, tenant))
         };
         assert!(check("corp.example", "one").is_ok());
         let error = check("corp.example", "two").unwrap_err();

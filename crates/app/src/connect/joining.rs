@@ -7,6 +7,7 @@ use portolan_chart::{Chart, flow};
 use portolan_model::{DnsName, Guid};
 use portolan_net::Network;
 use portolan_net::tls::{Fingerprint, Roots};
+use portolan_sync::target::TargetSystem;
 use portolan_tenant::wire::EnrolmentFile;
 use zeroize::Zeroizing;
 
@@ -63,7 +64,7 @@ pub(super) enum Joining {
 pub(super) struct GraphPlace {
     graph: DnsName,
     login: DnsName,
-    tenant_id: Guid,
+    tenant_id: String,
     client_id: Guid,
     private: Zeroizing<Vec<u8>>,
     certificate: Option<Fingerprint>,
@@ -98,7 +99,7 @@ impl TargetArguments {
             GraphPlace {
                 graph: self.graph.clone().ok_or_else(lacking)?,
                 login: self.login.clone().ok_or_else(lacking)?,
-                tenant_id: self.tenant_id.ok_or_else(lacking)?,
+                tenant_id: self.tenant_id.ok_or_else(lacking)?.to_string(),
                 client_id: self.client_id.ok_or_else(lacking)?,
                 private: key::read_file(self.key.as_deref().ok_or_else(lacking)?)?,
                 certificate: self.certificate.as_deref().map(proof::certificate).transpose()?,
@@ -111,11 +112,11 @@ impl TargetArguments {
 }
 
 impl Joining {
-    /// The id of the target's tenant.
-    pub(super) fn tenant_id(&self) -> String {
+    /// What the target is, and the id of its tenant.
+    pub(super) fn target(&self) -> (TargetSystem, &str) {
         match self {
-            Self::Tenant(file) => file.tenant_id.clone(),
-            Self::Graph(place) => place.tenant_id.to_string(),
+            Self::Tenant(file) => (TargetSystem::Tenant, &file.tenant_id),
+            Self::Graph(place) => (TargetSystem::Graph, &place.tenant_id),
         }
     }
 
@@ -174,19 +175,19 @@ async fn sign_in(place: GraphPlace, network: &Network, steps: &Steps) -> Result<
     let address = Address {
         graph: graph.clone(),
         login: login.clone(),
-        tenant: tenant_id.to_string(),
+        tenant: tenant_id.clone(),
         client_id: client_id.to_string(),
     };
     let proof = Proof::new(key::parse(&private)?, certificate);
     let organization = Graph::new(client, address, proof).organization().await?;
-    if organization.id != tenant_id.to_string() {
+    if organization.id != tenant_id {
         let text = format!("{graph} answers for tenant {}, and not {tenant_id}", organization.id);
         return Err(Failure::new(text));
     }
     let done = format!("signed in to Graph as application {client_id} of tenant {tenant_id}");
     tell(steps, network.chart(), &done);
     let raw = RawGraph {
-        id: tenant_id.to_string(),
+        id: tenant_id,
         domain: organization.initial.to_string(),
         client_id: client_id.to_string(),
         graph: graph.to_string(),

@@ -72,7 +72,7 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = tenant::send(tenant, scope.state, scope.connected.target, operations).await?;
+    let answer = tenant::send(tenant, scope.state, scope.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
     for (guid, result) in guids.iter().zip(&answer.results) {
         match tenant::refusal(result) {

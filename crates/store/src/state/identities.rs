@@ -149,6 +149,10 @@ impl State {
         let mut tx = self.database.write().await?;
         mark_target(&mut tx, &keys).await?;
         for statement in [
+            "INSERT OR IGNORE INTO dirty_reference (kind, object, attribute, target)
+             SELECT 6, source, attribute, target FROM target_reference
+             WHERE source IN (SELECT value FROM json_each(?1))
+                 OR target IN (SELECT value FROM json_each(?1))",
             "DELETE FROM target_reference WHERE source IN (SELECT value FROM json_each(?))",
             "DELETE FROM target_reference WHERE target IN (SELECT value FROM json_each(?))",
             "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
@@ -185,5 +189,81 @@ impl State {
                 Ok((kind, row.try_get("code")?, count.unsigned_abs()))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_sync::ObjectKind;
+
+    use super::super::tests::{TARGET, export, guid, import, object, state, synchronise};
+    use super::super::{Export, Place};
+    use super::*;
+
+    const USER: ObjectKind = ObjectKind::User;
+
+    async fn pending(state: &State) -> Vec<Export> {
+        state.pending_exports(TARGET, Place::default(), 10).await.unwrap()
+    }
+
+    fn anchor(number: u8) -> SourceAnchor {
+        SourceAnchor::from(guid(number))
+    }
+
+    #[tokio::test]
+    async fn an_id_is_kept_as_long_as_its_object_is_at_the_target() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let forest = [object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])];
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        let both = [anchor(0x21), anchor(0x22)];
+        let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
+        state.doubt(&keys).await.unwrap();
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), [], "one in doubt has none");
+        let known = [(anchor(0x21), guid(1)), (anchor(0x22), guid(2)), (anchor(0x23), guid(3))];
+        state.identify(TARGET, &known).await.unwrap();
+        export(&state).await;
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..2]);
+        import(&state, &forest[..1]).await;
+        synchronise(&state).await;
+        assert_eq!(export(&state).await, ["delete user 22"]);
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..1]);
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_sent_and_is_wished_for_no_more_is_in_doubt_until_it_is_looked_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let forest = [object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])];
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
+        state.doubt(&keys).await.unwrap();
+        state.clear_doubt(&keys[1..]).await.unwrap();
+        // The answers do not come, and both leave the forest.
+        import(&state, &[object(0x23, USER, "Eve", &[])]).await;
+        synchronise(&state).await;
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), [(anchor(0x21), TenantKind::User)]);
+        state.resolve_doubts(TARGET, &[anchor(0x21)]).await.unwrap();
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_vanished_at_the_target_is_made_anew_with_its_memberships() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let group = object(0x11, ObjectKind::Group, "staff", &[0x21]);
+        import(&state, &[group, object(0x21, USER, "Zoë", &[])]).await;
+        synchronise(&state).await;
+        let zoe = pending(&state).await[0].key;
+        export(&state).await;
+        assert_eq!(export(&state).await, Vec::<String>::new());
+        state.identify(TARGET, &[(anchor(0x21), guid(1))]).await.unwrap();
+        state.vanished(&[zoe]).await.unwrap();
+        assert_eq!(state.identities(TARGET, &[anchor(0x21)]).await.unwrap(), []);
+        synchronise(&state).await;
+        assert_eq!(export(&state).await, ["add user 21", "11 +21"]);
     }
 }

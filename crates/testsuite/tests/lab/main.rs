@@ -17,6 +17,7 @@ mod firewall;
 mod firewall_formats;
 mod first_light;
 mod graph;
+mod graph_target;
 mod holdings;
 mod impact;
 mod incremental;

@@ -14,12 +14,13 @@ use portolan_net::tls::{self, Revocation, Roots, Trust};
 use portolan_net::{Network, clock, http as net_http};
 use portolan_sync::target::graph::organization::{self, Organization};
 use portolan_sync::target::graph::{
-    Action, Batch, Change, Exporter, Known, Outcome, Reply, Settings, first_pages, read_page,
+    Action, Batch, Change, Exporter, Known, List, Outcome, Reply, Settings, first_pages, read_page,
 };
 use portolan_tenant::wire::SecretText;
 use portolan_token::SigningKey;
 use portolan_token::assertion::ASSERTION_TYPE;
 use serde::Deserialize;
+use serde_json::Value as Json;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -130,6 +131,22 @@ impl Graph {
             }
         }
         Ok(known)
+    }
+
+    /// The objects of a list, page by page.
+    pub(in crate::connect) async fn list(&mut self, first: &str) -> Result<Vec<Json>, Failure> {
+        let (mut objects, base, mut path) = (Vec::new(), self.base(), first.to_owned());
+        for _ in 0..PAGES_MAX {
+            let response = self.page(&path).await?;
+            let list = List::read(response.body(), &base)
+                .map_err(|error| Failure::because("cannot read what Graph has", &error))?;
+            objects.extend(list.objects);
+            match list.next {
+                Some(next) => path = next,
+                None => break,
+            }
+        }
+        Ok(objects)
     }
 
     /// One page. Reading it twice harms nothing, so it is asked for again when it does not come.

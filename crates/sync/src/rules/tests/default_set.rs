@@ -350,7 +350,8 @@ fn the_default_set_for_graph_gives_what_graph_takes_and_no_less() {
     for (kind, given, all) in
         [(TenantKind::User, users, all_users), (TenantKind::Group, groups, all_groups)]
     {
-        let taken = all.into_iter().filter(|name| graph::takes(name, kind));
+        let spelled = graph::capability::spelled;
+        let taken = all.into_iter().filter(|name| graph::takes(spelled(name), kind));
         assert_eq!(given, taken.collect(), "{kind}");
         assert!(given.contains("displayName") && !given.contains("proxyAddresses"), "{given:?}");
     }

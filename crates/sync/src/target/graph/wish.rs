@@ -57,7 +57,7 @@ impl Wish<'_> {
         ids.dedup();
         let differing = ids.into_iter().filter(|id| !known.values(*id).eq(wanted.values(*id)));
         let attributes = differing.filter_map(|id| {
-            let name = names.name(id)?.to_owned();
+            let name = capability::spelled(names.name(id)?).to_owned();
             let value = value(&name, wanted.values(id));
             Some((name, value))
         });
@@ -181,6 +181,7 @@ mod tests {
             ("displayName", text("Ann")),
             ("jobTitle", text("Chief")),
             ("businessPhones", text("1")),
+            ("employeeID", text("7")),
             ("accountEnabled", Held::Boolean(true)),
         ]);
         let added = world.attributes(None, &PendingExport::Add(after.clone()));

@@ -102,7 +102,8 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let config = configuration(&init, joined, told)?;
+    let mut config = configuration(&init, joined, told)?;
+    config.go_on_with(earlier.as_ref());
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -157,7 +158,16 @@ fn configuration(
     if let Some(graph) = &mut graph {
         (graph.proxy, graph.proxy_credentials_file) = (reach.proxy.clone(), file);
     }
-    Ok(RawConfig { edition: init.edition.clone(), forest: forests, tenant, graph, ports })
+    Ok(RawConfig {
+        edition: init.edition.clone(),
+        forest: forests,
+        tenant,
+        graph,
+        ports,
+        metrics: None,
+        profile: Vec::new(),
+        schedule: Vec::new(),
+    })
 }
 
 /// A forest as the file is to have it. `kept` is the file of the account's secret, if that is not sealed.

@@ -203,7 +203,7 @@ fn company() -> String {
     for number in 0..GROUPS {
         let name = format!("Lins{number}");
         write!(ldif, "dn: {}\nchangetype: add\nobjectClass: group\n", dn(&name)).unwrap();
-        write!(ldif, "sAMAccountName: {name}\n").unwrap();
+        writeln!(ldif, "sAMAccountName: {name}").unwrap();
         for member in (number..PEOPLE).step_by(GROUPS) {
             writeln!(ldif, "member: {}", dn(&format!("lin{member}"))).unwrap();
         }

@@ -27,6 +27,7 @@ mod lint;
 mod passwords;
 mod reach;
 mod rights;
+mod running;
 mod scenarios;
 mod states;
 mod world;

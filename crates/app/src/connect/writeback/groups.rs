@@ -44,7 +44,7 @@ const MEMBERS_AT_ONCE: usize = 500;
 
 /// What `connect writeback groups` is told.
 #[derive(Debug, clap::Args)]
-pub struct Groups {
+pub(super) struct Groups {
     /// The unit of the forest whose groups they are, as in OU=Cloud,DC=corp,DC=example
     #[arg(long, value_name = "DN")]
     unit: DistinguishedName,

@@ -102,8 +102,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let mut config = configuration(&init, joined, told)?;
-    config.go_on_with(earlier.as_ref());
+    let config = configuration(&init, joined, told, earlier.as_ref())?;
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -148,6 +147,7 @@ fn configuration(
     init: &Init,
     joined: Joined,
     Told { forests, ports }: Told,
+    earlier: Option<&RawConfig>,
 ) -> Result<RawConfig, Failure> {
     let reach = &init.reach;
     let (mut tenant, mut graph) = (joined.tenant, joined.graph);
@@ -164,9 +164,10 @@ fn configuration(
         tenant,
         graph,
         ports,
-        metrics: None,
-        profile: Vec::new(),
-        schedule: Vec::new(),
+        // How this server runs is not what it is enrolled as.
+        metrics: earlier.and_then(|earlier| earlier.metrics.clone()),
+        profile: earlier.map(|earlier| earlier.profile.clone()).unwrap_or_default(),
+        schedule: earlier.map(|earlier| earlier.schedule.clone()).unwrap_or_default(),
     })
 }
 

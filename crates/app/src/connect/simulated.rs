@@ -21,6 +21,7 @@ use super::import::{self, Reading, Staging};
 use super::running::DONE;
 pub use super::synchronise::Origin;
 use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
+use super::target::Sending;
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -142,7 +143,8 @@ impl Server {
         let losses = state.losses(target).await?;
         losses.check_export(allowed)?;
         let names = &rules.names;
-        let exported = Exporter { tenant, state, target, names, chosen: None }.run().await?;
+        let sending = Sending { state, target, names };
+        let exported = Exporter { target: tenant, sending, chosen: None }.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
             full,

@@ -23,6 +23,7 @@ mod error;
 mod exports;
 mod figures;
 mod full;
+mod identities;
 mod joins;
 mod merge;
 mod names;

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use super::fetch::Derived;
 use super::open::Faulty;
 use super::scope::Scope;
-use crate::connect::export::{self, Refused};
+use crate::connect::export::Refused;
 use crate::connect::progress::Progress;
+use crate::connect::target::tenant;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
 use crate::signal::Stop;
@@ -82,11 +83,11 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, scope.state, scope.target, operations).await?;
+    let answer = tenant::send(tenant, scope.state, scope.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
     let now = portolan_net::clock::now();
     for ((guid, changed), result) in guids.iter().zip(changed).zip(&answer.results) {
-        match export::refusal(result) {
+        match tenant::refusal(result) {
             None => {
                 taken.push(*guid);
                 delivered.ages.extend(changed.and_then(|changed| age(changed, now)));

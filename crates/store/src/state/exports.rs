@@ -138,7 +138,11 @@ impl State {
         let mut tx = self.database.write().await?;
         let marked = sqlx::query(
             "UPDATE target_object SET stage = 0, pending = NULL
-             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0",
+             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0
+                 AND NOT EXISTS (SELECT 1 FROM link CROSS JOIN object_error e
+                     ON e.key = iif(e.subject = 0, link.key, link.metaverse)
+                     WHERE link.anchor = target_object.anchor AND link.metaverse IS NOT NULL
+                         AND e.code = 'anchor-changed')",
         )
         .bind(target.0)
         .execute(&mut *tx)
@@ -189,7 +193,7 @@ async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), St
 /// A target has an object no more, nor references from and to it, nor its credential. Should it be
 /// decided by now that the object is to be there, it is to be made anew; and should it still have a
 /// metaverse object, that is looked at again: it may be due as an object of another kind.
-async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
+pub(super) async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
     sqlx::query(
         "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
          CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0 LIMIT 1",

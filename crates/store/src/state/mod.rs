@@ -38,6 +38,7 @@ mod run_steps;
 mod runs;
 mod staged;
 mod standing;
+mod unanswered;
 mod wished;
 
 use std::path::Path;
@@ -60,6 +61,7 @@ pub use run_steps::{RunStep, StepEnd, StepId};
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
+pub use unanswered::Unanswered;
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]
@@ -78,6 +80,15 @@ impl State {
         let state = Self { database: Database::open(path, &migrations, true).await? };
         state.merge_what_is_whole(None).await?;
         Ok(state)
+    }
+
+    /// Keeps so many transactions more and none after them, as a host that loses its power: for
+    /// simulations. Opened again, it works on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lose_power_after(&self, commits: u32) -> Result<(), StateError> {
+        Ok(self.database.lose_power_after(commits).await?)
     }
 
     /// Closes it, after what is under way.

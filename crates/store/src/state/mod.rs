@@ -11,6 +11,7 @@
 
 mod anchors;
 mod apply;
+mod bulk;
 mod changes;
 mod check;
 mod codes;
@@ -30,6 +31,7 @@ mod reference_exports;
 mod references;
 mod rows;
 mod runs;
+mod scan;
 mod staged;
 mod standing;
 
@@ -43,11 +45,12 @@ pub use confirm::Held;
 pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use full::{FullImport, ImportedObject};
-pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
+pub use neighbourhoods::QueuedNeighbourhood;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
+pub use scan::{KeyRange, Neighbourhoods};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
 

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::batches::Owned;
+use super::export::Ingest;
 use super::key::Registrar;
 use crate::report::Failure;
 
@@ -163,18 +164,6 @@ impl Tenant {
         accepted(&response, "read the tenant's domains")
     }
 
-    /// Sends one batch. The same batch may be sent again: the tenant applies it once.
-    pub(super) async fn ingest(
-        &mut self,
-        batch: &IngestRequest,
-    ) -> Result<IngestResponse, Failure> {
-        let bearer = self.bearer().await?;
-        let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
-        let response =
-            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
-        accepted(&response, "write to the tenant")
-    }
-
     /// Signs in with another key from here on.
     pub(super) fn use_key(&mut self, key: SigningKey) {
         if key.kid() != self.key.kid() {
@@ -220,6 +209,16 @@ impl Tenant {
             .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
         Ok(self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?)
+    }
+}
+
+impl Ingest for Tenant {
+    async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "write to the tenant")
     }
 }
 

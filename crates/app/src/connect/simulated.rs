@@ -19,7 +19,7 @@ use super::export::{Exported, Exporter};
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, Ruleset};
+use super::synchronise::{self, Connected, Ruleset, Synchronisation, Synchronised};
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -60,6 +60,17 @@ pub struct Cycle {
     pub refused: Vec<(String, String)>,
     /// What an administrator is told of the import.
     pub notes: Vec<String>,
+}
+
+/// What a synchronisation alone did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Objects that were looked at.
+    pub objects: u64,
+    /// Neighbourhoods of which something else came than before.
+    pub changed: u64,
+    /// References that are to be added or removed.
+    pub references: u64,
 }
 
 impl Compiled {
@@ -141,5 +152,20 @@ impl Server {
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
         })
+    }
+
+    /// Synchronises alone, for a tenant with this initial domain: what changed, or `everything`.
+    ///
+    /// # Errors
+    /// What broke it off.
+    pub async fn decide(&self, initial: &str, everything: bool) -> Result<Decided, Failure> {
+        let (state, rules) = (&self.state, &self.compiled.rules);
+        let domains = domains(&self.forest, initial, &[])?;
+        let run = state.begin_run("synchronise", self.origin.now()).await?;
+        let begun = Synchronisation::begin(state, rules, self.connected, &domains, run).await?;
+        let begun = begun.with(&*self.origin);
+        let done = if everything { begun.everything().await? } else { begun.changes().await? };
+        let Synchronised { objects, changed, references } = done;
+        Ok(Decided { objects, changed, references })
     }
 }

@@ -27,6 +27,7 @@ mod names;
 mod neighbourhoods;
 mod packed;
 mod queue;
+mod reference_check;
 mod reference_exports;
 mod references;
 mod rows;

@@ -97,7 +97,7 @@ impl State {
     pub async fn unlinked(&self, after: ObjectKey, limit: u32) -> Result<Vec<Staged>, StateError> {
         let rows = sqlx::query(
             "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, NULL
-             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
+             FROM identity i LEFT JOIN link l ON l.key = i.key CROSS JOIN staged s ON s.key = i.key
              WHERE i.key > ? AND i.state = 1 AND l.metaverse IS NULL ORDER BY i.key LIMIT ?",
         )
         .bind(after.0)

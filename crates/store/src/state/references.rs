@@ -50,23 +50,6 @@ impl State {
         tx.commit().await?;
         Ok(resolved)
     }
-
-    /// Marks every reference of every target to be looked at again.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn check_all_references(&self) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
-        for statement in [
-            "INSERT INTO dirty_reference (kind, object) SELECT DISTINCT 3, target FROM feed
-             WHERE true ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-            "INSERT INTO dirty_reference (kind, object) SELECT DISTINCT 4, source FROM target_reference
-             WHERE true ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-        ] {
-            sqlx::query(statement).execute(&mut *tx).await?;
-        }
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Marks objects of targets (numbers as JSON): the references that they should have and have, and those

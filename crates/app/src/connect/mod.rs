@@ -9,8 +9,9 @@
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
 //! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
-//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
-//! account and keeps it from being locked.
+//! [`init`] makes the configuration ([`config`], [`forest_config`], [`reach`], [`key`]), and [`forests`] adds
+//! further forests to it, each of them a [`source`]; [`account`] reads a forest's account and keeps it from
+//! being locked.
 
 mod account;
 mod batches;
@@ -19,6 +20,8 @@ mod cycle;
 mod explain;
 mod export;
 mod forest;
+mod forest_config;
+mod forests;
 mod grant;
 mod history;
 mod import;
@@ -37,6 +40,7 @@ mod rules;
 mod run;
 pub(crate) mod secrets;
 pub mod simulated;
+mod source;
 mod status;
 mod steps;
 mod synchronise;
@@ -67,6 +71,9 @@ pub enum Command {
     Plan(plan::Plan),
     /// Make the changes of a plan that was kept, and no others, if all of them still hold
     Apply(plan::Apply),
+    /// The forests that this server reads
+    #[command(subcommand)]
+    Forest(forests::Forests),
     /// The keys of this server
     #[command(subcommand)]
     Key(rotate::Key),
@@ -128,6 +135,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Import(import) => read::run(import).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
+        Command::Forest(command) => forests::run(command).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
         Command::Explain(which) => explain::run(which).await,

@@ -52,11 +52,7 @@ impl State {
 }
 
 /// One reader's objects that have other references than they should.
-async fn differing(
-    state: State,
-    next: Arc<AtomicI64>,
-    last: i64,
-) -> Result<Vec<i64>, StateError> {
+async fn differing(state: State, next: Arc<AtomicI64>, last: i64) -> Result<Vec<i64>, StateError> {
     let mut found = Vec::new();
     loop {
         let from = next.fetch_add(KEYS_AT_ONCE, Ordering::Relaxed);
@@ -100,9 +96,12 @@ const MARK: [&str; 2] = [
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use portolan_model::SourceAnchor;
     use portolan_sync::ObjectKind;
 
-    use super::super::tests::{export, import, object, state, synchronise};
+    use super::super::tests::{export, guid, import, object, state, synchronise};
     use super::*;
 
     async fn resolved(state: &State) -> u64 {
@@ -114,6 +113,13 @@ mod tests {
                 return differing;
             }
         }
+    }
+
+    /// The keys of the target's objects by their anchors.
+    async fn keys(state: &State) -> BTreeMap<String, i64> {
+        let mut tx = state.database.read().await.unwrap();
+        let rows = sqlx::query_as("SELECT anchor, key FROM target_object").fetch_all(&mut *tx);
+        rows.await.unwrap().into_iter().collect()
     }
 
     #[tokio::test]
@@ -131,12 +137,28 @@ mod tests {
         assert_eq!(state.check_all_references().await.unwrap(), 0);
         assert_eq!(resolved(&state).await, 0);
 
-        // Each as if a target had said so: one lost, one lost and another there, one that nothing gives.
-        let edge = "(SELECT source FROM target_reference GROUP BY source HAVING count(*)";
+        let keys = keys(&state).await;
+        let key = |number: u8| keys[&SourceAnchor::from(guid(number)).to_string()];
+        let (six, seven, eight) = (key(6), key(7), key(8));
+        // As if a target had said so: one lost; another in its place; one that nothing gives.
         for (statement, expected) in [
-            (format!("DELETE FROM target_reference WHERE source = {edge} = 3) AND target = (SELECT max(target) FROM target_reference WHERE source = {edge} = 3))"), 1),
-            (format!("UPDATE target_reference SET target = (SELECT max(key) FROM target_object) WHERE (source, target) = (SELECT source, min(target) FROM target_reference WHERE source = {edge} = 2 LIMIT 1))"), 2),
-            ("INSERT INTO target_reference SELECT min(key), 4, max(key) FROM target_object".to_owned(), 1),
+            (
+                format!(
+                    "DELETE FROM target_reference WHERE (source, target) = ({six}, {})",
+                    key(2)
+                ),
+                1,
+            ),
+            (
+                format!(
+                    "UPDATE target_reference SET target = {} WHERE (source, target) = ({seven}, {})",
+                    key(1),
+                    key(4)
+                ),
+                2,
+            ),
+            (format!("INSERT INTO target_reference VALUES ({eight}, 4, {})", key(5)), 1),
+            (format!("INSERT INTO target_reference VALUES ({}, 4, {eight})", key(5)), 1),
         ] {
             let mut tx = state.database.write().await.unwrap();
             sqlx::query(sqlx::AssertSqlSafe(statement.clone())).execute(&mut *tx).await.unwrap();

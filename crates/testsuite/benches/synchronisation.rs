@@ -17,6 +17,7 @@ mod projection;
 use std::error::Error;
 use std::path::Path;
 
+use portolan_app::report::Failure;
 use portolan_testsuite::measure::{Better, Comparison, Peer, rounds};
 
 use self::child::{Told, What};
@@ -28,6 +29,10 @@ const ROUNDS: usize = 3;
 const DELTA: u64 = 1_000;
 
 type Failed = Box<dyn Error>;
+
+fn failed(failure: Failure) -> Failed {
+    failure.render().into()
+}
 
 fn main() -> Result<(), Failed> {
     let arguments: Vec<String> = std::env::args().collect();

@@ -168,9 +168,9 @@ impl Server {
     /// What broke it off.
     pub async fn decide(&self, initial: &str, everything: bool) -> Result<Decided, Failure> {
         let (state, rules) = (&self.state, &self.compiled.rules);
-        let domains = domains(&self.forest, initial, &[])?;
+        let domains = domains(std::slice::from_ref(&self.forest), initial, &[])?;
         let run = state.begin_run("synchronise", self.origin.now()).await?;
-        let begun = Synchronisation::begin(state, rules, self.connected, &domains, run).await?;
+        let begun = Synchronisation::begin(state, rules, &self.connected, &domains, run).await?;
         let begun = begun.with(&*self.origin);
         let done = if everything { begun.everything().await? } else { begun.changes().await? };
         let Synchronised { objects, changed, references } = done;

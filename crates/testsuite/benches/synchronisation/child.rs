@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portolan_app::connect::simulated::{Compiled, Origin, Server};
 use portolan_model::Entropy as _;
@@ -16,7 +16,7 @@ use portolan_testsuite::measure::Reading;
 use time::OffsetDateTime;
 
 use super::directory::{FILE, FOREST, TENANT, guid, user};
-use super::{DELTA, Failed};
+use super::{DELTA, Failed, failed};
 
 /// What tells this program what to measure.
 const CHILD: &str = "--child";
@@ -29,7 +29,7 @@ const RANGES: u32 = 64;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub(super) enum What {
     /// A synchronisation of what is queued, or else a full one.
     Synchronise,
     /// Nothing: what is pending is acknowledged, so that a full synchronisation finds nothing.
@@ -55,31 +55,31 @@ const WHATS: [(What, &str); 6] = [
 
 /// What a child measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub(super) struct Told {
     /// Objects that it looked at.
-    pub objects: f64,
+    pub(super) objects: f64,
     /// How long it took.
-    pub seconds: f64,
+    pub(super) seconds: f64,
     /// Time on processors meanwhile.
-    pub cpu_seconds: f64,
+    pub(super) cpu_seconds: f64,
     /// The most memory that was resident at once, in MiB.
-    pub peak_mib: f64,
+    pub(super) peak_mib: f64,
 }
 
 impl Told {
     /// Microseconds on processors for each of some objects.
-    pub fn cpu_of(&self, objects: f64) -> f64 {
+    pub(super) fn cpu_of(&self, objects: f64) -> f64 {
         self.cpu_seconds * 1e6 / objects
     }
 }
 
 /// Lets a child measure, on all cores or on one.
-pub fn measure(what: What, place: &Path, core: Option<usize>) -> Result<Told, Failed> {
+pub(super) fn measure(what: What, place: &Path, core: Option<usize>) -> Result<Told, Failed> {
     told(what, spawn(what, place, core)?)
 }
 
 /// Two children at the same time, each on a core of its own.
-pub fn both(what: What, places: [&Path; 2]) -> Result<[Told; 2], Failed> {
+pub(super) fn both(what: What, places: [&Path; 2]) -> Result<[Told; 2], Failed> {
     let [one, other] = [spawn(what, places[0], Some(0))?, spawn(what, places[1], Some(1))?];
     Ok([told(what, one)?, told(what, other)?])
 }
@@ -111,13 +111,13 @@ fn told(what: What, child: Child) -> Result<Told, Failed> {
 }
 
 /// What this process is told to measure, and where.
-pub struct Task {
+pub(super) struct Task {
     what: What,
     place: PathBuf,
 }
 
 /// The task of a child; `None` of the parent.
-pub fn task(arguments: &[String]) -> Result<Option<Task>, Failed> {
+pub(super) fn task(arguments: &[String]) -> Result<Option<Task>, Failed> {
     let Some(at) = arguments.iter().position(|argument| argument == CHILD) else { return Ok(None) };
     let (name, place) = (arguments.get(at + 1), arguments.get(at + 2));
     let what = WHATS.iter().find(|(_, known)| name.is_some_and(|name| name == known));
@@ -142,7 +142,7 @@ impl Origin for Host {
 
 impl Task {
     /// Measures, and prints it as the parent reads it.
-    pub fn run(self) -> Result<(), Failed> {
+    pub(super) fn run(self) -> Result<(), Failed> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (objects, took, cpu) = runtime.block_on(self.measure())?;
         let peak = Reading::own().ok_or("the system does not tell what was used")?.peak_kib;
@@ -159,7 +159,7 @@ impl Task {
                 // What is made for the first time is no full synchronisation.
                 let is_first = server.state().pending().await? > 0;
                 let begun = Clocks::begin()?;
-                let done = server.decide(TENANT, !is_first).await?;
+                let done = server.decide(TENANT, !is_first).await.map_err(failed)?;
                 if !is_first && done.changed + done.references > 0 {
                     return Err(format!("something changed: {done:?}").into());
                 }
@@ -187,9 +187,10 @@ impl Task {
     }
 
     async fn server(&self) -> Result<Server, Failed> {
-        let compiled = Compiled::by(&self.place).await?;
+        let compiled = Compiled::by(&self.place).await.map_err(failed)?;
         let (forest, tenant) = (FOREST.parse()?, TENANT.parse()?);
-        Ok(Server::open(&self.place, &compiled, &forest, &tenant, Arc::new(Host)).await?)
+        let opened = Server::open(&self.place, &compiled, &forest, &tenant, Arc::new(Host)).await;
+        opened.map_err(failed)
     }
 
     /// Gives users another title, and decides about them.
@@ -205,7 +206,7 @@ impl Task {
         }
         changes.finish(b"next").await?;
         let begun = Clocks::begin()?;
-        let done = server.decide(TENANT, false).await?;
+        let done = server.decide(TENANT, false).await.map_err(failed)?;
         let measured = begun.end(done.objects)?;
         if done.changed != DELTA {
             return Err(format!("another number of users changed: {done:?}").into());
@@ -231,7 +232,7 @@ impl Task {
         let mut changes = state.begin_changes(forest).await?;
         changes.change_references(&group, member, added, removed).await?;
         changes.finish(b"next").await?;
-        let done = server.decide(TENANT, false).await?;
+        let done = server.decide(TENANT, false).await.map_err(failed)?;
         let measured = begun.end(1)?;
         if done.references != 1 {
             return Err(format!("another number of references changed: {done:?}").into());

@@ -10,13 +10,13 @@ use portolan_sync::record::{Record, Value};
 use portolan_sync::{AttributeId, Dictionary, ObjectKind};
 use portolan_testsuite::measure::{person, sid};
 
-use super::Failed;
+use super::{Failed, failed};
 
 /// The state in a state directory.
-pub const FILE: &str = "connector-space.db";
+pub(super) const FILE: &str = "connector-space.db";
 /// The forest and the tenant.
-pub const FOREST: &str = "corp.example";
-pub const TENANT: &str = "cloud.example";
+pub(super) const FOREST: &str = "corp.example";
+pub(super) const TENANT: &str = "cloud.example";
 
 /// Members of the largest group, as far as there are users; and of the others.
 const MEMBERS_OF_LARGEST: u64 = 249_000;
@@ -24,25 +24,25 @@ const MEMBERS_OF_OTHERS: u64 = 20;
 
 /// How many there are.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
-    pub users: u64,
-    pub groups: u64,
+pub(super) struct Size {
+    pub(super) users: u64,
+    pub(super) groups: u64,
 }
 
 impl Size {
-    pub fn objects(self) -> f64 {
+    pub(super) fn objects(self) -> f64 {
         (self.users + self.groups) as f64
     }
 }
 
 /// An imported directory.
-pub struct Directory(State);
+pub(super) struct Directory(State);
 
 impl Directory {
     /// Makes a state directory into which this was imported.
-    pub async fn import(place: &Path, size: Size) -> Result<Self, Failed> {
+    pub(super) async fn import(place: &Path, size: Size) -> Result<Self, Failed> {
         std::fs::create_dir(place)?;
-        Compiled::by(place).await?;
+        Compiled::by(place).await.map_err(failed)?;
         let state = State::open(&place.join(FILE)).await?;
         let forest = state.connector(FOREST, Side::Forest).await?;
         state.connector(TENANT, Side::Target).await?;
@@ -59,7 +59,7 @@ impl Directory {
         Ok(Self(state))
     }
 
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.0.close().await;
     }
 }
@@ -93,7 +93,7 @@ async fn groups(
 }
 
 /// The objectGUID of the object with this number, spread as a directory's are.
-pub fn guid(number: u64) -> Guid {
+pub(super) fn guid(number: u64) -> Guid {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut octets = [0; 16];
     octets[..8].copy_from_slice(&mixed.to_le_bytes());
@@ -118,7 +118,7 @@ fn unit(names: &mut Dictionary) -> Result<ImportedObject, Failed> {
 }
 
 /// A user, with a title or without one.
-pub fn user(
+pub(super) fn user(
     number: u64,
     title: Option<&str>,
     names: &mut Dictionary,

@@ -14,7 +14,7 @@ const BATCH_OBJECTS: u32 = 1_000;
 const REFERENCES_AT_ONCE: u32 = 20_000;
 
 /// Seconds that the store takes for what `projected` was made of, in a copy of what it was made from.
-pub async fn store_alone(projected: &Path, copy: &Path) -> Result<f64, Failed> {
+pub(super) async fn store_alone(projected: &Path, copy: &Path) -> Result<f64, Failed> {
     let projected = State::open(&projected.join(FILE)).await?;
     let copy = State::open(&copy.join(FILE)).await?;
     let mut took = Duration::ZERO;

@@ -67,15 +67,29 @@ impl<'lab> Daemon<'lab> {
         }
     }
 
+    /// Tells it to read its configuration anew (SIGHUP).
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn hang_up(&self) -> Result<(), RoadError> {
+        self.signal("-HUP")
+    }
+
+    fn signal(&self, which: &str) -> Result<(), RoadError> {
+        let io = |error| RoadError::Io { what: format!("cannot send {which}"), error };
+        let pid = std::fs::read_to_string(&self.pid).map_err(io)?;
+        let mut kill = self.lab.command("connect", "kill")?;
+        kill.args([which, pid.trim()]).status().map_err(io)?;
+        Ok(())
+    }
+
     /// Tells it to stop (SIGTERM), and waits for its end.
     ///
     /// # Errors
     /// [`RoadError::Daemon`] when it does not end in time.
     pub fn stop(mut self) -> Result<(ExitStatus, String), RoadError> {
-        let io = |error| RoadError::Io { what: "cannot tell the daemon to stop".to_owned(), error };
-        let pid = std::fs::read_to_string(&self.pid).map_err(io)?;
-        let mut kill = self.lab.command("connect", "kill")?;
-        kill.args(["-TERM", pid.trim()]).status().map_err(io)?;
+        let io = |error| RoadError::Io { what: "cannot wait for the daemon".to_owned(), error };
+        self.signal("-TERM")?;
         let until = Instant::now() + WAIT_TIME_MAX;
         loop {
             if let Some(status) = self.child.try_wait().map_err(io)? {

@@ -3,6 +3,7 @@
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid};
@@ -12,11 +13,14 @@ use time::OffsetDateTime;
 use super::account;
 use super::forest_config::{ForestConfig, RawForests};
 use super::key;
+use super::metrics::RawMetrics;
+use super::profile::{Profile, RawProfile, RawSchedule, Scheduled};
 use super::reach::{RawReach, Reach};
 use super::secrets::{Secrets, client_key};
 use crate::report::Failure;
 
-const FILE: &str = "connect.toml";
+/// The file, in the state directory.
+pub(super) const FILE: &str = "connect.toml";
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +34,15 @@ pub(super) struct RawConfig {
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
+    /// Where a daemon's figures are served; nowhere without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<RawMetrics>,
+    /// Steps that run together, by a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) profile: Vec<RawProfile>,
+    /// When they run, besides the cycles of a daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) schedule: Vec<RawSchedule>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +78,11 @@ pub(super) struct Config {
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
+    /// Where figures are served.
+    pub(super) metrics: Option<SocketAddr>,
+    profiles: Vec<Profile>,
+    /// What runs when, besides the cycles of a daemon.
+    pub(super) schedule: Vec<Scheduled>,
 }
 
 impl RawConfig {
@@ -185,6 +203,21 @@ impl Config {
         }
     }
 
+    /// The profile of this name; without one, the built-in cycle.
+    ///
+    /// # Errors
+    /// When there is none of it.
+    pub(super) fn profile(&self, name: Option<&str>) -> Result<Profile, Failure> {
+        let Some(name) = name else { return Ok(Profile::cycle()) };
+        let found = self.profiles.iter().find(|profile| profile.name == name);
+        found.cloned().ok_or_else(|| {
+            let names: Vec<_> = self.profiles.iter().map(|of| of.name.as_str()).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Failure::new(format!("there is no profile {name:?}"))
+                .with_hint(format!("connect.toml has {known}"))
+        })
+    }
+
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let reach = Reach::check(raw.reach(), &mut problems);
@@ -194,6 +227,11 @@ impl Config {
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
+        let metrics = raw.metrics.map_or(Ok(None), |metrics| metrics.check().map(Some));
+        let metrics = keep(&mut problems, "metrics.listen", metrics).flatten();
+        let domains: Vec<_> = forests.iter().map(|forest| forest.domain.clone()).collect();
+        let profiles = Profile::check(raw.profile, &domains, &mut problems);
+        let schedule = Scheduled::check(raw.schedule, &profiles, &mut problems);
         match (reach, tenant_id, tenant_domain, client_id, ca_sha256) {
             (
                 Some(reach),
@@ -209,6 +247,9 @@ impl Config {
                 tenant_domain,
                 ca_sha256,
                 client_id,
+                metrics,
+                profiles,
+                schedule,
             }),
             _ => Err(problems),
         }

@@ -3,7 +3,9 @@
 //! [`import`] reads the forest into the connector space, [`synchronise`] brings it through the metaverse
 //! to what is to be exported, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
 //! replicates password hashes.
-//! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
+//! [`perform`] puts them in the order of a [`profile`], each as a step of what is [`running`], and [`mod@run`]
+//! repeats it ([`daemon`]); [`single`] does one of them, and [`object`] all of them to one object; [`mod@plan`] and [`status`] show;
+//! [`reload`] takes a changed configuration, [`metrics`] are a daemon's figures, and a [`turn`] is whose it is to work;
 //! [`batches`] notices a tenant that was restored from a backup;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
@@ -17,6 +19,7 @@ mod account;
 mod batches;
 mod config;
 mod cycle;
+mod daemon;
 mod explain;
 mod export;
 mod forest;
@@ -28,24 +31,32 @@ mod import;
 mod init;
 pub(crate) mod key;
 mod lint;
+mod metrics;
 mod notice;
+mod object;
 mod passwords;
+mod perform;
 mod plan;
+mod profile;
 mod progress;
 mod reach;
-mod read;
+mod reload;
 mod rights;
 mod rotate;
 mod rules;
 mod run;
+mod running;
+mod scratch;
 pub(crate) mod secrets;
 pub mod simulated;
+mod single;
 mod source;
 mod status;
 mod steps;
 mod synchronise;
 mod target;
 mod tenant_client;
+mod turn;
 mod writeback;
 mod writer;
 
@@ -66,7 +77,12 @@ pub enum Command {
     /// Synchronise: import the forest, export to the tenant, replicate password hashes
     Run(run::Run),
     /// Read the forest into the connector space, and do nothing else
-    Import(read::Import),
+    Import(single::Import),
+    /// Synchronise: bring what was imported through the rules to what is to be exported; or one object all
+    /// the way from its forest to the target
+    Sync(single::Sync),
+    /// Send what waits to be exported, and do nothing else
+    Export(single::Export),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(plan::Plan),
     /// Make the changes of a plan that was kept, and no others, if all of them still hold
@@ -88,8 +104,8 @@ pub enum Command {
     /// The rules: what is wrong with them, which are in force, those of Entra Connect
     #[command(subcommand)]
     Rules(rules::Rules),
-    /// Show the runs of this server
-    History(Look),
+    /// Show the runs of this server, or the steps of one
+    History(history::History),
     /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
     Lint(lint::Lint),
     /// Write to the forest under which anchor a person is synchronised
@@ -132,7 +148,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
-        Command::Import(import) => read::run(import).await,
+        Command::Import(told) => single::import(told).await,
+        Command::Sync(told) => single::sync(told).await,
+        Command::Export(told) => single::export(told).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
         Command::Forest(command) => forests::run(command).await,

@@ -18,9 +18,10 @@ pub use super::export::Ingest;
 use super::export::{Exported, Exporter};
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
+use super::running::DONE;
 pub use super::synchronise::Origin;
 use super::synchronise::{
-    self, Connected, ConnectedForest, Ruleset, Synchronisation, Synchronised,
+    self, Connected, ConnectedForest, Ruleset, Scope, Synchronisation, Synchronised,
 };
 use crate::report::Failure;
 
@@ -145,8 +146,12 @@ impl Server {
             &answer.verified_domains,
         )?;
         let (rules, full) = (&self.compiled.rules, imported.full);
-        let run = synchronise::run(state, rules, &self.connected, &domains, full, &*self.origin);
-        let synchronised = run.await?;
+        let run = state.begin_run("cycle", self.origin.now()).await?;
+        let scope = if full { Scope::Everything } else { Scope::Changes };
+        let (connected, work) = (&self.connected, (run, scope));
+        let synchronised =
+            synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
+        state.end_run(run, DONE, "{}", self.origin.now()).await?;
         let losses = state.losses(target).await?;
         losses.check_export(allowed)?;
         let names = &rules.names;

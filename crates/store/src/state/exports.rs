@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, dependence, names, neighbourhoods, packed};
+use super::{State, StateError, dependence, names, packed};
 
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,10 +156,10 @@ impl State {
 fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
     let anchor: &str = row.try_get("anchor")?;
     let (key, stage): (i64, i64) = (row.try_get("key")?, row.try_get("stage")?);
-    let confirmed = neighbourhoods::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
+    let confirmed = packed::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
     let is_there = confirmed.is_some();
     let sealed = row.try_get("pending")?;
-    let pending = neighbourhoods::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
+    let pending = packed::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
     let attempts: i64 = row.try_get("attempts")?;
     Ok(Export {
         key: TargetKey(key),

@@ -8,5 +8,5 @@ mod forest;
 mod process;
 
 pub use figure::{Better, Comparison, Figure, PAIRS, Peer, median, rounds};
-pub use forest::{BulkForest, Import, Manner};
+pub use forest::{BulkForest, Cycle, Import, Manner};
 pub use process::{Marked, Reading, watch};

@@ -15,7 +15,7 @@ const AT_ONCE: u64 = 20_000;
 /// Lets the forest have so many people more, as if an incremental import had brought them. They are
 /// `inetOrgPerson`s: they are synchronised as users are, but nobody asks the controller for their
 /// password hashes.
-pub async fn join(state: &Path, count: u64) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn join(state: &Path, count: u64) -> Result<(), Box<dyn Error>> {
     let state = State::open(&state.join("connector-space.db")).await?;
     let forest = state.connector(FOREST_DOMAIN, Side::Forest).await?;
     let mut names = state.dictionary().await?;

@@ -74,12 +74,13 @@ impl RawConfig {
     /// What an earlier `init` wrote; `None` in a new state directory.
     pub(super) fn existing(state: &Path) -> Result<Option<Self>, Failure> {
         let path = state.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|error| {
-                Failure::because(&format!("cannot read {}", path.display()), &error)
-            })?,
-        };
+        let text =
+            match crate::files::read_text_at_most(&path, crate::files::CONFIGURATION_OCTETS_MAX) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                read => read.map_err(|error| {
+                    Failure::because(&format!("cannot read {}", path.display()), &error)
+                })?,
+            };
         let parsed = toml::from_str(&text);
         parsed.map(Some).map_err(|error| {
             Failure::because(&format!("{} is not right", path.display()), &error)
@@ -174,7 +175,8 @@ impl Config {
     /// Reads and checks the configuration of a state directory. All that is wrong is said at once.
     pub(super) fn read(state: &Path) -> Result<Self, Failure> {
         let path = state.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let limit = crate::files::CONFIGURATION_OCTETS_MAX;
+        let text = crate::files::read_text_at_most(&path, limit).map_err(|error| {
             Failure::because(&format!("cannot read {}", path.display()), &error)
                 .with_hint("run `portolan connect init` first, or name its --state directory")
         })?;

@@ -1,6 +1,7 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use portolan_chart::flow;
 use portolan_model::DnsName;
@@ -8,6 +9,7 @@ use portolan_net::Network;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{RunId, State};
 use portolan_tenant::wire::TenantResponse;
+use tokio::sync::Mutex;
 
 use super::batches;
 use super::config::{Config, RawConfig};
@@ -47,6 +49,8 @@ pub(super) struct Server {
     secrets: Secrets,
     /// The files of rules that are in force.
     pub(super) overlay: Overlay,
+    /// What was compiled of them last, by their digest: once, and not in each step.
+    compiled: Mutex<Option<(String, Arc<Ruleset>)>>,
     pub(super) directory: PathBuf,
 }
 
@@ -84,15 +88,36 @@ impl Server {
             }
         };
         let overlay = Overlay::read(&directory)?;
-        Ok(Self { config, network, forests, state, connected, target, secrets, overlay, directory })
+        let compiled = Mutex::new(None);
+        Ok(Self {
+            config,
+            network,
+            forests,
+            state,
+            connected,
+            target,
+            secrets,
+            overlay,
+            compiled,
+            directory,
+        })
     }
 
     /// The rules in force, compiled.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub(super) async fn rules(&self) -> Result<Ruleset, Failure> {
-        Ruleset::of(&self.overlay, &self.state).await
+    pub(super) async fn rules(&self) -> Result<Arc<Ruleset>, Failure> {
+        let digest = self.overlay.digest();
+        let mut compiled = self.compiled.lock().await;
+        match compiled.as_ref() {
+            Some((of, rules)) if *of == digest => Ok(Arc::clone(rules)),
+            _ => {
+                let rules = Arc::new(Ruleset::of(&self.overlay, &self.state).await?);
+                *compiled = Some((digest, Arc::clone(&rules)));
+                Ok(rules)
+            }
+        }
     }
 
     /// Reads the secrets of refused accounts anew: whether one of them may be tried again.
@@ -154,7 +179,7 @@ impl Server {
         steps: &Steps,
     ) -> Result<Imported, Failure> {
         let rules = self.rules().await?;
-        let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
+        let reading = Reading::by(&rules.rules, rules.names.clone(), &self.state).await?;
         let space = (self.directory.as_path(), &self.state);
         let is_read = |of: &&mut Source| forest.is_none_or(|forest| of.config.domain == *forest);
         let sources: Vec<_> = self.forests.iter_mut().filter(is_read).collect();

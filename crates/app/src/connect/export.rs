@@ -8,6 +8,7 @@ use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refu
 use portolan_sync::engine::PendingExport;
 use portolan_tenant::wire::{IngestRequest, IngestResponse};
 
+use super::batches::Answered;
 use super::plan::Chosen;
 use super::target::{Receiver, Sending, Taken, Verdict};
 use crate::report::Failure;
@@ -150,7 +151,7 @@ impl<T: Receiver> Exporter<'_, T> {
         if !refusals.is_empty() {
             self.sending.state.refuse(&refusals).await?;
         }
-        Ok(())
+        self.answered(taken.answered).await
     }
 
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
@@ -188,8 +189,15 @@ impl<T: Receiver> Exporter<'_, T> {
                 }
                 exported.references += acknowledged.len();
                 state.acknowledge_references(&acknowledged).await?;
+                self.answered(taken.answered).await?;
             }
         }
+    }
+
+    /// What was answered is known once what came of it is kept.
+    async fn answered(&self, answered: Option<Answered>) -> Result<(), Failure> {
+        let Some(answered) = answered else { return Ok(()) };
+        answered.end(self.sending.state, self.sending.target).await
     }
 
     /// The name of an object for people.

@@ -217,10 +217,13 @@ fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
     (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
 }
 
+/// Octets of the file that `tenant enrol` writes.
+const ENROLMENT_OCTETS_MAX: u64 = 1024 * 1024;
+
 fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
     let doing = format!("cannot read the enrolment file {}", path.display());
     let hint = "make one with `portolan tenant enrol` on the tenant";
-    let text = std::fs::read_to_string(path)
+    let text = crate::files::read_text_at_most(path, ENROLMENT_OCTETS_MAX)
         .map_err(|error| Failure::because(&doing, &error).with_hint(hint))?;
     serde_json::from_str(&text).map_err(|error| Failure::because(&doing, &error).with_hint(hint))
 }

@@ -290,7 +290,7 @@ impl Server {
         };
         summary.errors = errors.into_iter().map(named).collect();
         let is_sent = |kind: ObjectKind| {
-            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+            kind.is_person() || matches!(kind, ObjectKind::Group | ObjectKind::Contact)
         };
         let mut staged = 0;
         for forest in &self.connected.forests {

@@ -23,7 +23,13 @@ use portolan_testsuite::Road;
 use crate::ldif::{self, Entry, text};
 
 /// The categories of what is imported, as objectCategory begins.
-const IMPORTED: [&str; 3] = ["CN=Person,", "CN=Group,", "CN=Organizational-Unit,"];
+const IMPORTED: [&str; 5] = [
+    "CN=Person,",
+    "CN=Group,",
+    "CN=Organizational-Unit,",
+    "CN=Computer,",
+    "CN=Foreign-Security-Principal,",
+];
 /// Attributes that the state does not keep among an object's values: they are in it otherwise.
 const BESIDE: [&str; 6] =
     ["distinguishedname", "member", "memberof", "objectclass", "objectguid", "parentguid"];
@@ -48,7 +54,7 @@ impl Forest {
         let entries = all.into_iter().filter_map(|entry| {
             let category = text(&entry, "objectcategory")?;
             let imported = IMPORTED.iter().any(|class| category.starts_with(class));
-            (imported && !has(&entry, "objectclass", "computer")).then(|| (guid(&entry), entry))
+            imported.then(|| (guid(&entry), entry))
         });
         Self { entries: entries.collect(), guid_of }
     }
@@ -277,6 +283,27 @@ impl Tenant {
                 forest.members(entry).into_iter().filter(|guid| inside.contains_key(guid));
             assert_eq!(*members, expected.map(anchor).collect(), "members of {name:?}");
         }
+    }
+
+    /// The anchors of all users.
+    pub(crate) fn user_anchors(&self) -> BTreeSet<String> {
+        self.users.keys().cloned().collect()
+    }
+
+    /// Whether a user is enabled; `None` of one that is not here.
+    pub(crate) fn enabled(&self, anchor: &str) -> Option<bool> {
+        let user = self.users.get(anchor)?;
+        user.attributes.flag("accountEnabled")
+    }
+
+    /// The anchors of a group's members.
+    pub(crate) fn members(&self, group: &str) -> &BTreeSet<String> {
+        &self.groups[group].1
+    }
+
+    /// Whether a user has a credential.
+    pub(crate) fn has_credential(&self, anchor: &str) -> bool {
+        self.credentials.contains_key(anchor)
     }
 
     /// How many credentials are here.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use portolan_model::Guid;
+use portolan_store::state::Unanswered;
 use portolan_tenant::wire::Operation;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -83,10 +84,13 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = tenant::send(tenant, scope.state, scope.target, operations).await?;
+    // A credential that is sent again is the same.
+    let unknown = Unanswered::default();
+    let (results, answered) =
+        tenant::send(tenant, scope.state, scope.target, operations, unknown).await?;
     let mut taken = Vec::with_capacity(guids.len());
     let now = portolan_net::clock::now();
-    for ((guid, changed), result) in guids.iter().zip(changed).zip(&answer.results) {
+    for ((guid, changed), result) in guids.iter().zip(changed).zip(&results) {
         match tenant::refusal(result) {
             None => {
                 taken.push(*guid);
@@ -99,7 +103,8 @@ async fn send(
         }
     }
     delivered.sent += taken.len();
-    Ok(scope.acknowledge(&taken).await?)
+    scope.acknowledge(&taken).await?;
+    answered.end(scope.state, scope.target).await
 }
 
 /// When the password of a credential was set.

@@ -8,7 +8,7 @@ use portolan_model::DnsName;
 use portolan_store::state::State;
 use portolan_sync::engine::{ConnectorId, Engine, Side, System};
 use portolan_sync::expression::Parameters;
-use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
+use portolan_sync::rules::{FILE_OCTETS_MAX, RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::target::TargetSystem;
 use portolan_sync::{AttributeId, Dictionary};
 
@@ -245,7 +245,8 @@ fn overlay(directory: &Path) -> Result<Vec<(String, String)>, Failure> {
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error))?;
+        let text = crate::files::read_text_at_most(&path, FILE_OCTETS_MAX as u64)
+            .map_err(|error| wrong(&error))?;
         files.push((path.display().to_string(), text));
         if files.len() > FILES_MAX {
             return Err(Failure::new(format!("more than {FILES_MAX} files of rules")));

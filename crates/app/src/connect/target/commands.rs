@@ -117,7 +117,8 @@ fn open(place: &Place) -> Result<Graph, Failure> {
 
 fn authorities(path: &Path) -> Result<Roots, Failure> {
     let doing = format!("cannot read {}", path.display());
-    let pem = std::fs::read(path).map_err(|error| Failure::because(&doing, &error))?;
+    let pem = crate::files::read_at_most(path, crate::files::AUTHORITIES_OCTETS_MAX)
+        .map_err(|error| Failure::because(&doing, &error))?;
     Roots::from_pem(&pem).map_err(|error| Failure::because(&doing, &error))
 }
 

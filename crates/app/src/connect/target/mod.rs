@@ -17,6 +17,7 @@ use portolan_sync::engine::ConnectorId;
 
 pub(super) use self::commands::{Capabilities, Command, capabilities, run};
 use self::graph::Graph;
+use super::batches::{Answered, Batches};
 use super::export::Ingest;
 use super::tenant_client::Tenant;
 use crate::report::Failure;
@@ -66,6 +67,8 @@ pub(super) struct Taken {
     pub(super) verdicts: Vec<Verdict>,
     /// What is to be told besides.
     pub(super) notes: Vec<String>,
+    /// What is ended when what became of these is kept, of a target that names its batches.
+    pub(super) answered: Option<Answered>,
 }
 
 /// Who takes what is pending: a [`Target`], or whoever takes batches alone.
@@ -87,8 +90,8 @@ pub(super) trait Receiver {
 }
 
 impl<T: Ingest> Receiver for T {
-    async fn begin(&mut self, _: Sending<'_>) -> Result<(), Failure> {
-        Ok(())
+    async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
+        Batches::settle(sending.state, sending.target).await
     }
 
     async fn objects(

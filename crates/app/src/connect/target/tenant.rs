@@ -1,18 +1,18 @@
 //! A tenant of ours as a target: batches out, and the answers held against what was sent.
 
-use portolan_store::state::{Export, ReferenceExport, State};
+use portolan_store::state::{Export, ReferenceExport, State, Unanswered};
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{Dictionary, TenantKind};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
-    BODY_OCTETS_MAX, IngestRequest, IngestResponse, OPERATIONS_MAX, Operation, OperationResult,
+    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult,
     REFERENCES_MAX,
 };
 use serde_json::Value as Json;
 
 use super::{Sending, Taken, Verdict};
-use crate::connect::batches::Batches;
+use crate::connect::batches::{Answered, Batches};
 use crate::connect::export::{Ingest, Refused};
 use crate::report::Failure;
 
@@ -26,11 +26,14 @@ pub(super) async fn objects(
     exports: &[Export],
 ) -> Result<Taken, Failure> {
     let operations = fill_batch(exports.iter().map(|export| operation(export, sending.names)));
-    let answer = send(tenant, sending.state, sending.target, operations).await?;
-    let verdicts: Vec<_> = answer.results.iter().map(verdict).collect();
+    let (sent, _) = exports.split_at(operations.len());
+    let unknown = Unanswered::objects(sent);
+    let (results, answered) =
+        send(tenant, sending.state, sending.target, operations, unknown).await?;
+    let verdicts: Vec<_> = results.iter().map(verdict).collect();
     let done = exports.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done);
     let notes = done.filter_map(|(export, _)| warning(export, sending.names)).collect();
-    Ok(Taken { verdicts, notes })
+    Ok(Taken { verdicts, notes, answered: Some(answered) })
 }
 
 /// Sends the first of these references as one batch.
@@ -44,10 +47,14 @@ pub(super) async fn references(
     let count = within(pieces.iter().map(|piece| piece.len()), REFERENCES_MAX);
     let of_limit = pieces.iter().take(count);
     let operations = fill_batch(of_limit.map(|piece| reference(piece, sending.names)));
-    let answer = send(tenant, sending.state, sending.target, operations).await?;
-    let each = pieces.iter().zip(&answer.results);
+    let sent = pieces.iter().take(operations.len()).copied().flatten();
+    let unknown = Unanswered::references(sent);
+    let (results, answered) =
+        send(tenant, sending.state, sending.target, operations, unknown).await?;
+    let each = pieces.iter().zip(&results);
     let verdicts = each.flat_map(|(piece, result)| piece.iter().map(|_| verdict(result)));
-    Ok(Taken { verdicts: verdicts.collect(), notes: Vec::new() })
+    let verdicts = verdicts.collect();
+    Ok(Taken { verdicts, notes: Vec::new(), answered: Some(answered) })
 }
 
 fn verdict(result: &OperationResult) -> Verdict {
@@ -140,19 +147,21 @@ fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
     batch
 }
 
-/// Sends operations as one batch, and holds the answer against what was sent.
+/// Sends operations as one batch, and holds the answer against what was sent. `unknown` is what nobody
+/// knows until it is answered. What was answered is ended when what the results say is kept.
 pub(in crate::connect) async fn send(
     tenant: &mut impl Ingest,
     state: &State,
     target: ConnectorId,
     operations: Vec<Operation>,
-) -> Result<IngestResponse, Failure> {
+    unknown: Unanswered,
+) -> Result<(Vec<OperationResult>, Answered), Failure> {
     let id = tenant.name().to_string();
     let batch = IngestRequest { batch: id, lease_epoch: None, operations };
-    let begun = Batches::begin(state, target, &batch.batch).await?;
+    let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
     let answer = tenant.ingest(&batch).await?;
-    begun.end(state, target, &batch.batch, answer.previous.as_deref()).await?;
-    let matches = answer.results.len() == batch.operations.len()
+    let matches = answer.batch == batch.batch
+        && answer.results.len() == batch.operations.len()
         && batch
             .operations
             .iter()
@@ -162,7 +171,8 @@ pub(in crate::connect) async fn send(
         return Err(Failure::new("the tenant's answer does not belong to the batch that was sent")
             .with_hint("the two may be of different releases"));
     }
-    Ok(answer)
+    let answered = Answered { begun, batch: answer.batch, previous: answer.previous };
+    Ok((answer.results, answered))
 }
 
 /// What the tenant refused of one operation; `None` when it took it.

@@ -342,6 +342,48 @@ impl<'lab> Road<'lab> {
         field(&added, "portolan tenant app add", "client_id")
     }
 
+    /// An application of the tenant that acts for itself with these permissions, by a key of its own of a
+    /// kind that `openssl req` knows. Gives its id, and the file of its key and certificate.
+    ///
+    /// # Errors
+    /// When `openssl` or the command fail.
+    pub fn add_daemon(
+        &self,
+        name: &str,
+        kind: &str,
+        permissions: &[&str],
+    ) -> Result<(String, PathBuf), RoadError> {
+        let key = self.path(&format!("{name}.pem"));
+        let certificate = self.path(&format!("{name}.crt"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
+        openssl.args(["-subj", "/CN=writer", "-days", "2", "-keyout"]).arg(&key);
+        openssl.arg("-out").arg(&certificate);
+        finish(openssl, None)?.success()?;
+        let mut add = self.lab.command("tenant", &self.tools.portolan)?;
+        add.args(["tenant", "app", "add", "--name", name, "--json", "--data"]);
+        add.arg(self.path("tenant")).arg("--key").arg(&certificate);
+        for permission in permissions {
+            add.args(["--permission", permission]);
+        }
+        let added = finish(add, None)?.success()?.json()?;
+        // Microsoft's libraries read both from one file.
+        let io = |error| RoadError::Io {
+            what: "cannot put key and certificate together".to_owned(),
+            error,
+        };
+        let both = [std::fs::read(&key).map_err(io)?, std::fs::read(&certificate).map_err(io)?];
+        std::fs::write(&key, both.concat()).map_err(io)?;
+        Ok((field(&added, "portolan tenant app add", "client_id")?, key))
+    }
+
+    /// The tenant, as scripts that read its Graph are told of it.
+    pub(crate) fn graph_question(&self) -> Result<Value, RoadError> {
+        let mut question = self.application_question()?;
+        question["graph"] = json!(format!("https://graph.{TENANT_DOMAIN}"));
+        Ok(question)
+    }
+
     /// Asks a peer's script at `ws1` a question; what all of them need is added to it. `node` scripts
     /// end in `.mjs`, all others are Python's.
     ///
@@ -383,6 +425,54 @@ impl<'lab> Road<'lab> {
     pub fn samba_tool(&self, arguments: &[&str]) -> Result<Outcome, RoadError> {
         let mut command = self.lab.command("dc1", "samba-tool")?;
         command.args(arguments).args(["-s", portolan_lab::plan::FOREST_CONFIG]);
+        finish(command, None)
+    }
+
+    /// Runs a program of Samba's at the controller of the other forest, over its own database.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn at_other_forest(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("odc1", program)?;
+        command.args(arguments);
+        command.arg(format!("--configfile={}", portolan_lab::plan::FOREST_CONFIG));
+        finish(command, Some(input))
+    }
+
+    /// What `ldapsearch` reads of the other forest with the administrator's password inside TLS.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ldapsearch_other(&self, arguments: &[&str]) -> Result<String, RoadError> {
+        let domain = portolan_lab::plan::OTHER_DOMAIN;
+        let mut search = self.lab.command("odc1", "ldapsearch")?;
+        search
+            .args(["-LLL", "-x", "-o", "ldif-wrap=no", "-H"])
+            .arg(format!("ldaps://odc1.{domain}"));
+        search.args(["-D", &format!("Administrator@{domain}")]);
+        search.args(["-w", portolan_lab::plan::ADMINISTRATOR_PASSWORD]);
+        search.arg("-b").arg("DC=other,DC=example").args(arguments);
+        search.env("LDAPTLS_CACERT", portolan_lab::plan::FOREST_CA);
+        Ok(finish(search, None)?.success()?.stdout)
+    }
+
+    /// Adds the other forest to an enrolled connect.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_forest_add(&self, password: &str) -> Result<Outcome, RoadError> {
+        let file = self.path("other.password");
+        private_file(&file, password)?;
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "forest", "add", portolan_lab::plan::OTHER_DOMAIN, "--state"]);
+        command.arg(self.path("connect")).args(["--account", ACCOUNT, "--password-file"]).arg(file);
+        let other = portolan_lab::plan::Network::Lan.address(12);
+        command.args(["--name-server", &other.v4.to_string()]);
         finish(command, None)
     }
 

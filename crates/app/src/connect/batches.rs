@@ -97,20 +97,25 @@ impl Batches {
     }
 }
 
-impl Begun {
-    /// Remembers that a batch was acknowledged, once what of it was done is kept. `previous` is the one in
-    /// front of it at the tenant: if that is none of those that were known, the next synchronisation sends
-    /// everything again.
-    pub(super) async fn end(
-        self,
-        state: &State,
-        target: ConnectorId,
-        batch: &str,
-        previous: Option<&str>,
-    ) -> Result<(), Failure> {
-        let is_known = previous.is_none_or(|previous| self.before.knows(previous));
-        let acknowledged = if is_known { batch } else { LOST }.to_owned();
-        let unanswered = self.unanswered.without(&self.sent);
+/// A batch that was answered, before what came of it is kept.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// What was remembered when it began.
+    pub(super) begun: Begun,
+    /// Its name.
+    pub(super) batch: String,
+    /// The one in front of it at the tenant.
+    pub(super) previous: Option<String>,
+}
+
+impl Answered {
+    /// Remembers that the batch was acknowledged, once what of it was done is kept. If the one in front of
+    /// it is none of those that were known, the next synchronisation sends everything again.
+    pub(super) async fn end(self, state: &State, target: ConnectorId) -> Result<(), Failure> {
+        let Self { begun, batch, previous } = self;
+        let is_known = previous.is_none_or(|previous| begun.before.knows(&previous));
+        let acknowledged = if is_known { batch } else { LOST.to_owned() };
+        let unanswered = begun.unanswered.without(&begun.sent);
         Batches { acknowledged, unanswered, ..Batches::default() }.write(state, target).await
     }
 }
@@ -213,7 +218,8 @@ mod tests {
         let (state, target) = (&space.state, space.target);
         let begun = Batches::begin(state, target, batch, Unanswered::default()).await.unwrap();
         if comes {
-            begun.end(state, target, batch, Some(previous)).await.unwrap();
+            let (batch, previous) = (batch.to_owned(), Some(previous.to_owned()));
+            Answered { begun, batch, previous }.end(state, target).await.unwrap();
         }
     }
 
@@ -281,6 +287,15 @@ mod tests {
         send(&space, "4", "3", false).await;
         send(&space, "5", "4", true).await;
         assert_eq!(forgotten(&space, "5").await, None, "nobody asked between the two");
+    }
+
+    #[tokio::test]
+    async fn a_new_state_of_a_server_that_the_tenant_knows_asks_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space(&directory).await;
+        assert_eq!(forgotten(&space, "of the state before").await, Some(3));
+        assert_eq!(forgotten(&space, "of the state before").await, None, "once is enough");
+        assert_eq!(space.state.exported_count(space.target).await.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -10,31 +10,39 @@
 //! ever here: only which objects' credentials a target has acknowledged.
 
 mod anchors;
+mod anew;
 mod apply;
+mod bulk;
 mod changes;
 mod check;
 mod codes;
 mod confirm;
 mod counters;
 mod credentials;
+mod dependence;
 mod error;
 mod exports;
 mod figures;
 mod full;
+mod identities;
 mod joins;
 mod merge;
 mod names;
 mod neighbourhoods;
 mod packed;
+mod planned;
 mod queue;
+mod reference_check;
 mod reference_exports;
 mod references;
 mod rows;
 mod run_steps;
 mod runs;
+mod scan;
 mod staged;
 mod standing;
 mod unanswered;
+mod wished;
 
 use std::path::Path;
 
@@ -47,12 +55,14 @@ pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
-pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
+pub use neighbourhoods::QueuedNeighbourhood;
+pub use planned::PlannedReference;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use run_steps::{RunStep, StepEnd, StepId};
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
+pub use scan::{KeyRange, Neighbourhoods};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
 pub use unanswered::Unanswered;
@@ -91,6 +101,8 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

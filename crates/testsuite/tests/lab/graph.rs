@@ -2,33 +2,25 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use portolan_testsuite::Road;
 use serde_json::{Value, json};
 
 use crate::world::World;
 
+/// An application that writes users and groups.
+pub(crate) fn writer(road: &Road<'_>, name: &str, kind: &str) -> (String, PathBuf) {
+    application(road, name, kind, &["User.ReadWrite.All", "Group.ReadWrite.All"])
+}
+
 /// An application of its own with a key: its id, and the file of its key and certificate.
-fn writer(road: &Road<'_>, name: &str, kind: &str) -> (String, PathBuf) {
-    let (key, certificate) = (road.path(&format!("{name}.pem")), road.path(&format!("{name}.crt")));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
-    openssl.args(["-subj", "/CN=writer", "-days", "2", "-keyout"]).arg(&key);
-    let made = openssl.arg("-out").arg(&certificate).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let data = road.path("tenant");
-    let words =
-        ["tenant", "app", "add", "--name", name, "--json", "--data", data.to_str().unwrap()];
-    let permissions = ["User.ReadWrite.All", "Group.ReadWrite.All"];
-    let permissions = permissions.iter().flat_map(|permission| ["--permission", permission]);
-    let key_words = ["--key", certificate.to_str().unwrap()];
-    let words = words.into_iter().chain(permissions).chain(key_words);
-    let added = road.portolan("tenant", words).unwrap().success().unwrap().json().unwrap();
-    // Microsoft's libraries read both from one file.
-    let both = [std::fs::read(&key).unwrap(), std::fs::read(&certificate).unwrap()].concat();
-    std::fs::write(&key, both).unwrap();
-    (added["client_id"].as_str().unwrap().to_owned(), key)
+pub(crate) fn application(
+    road: &Road<'_>,
+    name: &str,
+    kind: &str,
+    permissions: &[&str],
+) -> (String, PathBuf) {
+    road.add_daemon(name, kind, permissions).unwrap()
 }
 
 #[test]
@@ -66,8 +58,14 @@ fn microsofts_sdk_writes_users_groups_and_batches() {
     road.sign_in("made by graph", "batch1@cloud.example", password).unwrap();
 }
 
-/// What an export prints.
-fn graph(road: &Road<'_>, verb: &str, more: &[&str], client_id: &str, key: &str) -> Value {
+/// What a command about Graph prints.
+pub(crate) fn graph(
+    road: &Road<'_>,
+    verb: &str,
+    more: &[&str],
+    client_id: &str,
+    key: &str,
+) -> Value {
     let (data, ca) = (road.path("tenant"), road.path("tenant").join("ca.pem"));
     let status = ["tenant", "status", "--json", "--data", data.to_str().unwrap()];
     let status = road.portolan("tenant", status).unwrap().success().unwrap().json().unwrap();

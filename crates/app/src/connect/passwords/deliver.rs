@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use super::fetch::Derived;
 use super::open::Faulty;
 use super::scope::Scope;
-use crate::connect::export::{self, Refused, Sent};
+use crate::connect::export::Refused;
 use crate::connect::progress::Progress;
+use crate::connect::target::tenant;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
 use crate::signal::Stop;
@@ -83,14 +84,14 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let (state, target) = (scope.state, scope.target);
     // A credential that is sent again is the same.
-    let sent = export::send(tenant, state, target, operations, Unanswered::default()).await?;
-    let Sent { answer, begun } = sent;
+    let unknown = Unanswered::default();
+    let (results, answered) =
+        tenant::send(tenant, scope.state, scope.target, operations, unknown).await?;
     let mut taken = Vec::with_capacity(guids.len());
     let now = portolan_net::clock::now();
-    for ((guid, changed), result) in guids.iter().zip(changed).zip(&answer.results) {
-        match export::refusal(result) {
+    for ((guid, changed), result) in guids.iter().zip(changed).zip(&results) {
+        match tenant::refusal(result) {
             None => {
                 taken.push(*guid);
                 delivered.ages.extend(changed.and_then(|changed| age(changed, now)));
@@ -103,7 +104,7 @@ async fn send(
     }
     delivered.sent += taken.len();
     scope.acknowledge(&taken).await?;
-    begun.end(state, target, &answer.batch, answer.previous.as_deref()).await
+    answered.end(scope.state, scope.target).await
 }
 
 /// When the password of a credential was set.

@@ -29,7 +29,7 @@ use crate::report::Failure;
 /// The state of the engine, in the state directory.
 pub(super) const FILE: &str = "connector-space.db";
 /// What the last full synchronisation was made of, as it is remembered of the target.
-const SYNCHRONISED_BY: &str = "synchronised-by";
+pub(super) const SYNCHRONISED_BY: &str = "synchronised-by";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
 /// Errors of objects that are shown of a run.

@@ -1,5 +1,7 @@
 //! From what is to be exported to the tenant: batches out, acknowledgements into the state.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
@@ -158,11 +160,7 @@ impl Exporter<'_> {
         // Nobody knows the members of an object of which nothing else is known: they begin anew.
         let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
         let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
-        let attributes = record.iter().filter_map(|(id, values)| {
-            let name = of_schema(self.names.name(id)?);
-            Some((name.to_owned(), json(name, values)))
-        });
-        Operation::Upsert { anchor, kind, attributes: attributes.collect(), members }
+        Operation::Upsert { anchor, kind, attributes: attributes(self.names, record), members }
     }
 
     /// References of one attribute of one object.
@@ -267,6 +265,15 @@ pub(super) fn refusal(result: &portolan_tenant::wire::OperationResult) -> Option
     })
 }
 
+/// Attributes as they are sent.
+pub(super) fn attributes(names: &Dictionary, record: &Record) -> BTreeMap<String, Json> {
+    let sent = record.iter().filter_map(|(id, values)| {
+        let name = of_schema(names.name(id)?);
+        Some((name.to_owned(), json(name, values)))
+    });
+    sent.collect()
+}
+
 /// A name as the tenant spells it: a forest may spell it otherwise, and the state has one spelling.
 fn of_schema(name: &str) -> &str {
     let mut known = ATTRIBUTES.iter().map(|attribute| attribute.name);
@@ -292,8 +299,6 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn delete(anchor: usize) -> Operation {

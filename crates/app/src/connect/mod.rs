@@ -4,7 +4,7 @@
 //! to what is to be exported, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
-//! [`batches`] notices a tenant that was restored from a backup;
+//! [`batches`] notices a tenant that was restored from a backup, [`confirm`] whatever else it has lost;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
@@ -14,6 +14,7 @@
 mod account;
 mod batches;
 mod config;
+mod confirm;
 mod cycle;
 mod explain;
 mod export;
@@ -61,6 +62,8 @@ pub enum Command {
     Run(run::Run),
     /// Read the forest into the connector space, and do nothing else
     Import(read::Import),
+    /// Hold what the tenant has against what this server believes, so that the next export repairs it
+    Confirm(Look),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(plan::Plan),
     /// Make the changes of a plan that was kept, and no others, if all of them still hold
@@ -124,6 +127,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
         Command::Import(import) => read::run(import).await,
+        Command::Confirm(look) => confirm::run(look).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
         Command::Key(command) => rotate::key(command).await,

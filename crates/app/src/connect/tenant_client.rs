@@ -9,8 +9,9 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
-    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    KeyRequest, KeyResponse, ObjectsResponse, SecretText, Succession, TenantResponse,
+    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, HeldResponse, IngestRequest,
+    IngestResponse, KeyRequest, KeyResponse, ObjectsRequest, ObjectsResponse, ReferencesResponse,
+    SecretText, Succession, TenantResponse,
 };
 use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
@@ -175,6 +176,50 @@ impl Tenant {
         accepted(&response, "write to the tenant")
     }
 
+    /// A page of what is this server's behind an anchor, with digests: of attributes (`content`), or of
+    /// `references`.
+    pub(super) async fn held(
+        &mut self,
+        after: &str,
+        with: &str,
+    ) -> Result<ObjectsResponse, Failure> {
+        self.get(&format!("/v1.0/objects?after={}&with={with}", form_value(after))).await
+    }
+
+    /// The attributes of some of this server's objects.
+    pub(super) async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request =
+            json_request("/v1.0/objects/read", &ObjectsRequest { anchors }, Some(&bearer))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read what the tenant has")
+    }
+
+    /// A page of whom one of this server's objects refers to by an attribute.
+    pub(super) async fn references(
+        &mut self,
+        anchor: &str,
+        attribute: &str,
+        after: &str,
+    ) -> Result<ReferencesResponse, Failure> {
+        let (anchor, after) = (form_value(anchor), form_value(after));
+        self.get(&format!("/v1.0/references?anchor={anchor}&attribute={attribute}&after={after}"))
+            .await
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+        let bearer = self.bearer().await?;
+        let request = Request::builder()
+            .uri(path)
+            .header(AUTHORIZATION, authorization(&bearer)?)
+            .body(Bytes::new())
+            .map_err(|error| Failure::because("cannot ask the tenant what it has", &error))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read what the tenant has")
+    }
+
     /// Signs in with another key from here on.
     pub(super) fn use_key(&mut self, key: SigningKey) {
         if key.kid() != self.key.kid() {
@@ -225,15 +270,7 @@ impl Tenant {
 
 impl Owned for Tenant {
     async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure> {
-        let bearer = self.bearer().await?;
-        let request = Request::builder()
-            .uri(format!("/v1.0/objects?after={}", form_value(after)))
-            .header(AUTHORIZATION, authorization(&bearer)?)
-            .body(Bytes::new())
-            .map_err(|error| Failure::because("cannot ask the tenant what it has", &error))?;
-        let response =
-            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
-        accepted(&response, "read what the tenant has")
+        self.get(&format!("/v1.0/objects?after={}", form_value(after))).await
     }
 }
 

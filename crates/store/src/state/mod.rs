@@ -15,6 +15,7 @@ mod changes;
 mod check;
 mod codes;
 mod confirm;
+mod confirm_references;
 mod counters;
 mod credentials;
 mod error;
@@ -39,7 +40,8 @@ use crate::sqlite::Database;
 
 pub use apply::Outcome;
 pub use changes::{Changed, Changes, Found};
-pub use confirm::Held;
+pub use confirm::{Confirmed, Held, Known};
+pub use confirm_references::KnownReferences;
 pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use full::{FullImport, ImportedObject};

@@ -21,7 +21,8 @@ const PAGES_MAX: usize = 10_000;
 const LOST: &str = "lost";
 
 /// Who says what of the directory is this server's.
-pub(super) trait Owned {
+#[expect(async_fn_in_trait, reason = "one task asks, and moves to no other thread")]
+pub trait Owned {
     /// A page of living objects behind an anchor; none behind the last one.
     async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure>;
 }

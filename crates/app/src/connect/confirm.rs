@@ -18,10 +18,10 @@ use portolan_tenant::{held, ingest};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::cycle::{SYNCHRONISED_BY, Server};
+use super::cycle::Server;
 use super::export::attributes;
 use super::steps::Steps;
-use super::{Look, print_json};
+use super::{Look, print_json, synchronise};
 use crate::report::Failure;
 
 /// Pages of objects that the tenant may have, each of some thousands.
@@ -108,7 +108,7 @@ impl Server {
         // References count between objects that the tenant has: that is known by now.
         self.confirm_references(&mut done).await?;
         if done.unknown > 0 {
-            self.state.forget(self.connected.target, SYNCHRONISED_BY).await?;
+            synchronise::run_in_full_next(&self.state, self.connected).await?;
         }
         while !self.state.resolve_references(RESOLVED_AT_ONCE).await?.is_done {}
         Ok(done)

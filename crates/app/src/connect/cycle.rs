@@ -22,14 +22,12 @@ use super::key;
 use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::steps::Steps;
-use super::synchronise::{Connected, Domains, Ruleset, Synchronisation, Synchronised};
+use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
 /// The state of the engine, in the state directory.
 pub(super) const FILE: &str = "connector-space.db";
-/// What the last full synchronisation was made of, as it is remembered of the target.
-pub(super) const SYNCHRONISED_BY: &str = "synchronised-by";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
 /// Errors of objects that are shown of a run.
@@ -218,7 +216,7 @@ impl Server {
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
-            self.state.forget(target, SYNCHRONISED_BY).await?;
+            synchronise::run_in_full_next(&self.state, self.connected).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
@@ -227,13 +225,13 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
     }
 
     /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        domains(&self.config, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed; about everything, when the rules or what they depend on did.
@@ -244,28 +242,8 @@ impl Server {
         full: bool,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        let (state, target) = (&self.state, self.connected.target);
-        let made_of = rules.made_of(domains);
-        let before = state.remembered(target, SYNCHRONISED_BY).await?;
-        let is_other = before.as_deref() != Some(made_of.as_bytes());
-        let run = state.begin_run("synchronise", portolan_net::clock::now()).await?;
-        let synchronisation =
-            Synchronisation::begin(state, rules, self.connected, domains, run).await?;
-        let outcome = if full || is_other {
-            let done = synchronisation.everything().await;
-            if done.is_ok() {
-                state.delete_unclaimed(target).await?;
-                state.remember(target, SYNCHRONISED_BY, made_of.as_bytes()).await?;
-            }
-            done
-        } else {
-            synchronisation.changes().await
-        };
-        let word = if outcome.is_ok() { "done" } else { "failed" };
-        let counts = outcome.as_ref().ok().and_then(|done| serde_json::to_string(done).ok());
-        let now = portolan_net::clock::now();
-        state.end_run(run, word, counts.as_deref().unwrap_or("{}"), now).await?;
-        let done = outcome?;
+        let (state, connected) = (&self.state, self.connected);
+        let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
             "synchronised {objects} objects: {changed} decisions and {references} references changed"
@@ -350,16 +328,21 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(config, &initial, &verified)
+    domains(&config.forest_domain, &initial, &verified)
 }
 
-fn domains(config: &Config, initial: &str, verified: &[String]) -> Result<Domains, Failure> {
+/// The domains of a forest and of a tenant, as it names them.
+pub(super) fn domains(
+    forest: &DnsName,
+    initial: &str,
+    verified: &[String],
+) -> Result<Domains, Failure> {
     let initial = domain(initial)?;
     let mut all = vec![initial.clone()];
     for name in verified {
         all.push(domain(name)?);
     }
-    Ok(Domains { forest: config.forest_domain.clone(), initial, verified: all })
+    Ok(Domains { forest: forest.clone(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

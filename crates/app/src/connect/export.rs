@@ -17,7 +17,6 @@ use serde_json::Value as Json;
 
 use super::batches::Batches;
 use super::plan::Chosen;
-use super::tenant_client::Tenant;
 use crate::report::Failure;
 
 /// Octets of a batch's operations: what the tenant takes, less what stands around them.
@@ -25,6 +24,18 @@ const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
 /// Objects and references that are read from the state at once.
 const EXPORTS_AT_ONCE: u32 = 2_000;
 const REFERENCES_AT_ONCE: u32 = 20_000;
+
+/// Who takes batches: the tenant, or a simulated one.
+#[expect(async_fn_in_trait, reason = "one task exports, and moves to no other thread")]
+pub trait Ingest {
+    /// Sends one batch. The same batch may be sent again: the tenant applies it once.
+    async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure>;
+
+    /// A name for a batch, which no other one has.
+    fn name(&mut self) -> Guid {
+        Guid::from_random(SystemEntropy.array())
+    }
+}
 
 /// An object that the tenant refused.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -48,8 +59,8 @@ pub(super) struct Exported {
 }
 
 /// An export under way.
-pub(super) struct Exporter<'a> {
-    pub(super) tenant: &'a mut Tenant,
+pub(super) struct Exporter<'a, T> {
+    pub(super) tenant: &'a mut T,
     pub(super) state: &'a State,
     pub(super) target: ConnectorId,
     pub(super) names: &'a Dictionary,
@@ -57,7 +68,7 @@ pub(super) struct Exporter<'a> {
     pub(super) chosen: Option<&'a Chosen>,
 }
 
-impl Exporter<'_> {
+impl<T: Ingest> Exporter<'_, T> {
     /// Sends everything that is pending, in its order, and keeps what the tenant acknowledged after each
     /// batch, so that a run that is broken off goes on where it was.
     pub(super) async fn run(&mut self) -> Result<Exported, Failure> {
@@ -230,12 +241,12 @@ fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
 
 /// Sends operations as one batch, and holds the answer against what was sent.
 pub(super) async fn send(
-    tenant: &mut Tenant,
+    tenant: &mut impl Ingest,
     state: &State,
     target: ConnectorId,
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
-    let id = Guid::from_random(SystemEntropy.array()).to_string();
+    let id = tenant.name().to_string();
     let batch = IngestRequest { batch: id, lease_epoch: None, operations };
     let begun = Batches::begin(state, target, &batch.batch).await?;
     let answer = tenant.ingest(&batch).await?;

@@ -8,6 +8,7 @@
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
+//! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
 //! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
 //! account and keeps it from being locked.
 
@@ -36,6 +37,7 @@ mod rotate;
 mod rules;
 mod run;
 pub(crate) mod secrets;
+pub mod simulated;
 mod status;
 mod steps;
 mod synchronise;

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::batches::Owned;
+use super::export::Ingest;
 use super::key::Registrar;
 use crate::report::Failure;
 
@@ -164,18 +165,6 @@ impl Tenant {
         accepted(&response, "read the tenant's domains")
     }
 
-    /// Sends one batch. The same batch may be sent again: the tenant applies it once.
-    pub(super) async fn ingest(
-        &mut self,
-        batch: &IngestRequest,
-    ) -> Result<IngestResponse, Failure> {
-        let bearer = self.bearer().await?;
-        let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
-        let response =
-            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
-        accepted(&response, "write to the tenant")
-    }
-
     /// A page of what is this server's behind an anchor, with digests: of attributes (`content`), or of
     /// `references`.
     pub(super) async fn held(
@@ -265,6 +254,16 @@ impl Tenant {
             .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask the tenant for a token", &error))?;
         Ok(self.client.send(flow::CONNECT_TENANT_SYNC, self.login.clone(), request).await?)
+    }
+}
+
+impl Ingest for Tenant {
+    async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "write to the tenant")
     }
 }
 

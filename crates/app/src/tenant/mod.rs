@@ -1,7 +1,7 @@
 //! The subcommand `portolan tenant`: the cloud directory.
 //!
 //! Decisions are in `portolan_tenant`; here are its data directory ([`data`]), its certificate
-//! authority ([`authority`]), its commands, and the routes ([`http`]). Nothing in the tenant is
+//! authority ([`authority`]), its commands, and the routes ([`http`]) with what they write ([`ingest`]). Nothing in the tenant is
 //! administered over the network yet: whoever may run these commands on its data directory administers
 //! it ([`administration`]). The first administrator is a person who signs in; the role is recorded, gives
 //! no right yet, and is shown to no client.
@@ -13,6 +13,7 @@ mod data;
 mod extension;
 mod feature;
 mod http;
+pub mod ingest;
 mod log;
 mod public_key;
 mod rotate;

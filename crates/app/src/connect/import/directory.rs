@@ -10,7 +10,7 @@ use crate::report::Failure;
 
 /// A search that failed.
 #[derive(Debug)]
-pub(in crate::connect) enum SearchError {
+pub enum SearchError {
     /// The directory refused it, with this code; the connection goes on.
     Refused(ResultCode, Failure),
     /// The connection is over.
@@ -18,7 +18,8 @@ pub(in crate::connect) enum SearchError {
 }
 
 /// A directory that is searched.
-pub(in crate::connect) trait Directory {
+#[expect(async_fn_in_trait, reason = "one task drives an import, and moves to no other thread")]
+pub trait Directory {
     /// The entries of a search under way.
     type Entries<'a>: Entries
     where
@@ -33,7 +34,8 @@ pub(in crate::connect) trait Directory {
 }
 
 /// The entries of a search.
-pub(in crate::connect) trait Entries {
+#[expect(async_fn_in_trait, reason = "one task drives an import, and moves to no other thread")]
+pub trait Entries {
     /// The next one; nothing when the search has ended well.
     async fn next(&mut self) -> Result<Option<SearchResultEntry>, SearchError>;
 

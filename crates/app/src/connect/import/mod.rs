@@ -6,7 +6,7 @@
 
 mod alone;
 mod cursor;
-mod directory;
+pub(super) mod directory;
 mod entries;
 mod full;
 mod incremental;

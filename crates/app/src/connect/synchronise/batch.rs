@@ -3,14 +3,12 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use portolan_model::{Entropy as _, SourceAnchor};
-use portolan_net::entropy::SystemEntropy;
+use portolan_model::SourceAnchor;
 use portolan_store::state::{Outcome, Queued, QueuedNeighbourhood};
 use portolan_sync::AttributeId;
 use portolan_sync::engine::{
-    AnchorClaim, ClaimAnswer, Decision, Engine, JoinCandidate, JoinLookup, Link, LinkDecision,
-    LinkKind, MetaverseChange, MetaverseKey, Moment, Neighbourhood, ObjectError, ObjectKey, Staged,
-    Subject,
+    AnchorClaim, ClaimAnswer, Decision, JoinCandidate, JoinLookup, Link, LinkDecision, LinkKind,
+    MetaverseChange, MetaverseKey, Moment, Neighbourhood, ObjectError, ObjectKey, Staged, Subject,
 };
 use portolan_sync::record::Record;
 
@@ -166,7 +164,7 @@ impl Synchronisation<'_> {
 
     /// Puts a neighbourhood into the group, decided about as far as its claim is not asked.
     fn put(&self, neighbourhood: Neighbourhood, links: Vec<(ObjectKey, Link)>, group: &mut Group) {
-        let decision = decide(&self.engine, &neighbourhood, ClaimAnswer::Open);
+        let decision = self.decide(&neighbourhood, ClaimAnswer::Open);
         group.touched.extend(neighbourhood.key());
         if let MetaverseChange::Put(metaverse) = &decision.metaverse {
             group.made.extend(values(&metaverse.record, &self.joined_by));
@@ -211,7 +209,7 @@ impl Synchronisation<'_> {
                 neighbourhood.targets.extend(own.cloned());
                 ClaimAnswer::Granted
             };
-            outcome.decision = decide(&self.engine, neighbourhood, answer);
+            outcome.decision = self.decide(neighbourhood, answer);
         }
         let mut outcomes = group.unlinked;
         outcomes.extend(group.decided.into_iter().map(|(_, outcome)| outcome));
@@ -220,17 +218,13 @@ impl Synchronisation<'_> {
         self.state.apply(Some(self.run), &group.settled, &outcomes).await?;
         Ok(changed)
     }
-}
 
-/// A decision made now.
-pub(super) fn decide(
-    engine: &Engine<'_>,
-    neighbourhood: &Neighbourhood,
-    answer: ClaimAnswer,
-) -> Decision {
-    let random = Cell::new(u64::from_le_bytes(SystemEntropy.array()));
-    let moment = Moment { now: portolan_net::clock::now(), random: &random };
-    engine.decide(neighbourhood, answer, &moment)
+    /// A decision made now.
+    pub(super) fn decide(&self, neighbourhood: &Neighbourhood, answer: ClaimAnswer) -> Decision {
+        let random = Cell::new(self.origin.random());
+        let moment = Moment { now: self.origin.now(), random: &random };
+        self.engine.decide(neighbourhood, answer, &moment)
+    }
 }
 
 /// The values of a record by which others may find it.

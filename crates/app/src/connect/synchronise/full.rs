@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portolan_store::state::KeyRange;
 use portolan_sync::engine::{ClaimAnswer, LinkDecision, Neighbourhood, ObjectKey};
+use tokio::runtime::RuntimeFlavor;
 
-use super::batch::decide;
 use super::{Synchronisation, Synchronised};
 use crate::report::Failure;
 
@@ -27,6 +27,10 @@ impl Synchronisation<'_> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicUsize::new(0);
         let runtime = tokio::runtime::Handle::current();
+        if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            done.objects += self.scan(&ranges, &next).await?;
+            return self.after_scan(done).await;
+        }
         // One reader and one decider a core, each on a thread of its own.
         let scanned: Vec<_> = tokio::task::block_in_place(|| {
             std::thread::scope(|scope| {
@@ -39,6 +43,11 @@ impl Synchronisation<'_> {
             let broken = || Failure::new("a thread of the synchronisation broke off");
             done.objects += worker.map_err(|_| broken())??;
         }
+        self.after_scan(done).await
+    }
+
+    /// Decides about what the scan queued.
+    async fn after_scan(&self, mut done: Synchronised) -> Result<Synchronised, Failure> {
         done.objects += self.unlinked().await?;
         self.state.check_all_references().await?;
         let again = self.changes().await?;
@@ -71,7 +80,7 @@ impl Synchronisation<'_> {
     /// The objects of neighbourhoods of which something else would come.
     fn differing(&self, batch: &[Neighbourhood]) -> Vec<ObjectKey> {
         let differs = |neighbourhood: &&Neighbourhood| {
-            !decide(&self.engine, neighbourhood, ClaimAnswer::Open).is_empty()
+            !self.decide(neighbourhood, ClaimAnswer::Open).is_empty()
         };
         let differing = batch.iter().filter(differs);
         differing.filter_map(|n| n.staged.first()).map(|staged| staged.key).collect()

@@ -6,7 +6,9 @@
 
 mod batch;
 mod full;
+mod origin;
 mod ruleset;
+mod run;
 mod standing;
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +19,10 @@ use portolan_sync::AttributeId;
 use portolan_sync::engine::{AnchorClaim, Engine, Neighbourhood, ObjectKey};
 use serde::Serialize;
 
+pub(super) use origin::Host;
+pub use origin::Origin;
 pub(super) use ruleset::{Connected, Domains, Ruleset};
+pub(super) use run::{run, run_in_full_next};
 pub(super) use standing::Surroundings;
 
 use self::batch::Answers;
@@ -51,6 +56,7 @@ pub(super) struct Synchronisation<'a> {
     joined_by: Vec<AttributeId>,
     surroundings: Surroundings,
     run: RunId,
+    origin: &'a dyn Origin,
 }
 
 /// Objects whose anchor is not their own objectGUID's: nobody gets one that two of them claim.
@@ -70,7 +76,12 @@ impl<'a> Synchronisation<'a> {
         state.index_joins(&joined_by).await?;
         let surroundings = Surroundings::by(state, rules, connected, &domains.forest).await?;
         let engine = rules.engine(connected, domains);
-        Ok(Self { state, engine, joined_by, surroundings, run })
+        Ok(Self { state, engine, joined_by, surroundings, run, origin: &Host })
+    }
+
+    /// With another clock and other randomness than the host's.
+    pub(super) fn with(self, origin: &'a dyn Origin) -> Self {
+        Self { origin, ..self }
     }
 }
 

@@ -9,33 +9,26 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use portolan_model::{Entropy, Guid, SourceAnchor};
+use portolan_model::{Entropy, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
-use portolan_tenant::directory::ProvisioningError;
 use portolan_tenant::grant;
-use portolan_tenant::ingest;
 use portolan_tenant::lease::Refusal;
 use portolan_tenant::rate::draws_of_batch;
-use portolan_tenant::storage::{
-    Access, AuditRecord, IngestedBatch, StorageError, Store as _, Transaction as _,
-};
+use portolan_tenant::storage::{Access, AuditRecord, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
-    IngestResponse, KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, OperationResult,
-    Quarantined, REFERENCES_MAX, Succession, TenantResponse,
+    KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, REFERENCES_MAX, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
 
 use super::bearer::bearer;
 use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
+use crate::tenant::ingest::{self, Batch, Unwritten, batch_name, may_ingest};
 
 /// Where a sync server enrols. It is the one path of this host that anybody may ask.
 pub(super) const ENROL_PATH: &str = "/enrol";
-
-/// Characters of a refused operation's own words that an answer repeats: answers are kept.
-const REPEATED_CHARS_MAX: usize = 200;
 
 pub(super) fn router() -> Router<Service> {
     Router::new()
@@ -71,6 +64,17 @@ enum Refused {
 impl From<StorageError> for Refused {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl From<Unwritten> for Refused {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Stranger => Self::Token,
+            Unwritten::Conflict => Self::Conflict,
+            Unwritten::Fenced(refusal) => Self::Fenced(refusal),
+            Unwritten::Storage(error) => Self::Storage(error),
+        }
     }
 }
 
@@ -271,11 +275,6 @@ async fn proven(
     }
 }
 
-/// The name of a sync server's last batch; empty when there is none.
-fn batch_name(last: Option<(Guid, time::OffsetDateTime)>) -> String {
-    last.map(|(id, _)| id.to_string()).unwrap_or_default()
-}
-
 async fn describe(
     tx: &mut SqliteTransaction,
     service: &Service,
@@ -308,52 +307,6 @@ async fn sender(
     let client_id = token.azp.parse().map_err(|_| Refused::Token)?;
     may_ingest(&mut service.store().begin(Access::Read).await?, client_id).await?;
     Ok(client_id)
-}
-
-/// A role that was taken away, and a server that was removed, end at once, not with the token.
-async fn may_ingest(tx: &mut SqliteTransaction, client_id: Guid) -> Result<(), Refused> {
-    let application = tx.application(client_id).await?.ok_or(Refused::Token)?;
-    let may = application.roles.iter().any(|role| role == ROLE_INGEST);
-    if may { Ok(()) } else { Err(Refused::Token) }
-}
-
-/// What of a batch is the sender's to change: no object that is from another group of sync servers.
-async fn its_own(
-    tx: &mut SqliteTransaction,
-    group: Guid,
-    checked: Vec<Result<ingest::Operation, ingest::Fault>>,
-) -> Result<Vec<Result<ingest::Operation, ingest::Fault>>, StorageError> {
-    let anchors: Vec<_> = checked.iter().flatten().map(ingest::Operation::anchor).collect();
-    let owners = tx.owners(&anchors).await?;
-    let own = |operation: ingest::Operation| match owners.get(operation.anchor()) {
-        Some(owner) if *owner != group => Err(ingest::Fault::OtherServer),
-        _ => Ok(operation),
-    };
-    Ok(checked.into_iter().map(|operation| operation.and_then(own)).collect())
-}
-
-/// Records whose the objects are now, and what was done to them.
-async fn record_batch(
-    tx: &mut SqliteTransaction,
-    (client_id, group): (Guid, Guid),
-    context: &Context,
-    operations: &[Operation],
-    applied: &ingest::Applied,
-) -> Result<(), StorageError> {
-    let outcomes = || operations.iter().zip(&applied.outcomes);
-    let done = || outcomes().filter_map(|(operation, done)| Some((operation, done.as_ref().ok()?)));
-    let its_own: Vec<SourceAnchor> = done()
-        .filter(|(_, done)| done.id.is_some())
-        .filter_map(|(operation, _)| operation.anchor().parse().ok())
-        .collect();
-    tx.own(&its_own.iter().collect::<Vec<_>>(), group).await?;
-    let mut lines: Vec<_> =
-        done().map(|(operation, _)| (action_of(operation), operation.anchor())).collect();
-    let matched = done().filter(|(_, done)| done.matched.is_some());
-    lines.extend(matched.map(|(operation, _)| ("object.match", operation.anchor())));
-    let healed: Vec<_> = applied.healed.iter().map(|error| error.object.to_string()).collect();
-    lines.extend(healed.iter().map(|object| ("object.heal", object.as_str())));
-    tx.record_audits(context.now, &client_id.to_string(), &lines).await
 }
 
 async fn post_key(State(service): State<Service>, context: Context, request: Request) -> Response {
@@ -451,68 +404,8 @@ async fn ingest_batch(
     if !service.rates().batches.admit(client_id, draws, context.now) {
         return Err(Refused::TooMany);
     }
-    let mut tx = service.store().begin(Access::Write).await?;
-    // It may have been removed since the token was looked at: what it sends now is nobody's.
-    may_ingest(&mut tx, client_id).await?;
-    if let Some(known) = tx.batch(id).await? {
-        return if known.digest == digest { Ok(known.answer) } else { Err(Refused::Conflict) };
-    }
-    let group = tx.sync_group(client_id).await?;
-    lease::fence(&mut tx, group, client_id, sent.lease_epoch).await?;
-    let checked = sent.operations.iter().map(Operation::check).collect();
-    let checked = its_own(&mut tx, group, checked).await?;
+    let writing = service.store().begin(Access::Write).await?;
     let (tenant, rng) = (service.tenant(), &mut SystemEntropy);
-    let applied = ingest::apply_batch(&mut tx, tenant, checked, context.now, rng).await?;
-    record_batch(&mut tx, (client_id, group), context, &sent.operations, &applied).await?;
-    let results = sent.operations.iter().zip(applied.outcomes);
-    let results: Vec<_> = results.map(|(operation, outcome)| result(operation, outcome)).collect();
-    let refused = results.iter().filter(|result| result.status != "ok").count();
-    tracing::info!(target: "portolan::audit", actor = %client_id, action = "ingest", batch = %id,
-        operations = results.len(), refused, "Audit");
-    let previous = Some(batch_name(tx.last_batch(client_id).await?));
-    let answer = serde_json::to_string(&IngestResponse { batch: sent.batch, previous, results })
-        .map_err(StorageError::new)?;
-    tx.note_batch(client_id, id, context.now).await?;
-    tx.put_batch(&IngestedBatch { id, digest, answer: answer.clone(), at: context.now }).await?;
-    tx.commit().await?;
-    Ok(answer)
-}
-
-const fn action_of(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::Upsert { .. } => "object.upsert",
-        Operation::Delete { .. } => "object.delete",
-        Operation::References { .. } => "object.references",
-        Operation::Photo { .. } => "photo.set",
-        Operation::Credential { .. } => "credential.set",
-    }
-}
-
-fn result(operation: &Operation, outcome: Result<ingest::Done, ingest::Fault>) -> OperationResult {
-    let repeated = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
-    let anchor = repeated(operation.anchor());
-    match outcome {
-        Ok(done) => OperationResult {
-            anchor,
-            status: "ok".to_owned(),
-            code: None,
-            message: None,
-            id: done.id.map(|id| id.to_string()),
-            matched: done.matched.map(|found| found.as_str().to_owned()),
-            quarantined: done.set_aside.into_iter().map(quarantined).collect(),
-        },
-        Err(fault) => OperationResult {
-            anchor,
-            status: "error".to_owned(),
-            code: Some(fault.code().to_owned()),
-            message: Some(repeated(&fault.to_string())),
-            id: None,
-            matched: None,
-            quarantined: Vec::new(),
-        },
-    }
-}
-
-fn quarantined(error: ProvisioningError) -> Quarantined {
-    Quarantined { attribute: error.naming.as_str().to_owned(), value: error.value }
+    let batch = Batch { sender: client_id, id, digest, sent };
+    Ok(ingest::write(writing, tenant, batch, context.now, rng).await?)
 }

@@ -4,15 +4,14 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use portolan_model::Guid;
-use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::lease::{self, NAME_CHARS_MAX, Refusal};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use portolan_tenant::wire::{LeaseRequest, LeaseResponse};
 use time::Duration;
 
-use super::{Refused, is_json, may_ingest, record, refuse, sender};
+use super::{Refused, is_json, record, refuse, sender};
 use crate::tenant::http::{Context, FORM_OCTETS_MAX, Service, body};
+use crate::tenant::ingest::may_ingest;
 
 pub(super) async fn post_lease(
     State(service): State<Service>,
@@ -81,17 +80,6 @@ async fn ask(
         seconds: left.and_then(|left| u32::try_from(left.whole_seconds()).ok()).unwrap_or(0),
         taken_from: decision.taken_from.map(|from| from.to_string()),
     })
-}
-
-/// Whether a server's batch may be written: in the transaction that writes it.
-pub(super) async fn fence(
-    tx: &mut SqliteTransaction,
-    group: Guid,
-    client_id: Guid,
-    sent: Option<u64>,
-) -> Result<(), Refused> {
-    let lease = tx.lease(group).await?;
-    lease::fence(lease.as_ref(), client_id, sent).map_err(Refused::Fenced)
 }
 
 /// How a refusal is told: status, word, sentence.

@@ -1,0 +1,145 @@
+//! The synchronisation without sockets and without the host's clock: what the simulator (`crates/sim`)
+//! drives.
+//!
+//! Nothing is simulated here. These are the import, the synchronisation and the export of
+//! [`cycle`](super::cycle), in its order, over whatever directory and tenant they are given.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use portolan_model::DnsName;
+use portolan_store::state::State;
+use portolan_tenant::wire::TenantResponse;
+
+use super::batches;
+pub use super::batches::Owned;
+use super::cycle::{FILE, domains};
+pub use super::export::Ingest;
+use super::export::{Exported, Exporter};
+pub use super::import::directory::{Directory, Entries, SearchError};
+use super::import::{self, Reading, Staging};
+pub use super::synchronise::Origin;
+use super::synchronise::{self, Connected, Ruleset};
+use crate::report::Failure;
+
+/// What a sync server asks of its tenant.
+#[expect(async_fn_in_trait, reason = "one task drives a server, and moves to no other thread")]
+pub trait Tenancy: Ingest + Owned {
+    /// Who the tenant is, and the last batch that it has.
+    async fn describe(&mut self) -> Result<TenantResponse, Failure>;
+}
+
+/// The rules and what they read, compiled once for many states that began as copies of one.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    rules: Arc<Ruleset>,
+    reading: Arc<Reading>,
+}
+
+/// A sync server of one forest and one tenant.
+pub struct Server {
+    state: State,
+    compiled: Compiled,
+    connected: Connected,
+    forest: DnsName,
+    origin: Arc<dyn Origin + Send>,
+}
+
+/// What a cycle did.
+#[derive(Debug, Clone)]
+pub struct Cycle {
+    /// Whether the forest was read in full.
+    pub full: bool,
+    /// Whether the import found nothing.
+    pub nothing_read: bool,
+    /// Neighbourhoods of which something else came than before, and references that changed.
+    pub decided: u64,
+    /// Objects and references that were sent and acknowledged.
+    pub exported: usize,
+    /// What the tenant refused: anchors, and why.
+    pub refused: Vec<(String, String)>,
+    /// What an administrator is told of the import.
+    pub notes: Vec<String>,
+}
+
+impl Compiled {
+    /// The default rules and the overlay of a state directory, with the numbers of its state, which is made
+    /// when there is none.
+    ///
+    /// # Errors
+    /// When the rules or the state are not right.
+    pub async fn by(directory: &Path) -> Result<Self, Failure> {
+        let state = State::open(&directory.join(FILE)).await?;
+        let rules = Ruleset::read(directory, &state).await?;
+        let reading = Reading::by(&rules.rules, rules.names.clone(), &state).await?;
+        // The reading gave numbers to names: rules read anew know them all.
+        let rules = Ruleset::read(directory, &state).await?;
+        state.close().await;
+        Ok(Self { rules: Arc::new(rules), reading: Arc::new(reading) })
+    }
+}
+
+impl Server {
+    /// Opens a state directory.
+    ///
+    /// # Errors
+    /// When the state does not open.
+    pub async fn open(
+        directory: &Path,
+        compiled: &Compiled,
+        forest: &DnsName,
+        tenant: &DnsName,
+        origin: Arc<dyn Origin + Send>,
+    ) -> Result<Self, Failure> {
+        let state = State::open(&directory.join(FILE)).await?;
+        let connected = Connected::by(&state, forest, tenant).await?;
+        Ok(Self { state, compiled: compiled.clone(), connected, forest: forest.clone(), origin })
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// One synchronisation: import, synchronise, export. `allowed` objects of a kind may be missing or
+    /// deleted, above what goes without a word.
+    ///
+    /// # Errors
+    /// What broke it off.
+    pub async fn synchronise(
+        &self,
+        directory: &mut impl Directory,
+        tenant: &mut impl Tenancy,
+        allowed: usize,
+    ) -> Result<Cycle, Failure> {
+        let (state, target) = (&self.state, self.connected.target);
+        let reading = &self.compiled.reading;
+        let connector = self.connected.forest;
+        let staging = Staging { domain: &self.forest, state, connector, reading };
+        let imported = import::read(directory, &staging, allowed).await?;
+        let answer = tenant.describe().await?;
+        if let Some(last) = &answer.last_batch
+            && batches::reconcile(tenant, state, target, last).await?.is_some()
+        {
+            synchronise::run_in_full_next(state, self.connected).await?;
+        }
+        let domains = domains(&self.forest, &answer.initial_domain, &answer.verified_domains)?;
+        let (rules, full) = (&self.compiled.rules, imported.full);
+        let run = synchronise::run(state, rules, self.connected, &domains, full, &*self.origin);
+        let synchronised = run.await?;
+        let losses = state.losses(target).await?;
+        losses.check_export(allowed)?;
+        let names = &rules.names;
+        let exported = Exporter { tenant, state, target, names, chosen: None }.run().await?;
+        let Exported { added, updated, deleted, references, refused, .. } = exported;
+        Ok(Cycle {
+            full,
+            nothing_read: imported.is_quiet(),
+            decided: synchronised.changed + synchronised.references,
+            exported: added + updated + deleted + references,
+            refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
+            notes: imported.notes,
+        })
+    }
+}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid};
+use portolan_sync::guard::{self, Allowance};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -26,6 +27,12 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     pub(super) forest: RawForest,
     pub(super) tenant: RawTenant,
+    /// Whether this server imports and synchronises only, and writes nothing to the tenant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) staging: bool,
+    /// How much may be lost in the tenant without anyone's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) guard: Option<RawGuard>,
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
@@ -79,6 +86,53 @@ pub(super) struct RawTenant {
     pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
+/// How much may be lost in the tenant in a window of time.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGuard {
+    /// Objects of a kind that may be deleted in a window.
+    #[serde(default = "deletions_max")]
+    deletions_max: u64,
+    /// The share of them that may be deleted, in percent; whichever is less counts.
+    #[serde(default = "deletions_percent_max")]
+    deletions_percent_max: u64,
+    /// How long the window is, in hours: at most 31 days.
+    #[serde(default = "window_hours")]
+    window_hours: u16,
+}
+
+const fn deletions_max() -> u64 {
+    guard::DELETIONS_MAX
+}
+
+const fn deletions_percent_max() -> u64 {
+    guard::DELETIONS_PERCENT_MAX
+}
+
+const fn window_hours() -> u16 {
+    guard::WINDOW_HOURS
+}
+
+/// The longest window of the guard.
+const WINDOW_HOURS_MAX: u16 = 31 * 24;
+
+impl RawGuard {
+    fn check(raw: Option<&Self>, problems: &mut Vec<String>) -> Allowance {
+        let Some(raw) = raw else { return Allowance::default() };
+        if !(1..=WINDOW_HOURS_MAX).contains(&raw.window_hours) {
+            problems.push(format!("guard.window_hours: not from 1 to {WINDOW_HOURS_MAX}"));
+        }
+        if raw.deletions_percent_max > 100 {
+            problems.push("guard.deletions_percent_max: more than 100".to_owned());
+        }
+        Allowance {
+            count: raw.deletions_max,
+            percent: raw.deletions_percent_max,
+            window: time::Duration::hours(raw.window_hours.into()),
+        }
+    }
+}
+
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -92,6 +146,10 @@ pub(super) struct Config {
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
+    /// Whether nothing is written to the tenant.
+    pub(super) staging: bool,
+    /// How much may be lost in the tenant without anyone's word.
+    pub(super) guard: Allowance,
 }
 
 impl RawConfig {
@@ -209,6 +267,7 @@ impl Config {
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let guard = RawGuard::check(raw.guard.as_ref(), &mut problems);
         let reach = Reach::check(raw.reach(), &mut problems);
         let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
@@ -230,7 +289,7 @@ impl Config {
                 Some(client_id),
                 Some(ca_sha256),
                 Some(secret_file),
-            ) => Ok(Self {
+            ) if problems.is_empty() => Ok(Self {
                 edition: raw.edition,
                 reach,
                 forest_domain,
@@ -240,6 +299,8 @@ impl Config {
                 tenant_domain,
                 ca_sha256,
                 client_id,
+                staging: raw.staging,
+                guard,
             }),
             _ => Err(problems),
         }

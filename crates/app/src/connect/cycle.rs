@@ -17,6 +17,7 @@ use super::batches;
 use super::config::{Config, RawConfig};
 use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
+use super::gate::{Closed, Passage};
 use super::import::{self, Imported, Reading, Staging};
 use super::key;
 use super::plan::Chosen;
@@ -44,6 +45,10 @@ pub(super) struct Summary {
     references: usize,
     left_out: u64,
     pub(super) refused: Vec<Refused>,
+    /// What was not exported because it would take too much away.
+    pub(super) held: Vec<String>,
+    /// Why nothing was exported.
+    pub(super) closed: Option<Closed>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
 }
@@ -61,7 +66,7 @@ pub(super) struct Server {
     pub(super) connected: Connected,
     pub(super) tenant: Tenant,
     secrets: Secrets,
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Summary {
@@ -70,6 +75,19 @@ impl Summary {
         self.imported.is_quiet()
             && self.added + self.updated + self.deleted + self.references == 0
             && self.refused.is_empty()
+    }
+
+    /// Whether nothing waits for somebody's word.
+    ///
+    /// # Errors
+    /// What waits: everything else was done.
+    pub(super) fn check_held(&self) -> Result<(), Failure> {
+        let Some(first) = self.held.first() else { return Ok(()) };
+        let hint = "look at `portolan connect guard status` and `portolan connect plan`; if it is right, \
+                    `portolan connect guard release` lets it through";
+        Err(Failure::new(format!("held in quarantine, and nothing else: {first}"))
+            .with_hint(hint)
+            .held())
     }
 
     /// One line for the operator.
@@ -274,7 +292,8 @@ impl Server {
         };
         let staged: u64 = staged.iter().filter(sent).map(|(_, count)| count).sum();
         let there = self.state.exported_count(self.connected.target).await?;
-        let Exported { added, updated, deleted, references, refused, warnings } = exported;
+        let Exported { added, updated, deleted, references, refused, held, closed, warnings } =
+            exported;
         Ok(Summary {
             imported,
             added,
@@ -283,6 +302,8 @@ impl Server {
             references,
             left_out: staged.saturating_sub(there),
             refused,
+            held,
+            closed,
             warnings,
             errors: errors.into_iter().map(named).collect(),
         })
@@ -296,16 +317,23 @@ impl Server {
         chosen: Option<&Chosen>,
         steps: &Steps,
     ) -> Result<Exported, Failure> {
-        let losses = self.state.losses(self.connected.target).await?;
-        losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
+        let quarantine = match self.may_export(allowed, steps).await? {
+            Passage::Open(quarantine) => quarantine,
+            Passage::Closed(closed) => {
+                steps.say(None, &closed.line());
+                return Ok(Exported { closed: Some(closed), ..Exported::default() });
+            }
+        };
         let mut exporter = Exporter {
             tenant: &mut self.tenant,
             state: &self.state,
             target: self.connected.target,
             names: &rules.names,
             chosen,
+            quarantine: &quarantine,
         };
-        let exported = exporter.run().await?;
+        let mut exported = exporter.run().await?;
+        exported.held = quarantine.iter().map(ToString::to_string).collect();
         let Exported { added, updated, deleted, references, refused, .. } = &exported;
         let sent = format!(
             "exported {added} new, {updated} changed, {deleted} deleted, {references} references; {} refused",

@@ -7,6 +7,7 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, State};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::guard::Quarantine;
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{AttributeId, Dictionary};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
@@ -16,6 +17,7 @@ use portolan_tenant::wire::{
 use serde_json::Value as Json;
 
 use super::batches::Batches;
+use super::gate::Closed;
 use super::plan::Chosen;
 use crate::report::Failure;
 
@@ -55,6 +57,10 @@ pub(super) struct Exported {
     /// References that were added or removed.
     pub(super) references: usize,
     pub(super) refused: Vec<Refused>,
+    /// What was not exported because it would take too much away.
+    pub(super) held: Vec<String>,
+    /// Why nothing was exported.
+    pub(super) closed: Option<Closed>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -66,6 +72,8 @@ pub(super) struct Exporter<'a, T> {
     pub(super) names: &'a Dictionary,
     /// What is sent of what is pending; without it, all.
     pub(super) chosen: Option<&'a Chosen>,
+    /// What is not sent because it would take too much away.
+    pub(super) quarantine: &'a Quarantine,
 }
 
 impl<T: Ingest> Exporter<'_, T> {
@@ -85,6 +93,11 @@ impl<T: Ingest> Exporter<'_, T> {
                 self.state.pending_exports(self.target, after, EXPORTS_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            let waits = |export: &Export| {
+                export.pending == PendingExport::Delete
+                    && self.quarantine.holds_objects(export.kind)
+            };
+            pending.retain(|export| !waits(export));
             if let Some(chosen) = self.chosen {
                 pending.retain(|export| chosen.has(export));
             }
@@ -135,6 +148,9 @@ impl<T: Ingest> Exporter<'_, T> {
                 self.state.pending_references(self.target, after, REFERENCES_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            pending.retain(|export| {
+                export.is_added || !self.quarantine.holds_references(&export.anchor)
+            });
             if let Some(chosen) = self.chosen {
                 pending.retain(|export| chosen.has_reference(export, self.names));
             }

@@ -99,7 +99,10 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let replaced = enrolled.replaced.clone();
     let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
     seal(&mut secrets, (&client_key(client_id), &private), &init.account, &held, &told)?;
-    let config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
+    let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
+    if let Some(earlier) = earlier {
+        (config.staging, config.guard) = (earlier.staging, earlier.guard);
+    }
     config.write(&init.state)?;
     forget_marks(&init.state)?;
     if let Some(earlier) = earlier {
@@ -172,6 +175,8 @@ fn configuration(
             proxy: reach.proxy.clone(),
             proxy_credentials_file: optional(&reach.proxy_credentials_file)?,
         },
+        staging: false,
+        guard: None,
         ports,
     })
 }

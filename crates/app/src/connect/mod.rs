@@ -5,6 +5,7 @@
 //! replicates password hashes.
 //! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
 //! [`batches`] notices a tenant that was restored from a backup, [`confirm`] whatever else it has lost;
+//! [`gate`] decides whether anything may be written, [`guard`] what of it waits;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
@@ -20,7 +21,9 @@ mod cycle;
 mod explain;
 mod export;
 mod forest;
+mod gate;
 mod grant;
+mod guard;
 mod history;
 mod import;
 mod init;
@@ -38,6 +41,7 @@ mod rules;
 mod run;
 pub(crate) mod secrets;
 pub mod simulated;
+mod staging;
 mod status;
 mod steps;
 mod synchronise;
@@ -84,6 +88,12 @@ pub enum Command {
     /// The rules: what is wrong with them, which are in force, those of Entra Connect
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// What waits because it would take too much away, and letting it through
+    #[command(subcommand)]
+    Guard(guard::Guard),
+    /// Whether this server writes anything to the tenant
+    #[command(subcommand)]
+    Staging(staging::Staging),
     /// Show the runs of this server
     History(Look),
     /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
@@ -138,6 +148,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Object(Object::Search(which)) => explain::search(which).await,
         Command::Object(Object::Errors(look)) => history::errors(look).await,
         Command::Rules(command) => rules::run(command).await,
+        Command::Guard(command) => guard::run(command).await,
+        Command::Staging(command) => staging::run(&command),
         Command::History(look) => history::runs(look).await,
         Command::Lint(lint) => lint::run(lint).await,
         Command::Writeback(writeback) => writeback::run(writeback).await,

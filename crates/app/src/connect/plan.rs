@@ -174,6 +174,12 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
     let besides = now.len() - kept.changes.len();
     let chosen = Chosen(kept.changes);
     let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), &steps).await?;
+    if let Some(closed) = &exported.closed {
+        return Err(Failure::new(closed.line()));
+    }
+    for held in &exported.held {
+        steps.say(None, &format!("HELD: {held}"));
+    }
     if besides > 0 {
         steps.say(None, &format!("{besides} changes came besides the plan's and stay pending"));
     }

@@ -98,6 +98,13 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     let steps = Steps::begin();
     let summary = server.synchronise(run.allow_deletions, &steps).await?;
     tell_objects(&summary, &steps);
+    if server.closed()?.is_some() {
+        return if run.json {
+            print_json(&Report { objects: Some(&summary), credentials: None })
+        } else {
+            Ok(())
+        };
+    }
     let mut upkeep = Upkeep::new(Duration::ZERO);
     let replicated = upkeep.once(&mut server, stop, &steps).await?;
     upkeep.close().await;
@@ -112,7 +119,7 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     if run.json {
         print_json(&Report { objects: Some(&summary), credentials: Some(&replicated) })?;
     }
-    Ok(())
+    summary.check_held()
 }
 
 /// Everything that keeps running.
@@ -210,6 +217,9 @@ impl Daemon {
     }
 
     async fn replicate(&mut self) -> Result<(), Failure> {
+        if self.server.closed().is_ok_and(|closed| closed.is_some()) {
+            return Ok(());
+        }
         let cycle = self.upkeep.cycle(&mut self.server, self.owed, &self.stop);
         let replicated = match cycle.await {
             Ok(replicated) => replicated,
@@ -264,6 +274,9 @@ fn tell_objects(summary: &Summary, steps: &Steps) {
     }
     for refused in &summary.refused {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
+    }
+    for held in &summary.held {
+        steps.say(None, &format!("HELD: {held}; release it with `portolan connect guard release`"));
     }
 }
 

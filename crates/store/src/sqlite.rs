@@ -26,6 +26,10 @@ const READERS_MAX: u32 = 4;
 /// How long a writer waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a writer waits for one of its own process, which may be reading from a network meanwhile: as
+/// long as an import may take to be given up.
+const TURN_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// The permissions of the file: its owner reads and writes, nobody else does.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -120,6 +124,7 @@ impl Database {
             .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(TURN_TIMEOUT)
             .connect_with(options.clone())
             .await
             .map_err(opened)?;

@@ -22,12 +22,13 @@ use super::secrets::{self, Secrets};
 use crate::report::Failure;
 
 /// The mark of what is configured, in the state directory.
-const MARK: Place = Place { mark: "account-refused.toml", digest: "refused" };
+const MARK: Place = Place { mark: "account-refused", digest: "refused" };
 
 /// The mark of a file that `connect init` or `connect credential set` was given.
-const MARK_OF_OFFER: Place = Place { mark: "account-offer-refused.toml", digest: "refused-offer" };
+const MARK_OF_OFFER: Place = Place { mark: "account-offer-refused", digest: "refused-offer" };
 
-/// Where a refusal is remembered: the mark's file, and what the name of the digest begins with.
+/// Where a refusal is remembered: what the names of the mark's file and of the digest begin with. Each
+/// forest has marks of its own.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     mark: &'static str,
@@ -35,13 +36,18 @@ struct Place {
 }
 
 impl Place {
-    fn mark(self, state: &Path) -> PathBuf {
-        state.join(self.mark)
+    fn mark(self, state: &Path, domain: &str) -> PathBuf {
+        state.join(format!("{}-{domain}.toml", self.mark))
+    }
+
+    /// The file of the releases that had one forest.
+    fn former(self, state: &Path) -> PathBuf {
+        state.join(format!("{}.toml", self.mark))
     }
 
     /// Puts down that a secret of an account was refused, with what the directory said.
     fn remember(self, state: &Path, refused: &Tried, said: &str) -> Result<(), Failure> {
-        let path = self.mark(state);
+        let path = self.mark(state, &refused.identity.domain());
         write(&path, &refused.identity, said).map_err(|error| {
             Failure::because(&format!("cannot write {}", path.display()), &error)
         })?;
@@ -52,7 +58,9 @@ impl Place {
 
     /// The mark, if this account was refused with this very secret.
     fn refusal(self, state: &Path, tried: &Tried) -> Result<Option<Mark>, Failure> {
-        let Some(mark) = read_mark(&self.mark(state))? else { return Ok(None) };
+        let Some(mark) = read_mark(&self.mark(state, &tried.identity.domain()))? else {
+            return Ok(None);
+        };
         if mark.identity == tried.identity {
             return Ok(Some(mark));
         }
@@ -148,8 +156,13 @@ impl Held {
     }
 
     /// What is sealed for an account, and the name of its record.
-    fn sealed(account: &str, secrets: &Secrets) -> Result<Option<(Self, String)>, String> {
-        let (password, keytab) = (secrets::password(account), secrets::keytab(account));
+    fn sealed(
+        account: &str,
+        domain: &DnsName,
+        secrets: &Secrets,
+    ) -> Result<Option<(Self, String)>, String> {
+        let named = principal(account, domain);
+        let (password, keytab) = (secrets::password(&named), secrets::keytab(&named));
         let opened = |name: &str| secrets.get(name).map_err(|failure| failure.text().to_owned());
         if let Some(octets) = opened(&password)? {
             return Ok(Some((Self::Password(octets), password)));
@@ -164,8 +177,9 @@ impl Held {
     }
 
     /// The name of its record, and that of the other kind, which is forgotten with it.
-    pub(super) fn records(&self, account: &str) -> (String, String) {
-        let (password, keytab) = (secrets::password(account), secrets::keytab(account));
+    pub(super) fn records(&self, account: &str, domain: &DnsName) -> (String, String) {
+        let named = principal(account, domain);
+        let (password, keytab) = (secrets::password(&named), secrets::keytab(&named));
         match self {
             Self::Password(_) => (password, keytab),
             Self::Keytab(_) => (keytab, password),
@@ -231,6 +245,14 @@ pub(super) struct Identity {
     source: Source,
 }
 
+impl Identity {
+    /// The forest's domain, which marks are named by.
+    fn domain(&self) -> String {
+        let realm = self.account.rsplit_once('@').map_or("", |(_, realm)| realm);
+        realm.to_ascii_lowercase()
+    }
+}
+
 /// Which secret it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -272,7 +294,7 @@ impl Account {
         domain: &DnsName,
         secrets: &Secrets,
     ) -> Result<Self, String> {
-        let Some((held, record)) = Held::sealed(account, secrets)? else {
+        let Some((held, record)) = Held::sealed(account, domain, secrets)? else {
             return Err(
                 "it has neither password nor keytab; run `portolan connect credential set`"
                     .to_owned(),
@@ -305,13 +327,13 @@ impl Account {
     /// refused before.
     pub(super) fn offered(self, state: &Path) -> Result<Credential, Failure> {
         if let Some(mark) = MARK.refusal(state, &self.tried)? {
-            return Err(not_again(&MARK.mark(state), &mark));
+            return Err(not_again(&MARK.mark(state, &self.tried.identity.domain()), &mark));
         }
         self.remembered(MARK_OF_OFFER, state)
     }
 
     fn remembered(self, place: Place, state: &Path) -> Result<Credential, Failure> {
-        let mark = place.mark(state);
+        let mark = place.mark(state, &self.tried.identity.domain());
         match place.refusal(state, &self.tried)? {
             Some(refused) => return Err(not_again(&mark, &refused)),
             None => remove(&mark).map_err(|error| unreadable(&mark, &error))?,
@@ -326,17 +348,61 @@ impl Account {
     }
 }
 
-/// Whether what is configured was refused, by whatever secret.
-pub(super) fn is_marked(state: &Path) -> bool {
-    MARK.mark(state).exists()
+/// Whether what is configured of a forest was refused, by whatever secret.
+pub(super) fn is_marked(state: &Path, domain: &DnsName) -> bool {
+    MARK.mark(state, &of_domain(domain)).exists()
 }
 
-/// Takes the marks away: the forest has taken the account.
-pub(super) fn forget_marks(state: &Path) -> Result<(), Failure> {
-    for path in [MARK.mark(state), MARK_OF_OFFER.mark(state)] {
+/// Takes a forest's marks away: it has taken the account.
+pub(super) fn forget_marks(state: &Path, domain: &DnsName) -> Result<(), Failure> {
+    for place in [MARK, MARK_OF_OFFER] {
+        let path = place.mark(state, &of_domain(domain));
         remove(&path).map_err(|error| unreadable(&path, &error))?;
     }
     Ok(())
+}
+
+/// Gives marks of the releases that had one forest the name of theirs.
+pub(super) fn adopt_marks(state: &Path) -> Result<(), Failure> {
+    for place in [MARK, MARK_OF_OFFER] {
+        let former = place.former(state);
+        let Some(mark) = read_mark(&former)? else { continue };
+        let named = place.mark(state, &mark.identity.domain());
+        std::fs::rename(&former, &named).map_err(|error| unreadable(&former, &error))?;
+    }
+    Ok(())
+}
+
+/// Gives the sealed secret of an account, which the releases that had one forest kept by the account's
+/// name alone, the name of its forest too.
+pub(super) fn adopt_records(
+    secrets: &mut Secrets,
+    account: &str,
+    domain: &DnsName,
+    now: time::OffsetDateTime,
+) -> Result<(), Failure> {
+    let named = principal(account, domain);
+    for name in [secrets::password, secrets::keytab] {
+        let (former, record) = (name(account), name(&named));
+        if former == record {
+            continue;
+        }
+        let Some(octets) = secrets.get(&former)? else { continue };
+        secrets.change(&[(&record, &octets)], &[&former], now)?;
+    }
+    Ok(())
+}
+
+/// An account, configured as `name` or `name@domain`, as its secrets are named: that of one forest is not
+/// that of another one's account of the same name.
+pub(super) fn principal(account: &str, domain: &DnsName) -> String {
+    let name = account.split_once('@').map_or(account, |(name, _)| name);
+    format!("{name}@{}", of_domain(domain))
+}
+
+/// A domain as marks and records are named by it.
+fn of_domain(domain: &DnsName) -> String {
+    domain.to_string().to_ascii_lowercase()
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {
@@ -440,7 +506,7 @@ mod tests {
         }
 
         fn mark(&self) -> PathBuf {
-            MARK.mark(&self.state())
+            MARK.mark(&self.state(), "corp.example")
         }
     }
 
@@ -480,7 +546,7 @@ mod tests {
             (account.offered(&state), held)
         };
         let seal = |held: &Held, at: i64| {
-            let (record, other) = held.records("svc");
+            let (record, other) = held.records("svc", &domain);
             let now = time::OffsetDateTime::from_unix_timestamp(at).unwrap();
             let mut secrets = Secrets::open(&state).unwrap();
             secrets.change(&[(&record, held.octets())], &[&other], now).unwrap();
@@ -499,7 +565,7 @@ mod tests {
         assert!(
             said.ends_with(
                 "hint: give the right one to `portolan connect credential set`; if it is right, \
-                 and the account was mended in the forest, remove STATE/account-refused.toml\n"
+                 and the account was mended in the forest, remove STATE/account-refused-corp.example.toml\n"
             ),
             "{said}"
         );
@@ -511,8 +577,8 @@ mod tests {
         credential.unwrap();
         seal(&right, 2);
         assert!(sealed().is_ok());
-        forget_marks(&state).unwrap();
-        assert!(!is_marked(&state));
+        forget_marks(&state, &domain).unwrap();
+        assert!(!is_marked(&state, &domain));
         assert!(!format!("{right:?}").contains("right"));
     }
 
@@ -564,6 +630,35 @@ mod tests {
         assert_eq!(files, 2, "the mark and the sealed secrets");
         std::fs::write(&mark, "half a mar").unwrap();
         assert!(server.credential("svc").unwrap_err().is_lasting(), "in doubt it is not tried");
+    }
+
+    #[test]
+    fn what_a_release_with_one_forest_kept_is_that_forest_s_and_no_other_s() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let (corp, other): (DnsName, DnsName) =
+            ("corp.example".parse().unwrap(), "other.example".parse().unwrap());
+        let mut secrets = Secrets::open(&state).unwrap();
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        secrets.change(&[("password/svc", b"Geheim-1")], &[], now).unwrap();
+        adopt_records(&mut secrets, "svc", &corp, now).unwrap();
+        assert!(secrets.get("password/svc").unwrap().is_none());
+        let account = Account::sealed("svc", &corp, &secrets).unwrap();
+        assert!(Account::sealed("svc", &other, &secrets).unwrap_err().contains("neither password"));
+        // As such a release would have written it.
+        let (mark, former) = (MARK.mark(&state, "corp.example"), MARK.former(&state));
+        write(&former, &account.tried.identity, REFUSED).unwrap();
+        adopt_marks(&state).unwrap();
+        assert!(mark.exists() && !former.exists() && is_marked(&state, &corp));
+        assert!(account.credential(&state).unwrap_err().is_lasting());
+        // A namesake in another forest has another password, and may try it.
+        let held = Held::Password(Zeroizing::new(b"Geheim-2".to_vec()));
+        let (record, _) = held.records("svc", &other);
+        secrets.change(&[(&record, held.octets())], &[], now).unwrap();
+        let namesake = Account::sealed("svc", &other, &secrets).unwrap();
+        assert!(namesake.credential(&state).is_ok() && is_marked(&state, &corp));
+        assert!(!is_marked(&state, &other));
     }
 
     #[test]

@@ -134,7 +134,9 @@ mod tests {
     use portolan_sync::record::Value;
     use portolan_tenant::wire::OwnedObject;
 
-    use super::super::synchronise::{Connected, Domains, Ruleset, Synchronisation};
+    use super::super::synchronise::{
+        Connected, ConnectedForest, Domains, Ruleset, Synchronisation,
+    };
     use super::*;
 
     /// A tenant that has these anchors, two on a page.
@@ -209,10 +211,11 @@ mod tests {
         import.put(user).await.unwrap();
         import.finish(b"forest").await.unwrap();
         let verified = vec![corp.clone(), cloud.clone()];
-        let domains = Domains { forest: corp, initial: cloud, verified };
-        let connected = Connected { forest: *forest, target: *target };
+        let forests = vec![ConnectedForest { domain: corp.clone(), connector: *forest }];
+        let domains = Domains { forests: vec![corp], initial: cloud, verified };
+        let connected = Connected { forests, target: *target };
         let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
-        let synchronisation = Synchronisation::begin(state, &rules, connected, &domains, run);
+        let synchronisation = Synchronisation::begin(state, &rules, &connected, &domains, run);
         synchronisation.await.unwrap().changes().await.unwrap();
         let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
         state.acknowledge(&pending).await.unwrap();

@@ -10,11 +10,11 @@ use portolan_sync::guard::{self, Allowance};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::account::{self, Account, Held, SecretFile};
+use super::account;
+use super::forest_config::{ForestConfig, RawForests};
 use super::key;
-use super::reach::{RawBind, RawLdap, RawReach, Reach};
+use super::reach::{RawReach, Reach};
 use super::secrets::{Secrets, client_key};
-use super::steps::Steps;
 use crate::report::Failure;
 
 const FILE: &str = "connect.toml";
@@ -25,7 +25,8 @@ const FILE: &str = "connect.toml";
 pub(super) struct RawConfig {
     /// The edition of the chart in force.
     pub(super) edition: String,
-    pub(super) forest: RawForest,
+    /// The forests: `[forest]` once, or `[[forest]]` for each of several.
+    pub(super) forest: RawForests,
     pub(super) tenant: RawTenant,
     /// Whether this server imports and synchronises only, and writes nothing to the tenant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -36,32 +37,6 @@ pub(super) struct RawConfig {
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawForest {
-    /// The forest root domain.
-    pub(super) domain: String,
-    /// The service account, `name` or `name@domain`.
-    pub(super) account: String,
-    /// The file with the account's password, readable by its owner alone; or else a keytab. Without
-    /// either, the secret is sealed in the state directory. Only a credential of the service manager
-    /// stays in a file: any other one is sealed by the next run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) password_file: Option<PathBuf>,
-    /// The keytab with the account's AES keys, readable by its owner alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) keytab: Option<PathBuf>,
-    /// How the directory is read: `sealed` (389) or `ldaps` (636).
-    #[serde(default)]
-    pub(super) ldap: RawLdap,
-    /// How the account is proven inside TLS: `kerberos` or `simple`.
-    #[serde(default)]
-    pub(super) bind: RawBind,
-    /// The authorities of the domain controllers' certificates, as PEM; for `ldaps`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,10 +113,8 @@ impl RawGuard {
 pub(super) struct Config {
     pub(super) edition: String,
     pub(super) reach: Reach,
-    pub(super) forest_domain: DnsName,
-    pub(super) account: String,
-    /// Where the account's secret is; sealed in the state directory when it is nowhere else.
-    secret_file: Option<SecretFile>,
+    /// The forests, of which there is one at least.
+    pub(super) forests: Vec<ForestConfig>,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) ca_sha256: [u8; 32],
@@ -169,13 +142,10 @@ impl RawConfig {
         })
     }
 
-    /// What of it says how the forest and the tenant are reached.
+    /// What of it says how every peer is reached.
     pub(super) fn reach(&self) -> RawReach<'_> {
         RawReach {
             edition: &self.edition,
-            ldap: self.forest.ldap,
-            bind: self.forest.bind,
-            ca_file: self.forest.ca_file.as_deref(),
             proxy: self.tenant.proxy.as_deref(),
             proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
             ports: self.ports.clone(),
@@ -183,11 +153,11 @@ impl RawConfig {
     }
 
     /// Seals the secrets that earlier releases kept in files: this server's private key, whose file is
-    /// taken away, and the secret of the forest's account, whose file is its owner's to remove.
+    /// taken away, and the secrets of the forests' accounts, whose files are their owner's to remove.
     pub(super) fn adopt(state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
         let Some(mut raw) = Self::existing(state)? else { return Ok(()) };
         raw.adopt_key(state, now)?;
-        raw.adopt_account(state, now)
+        raw.adopt_accounts(state, now)
     }
 
     fn adopt_key(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
@@ -206,22 +176,20 @@ impl RawConfig {
         Ok(())
     }
 
-    fn adopt_account(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
-        let (password, keytab) = (self.forest.password_file.clone(), self.forest.keytab.clone());
-        let Ok(file) = SecretFile::of(password, keytab) else { return Ok(()) };
-        // A refused file is to be corrected first, and one that does not read says so when it is used.
-        if file.is_handed_over() || account::is_marked(state) {
-            return Ok(());
+    fn adopt_accounts(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
+        account::adopt_marks(state)?;
+        let mut is_changed = false;
+        let is_one = self.forest.0.len() == 1;
+        for forest in &mut self.forest.0 {
+            // What is wrong with the file is said when it is checked.
+            let Ok(domain) = forest.domain.parse::<DnsName>() else { continue };
+            // Earlier releases had one forest, and did not name it where they sealed its secret.
+            if is_one {
+                account::adopt_records(&mut Secrets::open(state)?, &forest.account, &domain, now)?;
+            }
+            is_changed |= forest.adopt_file(&domain, state, now)?;
         }
-        let Ok(held) = Held::read(&file) else { return Ok(()) };
-        let (record, other) = held.records(&self.forest.account);
-        Secrets::open(state)?.change(&[(&record, held.octets())], &[&other], now)?;
-        (self.forest.password_file, self.forest.keytab) = (None, None);
-        self.write(state)?;
-        let sealed =
-            format!("the account's secret is sealed now; {} may go", file.path().display());
-        Steps::begin().say(None, &sealed);
-        Ok(())
+        if is_changed { self.write(state) } else { Ok(()) }
     }
 
     /// Writes the file anew, whole or not at all.
@@ -251,50 +219,51 @@ impl Config {
         })
     }
 
-    /// The forest's account with its secret, which is read now.
-    pub(super) fn account(&self, state: &Path) -> Result<Account, Failure> {
-        let account = match &self.secret_file {
-            Some(file) => {
-                Account::read(&self.account, &self.forest_domain, file).map(|(account, _)| account)
+    /// The domains of all forests, in their order.
+    pub(super) fn forest_domains(&self) -> Vec<DnsName> {
+        self.forests.iter().map(|forest| forest.domain.clone()).collect()
+    }
+
+    /// The forest of this domain; without one, the only forest.
+    ///
+    /// # Errors
+    /// When there is none of it, or when there are several and none is named.
+    pub(super) fn forest(&self, domain: Option<&DnsName>) -> Result<&ForestConfig, Failure> {
+        let named = |forest: &&ForestConfig| domain.is_none_or(|domain| forest.domain == *domain);
+        let mut found = self.forests.iter().filter(named);
+        match (found.next(), found.next(), domain) {
+            (Some(forest), None, _) => Ok(forest),
+            (None, _, Some(domain)) => Err(Failure::new(format!("{domain} is no forest of ours"))
+                .with_hint("`portolan connect forest list` names them")),
+            _ => {
+                let names: Vec<_> = self.forests.iter().map(|f| f.domain.to_string()).collect();
+                Err(Failure::new("there are several forests")
+                    .with_hint(format!("name one with --forest: {}", names.join(", "))))
             }
-            None => Account::sealed(&self.account, &self.forest_domain, &Secrets::open(state)?),
-        };
-        account.map_err(|problem| {
-            Failure::new(format!("the forest's account cannot be used: {problem}"))
-                .with_hint("give its secret to `portolan connect credential set`")
-        })
+        }
     }
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let guard = RawGuard::check(raw.guard.as_ref(), &mut problems);
         let reach = Reach::check(raw.reach(), &mut problems);
-        let forest_domain = keep(&mut problems, "forest.domain", raw.forest.domain.parse());
+        let forests = raw.forest.check(&mut problems);
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
         let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
-        let secret_file = match (raw.forest.password_file, raw.forest.keytab) {
-            (None, None) => Ok(None),
-            (password, keytab) => SecretFile::of(password, keytab).map(Some),
-        };
-        let secret_file = keep(&mut problems, "forest.keytab", secret_file);
-        match (reach, forest_domain, tenant_id, tenant_domain, client_id, ca_sha256, secret_file) {
+        match (reach, tenant_id, tenant_domain, client_id, ca_sha256) {
             (
                 Some(reach),
-                Some(forest_domain),
                 Some(tenant_id),
                 Some(tenant_domain),
                 Some(client_id),
                 Some(ca_sha256),
-                Some(secret_file),
             ) if problems.is_empty() => Ok(Self {
                 edition: raw.edition,
                 reach,
-                forest_domain,
-                account: raw.forest.account,
-                secret_file,
+                forests,
                 tenant_id,
                 tenant_domain,
                 ca_sha256,
@@ -348,7 +317,7 @@ mod tests {
         .unwrap();
         let problems = Config::check(raw).unwrap_err();
         let keys: Vec<_> = problems.iter().filter_map(|p| p.split(':').next()).collect();
-        assert_eq!(keys, ["forest.domain", "tenant.id", "tenant.ca_sha256", "forest.keytab"]);
+        assert_eq!(keys, ["forest.domain", "forest.keytab", "tenant.id", "tenant.ca_sha256"]);
     }
 
     #[test]
@@ -378,8 +347,11 @@ mod tests {
         let kept = std::fs::read_to_string(state.join(FILE)).unwrap();
         assert!(!kept.contains("key_file") && !kept.contains("password"), "{kept}");
         let secrets = Secrets::open(&state).unwrap();
-        assert_eq!(secrets.get("password/svc").unwrap().unwrap().as_slice(), b"Geheim-1");
-        assert!(config.account(&state).unwrap().credential(&state).is_ok());
+        assert_eq!(
+            secrets.get("password/svc@corp.example").unwrap().unwrap().as_slice(),
+            b"Geheim-1"
+        );
+        assert!(config.forests[0].account(&state).unwrap().credential(&state).is_ok());
         assert!(password.exists(), "its owner removes it");
         let key = key::current(&Secrets::open(&state).unwrap(), config.client_id).unwrap();
         let made = portolan_token::SigningKey::from_pkcs8(&pair.serialize_der()).unwrap();
@@ -398,7 +370,8 @@ mod tests {
             );
             std::fs::write(directory.path().join(FILE), forest).unwrap();
             RawConfig::adopt(directory.path(), portolan_net::clock::now()).unwrap();
-            RawConfig::existing(directory.path()).unwrap().unwrap().forest.password_file
+            let raw = RawConfig::existing(directory.path()).unwrap().unwrap();
+            raw.forest.0[0].password_file.clone()
         };
         let handed = "/run/credentials/portolan-connect.service/password";
         assert_eq!(raw(handed), Some(handed.into()));

@@ -108,7 +108,7 @@ impl Server {
         // References count between objects that the tenant has: that is known by now.
         self.confirm_references(&mut done).await?;
         if done.unknown > 0 {
-            synchronise::run_in_full_next(&self.state, self.connected).await?;
+            synchronise::run_in_full_next(&self.state, &self.connected).await?;
         }
         while !self.state.resolve_references(RESOLVED_AT_ONCE).await?.is_done {}
         Ok(done)

@@ -6,22 +6,21 @@ use std::time::Duration;
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::Network;
-use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{ErrorPlace, State, StoredError};
 use portolan_sync::ObjectKind;
 use serde::Serialize;
 
-use super::account::Identity;
 use super::batches;
 use super::config::{Config, RawConfig};
 use super::export::{Exported, Exporter, Refused};
 use super::forest::Forest;
 use super::gate::{Closed, Passage};
-use super::import::{self, Imported, Reading, Staging};
+use super::import::{Imported, Reading};
 use super::key;
 use super::plan::Chosen;
 use super::secrets::Secrets;
+use super::source::{self, Source};
 use super::steps::Steps;
 use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
 use super::tenant_client::{self, Tenant};
@@ -57,12 +56,10 @@ pub(super) struct Summary {
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) network: Network,
-    /// With its tickets, which outlast a synchronisation.
-    credential: Credential,
-    /// Which secret of the account that is.
-    secret: Identity,
+    /// The forests, in the order of the configuration.
+    pub(super) forests: Vec<Source>,
     pub(super) state: State,
-    /// The numbers of the forest and of the tenant in it.
+    /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
     pub(super) tenant: Tenant,
     secrets: Secrets,
@@ -90,6 +87,20 @@ impl Summary {
             .held())
     }
 
+    /// Whether every forest was read.
+    ///
+    /// # Errors
+    /// When one was not: what the others brought was synchronised all the same.
+    pub(super) fn check_read(&self) -> Result<(), Failure> {
+        let unread: Vec<_> =
+            self.imported.unread.iter().map(|one| format!("{}: {}", one.forest, one.why)).collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("not every forest was read: {}", unread.join("; ")))
+            .with_hint("the others were synchronised; what these have stays as it was"))
+    }
+
     /// One line for the operator.
     pub(super) fn line(&self) -> String {
         let Self { imported, added, updated, deleted, references, refused, .. } = self;
@@ -106,48 +117,30 @@ impl Server {
     pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
         RawConfig::adopt(state, portolan_net::clock::now())?;
         let config = Config::read(state)?;
-        let account = config.account(state)?;
-        let secret = account.identity().clone();
-        let credential = account.credential(state)?;
         let network = config.reach.network()?;
         let directory = state.to_owned();
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
+        let connected = Connected::of(&state, &config).await?;
+        connected.check_known(&state).await?;
+        let forests = source::open(&config, &connected, &directory)?;
         let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self {
-            config,
-            network,
-            credential,
-            secret,
-            state,
-            connected,
-            tenant,
-            secrets,
-            directory,
-        })
+        Ok(Self { config, network, forests, state, connected, tenant, secrets, directory })
     }
 
-    /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
-    /// it is used from now on.
-    ///
-    /// # Errors
-    /// When it does not read, or was refused.
-    pub(super) fn renew_secret(&mut self) -> Result<(), Failure> {
-        let account = Config::read(&self.directory)?.account(&self.directory)?;
-        let secret = account.identity().clone();
-        if secret != self.secret || self.is_refused() {
-            self.credential = account.credential(&self.directory)?;
-            self.secret = secret;
-        }
-        Ok(())
+    /// Reads the secrets of refused accounts anew: whether one of them may be tried again.
+    pub(super) fn renew_secrets(&mut self) -> bool {
+        let refused = self.forests.iter_mut().filter(|forest| forest.is_refused());
+        let renewed: Vec<_> =
+            refused.map(|forest| forest.renew_secret(&self.directory).is_ok()).collect();
+        renewed.contains(&true)
     }
 
-    /// Whether the directory refused the account with the secret in use.
+    /// Whether every forest refused its account with the secret in use.
     pub(super) fn is_refused(&self) -> bool {
-        self.credential.refusal().is_some()
+        self.forests.iter().all(Source::is_refused)
     }
 
     /// Replaces this server's key when it is time, or in any case when it is told to.
@@ -169,52 +162,35 @@ impl Server {
         Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
     }
 
-    /// The forest, found anew, by the account with the secret that it has now.
-    pub(super) async fn forest(&mut self, steps: &Steps) -> Result<Forest, Failure> {
-        self.renew_secret()?;
-        let domain = &self.config.forest_domain;
-        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
-        Ok(forest.over(self.config.reach.channel(&self.network)))
+    /// A forest by its place in the configuration, found anew, by the account with the secret that it
+    /// has now.
+    pub(super) async fn forest(&mut self, at: usize, steps: &Steps) -> Result<Forest, Failure> {
+        let several = self.forests.len() > 1;
+        let gone = || Failure::new("a forest is gone from the configuration");
+        let source = self.forests.get_mut(at).ok_or_else(gone)?;
+        if several {
+            return source.find(&self.directory, &steps.of(&source.config.domain)).await;
+        }
+        source.find(&self.directory, steps).await
     }
 
-    /// Reads the forest, and says how long that took once the account was bound. `allowed` objects of a
-    /// kind may be missing, above what goes without a word.
+    /// Reads all forests side by side, and says how long that took once an account was bound. One that
+    /// fails is told of and keeps what it has. `allowed` objects of a kind may be missing of a forest,
+    /// above what goes without a word.
+    ///
+    /// # Errors
+    /// When none was read.
     pub(super) async fn import(
         &mut self,
         allowed: usize,
         steps: &Steps,
     ) -> Result<(Imported, Duration), Failure> {
-        let domain = self.config.forest_domain.clone();
         let rules = Ruleset::read(&self.directory, &self.state).await?;
         let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
-        let forest = self.forest(steps).await?;
-        let mut connection = forest.ldap(steps).await?;
-        let begun = portolan_net::clock::monotonic();
-        let mut failed = Vec::new();
-        let imported = loop {
-            let (state, connector) = (&self.state, self.connected.forest);
-            let staging = Staging { domain: &domain, state, connector, reading: &reading };
-            let read = import::read(&mut connection, &staging, allowed).await;
-            let failure = match read {
-                Ok(imported) => break imported,
-                Err(failure) => failure,
-            };
-            // What was committed with its cursor stands, and is every controller's; a full read that
-            // was broken off begins anew.
-            failed.push(connection.link().peer().to_owned());
-            if !failure.is_elsewhere() || !forest.has_besides(&failed) {
-                return Err(failure);
-            }
-            steps.say(None, &format!("note: {}; going on elsewhere", failure.text()));
-            connection = forest.ldap_except(&failed, steps).await?;
-        };
-        let took = portolan_net::clock::monotonic().duration_since(begun);
-        // The import is whole: how the controller takes the goodbye changes nothing.
-        let _ = connection.close().await;
-        for note in &imported.notes {
-            steps.say(None, &format!("note: {note}"));
-        }
-        steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &imported.summary());
+        let space = (self.directory.as_path(), &self.state);
+        let imported =
+            source::import_all(&mut self.forests, space, &reading, allowed, steps).await?;
+        let took = imported.took;
         Ok((imported, took))
     }
 
@@ -234,7 +210,7 @@ impl Server {
                  {count} objects, and everything is sent again"
             );
             steps.say(None, &lost);
-            synchronise::run_in_full_next(&self.state, self.connected).await?;
+            synchronise::run_in_full_next(&self.state, &self.connected).await?;
         }
         let chart = self.network.chart();
         let reached = format!("signed in to tenant {} by its own key", answer.tenant_id);
@@ -243,13 +219,13 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// The domains of the forest and of the tenant, which is asked for its own and for nothing else.
+    /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.tenant.domains().await?;
-        domains(&self.config.forest_domain, &answer.initial_domain, &answer.verified_domains)
+        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
     /// Decides about what changed; about everything, when the rules or what they depend on did.
@@ -260,7 +236,7 @@ impl Server {
         full: bool,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
-        let (state, connected) = (&self.state, self.connected);
+        let (state, connected) = (&self.state, &self.connected);
         let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
@@ -286,11 +262,14 @@ impl Server {
             let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
             format!("{who}: {}", error.text)
         };
-        let staged = self.state.object_counts(self.connected.forest).await?;
-        let sent = |(kind, _): &&(ObjectKind, u64)| {
-            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
-        };
-        let staged: u64 = staged.iter().filter(sent).map(|(_, count)| count).sum();
+        let mut staged = 0;
+        for forest in &self.connected.forests {
+            let counts = self.state.object_counts(forest.connector).await?;
+            let sent = |(kind, _): &&(ObjectKind, u64)| {
+                !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+            };
+            staged += counts.iter().filter(sent).map(|(_, count)| count).sum::<u64>();
+        }
         let there = self.state.exported_count(self.connected.target).await?;
         let Exported { added, updated, deleted, references, refused, held, closed, warnings } =
             exported;
@@ -347,7 +326,7 @@ impl Server {
 /// The domains that flows depend on, as the tenant named them last.
 pub(super) async fn domains_of(
     state: &State,
-    connected: Connected,
+    connected: &Connected,
     config: &Config,
 ) -> Result<Domains, Failure> {
     let named = state.remembered(connected.target, DOMAINS).await?;
@@ -356,12 +335,12 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(&config.forest_domain, &initial, &verified)
+    domains(&config.forest_domains(), &initial, &verified)
 }
 
-/// The domains of a forest and of a tenant, as it names them.
+/// The domains of forests and of a tenant, as it names them.
 pub(super) fn domains(
-    forest: &DnsName,
+    forests: &[DnsName],
     initial: &str,
     verified: &[String],
 ) -> Result<Domains, Failure> {
@@ -370,7 +349,7 @@ pub(super) fn domains(
     for name in verified {
         all.push(domain(name)?);
     }
-    Ok(Domains { forest: forest.clone(), initial, verified: all })
+    Ok(Domains { forests: forests.to_vec(), initial, verified: all })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

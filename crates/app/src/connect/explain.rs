@@ -2,6 +2,7 @@
 //! why an object is absent. From the state alone, without the network.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use portolan_store::state::{Queued, State};
@@ -36,11 +37,14 @@ pub struct Which {
 
 /// Runs `connect object search`.
 pub(super) async fn search(which: Which) -> Result<(), Failure> {
+    let config = Config::read(&which.state)?;
     let state = State::open(&which.state.join(FILE)).await?;
+    let connected = Connected::of(&state, &config).await?;
     let found = state.find_objects(&which.text, FOUND_MAX).await?;
     for object in &found {
         let linked = if object.link.is_some() { "linked" } else { "without a link" };
-        println!("{:<12} {}  {linked}", object.kind.as_str(), plain(&object.dn));
+        let forest = of_forest(&connected, object);
+        println!("{:<12} {}{forest}  {linked}", object.kind.as_str(), plain(&object.dn));
     }
     let more = if found.len() == FOUND_MAX as usize { " at least" } else { "" };
     println!("{}{more} found", found.len());
@@ -62,12 +66,12 @@ pub(super) async fn run(which: Which) -> Result<(), Failure> {
             .with_hint("`portolan connect object search` lists them"));
     };
     let rules = Ruleset::read(&which.state, &state).await?;
-    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
-    let domains = domains_of(&state, connected, &config).await?;
-    let engine = rules.engine(connected, &domains);
-    let surroundings = Surroundings::by(&state, &rules, connected, &config.forest_domain).await?;
-    let telling = Telling { rules: &rules, engine: &engine };
-    println!("{} ({})", plain(&object.dn), object.kind.as_str());
+    let connected = Connected::of(&state, &config).await?;
+    let domains = domains_of(&state, &connected, &config).await?;
+    let engine = rules.engine(&connected, &domains);
+    let surroundings = Surroundings::by(&state, &rules, &connected).await?;
+    let mut telling = Telling { rules: &rules, engine: &engine, others: HashMap::new() };
+    println!("{}", told_of(&connected, object));
     if let Some(reason) = surroundings.left_out(&state, object).await? {
         println!("left out by a filter: {}", plain(&reason));
         return Ok(());
@@ -84,14 +88,29 @@ pub(super) async fn run(which: Which) -> Result<(), Failure> {
     for mut found in state.neighbourhoods_of(&queued).await? {
         let mut staged: Vec<_> = found.neighbourhood.staged.iter_mut().collect();
         surroundings.complete(&state, &mut staged).await?;
+        let staged = &found.neighbourhood.staged;
+        telling.others = staged.iter().map(|one| (one.key, told_of(&connected, one))).collect();
         telling.linked(&engine.explain(&found.neighbourhood, &moment), object.key);
     }
     Ok(())
 }
 
+/// Which forest an object is of, where there are several.
+fn of_forest(connected: &Connected, object: &Staged) -> String {
+    let forest = connected.forest(object.connector).filter(|_| connected.forests.len() > 1);
+    forest.map(|forest| format!(" of {}", forest.domain)).unwrap_or_default()
+}
+
+fn told_of(connected: &Connected, object: &Staged) -> String {
+    let forest = of_forest(connected, object);
+    format!("{} ({}{forest})", plain(&object.dn), object.kind.as_str())
+}
+
 struct Telling<'a> {
     rules: &'a Ruleset,
     engine: &'a Engine<'a>,
+    /// What is joined to the same metaverse object, as it is told.
+    others: HashMap<ObjectKey, String>,
 }
 
 impl Telling<'_> {
@@ -146,6 +165,9 @@ impl Telling<'_> {
             let holding = trace.rules.iter().filter(|rule| rule.holds);
             let keys: Vec<_> = holding.map(|rule| self.key(rule.rule)).collect();
             println!("in scope of {}", keys.join(", "));
+        }
+        for other in explanation.staged.iter().filter(|trace| trace.object != object) {
+            println!("joined with {}", self.others.get(&other.object).map_or("-", String::as_str));
         }
         for target in &explanation.targets {
             match &target.object {

@@ -69,7 +69,7 @@ pub(super) async fn run(guard: Guard) -> Result<(), Failure> {
     };
     let config = Config::read(&look.state)?;
     let state = State::open(&look.state.join(FILE)).await?;
-    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
+    let connected = Connected::of(&state, &config).await?;
     let now = portolan_net::clock::now();
     let target = connected.target;
     let tolls = tolls(&state, target, &config.guard, now).await?;

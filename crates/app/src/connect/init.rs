@@ -1,17 +1,19 @@
 //! `portolan connect init`: checks every connection, enrols this server, writes the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portolan_chart::flow;
 use portolan_model::{DnsName, Guid};
+use portolan_net::kerberos::Credential;
 use portolan_net::tls::Fingerprint;
 use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
 
-use super::account::{Account, Held, SecretFile, forget_marks};
-use super::config::{RawConfig, RawForest, RawTenant, parse_fingerprint};
+use super::account::{Account, Held, SecretFile, forget_marks, principal};
+use super::config::{RawConfig, RawTenant, parse_fingerprint};
 use super::forest::Forest;
-use super::reach::{RawReach, Reach, ReachArguments};
+use super::forest_config::{RawForest, RawForests};
+use super::reach::{LdapArguments, RawReach, Reach, ReachArguments};
 use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
 use super::tenant_client::Predecessor;
@@ -46,7 +48,7 @@ pub struct Init {
 /// What the service account proves itself with: exactly one of two.
 #[derive(Debug, Clone, clap::Args)]
 #[group(required = true, multiple = false)]
-struct SecretArguments {
+pub(super) struct SecretArguments {
     /// A file whose first line is the account's password; its owner alone may read it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -55,15 +57,21 @@ struct SecretArguments {
     keytab: Option<PathBuf>,
 }
 
+impl SecretArguments {
+    /// The file, under a path that holds wherever a later command starts.
+    pub(super) fn file(self) -> Result<SecretFile, Failure> {
+        SecretFile::of(self.password_file, self.keytab).map_err(Failure::new)?.absolute()
+    }
+}
+
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
     let enrolment = read_enrolment(&init.enrol)?;
-    let SecretArguments { password_file, keytab } = init.secret.clone();
-    let secret_file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
+    let secret_file = init.secret.clone().file()?;
     let read = Account::read(&init.account, &init.forest, &secret_file);
     let (account, held) = read.map_err(Failure::new)?;
-    let earlier = RawConfig::existing(&init.state)?;
+    let mut earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
     }
@@ -71,11 +79,16 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let reach = reach(&init, ports.clone())?;
     let network = reach.network()?;
     let chart = network.chart().clone();
+    let earlier_forests = earlier.as_ref().map(|earlier| earlier.forest.0.clone());
+    let kept = secret_file.is_handed_over().then(|| secret_file.clone());
+    let mut forest = raw_forest(&init.forest, &init.account, &init.reach.ldap, kept)?;
+    // A name server is only ever told to `connect forest add`.
+    if let Some(before) = earlier_forests.iter().flatten().find(|one| one.is_of(&init.forest)) {
+        forest.name_servers.clone_from(&before.name_servers);
+    }
 
     let credential = account.offered(&absolute(&init.state)?)?;
-    let found = Forest::find(&network, &init.forest, credential, &steps).await?;
-    let found = found.over(reach.channel(&network));
-    rights::prove(&found, &init.forest, &init.account, &steps).await?;
+    prove(&forest, &reach, credential, &steps).await?;
 
     crate::files::private_directory(&init.state).map_err(|error| {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
@@ -97,14 +110,20 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         Failure::because("the tenant names an application that is none", &error)
     })?;
     let replaced = enrolled.replaced.clone();
-    let told = Told { kept: secret_file.is_handed_over().then(|| secret_file.clone()), ports };
-    seal(&mut secrets, (&client_key(client_id), &private), &init.account, &held, &told)?;
+    secrets.change(&[(&client_key(client_id), &private)], &[], portolan_net::clock::now())?;
+    seal(&mut secrets, &init.account, &init.forest, &held, secret_file.is_handed_over())?;
+    let mut forests = RawForests(earlier_forests.unwrap_or_default());
+    match forests.of_mut(&init.forest) {
+        Some(before) => *before = forest,
+        None => forests.0.push(forest),
+    }
+    let told = Told { forests, ports };
     let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
-    if let Some(earlier) = earlier {
-        (config.staging, config.guard) = (earlier.staging, earlier.guard);
+    if let Some(earlier) = &mut earlier {
+        (config.staging, config.guard) = (earlier.staging, earlier.guard.take());
     }
     config.write(&init.state)?;
-    forget_marks(&init.state)?;
+    forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
         forget(&mut secrets, &earlier, &config)?;
         let id = plain(&earlier.tenant.client_id);
@@ -137,8 +156,8 @@ fn say_done(steps: &Steps, state: &Path, secrets: &Secrets, secret_file: &Secret
 
 /// What the file says besides what the command was told.
 struct Told {
-    /// The file of the account's secret, if that is not sealed.
-    kept: Option<SecretFile>,
+    /// The forests that an earlier file names, and the one that this command was told.
+    forests: RawForests,
     ports: BTreeMap<String, u16>,
 }
 
@@ -146,26 +165,12 @@ fn configuration(
     init: &Init,
     ca_sha256: String,
     enrolled: EnrolResponse,
-    Told { kept, ports }: Told,
+    Told { forests, ports }: Told,
 ) -> Result<RawConfig, Failure> {
-    let (password_file, keytab) = match kept {
-        Some(SecretFile::Password(path)) => (Some(path), None),
-        Some(SecretFile::Keytab(path)) => (None, Some(path)),
-        None => (None, None),
-    };
     let reach = &init.reach;
-    let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
     Ok(RawConfig {
         edition: init.edition.clone(),
-        forest: RawForest {
-            domain: init.forest.to_string(),
-            account: init.account.clone(),
-            password_file,
-            keytab,
-            ldap: reach.ldap(),
-            bind: reach.bind(),
-            ca_file: optional(&reach.ca)?,
-        },
+        forest: forests,
         tenant: RawTenant {
             id: enrolled.tenant.tenant_id,
             domain: enrolled.tenant.initial_domain,
@@ -173,7 +178,7 @@ fn configuration(
             client_id: enrolled.client_id,
             key_file: None,
             proxy: reach.proxy.clone(),
-            proxy_credentials_file: optional(&reach.proxy_credentials_file)?,
+            proxy_credentials_file: optional(reach.proxy_credentials_file.as_deref())?,
         },
         staging: false,
         guard: None,
@@ -192,20 +197,57 @@ fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
     (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
 }
 
-/// Seals this server's key and the account's secret, which the forest has taken.
-fn seal(
-    secrets: &mut Secrets,
-    key: (&str, &[u8]),
+/// A forest as the file is to have it. `kept` is the file of the account's secret, if that is not sealed.
+pub(super) fn raw_forest(
+    domain: &DnsName,
     account: &str,
+    ldap: &LdapArguments,
+    kept: Option<SecretFile>,
+) -> Result<RawForest, Failure> {
+    let (password_file, keytab) = match kept {
+        Some(SecretFile::Password(path)) => (Some(path), None),
+        Some(SecretFile::Keytab(path)) => (None, Some(path)),
+        None => (None, None),
+    };
+    Ok(RawForest {
+        domain: domain.to_string(),
+        account: account.to_owned(),
+        password_file,
+        keytab,
+        ldap: ldap.ldap(),
+        bind: ldap.bind(),
+        ca_file: optional(ldap.ca.as_deref())?,
+        name_servers: Vec::new(),
+    })
+}
+
+/// Finds a forest's controllers, and proves every right that the account needs there.
+pub(super) async fn prove(
+    forest: &RawForest,
+    reach: &Reach,
+    credential: Credential,
+    steps: &Steps,
+) -> Result<(), Failure> {
+    let checked = forest.clone().checked().map_err(|problems| Failure::new(problems.join("; ")))?;
+    let (network, domain) = (checked.network(reach)?, &checked.domain);
+    let found = Forest::find(&network, domain, credential, steps).await?;
+    rights::prove(&found.over(checked.channel(&network)), domain, &checked.account, steps).await
+}
+
+/// Seals an account's secret, which its forest has taken, unless the service manager keeps it.
+pub(super) fn seal(
+    secrets: &mut Secrets,
+    account: &str,
+    domain: &DnsName,
     held: &Held,
-    told: &Told,
+    is_handed_over: bool,
 ) -> Result<(), Failure> {
     let now = portolan_net::clock::now();
-    let (record, other) = held.records(account);
-    match told.kept {
-        Some(_) => secrets.change(&[key], &[&record, &other], now),
-        None => secrets.change(&[key, (&record, held.octets())], &[&other], now),
+    let (record, other) = held.records(account, domain);
+    if is_handed_over {
+        return secrets.change(&[], &[&record, &other], now);
     }
+    secrets.change(&[(&record, held.octets())], &[&other], now)
 }
 
 /// Forgets the key of the application that this server was, and the secret of an account that it no
@@ -218,29 +260,40 @@ fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Res
     if let Ok(id) = earlier.tenant.client_id.parse() {
         over.extend([client_key(id), next_client_key(id)]);
     }
-    let account = &earlier.forest.account;
-    if *account != config.forest.account {
+    let names = |config: &RawConfig| {
+        let of = |forest: &RawForest| {
+            forest.domain.parse().ok().map(|domain| principal(&forest.account, &domain))
+        };
+        config.forest.0.iter().filter_map(of).collect::<BTreeSet<_>>()
+    };
+    for account in names(earlier).difference(&names(config)) {
         over.extend([secrets::password(account), secrets::keytab(account)]);
     }
     let over: Vec<_> = over.iter().map(String::as_str).collect();
     secrets.change(&[], &over, portolan_net::clock::now())
 }
 
-/// A connector space belongs to one forest and one tenant: with another it would take for done what
+/// A connector space belongs to its forests and one tenant: with another it would take for done what
 /// never was.
 fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Result<(), Failure> {
-    let forest = init.forest.to_string();
-    if earlier.tenant.id == enrolment.tenant_id && earlier.forest.domain == forest {
+    let is_same_tenant = earlier.tenant.id == enrolment.tenant_id;
+    if is_same_tenant && earlier.forest.of(&init.forest).is_some() {
         return Ok(());
     }
+    let forests: Vec<_> = earlier.forest.0.iter().map(|forest| forest.domain.as_str()).collect();
     let text = format!(
-        "{} synchronises {} to tenant {}, and not {forest} to tenant {}",
+        "{} synchronises {} to tenant {}, and not {} to tenant {}",
         init.state.display(),
-        earlier.forest.domain,
+        forests.join(", "),
         earlier.tenant.id,
+        init.forest,
         enrolment.tenant_id
     );
-    Err(Failure::new(text).with_hint("name a new --state directory"))
+    Err(Failure::new(text).with_hint(if is_same_tenant {
+        "add a forest with `portolan connect forest add`, or name a new --state directory"
+    } else {
+        "name a new --state directory"
+    }))
 }
 
 /// How everything is reached, by what this command was told and, for ports, by what an earlier file
@@ -248,9 +301,6 @@ fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Re
 fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
     let raw = RawReach {
         edition: &init.edition,
-        ldap: init.reach.ldap(),
-        bind: init.reach.bind(),
-        ca_file: init.reach.ca.as_deref(),
         proxy: init.reach.proxy.as_deref(),
         proxy_credentials_file: init.reach.proxy_credentials_file.as_deref(),
         ports,
@@ -267,8 +317,12 @@ fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
     serde_json::from_str(&text).map_err(|error| Failure::because(&doing, &error).with_hint(hint))
 }
 
+fn optional(path: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    path.map(absolute).transpose()
+}
+
 /// A path that holds wherever a later run starts.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|error| Failure::because(&format!("cannot use {}", path.display()), &error))
 }

@@ -10,8 +10,9 @@
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] exports to Microsoft Graph;
 //! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
-//! [`init`] makes the configuration ([`config`], [`reach`], [`key`]); [`account`] reads the forest's
-//! account and keeps it from being locked.
+//! [`init`] makes the configuration ([`config`], [`forest_config`], [`reach`], [`key`]), and [`forests`] adds
+//! further forests to it, each of them a [`source`]; [`account`] reads a forest's account and keeps it from
+//! being locked.
 
 mod account;
 mod batches;
@@ -21,6 +22,8 @@ mod cycle;
 mod explain;
 mod export;
 mod forest;
+mod forest_config;
+mod forests;
 mod gate;
 mod grant;
 mod guard;
@@ -41,6 +44,7 @@ mod rules;
 mod run;
 pub(crate) mod secrets;
 pub mod simulated;
+mod source;
 mod staging;
 mod status;
 mod steps;
@@ -74,6 +78,9 @@ pub enum Command {
     Plan(plan::Plan),
     /// Make the changes of a plan that was kept, and no others, if all of them still hold
     Apply(plan::Apply),
+    /// The forests that this server reads
+    #[command(subcommand)]
+    Forest(forests::Forests),
     /// The keys of this server
     #[command(subcommand)]
     Key(rotate::Key),
@@ -142,6 +149,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Confirm(look) => confirm::run(look).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
+        Command::Forest(command) => forests::run(command).await,
         Command::Key(command) => rotate::key(command).await,
         Command::Credential(command) => rotate::credential(command).await,
         Command::Explain(which) => explain::run(which).await,

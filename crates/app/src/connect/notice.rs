@@ -1,5 +1,5 @@
-//! Noticing that the forest changed: the number of a controller's last change, asked for again and again
-//! over a connection that is kept. It costs the controller one read of its root.
+//! Noticing that a forest changed: the number of a controller's last change, asked for again and again
+//! over a connection that is kept to each forest. It costs the controller one read of its root.
 
 use std::time::Duration;
 
@@ -16,34 +16,45 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long after a failure it is not.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// What is known of the forest's last change.
+/// What is known of the forests' last changes.
 pub(super) struct Notice {
+    /// One for each forest, in the order of the configuration.
+    watches: Vec<Watch>,
+    /// When one is asked next.
+    pub(super) at: Instant,
+    /// Changes in a row that were none of ours: others write to forests all the time.
+    idle: u32,
+}
+
+/// What is known of one forest's.
+struct Watch {
     connection: Option<LdapConnection>,
     seen: Option<i64>,
-    /// When it is asked for next.
-    pub(super) at: Instant,
-    /// Changes in a row that were none of ours: others write to the forest all the time.
-    idle: u32,
+    at: Instant,
 }
 
 impl Notice {
     /// Nothing is known yet.
     pub(super) fn new() -> Self {
-        Self { connection: None, seen: None, at: Instant::now() + INTERVAL, idle: 0 }
+        Self { watches: Vec::new(), at: Instant::now() + INTERVAL, idle: 0 }
     }
 
-    /// Whether the forest changed since this was asked last. What fails is asked again later, over
+    /// Whether a forest changed since this was asked last. What fails is asked again later, over
     /// another connection: the schedule runs all the same.
     pub(super) async fn look(&mut self, server: &mut Server) -> bool {
-        let found = self.ask(server).await;
-        let Ok(usn) = found else {
-            // A refused account is the cycle's to tell of, and is not tried here again.
-            (self.connection, self.at) = (None, Instant::now() + PAUSE);
-            return false;
-        };
-        self.at = Instant::now() + INTERVAL * 2_u32.saturating_pow(self.idle.min(5));
-        let before = self.seen.replace(usn);
-        before.is_some_and(|before| before != usn)
+        while self.watches.len() < server.forests.len() {
+            self.watches.push(Watch { connection: None, seen: None, at: Instant::now() });
+        }
+        let mut is_changed = false;
+        let interval = INTERVAL * 2_u32.saturating_pow(self.idle.min(5));
+        for (forest, watch) in self.watches.iter_mut().enumerate() {
+            if watch.at <= Instant::now() {
+                is_changed |= watch.look(forest, server, interval).await;
+            }
+        }
+        let next = self.watches.iter().map(|watch| watch.at).min();
+        self.at = next.unwrap_or_else(|| Instant::now() + interval);
+        is_changed
     }
 
     /// Learns whether a cycle that this brought about had anything to do: if not, it asks more rarely.
@@ -51,22 +62,36 @@ impl Notice {
         self.idle = if had_work { 0 } else { self.idle.saturating_add(1) };
     }
 
-    async fn ask(&mut self, server: &mut Server) -> Result<i64, Failure> {
+    /// Gives the connections back.
+    pub(super) async fn close(self) {
+        for connection in self.watches.into_iter().filter_map(|watch| watch.connection) {
+            // How the controller takes the goodbye changes nothing.
+            let _ = tokio::time::timeout(INTERVAL, connection.close()).await;
+        }
+    }
+}
+
+impl Watch {
+    async fn look(&mut self, forest: usize, server: &mut Server, interval: Duration) -> bool {
+        let found = self.ask(forest, server).await;
+        let Ok(usn) = found else {
+            // A refused account is the cycle's to tell of, and is not tried here again.
+            (self.connection, self.at) = (None, Instant::now() + PAUSE);
+            return false;
+        };
+        self.at = Instant::now() + interval;
+        let before = self.seen.replace(usn);
+        before.is_some_and(|before| before != usn)
+    }
+
+    async fn ask(&mut self, forest: usize, server: &mut Server) -> Result<i64, Failure> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
                 let steps = Steps::quiet();
-                none.insert(server.forest(&steps).await?.ldap(&steps).await?)
+                none.insert(server.forest(forest, &steps).await?.ldap(&steps).await?)
             }
         };
         import::last_change(connection).await
-    }
-
-    /// Gives the connection back.
-    pub(super) async fn close(self) {
-        if let Some(connection) = self.connection {
-            // How the controller takes the goodbye changes nothing.
-            let _ = tokio::time::timeout(INTERVAL, connection.close()).await;
-        }
     }
 }

@@ -1,7 +1,8 @@
-//! How connect reaches the forest and the tenant, as configured: ports that are not the chart's, LDAP
-//! sealed or inside TLS, a web proxy.
+//! How connect reaches forests and the tenant, as configured: ports that are not the chart's and a web
+//! proxy for all of them, LDAP sealed or inside TLS for each forest.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -36,35 +37,35 @@ pub(super) enum RawBind {
     Simple,
 }
 
-/// All of it, as the file has it.
+/// What holds for all peers, as the file has it.
 #[derive(Debug, Default)]
 pub(super) struct RawReach<'r> {
     pub(super) edition: &'r str,
-    pub(super) ldap: RawLdap,
-    pub(super) bind: RawBind,
-    pub(super) ca_file: Option<&'r Path>,
     pub(super) proxy: Option<&'r str>,
     pub(super) proxy_credentials_file: Option<&'r Path>,
     pub(super) ports: BTreeMap<String, u16>,
 }
 
-/// All of it, checked.
+/// What holds for all peers, checked.
 #[derive(Debug)]
 pub(super) struct Reach {
     chart: Chart,
-    ldap: Ldap,
     proxy: Option<Proxy>,
 }
 
-#[derive(Debug)]
+/// How one forest is read, checked.
+#[derive(Debug, Clone)]
+pub(super) struct ForestReach(Ldap);
+
+#[derive(Debug, Clone)]
 enum Ldap {
     Sealed,
     Tls { roots: Roots, bind: TlsBind },
 }
 
-/// What `connect init` is told about it.
+/// What a command is told about how a forest is read.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct ReachArguments {
+pub(super) struct LdapArguments {
     /// Read the forest inside TLS (636), and not sealed by Kerberos (389)
     #[arg(long, requires = "ca")]
     pub(super) ldaps: bool,
@@ -74,6 +75,13 @@ pub(super) struct ReachArguments {
     /// Bind by the account's password inside TLS, and not with Kerberos
     #[arg(long, requires = "ldaps")]
     pub(super) simple_bind: bool,
+}
+
+/// What `connect init` is told about how everything is reached.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct ReachArguments {
+    #[command(flatten)]
+    pub(super) ldap: LdapArguments,
     /// Reach the tenant by this web proxy, as in http://proxy.corp.example:PORT
     #[arg(long, value_name = "URL")]
     pub(super) proxy: Option<String>,
@@ -82,7 +90,7 @@ pub(super) struct ReachArguments {
     pub(super) proxy_credentials_file: Option<PathBuf>,
 }
 
-impl ReachArguments {
+impl LdapArguments {
     pub(super) const fn ldap(&self) -> RawLdap {
         if self.ldaps { RawLdap::Ldaps } else { RawLdap::Sealed }
     }
@@ -99,26 +107,6 @@ impl Reach {
         let mut problem = |key: &str, error: &dyn std::fmt::Display| {
             problems.push(format!("{key}: {error}"));
         };
-        let ldap = match (raw.ldap, raw.ca_file) {
-            (RawLdap::Sealed, _) => Some(Ldap::Sealed),
-            (RawLdap::Ldaps, None) => {
-                problem("forest.ca_file", &"forest.ldap = \"ldaps\" needs it");
-                None
-            }
-            (RawLdap::Ldaps, Some(path)) => match roots(path) {
-                Ok(roots) => Some(Ldap::Tls { roots, bind: raw.bind.into() }),
-                Err(error) => {
-                    problem("forest.ca_file", &error);
-                    None
-                }
-            },
-        };
-        if raw.ldap == RawLdap::Sealed && raw.bind == RawBind::Simple {
-            problem(
-                "forest.bind",
-                &"a password is only sent inside TLS: set forest.ldap = \"ldaps\"",
-            );
-        }
         let proxy = match raw.proxy.map(|url| proxy(url, raw.proxy_credentials_file)) {
             None => None,
             Some(Ok(proxy)) => Some(proxy),
@@ -134,30 +122,21 @@ impl Reach {
                 None
             }
         };
-        match (ldap, chart) {
-            (Some(ldap), Some(chart)) if problems.len() == before => {
-                Some(Self { chart, ldap, proxy })
-            }
-            _ => None,
-        }
+        (problems.len() == before).then_some(Self { chart: chart?, proxy })
     }
 
     /// connect's network.
     pub(super) fn network(&self) -> Result<Network, Failure> {
-        let config = NetworkConfig::new(self.chart.clone(), Role::Connect);
-        Ok(Network::new(NetworkConfig { proxy: self.proxy.clone(), ..config })?)
+        self.network_with(None)
     }
 
-    /// How LDAP connections to the forest are protected.
-    pub(super) fn channel(&self, network: &Network) -> Channel {
-        match &self.ldap {
-            Ldap::Sealed => Channel::Sealed,
-            Ldap::Tls { roots, bind } => {
-                let revocation = Revocation::by_crl(network.clone(), flow::CONNECT_FOREST_CRL);
-                let tls = tls::Client::for_ldap(Trust::Roots(roots.clone()), revocation);
-                Channel::Tls { tls, bind: *bind }
-            }
-        }
+    /// The same, with other name servers than the host's.
+    pub(super) fn network_with(
+        &self,
+        name_servers: Option<Vec<IpAddr>>,
+    ) -> Result<Network, Failure> {
+        let config = NetworkConfig::new(self.chart.clone(), Role::Connect);
+        Ok(Network::new(NetworkConfig { proxy: self.proxy.clone(), name_servers, ..config })?)
     }
 
     /// The chart in force, with configured ports in place.
@@ -169,10 +148,58 @@ impl Reach {
     pub(super) fn proxy(&self) -> Option<String> {
         self.proxy.as_ref().map(ToString::to_string)
     }
+}
+
+impl ForestReach {
+    /// Checks it, and puts what is wrong beside the other problems of the file, whose table of this
+    /// forest is `table`.
+    pub(super) fn check(
+        ldap: RawLdap,
+        bind: RawBind,
+        ca_file: Option<&Path>,
+        table: &str,
+        problems: &mut Vec<String>,
+    ) -> Option<Self> {
+        let before = problems.len();
+        let mut problem = |key: &str, error: &dyn std::fmt::Display| {
+            problems.push(format!("{table}.{key}: {error}"));
+        };
+        let checked = match (ldap, ca_file) {
+            (RawLdap::Sealed, _) => Some(Ldap::Sealed),
+            (RawLdap::Ldaps, None) => {
+                problem("ca_file", &format!("{table}.ldap = \"ldaps\" needs it"));
+                None
+            }
+            (RawLdap::Ldaps, Some(path)) => match roots(path) {
+                Ok(roots) => Some(Ldap::Tls { roots, bind: bind.into() }),
+                Err(error) => {
+                    problem("ca_file", &error);
+                    None
+                }
+            },
+        };
+        if ldap == RawLdap::Sealed && bind == RawBind::Simple {
+            let error = format!("a password is only sent inside TLS: set {table}.ldap = \"ldaps\"");
+            problem("bind", &error);
+        }
+        checked.filter(|_| problems.len() == before).map(Self)
+    }
+
+    /// How LDAP connections to the forest are protected.
+    pub(super) fn channel(&self, network: &Network) -> Channel {
+        match &self.0 {
+            Ldap::Sealed => Channel::Sealed,
+            Ldap::Tls { roots, bind } => {
+                let revocation = Revocation::by_crl(network.clone(), flow::CONNECT_FOREST_CRL);
+                let tls = tls::Client::for_ldap(Trust::Roots(roots.clone()), revocation);
+                Channel::Tls { tls, bind: *bind }
+            }
+        }
+    }
 
     /// Whether LDAP runs inside TLS.
     pub(super) const fn is_ldaps(&self) -> bool {
-        matches!(self.ldap, Ldap::Tls { .. })
+        matches!(self.0, Ldap::Tls { .. })
     }
 }
 
@@ -256,12 +283,19 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_named() {
         let check = |raw, expected: &str| assert_eq!(problems(raw), [expected]);
-        check(
-            RawReach { ldap: RawLdap::Ldaps, ..raw() },
+        let forest = |ldap, bind, expected: &str| {
+            let mut problems = Vec::new();
+            assert!(ForestReach::check(ldap, bind, None, "forest", &mut problems).is_none());
+            assert_eq!(problems, [expected]);
+        };
+        forest(
+            RawLdap::Ldaps,
+            RawBind::Kerberos,
             "forest.ca_file: forest.ldap = \"ldaps\" needs it",
         );
-        check(
-            RawReach { bind: RawBind::Simple, ..raw() },
+        forest(
+            RawLdap::Sealed,
+            RawBind::Simple,
             "forest.bind: a password is only sent inside TLS: set forest.ldap = \"ldaps\"",
         );
         let ports = |name: &str, port| BTreeMap::from([(name.to_owned(), port)]);

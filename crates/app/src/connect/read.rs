@@ -34,7 +34,9 @@ pub(super) async fn run(import: Import) -> Result<(), Failure> {
     let mut server = Server::open(&import.look.state).await?;
     let steps = Steps::begin();
     if import.full {
-        server.state.forget_forest_cursor(server.connected.forest).await?;
+        for forest in &server.connected.forests {
+            server.state.forget_forest_cursor(forest.connector).await?;
+        }
     }
     let (imported, took) = server.import(import.allow_deletions, &steps).await?;
     if import.look.json {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use portolan_model::DnsName;
 use portolan_net::clock;
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use super::account::{Account, SecretFile, forget_marks};
 use super::config::{Config, RawConfig};
 use super::cycle::Server;
 use super::forest::Forest;
+use super::forest_config::ForestConfig;
 use super::print_json;
 use super::secrets::Secrets;
 use super::steps::Steps;
@@ -64,6 +66,9 @@ pub struct Set {
     /// A keytab with the account's AES keys; its owner alone may read it, and it may go afterwards
     #[arg(long, value_name = "FILE")]
     keytab: Option<PathBuf>,
+    /// The forest whose account it is, where there are several
+    #[arg(long, value_name = "DOMAIN")]
+    forest: Option<DnsName>,
 }
 
 /// Runs `connect key`.
@@ -91,7 +96,8 @@ pub(super) async fn key(command: Key) -> Result<(), Failure> {
 
 /// Runs `connect credential set`: what the forest refuses takes no one's place.
 pub(super) async fn credential(command: Credential) -> Result<(), Failure> {
-    let Credential::Set(Set { place: State { state, json }, password_file, keytab }) = command;
+    let Credential::Set(Set { place: State { state, json }, password_file, keytab, forest }) =
+        command;
     let now = clock::now();
     RawConfig::adopt(&state, now)?;
     let mut raw = RawConfig::existing(&state)?.ok_or_else(|| {
@@ -99,16 +105,19 @@ pub(super) async fn credential(command: Credential) -> Result<(), Failure> {
     })?;
     let config = Config::read(&state)?;
     let file = SecretFile::of(password_file, keytab).map_err(Failure::new)?.absolute()?;
-    let read = Account::read(&config.account, &config.forest_domain, &file);
+    let forest = config.forest(forest.as_ref())?;
+    let read = Account::read(&forest.account, &forest.domain, &file);
     let (account, held) = read.map_err(Failure::new)?;
     let credential = account.offered(&state)?;
-    prove(&config, credential).await?;
-    let (record, other) = held.records(&config.account);
+    prove(&config, forest, credential).await?;
+    let (record, other) = held.records(&forest.account, &forest.domain);
     Secrets::open(&state)?.change(&[(&record, held.octets())], &[&other], now)?;
-    (raw.forest.password_file, raw.forest.keytab) = (None, None);
+    if let Some(raw) = raw.forest.of_mut(&forest.domain) {
+        (raw.password_file, raw.keytab) = (None, None);
+    }
     raw.write(&state)?;
-    forget_marks(&state)?;
-    let account = config.account;
+    forget_marks(&state, &forest.domain)?;
+    let account = &forest.account;
     tell(json, json!({ "account": account, "sealed": record }), || {
         println!("the secret of {account} is sealed; {} may go", file.path().display());
     })
@@ -117,12 +126,13 @@ pub(super) async fn credential(command: Credential) -> Result<(), Failure> {
 /// Asks the forest once whether it takes the account.
 async fn prove(
     config: &Config,
+    forest: &ForestConfig,
     credential: portolan_net::kerberos::Credential,
 ) -> Result<(), Failure> {
     let steps = Steps::begin();
-    let network = config.reach.network()?;
-    let found = Forest::find(&network, &config.forest_domain, credential, &steps).await?;
-    let connection = found.over(config.reach.channel(&network)).ldap(&steps).await?;
+    let network = forest.network(&config.reach)?;
+    let found = Forest::find(&network, &forest.domain, credential, &steps).await?;
+    let connection = found.over(forest.channel(&network)).ldap(&steps).await?;
     // The account was taken: how the controller takes the goodbye changes nothing.
     let _ = connection.close().await;
     Ok(())

@@ -80,7 +80,7 @@ async fn check(told: Lint) -> Result<(), Failure> {
     let config = Config::read(&told.state)?;
     let state = State::open(&told.state.join(FILE)).await?;
     let rules = Ruleset::read(&told.state, &state).await?;
-    let forests = [config.forest_domain.to_string()];
+    let forests: Vec<_> = config.forests.iter().map(|f| f.domain.to_string()).collect();
     let targets = [config.tenant_domain.to_string()];
     let systems = SystemNames { forests: &forests, targets: &targets };
     let findings = lint(&rules.rules, &rules.names, &systems);

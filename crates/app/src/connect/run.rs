@@ -108,7 +108,7 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     let mut upkeep = Upkeep::new(Duration::ZERO);
     let replicated = upkeep.once(&mut server, stop, &steps).await?;
     upkeep.close().await;
-    let Some(replicated) = replicated else { return Ok(()) };
+    let Some(replicated) = replicated else { return summary.check_read() };
     tell_passwords(&replicated, &server, &steps);
     for refused in &replicated.refused {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
@@ -119,6 +119,7 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     if run.json {
         print_json(&Report { objects: Some(&summary), credentials: Some(&replicated) })?;
     }
+    summary.check_read()?;
     summary.check_held()
 }
 
@@ -253,7 +254,7 @@ impl Daemon {
                 () = self.stop.requested() => {}
                 () = tokio::time::sleep(SECRET_INTERVAL) => {
                     // One that is just being written reads the next time.
-                    if self.server.renew_secret().is_ok() {
+                    if self.server.renew_secrets() {
                         steps.say(None, "the account has another secret");
                         break;
                     }

@@ -22,7 +22,7 @@ use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, Ruleset};
+use super::synchronise::{self, Connected, ConnectedForest, Ruleset};
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -100,7 +100,7 @@ impl Server {
         origin: Arc<dyn Origin + Send>,
     ) -> Result<Self, Failure> {
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, forest, tenant).await?;
+        let connected = Connected::by(&state, std::slice::from_ref(forest), tenant).await?;
         Ok(Self { state, compiled: compiled.clone(), connected, forest: forest.clone(), origin })
     }
 
@@ -123,18 +123,24 @@ impl Server {
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let reading = &self.compiled.reading;
-        let connector = self.connected.forest;
+        let [ConnectedForest { connector, .. }] = *self.connected.forests else {
+            return Err(Failure::new("a simulated server has one forest"));
+        };
         let staging = Staging { domain: &self.forest, state, connector, reading };
         let imported = import::read(directory, &staging, allowed).await?;
         let answer = tenant.describe().await?;
         if let Some(last) = &answer.last_batch
             && batches::reconcile(tenant, state, target, last).await?.is_some()
         {
-            synchronise::run_in_full_next(state, self.connected).await?;
+            synchronise::run_in_full_next(state, &self.connected).await?;
         }
-        let domains = domains(&self.forest, &answer.initial_domain, &answer.verified_domains)?;
+        let domains = domains(
+            std::slice::from_ref(&self.forest),
+            &answer.initial_domain,
+            &answer.verified_domains,
+        )?;
         let (rules, full) = (&self.compiled.rules, imported.full);
-        let run = synchronise::run(state, rules, self.connected, &domains, full, &*self.origin);
+        let run = synchronise::run(state, rules, &self.connected, &domains, full, &*self.origin);
         let synchronised = run.await?;
         // Of a run alone: the losses of earlier ones stand under the time of the host.
         let never = OffsetDateTime::UNIX_EPOCH + NEVER;

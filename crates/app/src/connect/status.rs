@@ -14,10 +14,8 @@ use crate::report::Failure;
 #[derive(Serialize)]
 struct Status {
     edition: String,
-    ldap: &'static str,
     proxy: Option<String>,
-    forest: String,
-    account: String,
+    forests: Vec<OfForest>,
     tenant: String,
     client_id: String,
     objects: u64,
@@ -26,30 +24,51 @@ struct Status {
     rows: Vec<String>,
 }
 
+/// What is configured of a forest, and what was read of it.
+#[derive(Serialize)]
+struct OfForest {
+    forest: String,
+    account: String,
+    ldap: &'static str,
+    objects: u64,
+}
+
 /// Runs `connect status`: from the state directory alone, without the network.
 pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let config = Config::read(&look.state)?;
     let state = State::open(&look.state.join(FILE)).await?;
-    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
-    let staged = state.object_counts(connected.forest).await?;
+    let connected = Connected::of(&state, &config).await?;
+    let mut forests = Vec::new();
+    for (forest, known) in config.forests.iter().zip(&connected.forests) {
+        let staged = state.object_counts(known.connector).await?;
+        forests.push(OfForest {
+            forest: forest.domain.to_string(),
+            account: forest.account.clone(),
+            ldap: if forest.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
+            objects: staged.iter().map(|(_, count)| count).sum(),
+        });
+    }
     let status = Status {
         rows: rows(config.reach.chart()),
-        ldap: if config.reach.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
         proxy: config.reach.proxy(),
         edition: config.edition,
-        forest: config.forest_domain.to_string(),
-        account: config.account,
         tenant: config.tenant_id.to_string(),
         client_id: config.client_id.to_string(),
-        objects: staged.iter().map(|(_, count)| count).sum(),
+        objects: forests.iter().map(|forest| forest.objects).sum(),
+        forests,
         exported: state.exported_count(connected.target).await?,
         credentials: state.credentialed_count(connected.target).await?,
     };
     if look.json {
         return print_json(&status);
     }
-    println!("forest       {} as {}", status.forest, status.account);
-    println!("read         {}", status.ldap);
+    for forest in &status.forests {
+        println!("forest       {} as {}", forest.forest, forest.account);
+        println!("read         {}", forest.ldap);
+        if status.forests.len() > 1 {
+            println!("  objects    {} imported", forest.objects);
+        }
+    }
     println!("tenant       {} as application {}", status.tenant, status.client_id);
     if let Some(proxy) = &status.proxy {
         println!("by           {proxy}");

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use portolan_chart::{Chart, Flow};
+use portolan_model::DnsName;
 
 use crate::terminal::plain;
 
@@ -14,6 +15,8 @@ use crate::terminal::plain;
 pub(super) struct Steps {
     started: Instant,
     quiet: bool,
+    /// The forest that it is about, where there are several.
+    forest: Option<String>,
     /// What was said of circumstances that last for the whole of a run.
     noted: Mutex<BTreeSet<String>>,
 }
@@ -21,7 +24,14 @@ pub(super) struct Steps {
 impl Steps {
     /// Begins an account.
     pub(super) fn begin() -> Self {
-        Self { started: portolan_net::clock::monotonic(), quiet: false, noted: Mutex::default() }
+        let started = portolan_net::clock::monotonic();
+        Self { started, quiet: false, forest: None, noted: Mutex::default() }
+    }
+
+    /// The part of this account that is about one forest of several.
+    pub(super) fn of(&self, forest: &DnsName) -> Self {
+        let (started, quiet) = (self.started, self.quiet);
+        Self { started, quiet, forest: Some(forest.to_string()), noted: Mutex::default() }
     }
 
     /// An account that is not shown: of what was shown before.
@@ -36,7 +46,10 @@ impl Steps {
         }
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
-        let done = plain(done);
+        let done = match &self.forest {
+            Some(forest) => plain(&format!("{forest}: {done}")).into_owned(),
+            None => plain(done).into_owned(),
+        };
         // An operator who closed the terminal does not stop a run.
         let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
     }

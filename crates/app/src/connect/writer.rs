@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use portolan_model::DnsName;
 use portolan_net::kerberos::Credential;
 use portolan_net::ldap::LdapConnection;
 use portolan_net::{Network, clock};
@@ -9,6 +10,7 @@ use portolan_net::{Network, clock};
 use super::account::{Account, SecretFile};
 use super::config::{Config, RawConfig};
 use super::forest::Forest;
+use super::forest_config::ForestConfig;
 use super::steps::Steps;
 use crate::report::Failure;
 
@@ -27,11 +29,15 @@ pub(super) struct WriterArguments {
     /// A keytab with its AES keys; its owner alone may read it
     #[arg(long, value_name = "FILE", requires = "account")]
     keytab: Option<PathBuf>,
+    /// The forest that is changed, where there are several
+    #[arg(long, value_name = "DOMAIN")]
+    forest: Option<DnsName>,
 }
 
 /// An account that changes the forest.
 pub(super) struct Writer {
-    pub(super) config: Config,
+    /// The forest that it changes.
+    pub(super) forest: ForestConfig,
     /// Its name, as configured or given.
     pub(super) account: String,
     network: Network,
@@ -41,27 +47,28 @@ pub(super) struct Writer {
 impl Writer {
     /// Reads the configuration and the account's secret.
     pub(super) fn open(arguments: WriterArguments) -> Result<Self, Failure> {
-        let WriterArguments { state, account, password_file, keytab } = arguments;
+        let WriterArguments { state, account, password_file, keytab, forest } = arguments;
         RawConfig::adopt(&state, clock::now())?;
         let config = Config::read(&state)?;
-        let network = config.reach.network()?;
+        let forest = config.forest(forest.as_ref())?.clone();
+        let network = forest.network(&config.reach)?;
         let credential = match &account {
-            None => config.account(&state)?.credential(&state)?,
+            None => forest.account(&state)?.credential(&state)?,
             Some(name) => {
                 let file = SecretFile::of(password_file, keytab)
                     .map_err(|_| Failure::new("--account needs --password-file or --keytab"))?;
-                let read = Account::read(name, &config.forest_domain, &file.absolute()?);
+                let read = Account::read(name, &forest.domain, &file.absolute()?);
                 read.map_err(Failure::new)?.0.offered(&state)?
             }
         };
-        let account = account.unwrap_or_else(|| config.account.clone());
-        Ok(Self { config, account, network, credential })
+        let account = account.unwrap_or_else(|| forest.account.clone());
+        Ok(Self { forest, account, network, credential })
     }
 
     /// A protected connection to a controller that takes changes.
     pub(super) async fn connect(&self, steps: &Steps) -> Result<LdapConnection, Failure> {
-        let domain = &self.config.forest_domain;
+        let domain = &self.forest.domain;
         let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
-        forest.over(self.config.reach.channel(&self.network)).ldap(steps).await
+        forest.over(self.forest.channel(&self.network)).ldap(steps).await
     }
 }

@@ -57,7 +57,7 @@ impl State {
     /// # Errors
     /// When another writer holds the state for longer than the busy time.
     pub async fn begin_changes(&self, connector: ConnectorId) -> Result<Changes, StateError> {
-        self.merge_what_is_whole().await?;
+        self.merge_what_is_whole(Some(connector)).await?;
         let tx = self.database.write().await?;
         Ok(Changes { tx, connector, renamed: Vec::new(), changed: Changed::default() })
     }

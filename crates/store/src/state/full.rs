@@ -72,7 +72,7 @@ impl State {
         &self,
         connector: ConnectorId,
     ) -> Result<FullImport, StateError> {
-        self.merge_what_is_whole().await?;
+        self.merge_what_is_whole(Some(connector)).await?;
         self.erase_incoming(connector).await?;
         let (state, waiting, writing) = (self.clone(), Vec::new(), JoinSet::new());
         Ok(FullImport { state, connector, waiting, octets: 0, writing })
@@ -165,7 +165,7 @@ impl FullImport {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        self.state.merge_what_is_whole().await
+        self.state.merge_what_is_whole(Some(self.connector)).await
     }
 
     /// Writes all that was taken in.

@@ -33,26 +33,31 @@ struct Merging {
 }
 
 impl State {
-    /// Merges every full import that is whole.
-    pub(super) async fn merge_what_is_whole(&self) -> Result<Changed, StateError> {
+    /// Merges full imports that are whole: all of them, or that of one forest, while others may be
+    /// merging theirs.
+    pub(super) async fn merge_what_is_whole(
+        &self,
+        of: Option<ConnectorId>,
+    ) -> Result<Changed, StateError> {
         let mut changed = Changed::default();
-        while self.merge_a_piece(&mut changed).await? {}
+        while self.merge_a_piece(of, &mut changed).await? {}
         Ok(changed)
     }
 
     /// Goes on with a merge. False when there is none.
-    async fn merge_a_piece(&self, changed: &mut Changed) -> Result<bool, StateError> {
-        let row = sqlx::query("SELECT connector, cursor, step, after FROM merging LIMIT 1")
-            .fetch_optional(&mut *self.database.read().await?)
-            .await?;
-        let Some(row) = row else { return Ok(false) };
-        let mut merging = Merging {
-            connector: names::connector(row.try_get("connector")?)?,
-            cursor: row.try_get("cursor")?,
-            step: row.try_get("step")?,
-            after: row.try_get("after")?,
-        };
+    async fn merge_a_piece(
+        &self,
+        of: Option<ConnectorId>,
+        changed: &mut Changed,
+    ) -> Result<bool, StateError> {
+        // Most often there is none, and no writer is kept waiting to learn that.
+        if Merging::find(&mut self.database.read().await?, of).await?.is_none() {
+            return Ok(false);
+        }
+        let mut tx = self.database.write().await?;
+        let Some(mut merging) = Merging::find(&mut tx, of).await? else { return Ok(false) };
         if merging.step == END {
+            tx.rollback().await?;
             self.erase_incoming(merging.connector).await?;
             let mut tx = self.database.write().await?;
             remember(&mut tx, merging.connector, FOREST_CURSOR, &merging.cursor).await?;
@@ -61,7 +66,6 @@ impl State {
             tx.commit().await?;
             return Ok(true);
         }
-        let mut tx = self.database.write().await?;
         merging.piece(&mut tx, changed).await?;
         sqlx::query("UPDATE merging SET step = ?, after = ? WHERE connector = ?")
             .bind(merging.step)
@@ -97,6 +101,24 @@ impl State {
 }
 
 impl Merging {
+    /// A merge under way.
+    async fn find(tx: &mut Tx, of: Option<ConnectorId>) -> Result<Option<Self>, StateError> {
+        let row = sqlx::query(
+            "SELECT connector, cursor, step, after FROM merging
+             WHERE ?1 IS NULL OR connector = ?1 LIMIT 1",
+        )
+        .bind(of.map(|connector| connector.0))
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Self {
+            connector: names::connector(row.try_get("connector")?)?,
+            cursor: row.try_get("cursor")?,
+            step: row.try_get("step")?,
+            after: row.try_get("after")?,
+        }))
+    }
+
     /// Does one piece of the step, and says in itself how far it is.
     async fn piece(&mut self, tx: &mut Tx, changed: &mut Changed) -> Result<(), StateError> {
         let last: Option<i64> = sqlx::query_scalar(

@@ -70,7 +70,7 @@ impl State {
     pub async fn open(path: &Path) -> Result<Self, StateError> {
         let migrations = sqlx::migrate!("migrations/connector_space");
         let state = Self { database: Database::open(path, &migrations, true).await? };
-        state.merge_what_is_whole().await?;
+        state.merge_what_is_whole(None).await?;
         Ok(state)
     }
 

@@ -18,12 +18,11 @@ const MEMBER_COUNT: &str = "memberCount";
 /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
 const CONFLICT: &str = "\\0ACNF:";
 
-/// How staged objects of a forest become [`Subject`]s.
+/// How staged objects of forests become [`Subject`]s.
 #[derive(Debug)]
 pub struct Reading<'r> {
     rules: &'r Rules,
-    connector: ConnectorId,
-    forest: &'r str,
+    forests: &'r [(ConnectorId, String)],
     /// What a target gets at all.
     exported: BTreeSet<MetaverseKind>,
     /// By the attribute's place in [`Attribute::ALL`].
@@ -32,19 +31,14 @@ pub struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    /// By these rules and names, of the forest with this number and name. Objects of another are left
+    /// By these rules and names, of the forests with these numbers and names. Objects of others are left
     /// out. An attribute without a number has no value.
     #[must_use]
-    pub fn new(
-        rules: &'r Rules,
-        names: &Dictionary,
-        (connector, forest): (ConnectorId, &'r str),
-    ) -> Self {
+    pub fn new(rules: &'r Rules, names: &Dictionary, forests: &'r [(ConnectorId, String)]) -> Self {
         let outbound = rules.of(Direction::Outbound).filter(|rule| provisions(rule));
         Self {
             rules,
-            connector,
-            forest,
+            forests,
             exported: outbound.map(|rule| rule.metaverse).collect(),
             numbers: Attribute::ALL.iter().map(|attribute| names.id(attribute.name())).collect(),
             member_count: names.id(MEMBER_COUNT),
@@ -68,10 +62,9 @@ impl<'r> Reading<'r> {
 
     /// Why no rule brings an object to the tenant; `None` of one that a rule does.
     fn left_out(&self, staged: &Staged) -> Option<LeftOut> {
-        if staged.connector != self.connector {
-            return Some(LeftOut::Meant);
-        }
-        let rules = self.rules.inbound(staged.kind, self.forest);
+        let forest = self.forests.iter().find(|(number, _)| *number == staged.connector);
+        let Some((_, forest)) = forest else { return Some(LeftOut::Meant) };
+        let rules = self.rules.inbound(staged.kind, forest);
         let exported = |rule: &&Rule| provisions(rule) && self.exported.contains(&rule.metaverse);
         let mut unexpected = None;
         for rule in rules.filter(exported) {
@@ -209,7 +202,8 @@ mod tests {
             scope = [[{ attribute = "displayName", operator = "ISNOTNULL" }]]
         "#;
         let (rules, names) = by(&[RuleFile::overlay("overlay.toml", OVERLAY)]);
-        let reading = Reading::new(&rules, &names, (ConnectorId(1), "corp.example"));
+        let forests = [(ConnectorId(1), "corp.example".to_owned())];
+        let reading = Reading::new(&rules, &names, &forests);
         let of = |kind: &str, attributes: &[(&str, &str)]| {
             let octets: Vec<_> =
                 attributes.iter().map(|(name, value)| (*name, value.as_bytes())).collect();

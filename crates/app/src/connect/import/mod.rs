@@ -15,6 +15,8 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use portolan_model::{DistinguishedName, DnsName};
 use portolan_store::state::{Changes, State};
 use portolan_sync::engine::ConnectorId;
@@ -46,6 +48,21 @@ pub(super) struct Imported {
     pub(super) removed: u64,
     /// What an administrator should know.
     pub(super) notes: Vec<String>,
+    /// Forests that were not read, among several, and keep what they had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unread: Vec<Unread>,
+    /// How long it took once the account was bound.
+    #[serde(skip)]
+    pub(super) took: Duration,
+}
+
+/// A forest that was not read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Unread {
+    /// Its domain.
+    pub(super) forest: String,
+    /// Why.
+    pub(super) why: String,
 }
 
 impl Imported {
@@ -63,6 +80,65 @@ impl Imported {
             );
         }
         format!("imported {} changes and {} deletions", self.changed, self.removed)
+    }
+
+    /// What was read of several forests, together.
+    ///
+    /// # Errors
+    /// When none was read: the failure of the only one, or those of all.
+    pub(super) fn of_all(outcomes: Vec<(DnsName, Result<Self, Failure>)>) -> Result<Self, Failure> {
+        let several = outcomes.len() > 1;
+        let (mut all, mut failures) = (None::<Self>, Vec::new());
+        for (domain, outcome) in outcomes {
+            match outcome {
+                Ok(one) => match &mut all {
+                    Some(all) => all.add(one),
+                    none => *none = Some(one),
+                },
+                Err(failure) if several => failures.push((domain, failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let Some(mut all) = all else { return Err(together(&failures)) };
+        all.unread =
+            failures.iter().map(|(domain, failure)| Unread::new(domain, failure)).collect();
+        Ok(all)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.full |= other.full;
+        self.users += other.users;
+        self.contacts += other.contacts;
+        self.groups += other.groups;
+        self.organizational_units += other.organizational_units;
+        self.members += other.members;
+        self.changed += other.changed;
+        self.removed += other.removed;
+        self.notes.extend(other.notes);
+        self.took = self.took.max(other.took);
+    }
+}
+
+impl Unread {
+    fn new(domain: &DnsName, failure: &Failure) -> Self {
+        Self { forest: domain.to_string(), why: failure.text().to_owned() }
+    }
+}
+
+/// The failures of all forests as one, which lasts if each of them does.
+fn together(failures: &[(DnsName, Failure)]) -> Failure {
+    let texts: Vec<_> =
+        failures.iter().map(|(domain, failure)| format!("{domain}: {}", failure.text())).collect();
+    let failure = Failure::new(texts.join("; "));
+    let hint = failures.iter().find_map(|(_, failure)| failure.hint());
+    let failure = match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    };
+    if failures.iter().all(|(_, failure)| failure.is_lasting()) {
+        failure.lasting()
+    } else {
+        failure
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
 /// Runs `connect lint undo`.
 pub(super) async fn undo(undo: Undo) -> Result<(), Failure> {
     let mender = Mender::open(undo.how)?;
-    let changes = journal::read(&undo.file, &mender.writer.config.forest_domain)?;
+    let changes = journal::read(&undo.file, &mender.writer.forest.domain)?;
     mender.carry_out(&changes, None).await
 }
 
@@ -108,7 +108,7 @@ impl Mender {
     }
 
     async fn carry_out(&self, changes: &[Change], undo_file: Option<&Path>) -> Result<(), Failure> {
-        let domain = &self.writer.config.forest_domain;
+        let domain = &self.writer.forest.domain;
         let mut directory = self.writer.connect(&Steps::begin()).await?;
         let journal = match undo_file.filter(|_| self.changes) {
             Some(path) => {
@@ -194,7 +194,7 @@ impl Mender {
         });
         say(change, &held.dn, "left", &said);
         if lacking && outcome.right.is_none() {
-            let (domain, account) = (&self.writer.config.forest_domain, &self.writer.account);
+            let (domain, account) = (&self.writer.forest.domain, &self.writer.account);
             let attribute = change.attribute.name();
             let missing = grant::missing(directory, domain, account, &held.dn, attribute).await?;
             outcome.right = Some(missing);

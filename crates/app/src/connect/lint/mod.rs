@@ -95,10 +95,11 @@ async fn find(find: &Find) -> Result<Summary, Failure> {
         imported(directory).await?
     };
     let ruleset = Ruleset::read(directory, &state).await?;
-    let connected = Connected::by(&state, &config.forest_domain, &config.tenant_domain).await?;
-    let forest = config.forest_domain.to_string();
-    let reading = Reading::new(&ruleset.rules, &ruleset.names, (connected.forest, &forest));
-    let surroundings = Surroundings::by(&state, &ruleset, connected, &config.forest_domain).await?;
+    let connected = Connected::of(&state, &config).await?;
+    let forests: Vec<_> =
+        connected.forests.iter().map(|f| (f.connector, f.domain.to_string())).collect();
+    let reading = Reading::new(&ruleset.rules, &ruleset.names, &forests);
+    let surroundings = Surroundings::by(&state, &ruleset, &connected).await?;
     let space = Space::new(&state, surroundings, reading);
     let rules: BTreeSet<Rule> = match find.rules.as_slice() {
         [] => Rule::ALL.iter().copied().collect(),

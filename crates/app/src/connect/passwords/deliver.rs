@@ -71,7 +71,7 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, scope.state, scope.connected.target, operations).await?;
+    let answer = export::send(tenant, scope.state, scope.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
     for (guid, result) in guids.iter().zip(&answer.results) {
         match export::refusal(result) {

@@ -6,12 +6,14 @@
 //! - [`fetch`] reads pages, and single objects, from a domain controller;
 //! - [`deliver`] sends credentials to the tenant and records what it acknowledged;
 //! - [`cycle`] runs both beside each other, and says when the cursor moves;
-//! - [`upkeep`] keeps the connection between cycles, and decides when to try again.
+//! - [`line`] keeps the connection to a forest between cycles, and [`upkeep`] those of all forests, and
+//!   decides when to try again.
 
 mod cursor;
 mod cycle;
 mod deliver;
 mod fetch;
+mod line;
 mod open;
 mod scope;
 mod upkeep;
@@ -50,5 +52,22 @@ impl Replicated {
     /// Whether there is nothing to tell, but perhaps of single objects.
     pub(super) const fn is_quiet(&self) -> bool {
         self.sent == 0 && self.restarted.is_none()
+    }
+
+    /// Adds what one forest's cycle did, if it ended, to what those of others did.
+    fn add_to(all: &mut Option<Self>, one: Option<Self>) {
+        let Some(one) = one else { return };
+        let Some(all) = all else {
+            *all = Some(one);
+            return;
+        };
+        all.objects += one.objects;
+        all.hashes += one.hashes;
+        all.unopened += one.unopened;
+        all.sent += one.sent;
+        all.refused.extend(one.refused);
+        all.faulty.extend(one.faulty);
+        all.restarted = all.restarted.take().or(one.restarted);
+        all.seconds += one.seconds;
     }
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use portolan_model::{Guid, SourceAnchor};
 use portolan_store::state::{State, StateError, TargetKey};
-
-use crate::connect::synchronise::Connected;
+use portolan_sync::engine::ConnectorId;
 
 /// Users whose credential is owed that are read at once.
 const OWED_AT_ONCE: u32 = 5_000;
@@ -14,7 +13,8 @@ const OWED_AT_ONCE: u32 = 5_000;
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Scope<'a> {
     pub(in super::super) state: &'a State,
-    pub(in super::super) connected: Connected,
+    pub(in super::super) forest: ConnectorId,
+    pub(in super::super) target: ConnectorId,
 }
 
 impl Scope<'_> {
@@ -23,13 +23,13 @@ impl Scope<'_> {
         &self,
         guids: &[Guid],
     ) -> Result<HashMap<Guid, SourceAnchor>, StateError> {
-        let Connected { forest, target } = self.connected;
+        let Self { forest, target, .. } = *self;
         self.state.anchors_of_password_users(forest, target, guids).await
     }
 
     /// Those whose credential the target does not have.
     pub(super) async fn owed(&self) -> Result<Vec<Guid>, StateError> {
-        let Connected { forest, target } = self.connected;
+        let Self { forest, target, .. } = *self;
         let mut owed = Vec::new();
         let mut after = TargetKey::default();
         loop {
@@ -42,13 +42,13 @@ impl Scope<'_> {
 
     /// Keeps that the target has these credentials.
     pub(super) async fn acknowledge(&self, guids: &[Guid]) -> Result<(), StateError> {
-        let Connected { forest, target } = self.connected;
+        let Self { forest, target, .. } = *self;
         self.state.acknowledge_credentials(forest, target, guids).await
     }
 
     /// The cursor of the replication.
     pub(super) async fn cursor(&self) -> Result<Option<Vec<u8>>, StateError> {
-        self.state.replication_cursor(self.connected.forest).await
+        self.state.replication_cursor(self.forest).await
     }
 
     /// Commits the cursor, with the objects that it passes by.
@@ -57,7 +57,7 @@ impl Scope<'_> {
         cursor: &[u8],
         passed_by: &BTreeSet<Guid>,
     ) -> Result<(), StateError> {
-        let Connected { forest, target } = self.connected;
+        let Self { forest, target, .. } = *self;
         self.state.commit_replication_cursor(forest, target, cursor, passed_by).await
     }
 }

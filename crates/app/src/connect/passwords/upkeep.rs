@@ -1,14 +1,13 @@
-//! The replication connection between cycles: kept while it works, made anew when it broke, with
-//! another controller if there is one.
+//! The replication of every forest between cycles: of each whether its turn has come, and what came of
+//! all of them together.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portolan_net::drs::DrsConnection;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
-use super::scope::Scope;
-use super::{Cycle, Replicated, Trouble};
+use super::Replicated;
+use super::line::Line;
 use crate::connect::cycle::Server;
 use crate::connect::steps::Steps;
 use crate::report::Failure;
@@ -16,21 +15,14 @@ use crate::signal::Stop;
 
 /// How long is waited at most before the next attempt.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How long a controller may take to take its handle back.
-const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long is waited at least after a failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// How often the one cycle of a run that does not keep running is attempted.
-const ATTEMPTS_MAX: u32 = 3;
-
-/// The connection, and how the last attempts went.
+/// The replication of each forest, and what was told of objects.
 pub(in super::super) struct Upkeep {
     interval: Duration,
-    replica: Option<DrsConnection>,
-    /// The controller that failed last.
-    avoided: Option<String>,
-    health: Health,
+    /// One for each forest, in the order of the configuration.
+    lines: Vec<Line>,
     /// What is wrong with objects, as it was told.
     told: BTreeMap<String, String>,
 }
@@ -38,7 +30,7 @@ pub(in super::super) struct Upkeep {
 /// Whether it works, and whether that is news.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Health {
-    failures: u32,
+    pub(super) failures: u32,
     said: Option<String>,
 }
 
@@ -61,7 +53,7 @@ impl Health {
     }
 
     /// How long to wait before the next attempt, when it is made every `interval` otherwise.
-    fn pause(&self, interval: Duration) -> Duration {
+    pub(super) fn pause(&self, interval: Duration) -> Duration {
         if self.failures == 0 {
             return interval;
         }
@@ -72,123 +64,94 @@ impl Health {
 
 impl Upkeep {
     pub(in super::super) fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            replica: None,
-            avoided: None,
-            health: Health::default(),
-            told: BTreeMap::new(),
-        }
+        Self { interval, lines: Vec::new(), told: BTreeMap::new() }
     }
 
     /// How long to wait before the next cycle.
     pub(in super::super) fn pause(&self) -> Duration {
-        self.health.pause(self.interval)
+        let next = self.lines.iter().map(|line| line.at).min();
+        next.map_or(self.interval, |at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Runs one cycle, over the connection of the last one if it still stands. What fails is told
-    /// once, and mended by a later call; what this was told to stop gives nothing.
+    /// Runs one cycle of each forest whose turn has come. What fails is told once, and mended by a later
+    /// call; nothing comes when none had a turn that it ended.
     ///
     /// # Errors
-    /// Those that another attempt cannot mend: an account that was refused is locked by trying on.
+    /// Those that another attempt cannot mend, when every forest has one: an account that was refused is
+    /// locked by trying on.
     pub(in super::super) async fn cycle(
         &mut self,
         server: &mut Server,
         owed: bool,
         stop: &Stop,
     ) -> Result<Option<Replicated>, Failure> {
-        let steps = if self.health.failures == 0 { Steps::begin() } else { Steps::quiet() };
-        let outcome = self.attempt(server, owed, stop, &steps).await;
-        let failure = match outcome {
-            Ok(replicated) => {
-                if self.health.succeeded() {
-                    let peer = self.replica.as_ref().map_or("-", |replica| replica.link().peer());
-                    Steps::begin()
-                        .say(None, &format!("password hashes are replicated again, from {peer}"));
-                }
-                return Ok(Some(replicated));
+        self.begin(server, owed);
+        let mut all = None;
+        let mut lasting = None;
+        for line in &mut self.lines {
+            if line.at > Instant::now() || stop.is_requested() {
+                continue;
             }
-            Err(Trouble::Stopped) => return Ok(None),
-            Err(Trouble::Tenant(failure)) => failure,
-            Err(Trouble::Forest(failure)) => {
-                self.give_up();
-                failure
+            let outcome = line.cycle(server, stop).await;
+            line.at = Instant::now() + line.pause(self.interval);
+            match outcome {
+                Ok(replicated) => Replicated::add_to(&mut all, replicated),
+                Err(failure) => lasting = Some(failure),
             }
-        };
-        if failure.is_lasting() {
-            return Err(failure);
         }
-        if self.health.failed(failure.text()) {
-            eprint!("{}", failure.render());
+        match lasting {
+            Some(failure) if self.lines.iter().all(Line::is_lasting) => Err(failure),
+            _ => Ok(all),
         }
-        Ok(None)
     }
 
-    /// Runs the one cycle of a run that does not keep running. When the connection breaks, the cycle is
+    /// Runs the one cycle of a run that does not keep running. When a connection breaks, the cycle is
     /// done over, with another controller if there is one.
     ///
     /// # Errors
-    /// The last attempt's, and at once those of the tenant and those that another controller cannot
-    /// mend.
+    /// Of the only forest; of several, when no cycle of any was run.
     pub(in super::super) async fn once(
         &mut self,
         server: &mut Server,
         stop: &Stop,
         steps: &Steps,
     ) -> Result<Option<Replicated>, Failure> {
-        for attempt in 1.. {
-            match self.attempt(server, true, stop, steps).await {
-                Ok(replicated) => return Ok(Some(replicated)),
-                Err(Trouble::Stopped) => break,
-                Err(Trouble::Forest(failure))
-                    if self.give_up() && attempt < ATTEMPTS_MAX && !failure.is_lasting() =>
-                {
-                    steps.say(None, &format!("note: {}; once more", failure.text()));
+        self.begin(server, true);
+        let several = self.lines.len() > 1;
+        let (mut all, mut failed) = (None, None);
+        for line in &mut self.lines {
+            match line.once(server, stop, steps).await {
+                Ok(replicated) => Replicated::add_to(&mut all, replicated),
+                Err(failure) if several => {
+                    let of = server.forests.get(line.forest).map(|forest| &forest.config.domain);
+                    if let Some(domain) = of {
+                        steps.of(domain).say(None, &format!("not replicated: {}", failure.text()));
+                    }
+                    failed = Some(failure);
                 }
-                Err(Trouble::Forest(failure) | Trouble::Tenant(failure)) => return Err(failure),
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(None)
+        match (all, failed) {
+            (None, Some(failure)) => Err(failure),
+            (all, _) => Ok(all),
+        }
     }
 
-    /// Gives a broken connection up, and avoids its controller; false when there was none.
-    fn give_up(&mut self) -> bool {
-        self.avoided = self.replica.take().map(|replica| replica.link().peer().to_owned());
-        self.avoided.is_some()
+    /// Makes a line for each forest.
+    fn begin(&mut self, server: &Server, owed: bool) {
+        while self.lines.len() < server.forests.len() {
+            self.lines.push(Line::new(self.lines.len()));
+        }
+        if owed {
+            self.lines.iter_mut().for_each(|line| line.owed = true);
+        }
     }
 
-    async fn attempt(
-        &mut self,
-        server: &mut Server,
-        owed: bool,
-        stop: &Stop,
-        steps: &Steps,
-    ) -> Result<Replicated, Trouble> {
-        let replica = match &mut self.replica {
-            Some(replica) => replica,
-            none => {
-                let found = server.forest(steps).await;
-                let mut forest = found.map_err(Trouble::Forest)?;
-                if let Some(avoided) = &self.avoided {
-                    forest.avoid(avoided);
-                }
-                none.insert(forest.replica(steps).await.map_err(Trouble::Forest)?)
-            }
-        };
-        let mut cycle = Cycle {
-            domain: &server.config.forest_domain,
-            scope: Scope { state: &server.state, connected: server.connected },
-            tenant: &mut server.tenant,
-            stop,
-        };
-        cycle.run(replica, owed).await
-    }
-
-    /// Gives the connection back to the controller.
+    /// Gives the connections back to the controllers.
     pub(in super::super) async fn close(self) {
-        if let Some(replica) = self.replica {
-            // The cycle is complete: how the controller takes the goodbye changes nothing.
-            let _ = timeout(GOODBYE_TIME_MAX, replica.close()).await;
+        for line in self.lines {
+            line.close().await;
         }
     }
 

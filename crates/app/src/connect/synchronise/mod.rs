@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub(super) use origin::Host;
 pub use origin::Origin;
-pub(super) use ruleset::{Connected, Domains, Ruleset};
+pub(super) use ruleset::{Connected, ConnectedForest, Domains, Ruleset};
 pub(super) use run::{run, run_in_full_next};
 pub(super) use standing::Surroundings;
 
@@ -68,13 +68,13 @@ impl<'a> Synchronisation<'a> {
     pub(super) async fn begin(
         state: &'a State,
         rules: &'a Ruleset,
-        connected: Connected,
+        connected: &Connected,
         domains: &Domains,
         run: RunId,
     ) -> Result<Self, Failure> {
         let joined_by = rules.rules.joined_by();
         state.index_joins(&joined_by).await?;
-        let surroundings = Surroundings::by(state, rules, connected, &domains.forest).await?;
+        let surroundings = Surroundings::by(state, rules, connected).await?;
         let engine = rules.engine(connected, domains);
         Ok(Self { state, engine, joined_by, surroundings, run, origin: &Host })
     }

@@ -11,6 +11,7 @@ use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::{AttributeId, Dictionary};
 
+use crate::connect::config::Config;
 use crate::report::Failure;
 
 /// Where the administrator's rules stand in the state directory.
@@ -21,8 +22,8 @@ const FILES_MAX: usize = 1_000;
 /// The domains that flows depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Domains {
-    /// The forest's, for users without a UPN.
-    pub(in super::super) forest: DnsName,
+    /// The forests', for users without a UPN.
+    pub(in super::super) forests: Vec<DnsName>,
     /// The tenant's own, for users whose suffix it has not verified.
     pub(in super::super) initial: DnsName,
     /// Those that the tenant has verified, its own among them.
@@ -30,24 +31,88 @@ pub(in super::super) struct Domains {
 }
 
 /// The numbers of the connected systems.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Connected {
-    /// The forest.
-    pub(in super::super) forest: ConnectorId,
+    /// The forests, in the order of the configuration.
+    pub(in super::super) forests: Vec<ConnectedForest>,
     /// The target.
     pub(in super::super) target: ConnectorId,
 }
 
+/// A forest and its number.
+#[derive(Debug, Clone)]
+pub(in super::super) struct ConnectedForest {
+    /// Its domain, which is its name.
+    pub(in super::super) domain: DnsName,
+    /// Its number.
+    pub(in super::super) connector: ConnectorId,
+}
+
 impl Connected {
+    /// The systems of a configuration.
+    pub(in super::super) async fn of(state: &State, config: &Config) -> Result<Self, Failure> {
+        Self::by(state, &config.forest_domains(), &config.tenant_domain).await
+    }
+
     /// The systems by their names, which get numbers if they have none.
     pub(in super::super) async fn by(
         state: &State,
-        forest: &DnsName,
+        domains: &[DnsName],
         target: &DnsName,
     ) -> Result<Self, Failure> {
-        let forest = state.connector(&forest.to_string(), Side::Forest).await?;
+        let mut forests = Vec::with_capacity(domains.len());
+        for domain in domains {
+            let connector = state.connector(&domain.to_string(), Side::Forest).await?;
+            forests.push(ConnectedForest { domain: domain.clone(), connector });
+        }
         let target = state.connector(&target.to_string(), Side::Target).await?;
-        Ok(Self { forest, target })
+        Ok(Self { forests, target })
+    }
+
+    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
+    /// in a forest that was never read would be taken for one who is in the others alone, and be given an
+    /// anchor for life by them.
+    pub(super) async fn check_read(&self, state: &State) -> Result<(), Failure> {
+        for forest in &self.forests {
+            if state.forest_cursor(forest.connector).await?.is_none() {
+                let domain = &forest.domain;
+                let text = format!(
+                    "forest {domain} was not read whole yet, and nothing is decided without it"
+                );
+                return Err(Failure::new(text).with_hint(format!(
+                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every forest that has objects in the state is one of these. One that is only gone from the
+    /// configuration would be taken for empty.
+    pub(in super::super) async fn check_known(&self, state: &State) -> Result<(), Failure> {
+        for system in state.connectors().await? {
+            let is_ours = self.forests.iter().any(|forest| forest.connector == system.id);
+            if system.side != Side::Forest || is_ours {
+                continue;
+            }
+            let objects: u64 =
+                state.object_counts(system.id).await?.iter().map(|(_, count)| count).sum();
+            if objects > 0 {
+                let name = &system.name;
+                return Err(Failure::new(format!(
+                    "the state has {objects} objects of forest {name}, which the configuration does not name"
+                ))
+                .with_hint(format!(
+                    "put it into connect.toml again, or take it out with `portolan connect forest remove {name}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The forest with a number.
+    pub(in super::super) fn forest(&self, connector: ConnectorId) -> Option<&ConnectedForest> {
+        self.forests.iter().find(|forest| forest.connector == connector)
     }
 }
 
@@ -102,28 +167,24 @@ impl Ruleset {
     }
 
     /// The engine by these rules.
-    pub(in super::super) fn engine(&self, connected: Connected, domains: &Domains) -> Engine<'_> {
-        let forest = System {
-            id: connected.forest,
-            name: domains.forest.to_string(),
-            side: Side::Forest,
-            parameters: of_forest(domains),
-        };
-        let target = System {
+    pub(in super::super) fn engine(&self, connected: &Connected, domains: &Domains) -> Engine<'_> {
+        let mut systems: Vec<_> = connected.forests.iter().map(of_forest).collect();
+        systems.push(System {
             id: connected.target,
             name: domains.initial.to_string(),
             side: Side::Target,
             parameters: of_target(domains),
-        };
-        Engine::new(self.rules.all(), &[forest, target], self.source_anchor)
+        });
+        Engine::new(self.rules.all(), &systems, self.source_anchor)
     }
 }
 
-fn of_forest(domains: &Domains) -> Parameters {
+fn of_forest(forest: &ConnectedForest) -> System {
+    let name = forest.domain.to_string();
     let mut parameters = Parameters::default();
-    parameters.set("Forest.FQDN", domains.forest.to_string());
-    parameters.set("Domain.FQDN", domains.forest.to_string());
-    parameters
+    parameters.set("Forest.FQDN", name.clone());
+    parameters.set("Domain.FQDN", name.clone());
+    System { id: forest.connector, name, side: Side::Forest, parameters }
 }
 
 /// Verified domains stand between semicolons, so that one is found with those around it.

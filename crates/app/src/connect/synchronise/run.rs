@@ -13,11 +13,12 @@ const SYNCHRONISED_BY: &str = "synchronised-by";
 pub(in super::super) async fn run(
     state: &State,
     rules: &Ruleset,
-    connected: Connected,
+    connected: &Connected,
     domains: &Domains,
     full: bool,
     origin: &dyn Origin,
 ) -> Result<Synchronised, Failure> {
+    connected.check_read(state).await?;
     let target = connected.target;
     let made_of = rules.made_of(domains);
     let before = state.remembered(target, SYNCHRONISED_BY).await?;
@@ -44,7 +45,7 @@ pub(in super::super) async fn run(
 /// Lets the next run be about everything.
 pub(in super::super) async fn run_in_full_next(
     state: &State,
-    connected: Connected,
+    connected: &Connected,
 ) -> Result<(), Failure> {
     Ok(state.forget(connected.target, SYNCHRONISED_BY).await?)
 }

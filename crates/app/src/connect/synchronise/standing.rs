@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use portolan_model::{DnsName, Guid};
+use portolan_model::Guid;
 use portolan_store::state::{Standing as Place, State};
 use portolan_sync::engine::{ConnectorId, Staged};
 use portolan_sync::record::{Record, RecordWriter, ValueRef};
 use portolan_sync::rules::{Operator, PinnedFilters, Standing};
 use portolan_sync::{AttributeId, ObjectKind};
 
-use super::{Connected, Ruleset};
+use super::{Connected, ConnectedForest, Ruleset};
 use crate::report::Failure;
 
 /// Members are counted so far: more than any rule speaks of.
@@ -24,8 +24,8 @@ const NONE: ConnectorId = ConnectorId(u16::MAX);
 pub(in super::super) struct Surroundings {
     filters: PinnedFilters,
     has_filters: bool,
-    forest: String,
-    domain: String,
+    /// The forests' names and their domains, in lower case.
+    forests: HashMap<ConnectorId, (String, String)>,
     member: AttributeId,
     member_count: Option<AttributeId>,
     /// Where some rule asks for groups by their names.
@@ -33,32 +33,17 @@ pub(in super::super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// What the rules in force need, of the forest with this name. A unit or group that a filter names is held by its objectGUID from
-    /// the first run on.
+    /// What the rules in force need. A unit or group that a filter names is held by its objectGUID from
+    /// the first run on, in whichever forest it is.
     pub(in super::super) async fn by(
         state: &State,
         rules: &Ruleset,
-        connected: Connected,
-        name: &DnsName,
+        connected: &Connected,
     ) -> Result<Self, Failure> {
-        let forest = connected.forest;
-        let remembered = state.remembered(forest, PINS).await?;
-        let mut pins: HashMap<String, String> =
-            remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default();
         let filters = rules.rules.filters();
-        let mut is_new = false;
-        for name in filters.unpinned() {
-            if !pins.contains_key(name)
-                && let Some(guid) = state.guid_of_name(forest, name).await?
-            {
-                pins.insert(name.to_owned(), guid.to_string());
-                is_new = true;
-            }
-        }
-        if is_new {
-            let octets = serde_json::to_vec(&pins)
-                .map_err(|error| Failure::because("cannot keep what filters name", &error))?;
-            state.remember(forest, PINS, &octets).await?;
+        let mut pins = HashMap::new();
+        for forest in &connected.forests {
+            pins.extend(pinned(state, forest.connector, filters.unpinned()).await?);
         }
         let pinned = filters.pin(|name| pins.get(name).and_then(|guid| guid.parse::<Guid>().ok()));
         let pinned = pinned.map_err(|missing| {
@@ -73,8 +58,7 @@ impl Surroundings {
         Ok(Self {
             filters: pinned,
             has_filters: !filters.is_empty(),
-            forest: name.to_string(),
-            domain: name.to_string().to_ascii_lowercase(),
+            forests: connected.forests.iter().map(named).collect(),
             member: names.id("member").ok_or_else(|| Failure::new("no attribute is a member"))?,
             member_count: names.id("memberCount"),
             member_of: rules.rules.all().iter().any(asks).then(|| names.id("memberOf")).flatten(),
@@ -119,11 +103,14 @@ impl Surroundings {
     }
 
     fn judge(&self, staged: &Staged, place: &Place) -> Result<(), String> {
+        let Some((forest, domain)) = self.forests.get(&staged.connector) else {
+            return Err("its forest is not among those that are configured".to_owned());
+        };
         let groups: Vec<_> = place.groups.iter().map(|(guid, _)| *guid).collect();
         let standing = Standing {
-            connector: &self.forest,
+            connector: forest,
             kind: staged.kind,
-            domain: &self.domain,
+            domain,
             above: &place.above,
             groups: &groups,
             attributes: &staged.record,
@@ -146,6 +133,39 @@ impl Surroundings {
         }
         Ok(())
     }
+}
+
+fn named(forest: &ConnectedForest) -> (ConnectorId, (String, String)) {
+    let name = forest.domain.to_string();
+    let domain = name.to_ascii_lowercase();
+    (forest.connector, (name, domain))
+}
+
+/// What of the names that filters give is in a forest: as it was found before, or is found now and
+/// remembered.
+async fn pinned<'n>(
+    state: &State,
+    forest: ConnectorId,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<HashMap<String, String>, Failure> {
+    let remembered = state.remembered(forest, PINS).await?;
+    let mut pins: HashMap<String, String> =
+        remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default();
+    let mut is_new = false;
+    for name in names {
+        if !pins.contains_key(name)
+            && let Some(guid) = state.guid_of_name(forest, name).await?
+        {
+            pins.insert(name.to_owned(), guid.to_string());
+            is_new = true;
+        }
+    }
+    if is_new {
+        let octets = serde_json::to_vec(&pins)
+            .map_err(|error| Failure::because("cannot keep what filters name", &error))?;
+        state.remember(forest, PINS, &octets).await?;
+    }
+    Ok(pins)
 }
 
 /// A record with the values of one attribute in place of those that it has.

@@ -7,7 +7,7 @@ use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest
 use portolan_model::{Guid, SourceAnchor};
 use portolan_net::ldap::{LdapConnection, LdapError};
 use portolan_store::state::State;
-use portolan_sync::engine::{ObjectKey, Staged};
+use portolan_sync::engine::{ObjectKey, Side, Staged};
 use portolan_sync::writeback::consistency_guid::{ATTRIBUTE, Decision, Left, decide};
 use portolan_sync::{AttributeId, ObjectKind};
 
@@ -64,6 +64,7 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
     let path = writeback.writer.state.join(FILE);
     let writer = Writer::open(writeback.writer)?;
     let state = State::open(&path).await?;
+    let forest = state.connector(&writer.forest.domain.to_string(), Side::Forest).await?;
     let attribute = state.dictionary().await?.id(ATTRIBUTE);
     let mut directory = writer.connect(&Steps::begin()).await?;
     let mut outcome = Outcome::default();
@@ -72,7 +73,8 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
         let batch = state.staged_objects(after, OBJECTS_AT_ONCE).await?;
         let Some(last) = batch.last() else { break };
         after = last.key;
-        for person in batch.into_iter().filter_map(|object| person(object, attribute)) {
+        let ours = batch.into_iter().filter(|object| object.connector == forest);
+        for person in ours.filter_map(|object| person(object, attribute)) {
             look(&mut directory, &person, writeback.apply, &mut outcome).await?;
         }
     }
@@ -80,7 +82,7 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
     let verb = if writeback.apply { "written" } else { "to write" };
     println!("{written} {verb}, {written_before} were so before, {left} left as they are");
     let Some(dn) = unwritable else { return Ok(()) };
-    let (domain, account) = (&writer.config.forest_domain, &writer.account);
+    let (domain, account) = (&writer.forest.domain, &writer.account);
     Err(grant::missing(&mut directory, domain, account, &dn, ATTRIBUTE).await?)
 }
 

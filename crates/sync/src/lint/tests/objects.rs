@@ -28,7 +28,9 @@ pub(in super::super) fn by(overlays: &[RuleFile]) -> (Rules, Dictionary) {
 }
 
 pub(in super::super) fn reading() -> Reading<'static> {
-    Reading::new(&RULES.0, &RULES.1, (ConnectorId(1), FOREST))
+    static FORESTS: LazyLock<[(ConnectorId, String); 1]> =
+        LazyLock::new(|| [(ConnectorId(1), FOREST.to_owned())]);
+    Reading::new(&RULES.0, &RULES.1, &*FORESTS)
 }
 
 /// A staged object; its class is its kind.

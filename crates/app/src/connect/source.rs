@@ -1,0 +1,159 @@
+//! A forest as this server reads it: its configuration, its account with its tickets, its number in the
+//! state; and the import of all of them side by side.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+use portolan_chart::flow;
+use portolan_net::Network;
+use portolan_net::kerberos::Credential;
+use portolan_store::state::State;
+use portolan_sync::engine::ConnectorId;
+
+use super::account::Identity;
+use super::config::Config;
+use super::forest::Forest;
+use super::forest_config::ForestConfig;
+use super::import::{self, Imported, Reading, Staging};
+use super::reach::Reach;
+use super::steps::Steps;
+use super::synchronise::Connected;
+use crate::report::Failure;
+
+/// A forest that is read.
+pub(super) struct Source {
+    pub(super) config: ForestConfig,
+    /// Its number in the state.
+    pub(super) connector: ConnectorId,
+    network: Network,
+    /// With its tickets, which outlast a synchronisation.
+    credential: Credential,
+    /// Which secret of the account that is.
+    secret: Identity,
+}
+
+/// The forests of the configuration, each with its number in the state.
+pub(super) fn open(
+    config: &Config,
+    connected: &Connected,
+    state: &Path,
+) -> Result<Vec<Source>, Failure> {
+    let forests = config.forests.iter().zip(&connected.forests);
+    let opened = forests
+        .map(|(forest, known)| Source::open(forest.clone(), known.connector, &config.reach, state));
+    opened.collect()
+}
+
+/// Reads forests side by side. What fails of one is told, and does not keep the others from being read;
+/// what that one has in the state stays as it is.
+///
+/// # Errors
+/// When none was read.
+pub(super) async fn import_all(
+    sources: &mut [Source],
+    space: (&Path, &State),
+    reading: &Reading,
+    allowed: usize,
+    steps: &Steps,
+) -> Result<Imported, Failure> {
+    let several = sources.len() > 1;
+    let imports = sources.iter_mut().map(|source| async move {
+        let domain = source.config.domain.clone();
+        let read = if several {
+            let steps = steps.of(&domain);
+            let read = source.import(space, reading, allowed, &steps).await;
+            if let Err(failure) = &read {
+                steps.say(None, &format!("not read: {}", failure.text()));
+            }
+            read
+        } else {
+            source.import(space, reading, allowed, steps).await
+        };
+        (domain, read)
+    });
+    Imported::of_all(join_all(imports.map(Box::pin)).await)
+}
+
+impl Source {
+    /// A forest of the configuration, with the secret that its account has now.
+    pub(super) fn open(
+        config: ForestConfig,
+        connector: ConnectorId,
+        reach: &Reach,
+        state: &Path,
+    ) -> Result<Self, Failure> {
+        let account = config.account(state)?;
+        let secret = account.identity().clone();
+        let credential = account.credential(state)?;
+        let network = config.network(reach)?;
+        Ok(Self { config, connector, network, credential, secret })
+    }
+
+    /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
+    /// it is used from now on.
+    ///
+    /// # Errors
+    /// When it does not read, or was refused.
+    pub(super) fn renew_secret(&mut self, state: &Path) -> Result<(), Failure> {
+        let config = Config::read(state)?.forest(Some(&self.config.domain))?.clone();
+        let account = config.account(state)?;
+        let secret = account.identity().clone();
+        if secret != self.secret || self.is_refused() {
+            self.credential = account.credential(state)?;
+            self.secret = secret;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory refused the account with the secret in use.
+    pub(super) fn is_refused(&self) -> bool {
+        self.credential.refusal().is_some()
+    }
+
+    /// The forest, found anew, by the account with the secret that it has now.
+    pub(super) async fn find(&mut self, state: &Path, steps: &Steps) -> Result<Forest, Failure> {
+        self.renew_secret(state)?;
+        let domain = &self.config.domain;
+        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
+        Ok(forest.over(self.config.channel(&self.network)))
+    }
+
+    /// Reads the forest. `allowed` objects of a kind may be missing, above what goes without a word.
+    async fn import(
+        &mut self,
+        (directory, state): (&Path, &State),
+        reading: &Reading,
+        allowed: usize,
+        steps: &Steps,
+    ) -> Result<Imported, Failure> {
+        let forest = self.find(directory, steps).await?;
+        let mut connection = forest.ldap(steps).await?;
+        let begun = portolan_net::clock::monotonic();
+        let mut failed = Vec::new();
+        let mut imported = loop {
+            let (domain, connector) = (&self.config.domain, self.connector);
+            let staging = Staging { domain, state, connector, reading };
+            let read = import::read(&mut connection, &staging, allowed).await;
+            let failure = match read {
+                Ok(imported) => break imported,
+                Err(failure) => failure,
+            };
+            // What was committed with its cursor stands, and is every controller's; a full read that
+            // was broken off begins anew.
+            failed.push(connection.link().peer().to_owned());
+            if !failure.is_elsewhere() || !forest.has_besides(&failed) {
+                return Err(failure);
+            }
+            steps.say(None, &format!("note: {}; going on elsewhere", failure.text()));
+            connection = forest.ldap_except(&failed, steps).await?;
+        };
+        imported.took = portolan_net::clock::monotonic().duration_since(begun);
+        // The import is whole: how the controller takes the goodbye changes nothing.
+        let _ = connection.close().await;
+        for note in &imported.notes {
+            steps.say(None, &format!("note: {note}"));
+        }
+        steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &imported.summary());
+        Ok(imported)
+    }
+}

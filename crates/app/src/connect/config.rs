@@ -34,6 +34,10 @@ pub(super) struct RawConfig {
     /// How much may be lost in the tenant without anyone's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) guard: Option<RawGuard>,
+    /// For how many seconds the lease of the group of sync servers is taken: the longest time until another
+    /// one takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease_seconds: Option<u32>,
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
@@ -88,6 +92,10 @@ const fn window_hours() -> u16 {
     guard::WINDOW_HOURS
 }
 
+/// For how many seconds the lease is taken, and for how many it is given.
+const LEASE_SECONDS: u32 = 60;
+const LEASE_SECONDS_LEGAL: std::ops::RangeInclusive<u32> = 5..=600;
+
 /// The longest window of the guard.
 const WINDOW_HOURS_MAX: u16 = 31 * 24;
 
@@ -123,6 +131,8 @@ pub(super) struct Config {
     pub(super) staging: bool,
     /// How much may be lost in the tenant without anyone's word.
     pub(super) guard: Allowance,
+    /// For how many seconds the lease is taken.
+    pub(super) lease_seconds: u32,
 }
 
 impl RawConfig {
@@ -246,6 +256,10 @@ impl Config {
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let guard = RawGuard::check(raw.guard.as_ref(), &mut problems);
+        let lease_seconds = raw.lease_seconds.unwrap_or(LEASE_SECONDS);
+        if !LEASE_SECONDS_LEGAL.contains(&lease_seconds) {
+            problems.push("lease_seconds: not from 5 to 600".to_owned());
+        }
         let reach = Reach::check(raw.reach(), &mut problems);
         let forests = raw.forest.check(&mut problems);
         let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
@@ -270,6 +284,7 @@ impl Config {
                 client_id,
                 staging: raw.staging,
                 guard,
+                lease_seconds,
             }),
             _ => Err(problems),
         }

@@ -18,6 +18,7 @@ use super::forest::Forest;
 use super::gate::{Closed, Passage};
 use super::import::{Imported, Reading};
 use super::key;
+use super::lease::Lease;
 use super::plan::Chosen;
 use super::secrets::Secrets;
 use super::source::{self, Source};
@@ -62,6 +63,8 @@ pub(super) struct Server {
     /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
     pub(super) tenant: Tenant,
+    /// The lease of this server's group, if it uses one.
+    pub(super) lease: Lease,
     secrets: Secrets,
     pub(super) directory: PathBuf,
 }
@@ -72,6 +75,7 @@ impl Summary {
         self.imported.is_quiet()
             && self.added + self.updated + self.deleted + self.references == 0
             && self.refused.is_empty()
+            && self.held.is_empty()
     }
 
     /// Whether nothing waits for somebody's word.
@@ -127,7 +131,15 @@ impl Server {
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        Ok(Self { config, network, forests, state, connected, tenant, secrets, directory })
+        let lease = Lease::none();
+        Ok(Self { config, network, forests, state, connected, tenant, lease, secrets, directory })
+    }
+
+    /// A client of the tenant with this server's key as it is now.
+    pub(super) fn another_tenant_client(&self) -> Result<Tenant, Failure> {
+        let client = tenant_client::client(&self.network, Fingerprint::new(self.config.ca_sha256));
+        let secrets = Secrets::open(&self.directory)?;
+        Tenant::new(client, &self.config, key::current(&secrets, self.config.client_id)?)
     }
 
     /// Reads the secrets of refused accounts anew: whether one of them may be tried again.

@@ -33,6 +33,14 @@ pub trait Ingest {
     /// Sends one batch. The same batch may be sent again: the tenant applies it once.
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure>;
 
+    /// The epoch of the lease that a batch carries; none where no lease is used.
+    ///
+    /// # Errors
+    /// When another server is the one that writes, or may be by now: nothing is sent then.
+    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
     /// A name for a batch, which no other one has.
     fn name(&mut self) -> Guid {
         Guid::from_random(SystemEntropy.array())
@@ -263,7 +271,7 @@ pub(super) async fn send(
     operations: Vec<Operation>,
 ) -> Result<IngestResponse, Failure> {
     let id = tenant.name().to_string();
-    let batch = IngestRequest { batch: id, lease_epoch: None, operations };
+    let batch = IngestRequest { batch: id, lease_epoch: tenant.lease_epoch()?, operations };
     let begun = Batches::begin(state, target, &batch.batch).await?;
     let answer = tenant.ingest(&batch).await?;
     begun.end(state, target, &batch.batch, answer.previous.as_deref()).await?;

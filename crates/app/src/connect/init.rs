@@ -121,6 +121,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
     if let Some(earlier) = &mut earlier {
         (config.staging, config.guard) = (earlier.staging, earlier.guard.take());
+        config.lease_seconds = earlier.lease_seconds;
     }
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
@@ -182,6 +183,7 @@ fn configuration(
         },
         staging: false,
         guard: None,
+        lease_seconds: None,
         ports,
     })
 }

@@ -31,6 +31,7 @@ mod history;
 mod import;
 mod init;
 pub(crate) mod key;
+mod lease;
 mod lint;
 mod notice;
 mod passwords;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::cycle::{Server, Summary};
+use super::lease;
 use super::notice::Notice;
 use super::passwords::{Health, Replicated, Upkeep};
 use super::print_json;
@@ -61,14 +62,16 @@ struct Report<'a> {
 
 /// Runs `connect run`.
 pub(super) async fn run(run: Run) -> Result<(), Failure> {
-    let server = Server::open(&run.state).await?;
+    let mut server = Server::open(&run.state).await?;
     let stop = Stop::listen()?;
     if run.once {
-        let once = Box::pin(once(server, &run, &stop));
-        return tokio::select! {
+        let once = Box::pin(once(&mut server, &run, &stop));
+        let outcome = tokio::select! {
             outcome = once => outcome,
             () = after_stop(&stop) => Ok(()),
         };
+        server.give_lease_back().await;
+        return outcome;
     }
     let password_interval = Duration::from_secs(run.password_interval);
     let mut daemon = Daemon {
@@ -82,6 +85,7 @@ pub(super) async fn run(run: Run) -> Result<(), Failure> {
         notice: Notice::new(),
     };
     let outcome = Box::pin(daemon.keep_running()).await;
+    daemon.server.give_lease_back().await;
     daemon.upkeep.close().await;
     daemon.notice.close().await;
     outcome
@@ -94,7 +98,7 @@ async fn after_stop(stop: &Stop) {
 }
 
 /// Both cycles once, in their order; the first failure ends it.
-async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
+async fn once(server: &mut Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
     let steps = Steps::begin();
     let summary = server.synchronise(run.allow_deletions, &steps).await?;
     tell_objects(&summary, &steps);
@@ -106,10 +110,10 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
         };
     }
     let mut upkeep = Upkeep::new(Duration::ZERO);
-    let replicated = upkeep.once(&mut server, stop, &steps).await?;
+    let replicated = upkeep.once(server, stop, &steps).await?;
     upkeep.close().await;
     let Some(replicated) = replicated else { return summary.check_read() };
-    tell_passwords(&replicated, &server, &steps);
+    tell_passwords(&replicated, server, &steps);
     for refused in &replicated.refused {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
     }
@@ -143,11 +147,13 @@ impl Daemon {
     async fn keep_running(&mut self) -> Result<(), Failure> {
         let stop = self.stop.clone();
         let (mut objects_at, mut passwords_at) = (Instant::now(), Instant::now());
+        let (mut role, mut epoch) = (self.server.lease.watch(), None);
         while !stop.is_requested() {
             tokio::select! {
                 biased;
                 () = stop.requested() => {}
                 () = sleep_until(objects_at) => {
+                    epoch = self.server.lease.role().epoch();
                     // A synchronisation that is broken off loses nothing: what the tenant
                     // acknowledged is in the space.
                     tokio::select! {
@@ -156,6 +162,10 @@ impl Daemon {
                     }
                     // From its end, so that however long it takes, password hashes have their turn.
                     objects_at = Instant::now() + Duration::from_secs(self.run.interval);
+                }
+                // Whoever takes over does not wait for the clock.
+                () = lease::taken_over(&mut role, &mut epoch), if self.synchronised => {
+                    objects_at = Instant::now();
                 }
                 () = sleep_until(self.notice.at), if self.synchronised => {
                     if self.notice.look(&mut self.server).await {

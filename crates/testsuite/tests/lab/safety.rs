@@ -127,3 +127,135 @@ fn a_tenant_that_lost_data_is_noticed_and_repaired() {
         assert_eq!(again[sort], 0, "{sort}: {again:#}");
     }
 }
+
+/// LDIF that adds people of these numbers, and a group that has some of them as members.
+fn crew(people: std::ops::Range<usize>, members: std::ops::Range<usize>) -> String {
+    let mut ldif: String = people.map(person).collect();
+    ldif.push_str("dn: CN=crew,CN=Users,DC=corp,DC=example\nchangetype: add\nobjectClass: group\n");
+    ldif.push_str("sAMAccountName: crew\n");
+    ldif.extend(members.map(|number| format!("member: {}\n", dn(number))));
+    ldif.push('\n');
+    ldif
+}
+
+fn dn(number: usize) -> String {
+    format!("CN=Crew {number},CN=Users,DC=corp,DC=example")
+}
+
+fn person(number: usize) -> String {
+    format!(
+        "dn: {}\nchangetype: add\nobjectClass: user\nsAMAccountName: crew{number}\n\
+         userPrincipalName: crew{number}@corp.example\nuserAccountControl: 514\n\n",
+        dn(number)
+    )
+}
+
+fn delete(numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|number| format!("dn: {}\nchangetype: delete\n\n", dn(number))).collect()
+}
+
+fn crew_of(graph: &Value) -> usize {
+    let users = graph["users"].as_object().unwrap();
+    users.keys().filter(|name| name.starts_with("crew")).count()
+}
+
+#[test]
+fn deletions_of_small_runs_that_are_too_many_together_wait_until_they_are_released() {
+    let world = World::up("guard");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    road.ldapmodify(&crew(0..60, 20..50)).unwrap();
+    road.connect_run().unwrap().success().unwrap();
+    let reader = reader(&road);
+    assert_eq!(crew_of(&graph(&road, &reader)), 60);
+    // Ten of some seventy may go in a day.
+    for (numbers, left) in [(0..5, 55), (5..10, 50)] {
+        road.ldapmodify(&delete(numbers)).unwrap();
+        let run = road.connect_run().unwrap().success().unwrap().json().unwrap();
+        assert_eq!((&run["deleted"], &run["held"]), (&json!(5), &json!([])), "{run:#}");
+        assert_eq!(crew_of(&graph(&road, &reader)), left);
+    }
+    // The third run holds them; whom it adds and changes goes through.
+    let mut changes = delete(10..15) + &person(100);
+    changes += &format!("dn: {}\nchangetype: modify\nreplace: title\ntitle: Captain\n\n", dn(20));
+    road.ldapmodify(&changes).unwrap();
+    let outcome = road.connect_run().unwrap();
+    assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
+    let (said, hint) = outcome.failure();
+    assert!(said.unwrap().contains("5 of "), "{outcome:?}");
+    assert!(hint.unwrap().contains("guard release"), "{outcome:?}");
+    assert!(outcome.stderr.contains("HELD: "), "{outcome:?}");
+    let run = outcome.json().unwrap();
+    assert_eq!((&run["deleted"], &run["added"]), (&json!(0), &json!(1)), "{run:#}");
+    let shown = graph(&road, &reader);
+    assert_eq!(crew_of(&shown), 51);
+    assert_eq!(shown["users"]["crew20@corp.example"]["jobTitle"], "Captain");
+    let status = connect(&road, &["guard", "status", "--json"]).success().unwrap().json().unwrap();
+    assert_eq!(status[0]["kind"], "user", "{status:#}");
+    let numbers = ["wanted", "lost", "held"].map(|name| status[0][name].clone());
+    assert_eq!(numbers, [json!(5), json!(10), json!(true)], "{status:#}");
+    assert_eq!(road.connect_run().unwrap().status.code(), Some(3), "and goes on to hold them");
+
+    connect(&road, &["guard", "release", "--kind", "user"]).success().unwrap();
+    let run = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!((&run["deleted"], &run["held"]), (&json!(5), &json!([])), "{run:#}");
+    assert_eq!(crew_of(&graph(&road, &reader)), 46);
+    // That was for these: one more waits again.
+    road.ldapmodify(&delete(15..16)).unwrap();
+    assert_eq!(road.connect_run().unwrap().status.code(), Some(3));
+    connect(&road, &["guard", "release"]).success().unwrap();
+    road.connect_run().unwrap().success().unwrap();
+
+    a_group_that_loses_most_of_its_members_keeps_them(&road, &reader);
+}
+
+fn a_group_that_loses_most_of_its_members_keeps_them(road: &Road<'_>, reader: &(String, PathBuf)) {
+    let members = || graph(road, reader)["groups"]["crew"].as_array().unwrap().len();
+    assert_eq!(members(), 30);
+    let mut ldif = "dn: CN=crew,CN=Users,DC=corp,DC=example\nchangetype: modify\n\
+                    delete: member\n"
+        .to_owned();
+    ldif.extend((20..40).map(|number| format!("member: {}\n", dn(number))));
+    road.ldapmodify(&(ldif + "-\nadd: member\nmember: " + &dn(55) + "\n-\n\n")).unwrap();
+    let outcome = road.connect_run().unwrap();
+    assert_eq!(outcome.status.code(), Some(3), "{outcome:?}");
+    assert!(outcome.failure().0.unwrap().contains("\"crew\" would lose 20 of 30"), "{outcome:?}");
+    assert_eq!(members(), 31, "who joined is a member");
+    connect(road, &["guard", "release", "--kind", "members"]).success().unwrap();
+    road.connect_run().unwrap().success().unwrap();
+    assert_eq!(members(), 11);
+    assert!(connect(road, &["guard", "release"]).success().is_err(), "nothing waits any more");
+}
+
+#[test]
+fn a_server_in_staging_mode_writes_nothing_and_confirms_before_it_exports_again() {
+    let world = World::up("staging");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    connect(&road, &["staging", "on"]).success().unwrap();
+    let reader = reader(&road);
+    let outcome = road.connect_run().unwrap().success().unwrap();
+    assert!(outcome.stderr.contains("staging mode"), "{outcome:?}");
+    let run = outcome.json().unwrap();
+    assert_eq!((&run["closed"], &run["added"]), (&json!("staging"), &json!(0)), "{run:#}");
+    assert_eq!(run.get("credentials"), None, "no password was replicated: {run:#}");
+    assert_eq!(graph(&road, &reader)["users"], json!({}));
+    let status = connect(&road, &["status", "--json"]).success().unwrap().json().unwrap();
+    assert_eq!(status["staging"], true, "{status:#}");
+    assert!(status["objects"].as_u64().unwrap() > 10, "it imports: {status:#}");
+
+    connect(&road, &["staging", "off"]).success().unwrap();
+    let outcome = road.connect_run().unwrap().success().unwrap();
+    let (confirmed, exported) =
+        (outcome.stderr.find("confirmed "), outcome.stderr.find("exported "));
+    assert!(confirmed.unwrap() < exported.unwrap(), "{outcome:?}");
+    let forest = Forest::read(&road);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tenant = runtime.block_on(Tenant::read(&road));
+    tenant.equals(&forest);
+    tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
+    let outcome = road.connect_run().unwrap().success().unwrap();
+    assert!(!outcome.stderr.contains("confirmed "), "once is enough: {outcome:?}");
+}

@@ -29,5 +29,6 @@ mod rights;
 mod safety;
 mod scenarios;
 mod states;
+mod takeover;
 mod world;
 mod writeback;

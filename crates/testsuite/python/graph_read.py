@@ -8,8 +8,8 @@ Reads one JSON object from standard input:
     client_id the application, which has permissions of its own
     key       path of the PEM file with its private key and certificate
 
-and writes one to standard output: `users` and `groups` by their immutable ids or names, each with the
-attributes that a synchronisation wrote, and groups with the names of their members.
+and writes one to standard output: `users` by their user principal names, with some attributes
+that a synchronisation wrote, and `groups` by their names, with the names (or else ids) of their members.
 """
 
 import json
@@ -55,7 +55,8 @@ def main():
         groups = {}
         for group in pages(client, f"{graph}/groups?$select=id,displayName&$top=500"):
             members = pages(client, f"{graph}/groups/{group['id']}/members?$top=500")
-            groups[group["displayName"]] = sorted(member["displayName"] for member in members)
+            names = (member.get("displayName") or member["id"] for member in members)
+            groups[group["displayName"]] = sorted(names)
     people = {user["userPrincipalName"]: user for user in users}
     json.dump({"users": people, "groups": groups}, sys.stdout)
 

@@ -31,6 +31,8 @@ const FILE: &str = "lease.lock";
 const REMEMBERED: &str = "lease";
 /// How often is looked at what another process of this server keeps, and asked again what failed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the tenant may take to take the lease back.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long is waited for the first answer.
 const FIRST_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -137,7 +139,7 @@ impl Lease {
         let role = self.role.send_replace(Role::Unknown);
         if let Role::Active { epoch, is_kept_here: true, .. } = role {
             // One that is not given back runs out.
-            let _ = tenant.lease(&LeaseRequest::Release { epoch }).await;
+            let _ = timeout(GOODBYE_TIME_MAX, tenant.lease(&LeaseRequest::Release { epoch })).await;
         }
     }
 }
@@ -229,7 +231,9 @@ impl Keeping {
         };
         self.renew_key();
         let third = Duration::from_secs(seconds.into()) / 3;
-        let answer = timeout(third.max(LOOK_EVERY), self.tenant.lease(&request)).await;
+        // The first time this signs in as well.
+        let time_max = if epoch.is_some() { third.max(LOOK_EVERY) } else { third * 3 };
+        let answer = timeout(time_max, self.tenant.lease(&request)).await;
         match answer {
             Ok(Ok(Leased::Given(given))) => {
                 *epoch = Some(given.epoch);

@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod connect;
 pub mod dumps;
+mod exposition;
 pub mod files;
 pub mod lab;
 pub mod log;

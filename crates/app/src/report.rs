@@ -110,6 +110,15 @@ impl Failure {
         }
     }
 
+    /// Tells it: as an event when the log has a form, for people's eyes otherwise.
+    pub fn tell(&self) {
+        if crate::log::is_structured() {
+            tracing::error!(target: "portolan::run", error = self.text(), hint = self.hint(), "Failed");
+        } else {
+            eprint!("{}", self.render());
+        }
+    }
+
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Being told to stop.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::report::Failure;
@@ -44,6 +44,29 @@ impl Stop {
         let mut stop = self.0.clone();
         if stop.wait_for(|told| *told).await.is_err() {
             // The listener is gone with the runtime: there is nothing to wait for.
+            std::future::pending().await
+        }
+    }
+}
+
+/// Being told to read the configuration anew: SIGHUP, which ends a process that does not listen.
+#[derive(Debug)]
+pub struct HangUp(Signal);
+
+impl HangUp {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the system does not let signals be waited for.
+    pub fn listen() -> Result<Self, Failure> {
+        let hang_up = signal(SignalKind::hangup());
+        hang_up.map(Self).map_err(|error| Failure::because("cannot wait for signals", &error))
+    }
+
+    /// Resolves each time it is told.
+    pub async fn received(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The runtime ends: there is nothing to wait for.
             std::future::pending().await
         }
     }

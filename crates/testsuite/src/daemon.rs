@@ -68,6 +68,14 @@ impl<'lab> Daemon<'lab> {
         }
     }
 
+    /// Tells it to read its configuration anew (SIGHUP).
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn hang_up(&self) -> Result<(), RoadError> {
+        self.signal("HUP")
+    }
+
     /// Sends it a signal, by its name.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! What stands in the file is a [`RawConfig`]; only the checked [`Config`] leaves this module.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use portolan_model::{DnsName, Guid};
@@ -13,11 +14,14 @@ use time::OffsetDateTime;
 use super::account;
 use super::forest_config::{ForestConfig, RawForests};
 use super::key;
+use super::metrics::RawMetrics;
+use super::profile::{Profile, RawProfile, RawSchedule, Scheduled};
 use super::reach::{RawReach, Reach};
 use super::secrets::{Secrets, client_key};
 use crate::report::Failure;
 
-const FILE: &str = "connect.toml";
+/// The file, in the state directory.
+pub(super) const FILE: &str = "connect.toml";
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +45,15 @@ pub(super) struct RawConfig {
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
+    /// Where a daemon's figures are served; nowhere without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<RawMetrics>,
+    /// Steps that run together, by a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) profile: Vec<RawProfile>,
+    /// When they run, besides the cycles of a daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) schedule: Vec<RawSchedule>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,7 +79,7 @@ pub(super) struct RawTenant {
 }
 
 /// How much may be lost in the tenant in a window of time.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGuard {
     /// Objects of a kind that may be deleted in a window.
@@ -133,6 +146,11 @@ pub(super) struct Config {
     pub(super) guard: Allowance,
     /// For how many seconds the lease is taken.
     pub(super) lease_seconds: u32,
+    /// Where figures are served.
+    pub(super) metrics: Option<SocketAddr>,
+    profiles: Vec<Profile>,
+    /// What runs when, besides the cycles of a daemon.
+    pub(super) schedule: Vec<Scheduled>,
 }
 
 impl RawConfig {
@@ -202,6 +220,18 @@ impl RawConfig {
         if is_changed { self.write(state) } else { Ok(()) }
     }
 
+    /// Takes over of an earlier file what says how this server runs.
+    pub(super) fn go_on_with(&mut self, earlier: Option<&Self>) {
+        if let Some(earlier) = earlier {
+            self.staging = earlier.staging;
+            self.guard = earlier.guard.clone();
+            self.lease_seconds = earlier.lease_seconds;
+            self.metrics = earlier.metrics.clone();
+            self.profile = earlier.profile.clone();
+            self.schedule = earlier.schedule.clone();
+        }
+    }
+
     /// Writes the file anew, whole or not at all.
     pub(super) fn write(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)
@@ -253,6 +283,21 @@ impl Config {
         }
     }
 
+    /// The profile of this name; without one, the built-in cycle.
+    ///
+    /// # Errors
+    /// When there is none of it.
+    pub(super) fn profile(&self, name: Option<&str>) -> Result<Profile, Failure> {
+        let Some(name) = name else { return Ok(Profile::cycle()) };
+        let found = self.profiles.iter().find(|profile| profile.name == name);
+        found.cloned().ok_or_else(|| {
+            let names: Vec<_> = self.profiles.iter().map(|of| of.name.as_str()).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Failure::new(format!("there is no profile {name:?}"))
+                .with_hint(format!("connect.toml has {known}"))
+        })
+    }
+
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let guard = RawGuard::check(raw.guard.as_ref(), &mut problems);
@@ -267,6 +312,11 @@ impl Config {
         let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
         let ca_sha256 =
             keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
+        let metrics = raw.metrics.map_or(Ok(None), |metrics| metrics.check().map(Some));
+        let metrics = keep(&mut problems, "metrics.listen", metrics).flatten();
+        let domains: Vec<_> = forests.iter().map(|forest| forest.domain.clone()).collect();
+        let profiles = Profile::check(raw.profile, &domains, &mut problems);
+        let schedule = Scheduled::check(raw.schedule, &profiles, &mut problems);
         match (reach, tenant_id, tenant_domain, client_id, ca_sha256) {
             (
                 Some(reach),
@@ -285,6 +335,9 @@ impl Config {
                 staging: raw.staging,
                 guard,
                 lease_seconds,
+                metrics,
+                profiles,
+                schedule,
             }),
             _ => Err(problems),
         }

@@ -1,29 +1,29 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::tls::Fingerprint;
-use portolan_store::state::{ErrorPlace, State, StoredError};
-use portolan_sync::ObjectKind;
-use serde::Serialize;
+use portolan_store::state::{RunId, State};
 
 use super::batches;
 use super::config::{Config, RawConfig};
-use super::export::{Exported, Exporter, Refused};
+use super::export::{Exported, Exporter};
 use super::forest::Forest;
-use super::gate::{Closed, Passage};
+use super::gate::Passage;
 use super::import::{Imported, Reading};
 use super::key;
 use super::lease::Lease;
 use super::plan::Chosen;
+use super::profile::Extent;
+use super::running::Running;
+use super::scratch;
 use super::secrets::Secrets;
 use super::source::{self, Source};
 use super::steps::Steps;
-use super::synchronise::{self, Connected, Domains, Host, Ruleset, Synchronised};
+use super::synchronise::{self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised};
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
@@ -31,27 +31,6 @@ use crate::report::Failure;
 pub(super) const FILE: &str = "connector-space.db";
 /// The tenant's domains, as it named them last.
 const DOMAINS: &str = "domains";
-/// Errors of objects that are shown of a run.
-const ERRORS_MAX: u32 = 1_000;
-
-/// What a synchronisation did.
-#[derive(Debug, Serialize)]
-pub(super) struct Summary {
-    imported: Imported,
-    added: usize,
-    updated: usize,
-    deleted: usize,
-    /// References that were added or removed.
-    references: usize,
-    left_out: u64,
-    pub(super) refused: Vec<Refused>,
-    /// What was not exported because it would take too much away.
-    pub(super) held: Vec<String>,
-    /// Why nothing was exported.
-    pub(super) closed: Option<Closed>,
-    pub(super) warnings: Vec<String>,
-    pub(super) errors: Vec<String>,
-}
 
 /// Everything that a run works with.
 pub(super) struct Server {
@@ -66,64 +45,30 @@ pub(super) struct Server {
     /// The lease of this server's group, if it uses one.
     pub(super) lease: Lease,
     secrets: Secrets,
+    /// The files of rules that are in force.
+    pub(super) overlay: Overlay,
     pub(super) directory: PathBuf,
-}
-
-impl Summary {
-    /// Whether there was nothing to do and nothing to tell.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.imported.is_quiet()
-            && self.added + self.updated + self.deleted + self.references == 0
-            && self.refused.is_empty()
-            && self.held.is_empty()
-    }
-
-    /// Whether nothing waits for somebody's word.
-    ///
-    /// # Errors
-    /// What waits: everything else was done.
-    pub(super) fn check_held(&self) -> Result<(), Failure> {
-        let Some(first) = self.held.first() else { return Ok(()) };
-        let hint = "look at `portolan connect guard status` and `portolan connect plan`; if it is right, \
-                    `portolan connect guard release` lets it through";
-        Err(Failure::new(format!("held in quarantine, and nothing else: {first}"))
-            .with_hint(hint)
-            .held())
-    }
-
-    /// Whether every forest was read.
-    ///
-    /// # Errors
-    /// When one was not: what the others brought was synchronised all the same.
-    pub(super) fn check_read(&self) -> Result<(), Failure> {
-        let unread: Vec<_> =
-            self.imported.unread.iter().map(|one| format!("{}: {}", one.forest, one.why)).collect();
-        if unread.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(format!("not every forest was read: {}", unread.join("; ")))
-            .with_hint("the others were synchronised; what these have stays as it was"))
-    }
-
-    /// One line for the operator.
-    pub(super) fn line(&self) -> String {
-        let Self { imported, added, updated, deleted, references, refused, .. } = self;
-        let refused = refused.len();
-        format!(
-            "{}; exported {added} new, {updated} changed, {deleted} deleted, {references} references; {refused} refused",
-            imported.summary()
-        )
-    }
 }
 
 impl Server {
     /// Opens a state directory.
-    pub(super) async fn open(state: &Path) -> Result<Self, Failure> {
-        RawConfig::adopt(state, portolan_net::clock::now())?;
-        let config = Config::read(state)?;
-        let network = config.reach.network()?;
-        let directory = state.to_owned();
+    pub(super) async fn open(directory: &Path) -> Result<Self, Failure> {
+        scratch::sweep(directory);
+        RawConfig::adopt(directory, portolan_net::clock::now())?;
+        // What is wrong with the configuration is said before a state is made.
+        let config = Config::read(directory)?;
         let state = State::open(&directory.join(FILE)).await?;
+        Self::with(config, state, directory).await
+    }
+
+    /// A server with a configuration, and with a state that is open.
+    pub(super) async fn with(
+        config: Config,
+        state: State,
+        directory: &Path,
+    ) -> Result<Self, Failure> {
+        let network = config.reach.network()?;
+        let directory = directory.to_owned();
         let connected = Connected::of(&state, &config).await?;
         connected.check_known(&state).await?;
         let forests = source::open(&config, &connected, &directory)?;
@@ -131,8 +76,19 @@ impl Server {
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
         let tenant = Tenant::new(client, &config, key)?;
-        let lease = Lease::none();
-        Ok(Self { config, network, forests, state, connected, tenant, lease, secrets, directory })
+        let overlay = Overlay::read(&directory)?;
+        Ok(Self {
+            config,
+            network,
+            forests,
+            state,
+            connected,
+            tenant,
+            lease: Lease::none(),
+            secrets,
+            overlay,
+            directory,
+        })
     }
 
     /// A client of the tenant with this server's key as it is now.
@@ -140,6 +96,14 @@ impl Server {
         let client = tenant_client::client(&self.network, Fingerprint::new(self.config.ca_sha256));
         let secrets = Secrets::open(&self.directory)?;
         Tenant::new(client, &self.config, key::current(&secrets, self.config.client_id)?)
+    }
+
+    /// The rules in force, compiled.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(super) async fn rules(&self) -> Result<Ruleset, Failure> {
+        Ruleset::of(&self.overlay, &self.state).await
     }
 
     /// Reads the secrets of refused accounts anew: whether one of them may be tried again.
@@ -186,24 +150,29 @@ impl Server {
         source.find(&self.directory, steps).await
     }
 
-    /// Reads all forests side by side, and says how long that took once an account was bound. One that
-    /// fails is told of and keeps what it has. `allowed` objects of a kind may be missing of a forest,
-    /// above what goes without a word.
+    /// Reads forests side by side: one, or all of them. One that fails is told of and keeps what it has.
+    /// `allowed` objects of a kind may be missing of a forest, above what goes without a word.
     ///
     /// # Errors
     /// When none was read.
     pub(super) async fn import(
         &mut self,
+        run: &Running,
+        (forest, extent): (Option<&DnsName>, Extent),
         allowed: usize,
         steps: &Steps,
-    ) -> Result<(Imported, Duration), Failure> {
-        let rules = Ruleset::read(&self.directory, &self.state).await?;
+    ) -> Result<Imported, Failure> {
+        let rules = self.rules().await?;
         let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
         let space = (self.directory.as_path(), &self.state);
-        let imported =
-            source::import_all(&mut self.forests, space, &reading, allowed, steps).await?;
-        let took = imported.took;
-        Ok((imported, took))
+        let is_read = |of: &&mut Source| forest.is_none_or(|forest| of.config.domain == *forest);
+        let sources: Vec<_> = self.forests.iter_mut().filter(is_read).collect();
+        if extent == Extent::Full {
+            for source in &sources {
+                self.state.forget_forest_cursor(source.connector).await?;
+            }
+        }
+        source::import_all(sources, space, (&reading, run), allowed, steps).await
     }
 
     /// Asks the tenant for its domains, and notices one that was restored from a backup.
@@ -240,64 +209,24 @@ impl Server {
         domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
-    /// Decides about what changed; about everything, when the rules or what they depend on did.
+    /// Decides about what changed, about everything, or about single objects; about everything, when the
+    /// rules or what they depend on changed.
     pub(super) async fn decide(
         &self,
-        rules: &Ruleset,
-        domains: &Domains,
-        full: bool,
+        run: RunId,
+        (rules, domains): (&Ruleset, &Domains),
+        scope: Scope<'_>,
         steps: &Steps,
     ) -> Result<Synchronised, Failure> {
         let (state, connected) = (&self.state, &self.connected);
-        let done = synchronise::run(state, rules, connected, domains, full, &Host).await?;
+        let work = (run, scope);
+        let done = synchronise::run(state, rules, connected, domains, work, &Host).await?;
         let Synchronised { objects, changed, references } = done;
         let said = format!(
             "synchronised {objects} objects: {changed} decisions and {references} references changed"
         );
         steps.say(None, &said);
         Ok(done)
-    }
-
-    /// One whole synchronisation; what it decided says whose passwords are replicated.
-    pub(super) async fn synchronise(
-        &mut self,
-        allowed: usize,
-        steps: &Steps,
-    ) -> Result<Summary, Failure> {
-        let (imported, _) = self.import(allowed, steps).await?;
-        let domains = self.prepare(steps).await?;
-        let rules = Ruleset::read(&self.directory, &self.state).await?;
-        self.decide(&rules, &domains, imported.full, steps).await?;
-        let exported = self.export(&rules, allowed, None, steps).await?;
-        let errors = self.state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
-        let named = |error: StoredError| {
-            let who = error.dn.unwrap_or_else(|| "an object that is gone".to_owned());
-            format!("{who}: {}", error.text)
-        };
-        let mut staged = 0;
-        for forest in &self.connected.forests {
-            let counts = self.state.object_counts(forest.connector).await?;
-            let sent = |(kind, _): &&(ObjectKind, u64)| {
-                !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
-            };
-            staged += counts.iter().filter(sent).map(|(_, count)| count).sum::<u64>();
-        }
-        let there = self.state.exported_count(self.connected.target).await?;
-        let Exported { added, updated, deleted, references, refused, held, closed, warnings } =
-            exported;
-        Ok(Summary {
-            imported,
-            added,
-            updated,
-            deleted,
-            references,
-            left_out: staged.saturating_sub(there),
-            refused,
-            held,
-            closed,
-            warnings,
-            errors: errors.into_iter().map(named).collect(),
-        })
     }
 
     /// Sends what is pending, of a plan what was chosen, unless it takes too much away.

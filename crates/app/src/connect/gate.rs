@@ -41,6 +41,18 @@ pub(super) enum Passage {
     Open(Quarantine),
 }
 
+/// Whether nothing waits for somebody's word.
+///
+/// # Errors
+/// What waits: everything else was done.
+pub(super) fn check_held(held: &[String]) -> Result<(), Failure> {
+    let Some(first) = held.first() else { return Ok(()) };
+    let hint = "look at `portolan connect guard status` and `portolan connect plan`; if it is right, \
+                `portolan connect guard release` lets it through";
+    let text = format!("held in quarantine, and nothing else: {first}");
+    Err(Failure::new(text).with_hint(hint).held())
+}
+
 impl Closed {
     /// One line for the operator.
     pub(super) fn line(&self) -> String {

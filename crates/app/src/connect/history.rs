@@ -1,6 +1,9 @@
-//! `portolan connect history`: the runs of this server, and what is wrong with single objects.
+//! `portolan connect history`: the runs of this server, each with its steps, and what is wrong with single
+//! objects.
 
-use portolan_store::state::{ErrorPlace, State};
+use std::path::PathBuf;
+
+use portolan_store::state::{ErrorPlace, Run, RunId, RunStep, State, StoredError};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
@@ -13,6 +16,20 @@ use crate::terminal::plain;
 const RUNS_MAX: u32 = 100;
 const ERRORS_MAX: u32 = 10_000;
 
+/// What `connect history` is told.
+#[derive(Debug, clap::Args)]
+pub struct History {
+    /// Show this run alone, with its steps and what it found to be wrong
+    #[arg(value_name = "RUN")]
+    run: Option<i64>,
+    /// The state directory that `connect init` wrote
+    #[arg(long, default_value = super::STATE)]
+    state: PathBuf,
+    /// Print as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Serialize)]
 struct ShownRun {
     id: i64,
@@ -24,6 +41,17 @@ struct ShownRun {
 }
 
 #[derive(Serialize)]
+struct ShownStep {
+    step: String,
+    forest: Option<String>,
+    begun: String,
+    seconds: Option<f64>,
+    outcome: Option<String>,
+    counts: Option<serde_json::Value>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
 struct ShownError {
     object: Option<String>,
     code: String,
@@ -31,26 +59,89 @@ struct ShownError {
     hint: Option<String>,
 }
 
+/// A run with all that is known of it.
+#[derive(Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    run: ShownRun,
+    steps: Vec<ShownStep>,
+    errors: Vec<ShownError>,
+}
+
+impl From<Run> for ShownRun {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id.0,
+            kind: run.kind,
+            begun: run.begun.format(&Rfc3339).unwrap_or_default(),
+            ended: run.ended.and_then(|ended| ended.format(&Rfc3339).ok()),
+            outcome: run.outcome,
+            counts: run.counts.and_then(|counts| serde_json::from_str(&counts).ok()),
+        }
+    }
+}
+
+impl From<RunStep> for ShownStep {
+    fn from(step: RunStep) -> Self {
+        Self {
+            step: step.step,
+            forest: step.forest,
+            begun: step.begun.format(&Rfc3339).unwrap_or_default(),
+            seconds: step.took.map(|took| took.as_secs_f64()),
+            outcome: step.outcome,
+            counts: step.counts.and_then(|counts| serde_json::from_str(&counts).ok()),
+            error: step.error,
+        }
+    }
+}
+
+impl From<StoredError> for ShownError {
+    fn from(error: StoredError) -> Self {
+        Self { object: error.dn, code: error.code, text: error.text, hint: error.hint }
+    }
+}
+
 /// Runs `connect history`.
-pub(super) async fn runs(look: Look) -> Result<(), Failure> {
-    let state = State::open(&look.state.join(FILE)).await?;
-    let shown = state.runs(RUNS_MAX).await?.into_iter().map(|run| ShownRun {
-        id: run.id.0,
-        kind: run.kind,
-        begun: run.begun.format(&Rfc3339).unwrap_or_default(),
-        ended: run.ended.and_then(|ended| ended.format(&Rfc3339).ok()),
-        outcome: run.outcome,
-        counts: run.counts.and_then(|counts| serde_json::from_str(&counts).ok()),
-    });
-    let shown: Vec<_> = shown.collect();
-    if look.json {
+pub(super) async fn runs(told: History) -> Result<(), Failure> {
+    let History { run, state, json } = told;
+    let state = State::open(&state.join(FILE)).await?;
+    if let Some(run) = run {
+        return one(&state, RunId(run), json).await;
+    }
+    let shown: Vec<_> = state.runs(RUNS_MAX).await?.into_iter().map(ShownRun::from).collect();
+    if json {
         return print_json(&shown);
     }
-    for run in &shown {
-        let outcome = run.outcome.as_deref().unwrap_or("broken off, or under way");
-        let counts = run.counts.as_ref().map(ToString::to_string).unwrap_or_default();
-        println!("{:>6}  {}  {:<12} {outcome}  {counts}", run.id, run.begun, run.kind);
+    shown.iter().for_each(print_run);
+    Ok(())
+}
+
+async fn one(state: &State, id: RunId, json: bool) -> Result<(), Failure> {
+    let Some(run) = state.run(id).await? else {
+        return Err(Failure::new(format!("there is no run {}", id.0))
+            .with_hint("`portolan connect history` lists those that are remembered"));
+    };
+    let errors = state.errors_of_run(id, ErrorPlace::default(), ERRORS_MAX).await?;
+    let whole = Whole {
+        run: run.into(),
+        steps: state.run_steps(id).await?.into_iter().map(ShownStep::from).collect(),
+        errors: errors.into_iter().map(ShownError::from).collect(),
+    };
+    if json {
+        return print_json(&whole);
     }
+    print_run(&whole.run);
+    for step in &whole.steps {
+        let seconds = step.seconds.map_or_else(|| "-".to_owned(), |took| format!("{took:.3} s"));
+        let outcome = step.outcome.as_deref().unwrap_or("under way, or broken off");
+        let forest = step.forest.as_deref().map(|forest| format!(" {forest}")).unwrap_or_default();
+        let counts = words(step.counts.as_ref());
+        println!("        {:<10}{forest} {seconds:>12}  {outcome}  {counts}", step.step);
+        if let Some(error) = &step.error {
+            println!("          {}", plain(error));
+        }
+    }
+    print_errors(&whole.errors);
     Ok(())
 }
 
@@ -58,22 +149,48 @@ pub(super) async fn runs(look: Look) -> Result<(), Failure> {
 pub(super) async fn errors(look: Look) -> Result<(), Failure> {
     let state = State::open(&look.state.join(FILE)).await?;
     let found = state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
-    let shown = found.into_iter().map(|error| ShownError {
-        object: error.dn,
-        code: error.code,
-        text: error.text,
-        hint: error.hint,
-    });
-    let shown: Vec<_> = shown.collect();
+    let shown: Vec<_> = found.into_iter().map(ShownError::from).collect();
     if look.json {
         return print_json(&shown);
     }
-    for error in &shown {
+    print_errors(&shown);
+    println!("{} objects with errors", shown.len());
+    Ok(())
+}
+
+fn print_run(run: &ShownRun) {
+    let outcome = run.outcome.as_deref().unwrap_or("under way, or broken off");
+    let counts = words(run.counts.as_ref());
+    println!("{:>6}  {}  {:<12} {outcome}  {counts}", run.id, run.begun, plain(&run.kind));
+}
+
+fn print_errors(errors: &[ShownError]) {
+    for error in errors {
         println!("{}: {}", plain(error.object.as_deref().unwrap_or("-")), plain(&error.text));
         if let Some(hint) = &error.hint {
             println!("  hint: {}", plain(hint));
         }
     }
-    println!("{} objects with errors", shown.len());
-    Ok(())
+}
+
+/// Counts as a person reads them: `2 added, 1 refused`; those of nothing are left out.
+fn words(counts: Option<&serde_json::Value>) -> String {
+    let Some(counts) = counts.and_then(serde_json::Value::as_object) else { return String::new() };
+    let word = |(name, value): (&String, &serde_json::Value)| match value {
+        serde_json::Value::Bool(is_full) => is_full.then(|| name.clone()),
+        value => value.as_u64().filter(|n| *n > 0).map(|n| format!("{n} {name}")),
+    };
+    counts.iter().filter_map(word).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_nothing_are_left_out() {
+        let counts = serde_json::json!({ "added": 2, "full": true, "refused": 0, "removed": 1 });
+        assert_eq!(words(Some(&counts)), "2 added, full, 1 removed");
+        assert_eq!(words(None), "");
+    }
 }

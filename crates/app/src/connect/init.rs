@@ -71,7 +71,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let secret_file = init.secret.clone().file()?;
     let read = Account::read(&init.account, &init.forest, &secret_file);
     let (account, held) = read.map_err(Failure::new)?;
-    let mut earlier = RawConfig::existing(&init.state)?;
+    let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
         check_same(earlier, &init, &enrolment)?;
     }
@@ -119,10 +119,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     }
     let told = Told { forests, ports };
     let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
-    if let Some(earlier) = &mut earlier {
-        (config.staging, config.guard) = (earlier.staging, earlier.guard.take());
-        config.lease_seconds = earlier.lease_seconds;
-    }
+    config.go_on_with(earlier.as_ref());
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -185,6 +182,9 @@ fn configuration(
         guard: None,
         lease_seconds: None,
         ports,
+        metrics: None,
+        profile: Vec::new(),
+        schedule: Vec::new(),
     })
 }
 

@@ -3,7 +3,9 @@
 //! [`import`] reads the forest into the connector space, [`synchronise`] brings it through the metaverse
 //! to what is to be exported, [`export`] sends what was decided to the tenant ([`tenant_client`]), and [`passwords`]
 //! replicates password hashes.
-//! [`cycle`] puts them in order and [`mod@run`] repeats it; [`mod@plan`] and [`status`] show;
+//! [`perform`] puts them in the order of a [`profile`], each as a step of what is [`running`], and [`mod@run`]
+//! repeats it ([`daemon`]); [`single`] does one of them, and [`object`] all of them to one object; [`mod@plan`] and [`status`] show;
+//! [`reload`] takes a changed configuration, [`metrics`] are a daemon's figures, and a [`turn`] is whose it is to work;
 //! [`batches`] notices a tenant that was restored from a backup, [`confirm`] whatever else it has lost;
 //! [`gate`] decides whether anything may be written, [`guard`] what of it waits;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
@@ -19,6 +21,7 @@ mod batches;
 mod config;
 mod confirm;
 mod cycle;
+mod daemon;
 mod explain;
 mod export;
 mod forest;
@@ -33,18 +36,25 @@ mod init;
 pub(crate) mod key;
 mod lease;
 mod lint;
+mod metrics;
 mod notice;
+mod object;
 mod passwords;
+mod perform;
 mod plan;
+mod profile;
 mod progress;
 mod reach;
-mod read;
+mod reload;
 mod rights;
 mod rotate;
 mod rules;
 mod run;
+mod running;
+mod scratch;
 pub(crate) mod secrets;
 pub mod simulated;
+mod single;
 mod source;
 mod staging;
 mod status;
@@ -52,6 +62,7 @@ mod steps;
 mod synchronise;
 mod target;
 mod tenant_client;
+mod turn;
 mod writeback;
 mod writer;
 
@@ -72,7 +83,12 @@ pub enum Command {
     /// Synchronise: import the forest, export to the tenant, replicate password hashes
     Run(run::Run),
     /// Read the forest into the connector space, and do nothing else
-    Import(read::Import),
+    Import(single::Import),
+    /// Synchronise: bring what was imported through the rules to what is to be exported; or one object all
+    /// the way from its forest to the target
+    Sync(single::Sync),
+    /// Send what waits to be exported, and do nothing else
+    Export(single::Export),
     /// Hold what the tenant has against what this server believes, so that the next export repairs it
     Confirm(Look),
     /// Show what a run would change in the tenant, and change nothing there
@@ -102,8 +118,8 @@ pub enum Command {
     /// Whether this server writes anything to the tenant
     #[command(subcommand)]
     Staging(staging::Staging),
-    /// Show the runs of this server
-    History(Look),
+    /// Show the runs of this server, or the steps of one
+    History(history::History),
     /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
     Lint(lint::Lint),
     /// Write to the forest under which anchor a person is synchronised
@@ -146,7 +162,9 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(init) => init::run(init).await,
         Command::Run(run) => run::run(run).await,
-        Command::Import(import) => read::run(import).await,
+        Command::Import(told) => single::import(told).await,
+        Command::Sync(told) => single::sync(told).await,
+        Command::Export(told) => single::export(told).await,
         Command::Confirm(look) => confirm::run(look).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,

@@ -5,7 +5,7 @@
 //! with a digest of what is there and what is to be. It is applied only if the rules are the same and each
 //! of its changes still comes of them, to the octet; what came besides stays pending.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -17,10 +17,16 @@ use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef};
 use serde::{Deserialize, Serialize};
 
-use super::cycle::{FILE, Server};
+use super::cycle::Server;
+use super::export::Exported;
+use super::gate;
 use super::print_json;
+use super::profile::Extent;
+use super::running::{Counted, Running};
+use super::scratch::Scratch;
 use super::steps::Steps;
-use super::synchronise::Ruleset;
+use super::synchronise::{Ruleset, Scope};
+use super::turn::Turn;
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -80,20 +86,34 @@ struct Kept {
 
 /// The changes of a kept plan: what an export is held to.
 #[derive(Debug)]
-pub(super) struct Chosen(BTreeMap<String, String>);
+pub(super) enum Chosen {
+    /// Those of a kept plan.
+    Kept(BTreeMap<String, String>),
+    /// All of these objects, and references of them and to them.
+    Of(BTreeSet<SourceAnchor>),
+}
 
 impl Chosen {
     /// Whether a change of an object is among them.
     pub(super) fn has(&self, export: &Export) -> bool {
-        self.0.contains_key(&name_of(export))
+        match self {
+            Self::Kept(changes) => changes.contains_key(&name_of(export)),
+            Self::Of(anchors) => anchors.contains(&export.anchor),
+        }
     }
 
     /// Whether a change of references is, or comes with an object that is added.
     pub(super) fn has_reference(&self, export: &ReferenceExport, names: &Dictionary) -> bool {
-        let adds = |kind: TenantKind, anchor: &SourceAnchor| {
-            self.0.contains_key(&format!("add {} {anchor}", kind.as_str()))
+        let changes = match self {
+            Self::Kept(changes) => changes,
+            Self::Of(anchors) => {
+                return anchors.contains(&export.anchor) || anchors.contains(&export.target);
+            }
         };
-        self.0.contains_key(&name_of_reference(export, names))
+        let adds = |kind: TenantKind, anchor: &SourceAnchor| {
+            changes.contains_key(&format!("add {} {anchor}", kind.as_str()))
+        };
+        changes.contains_key(&name_of_reference(export, names))
             || adds(export.kind, &export.anchor)
             || adds(export.target_kind, &export.target)
     }
@@ -122,15 +142,15 @@ struct Attribute {
 pub(super) async fn run(plan: Plan) -> Result<(), Failure> {
     let mut server = Server::open(&plan.state).await?;
     let steps = Steps::begin();
-    let copy = tempfile::tempdir_in(&plan.state)
-        .map_err(|error| Failure::because("cannot make room for a copy of the state", &error))?;
-    let path = copy.path().join(FILE);
-    server.state.copy_to(&path).await?;
-    server.state = State::open(&path).await?;
-    let (imported, _) = server.import(0, &steps).await?;
+    let copy = Scratch::copy(&server.state, &plan.state).await?;
+    server.state = copy.open().await?;
+    let run = Running::begin(&server.state, None, "plan").await?;
+    let imported = server.import(&run, (None, Extent::Delta), 0, &steps).await?;
     let domains = server.prepare(&steps).await?;
-    let rules = Ruleset::read(&plan.state, &server.state).await?;
-    server.decide(&rules, &domains, plan.full || imported.full, &steps).await?;
+    let rules = server.rules().await?;
+    let is_full = plan.full || imported.full;
+    let scope = if is_full { Scope::Everything } else { Scope::Changes };
+    server.decide(run.id(), (&rules, &domains), scope, &steps).await?;
     let shown = show_all(&server, &rules, plan.json).await;
     if shown.is_ok()
         && let Some(file) = &plan.save
@@ -148,9 +168,44 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
     let kept = read(&apply.plan)?;
     let mut server = Server::open(&apply.state).await?;
     let steps = Steps::begin();
-    let (imported, _) = server.import(0, &steps).await?;
-    let domains = server.prepare(&steps).await?;
-    let rules = Ruleset::read(&apply.state, &server.state).await?;
+    let _turn = Turn::take(&apply.state, &steps).await?;
+    let run = Running::begin(&server.state, None, "apply").await?;
+    let outcome = Box::pin(applied(&mut server, kept, &apply, &run, &steps)).await;
+    let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
+    run.end(&outcome, counts).await?;
+    let exported = outcome?;
+    if let Some(closed) = &exported.closed {
+        return Err(Failure::new(closed.line()));
+    }
+    if apply.json {
+        print_json(&exported)?;
+        return gate::check_held(&exported.held);
+    }
+    for refused in &exported.refused {
+        println!("refused: {}: {}", refused.anchor, plain(&refused.why));
+    }
+    println!(
+        "{} added, {} changed, {} deleted, {} references; {} refused",
+        exported.added,
+        exported.updated,
+        exported.deleted,
+        exported.references,
+        exported.refused.len()
+    );
+    gate::check_held(&exported.held)
+}
+
+/// Makes the changes of a kept plan as a run.
+async fn applied(
+    server: &mut Server,
+    kept: Kept,
+    apply: &Apply,
+    run: &Running,
+    steps: &Steps,
+) -> Result<Exported, Failure> {
+    let imported = server.import(run, (None, Extent::Delta), 0, steps).await?;
+    let domains = Box::pin(run.step("tenant", None, server.prepare(steps))).await?;
+    let rules = server.rules().await?;
     let again = || "make a new plan with `portolan connect plan --save`";
     if rules.made_of(&domains) != kept.made_of {
         return Err(Failure::new(
@@ -158,7 +213,9 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         )
         .with_hint(again()));
     }
-    server.decide(&rules, &domains, imported.full, &steps).await?;
+    let scope = if imported.full { Scope::Everything } else { Scope::Changes };
+    let decided = server.decide(run.id(), (&rules, &domains), scope, steps);
+    Box::pin(run.step("sync", None, decided)).await?;
     let now = changes(&server.state, server.connected.target, &rules.names).await?;
     let other: Vec<_> =
         kept.changes.iter().filter(|(what, digest)| now.get(*what) != Some(digest)).collect();
@@ -172,32 +229,13 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         .with_hint(again()));
     }
     let besides = now.len() - kept.changes.len();
-    let chosen = Chosen(kept.changes);
-    let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), &steps).await?;
-    if let Some(closed) = &exported.closed {
-        return Err(Failure::new(closed.line()));
-    }
-    for held in &exported.held {
-        steps.say(None, &format!("HELD: {held}"));
-    }
+    let chosen = Chosen::Kept(kept.changes);
+    let exported = server.export(&rules, apply.allow_deletions, Some(&chosen), steps);
+    let exported = Box::pin(run.step("export", None, exported)).await?;
     if besides > 0 {
         steps.say(None, &format!("{besides} changes came besides the plan's and stay pending"));
     }
-    if apply.json {
-        return print_json(&exported);
-    }
-    for refused in &exported.refused {
-        println!("refused: {}: {}", refused.anchor, plain(&refused.why));
-    }
-    println!(
-        "{} added, {} changed, {} deleted, {} references; {} refused",
-        exported.added,
-        exported.updated,
-        exported.deleted,
-        exported.references,
-        exported.refused.len()
-    );
-    Ok(())
+    Ok(exported)
 }
 
 /// Every pending change by what it is about, with a digest of what is there and what is to be.

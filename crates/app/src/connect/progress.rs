@@ -2,12 +2,69 @@
 //! then elsewhere. Work that ends soon shows nothing.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::time::{Duration, Instant};
+
+use portolan_store::state::{State, StateError};
+
+/// How often a step is shown, and how long is waited for what there is to show.
+const STEP_EVERY: Duration = Duration::from_secs(1);
+const LOOK_TIME_MAX: Duration = Duration::from_millis(200);
+/// What takes a line back that stands on a terminal.
+pub(super) const TAKEN_BACK: &str = "\r\u{1b}[K";
 
 /// How long nothing is shown, on a terminal and elsewhere, and how often after that.
 const TERMINAL_EVERY: Duration = Duration::from_millis(200);
 const ELSEWHERE_EVERY: Duration = Duration::from_secs(10);
+
+/// Does a step, and shows meanwhile on a terminal how long it takes, and what waits for it in the state.
+pub(super) async fn shown<T>(step: &str, state: &State, work: impl Future<Output = T>) -> T {
+    // Password hashes have a counter of their own.
+    let is_shown = std::io::stderr().is_terminal() && !crate::log::is_structured();
+    if !is_shown || step == "passwords" {
+        return work.await;
+    }
+    let begun = portolan_net::clock::monotonic();
+    let mut work = pin!(work);
+    let mut drawn = false;
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                if drawn {
+                    let _ = write!(std::io::stderr(), "{TAKEN_BACK}");
+                }
+                return done;
+            }
+            () = tokio::time::sleep(STEP_EVERY) => {
+                // The work goes on behind this, so it is not waited for long.
+                let waiting = tokio::time::timeout(LOOK_TIME_MAX, waiting(step, state)).await;
+                let waiting = waiting.ok().and_then(Result::ok).flatten().unwrap_or_default();
+                let seconds = portolan_net::clock::monotonic().duration_since(begun).as_secs_f64();
+                drawn = true;
+                let line = format!("{seconds:8.0} s  {step}{waiting}");
+                let _ = write!(std::io::stderr(), "{TAKEN_BACK}{line}");
+            }
+        }
+    }
+}
+
+/// What waits for a step.
+async fn waiting(step: &str, state: &State) -> Result<Option<String>, StateError> {
+    Ok(match step {
+        "sync" => Some(format!(": {} objects wait to be decided about", state.pending().await?)),
+        "export" => {
+            let mut waiting = 0;
+            for connector in state.connectors().await? {
+                let figures = state.figures(connector.id).await?;
+                waiting += figures.pending.iter().map(|(.., count)| count).sum::<u64>();
+            }
+            Some(format!(": {waiting} objects wait to be sent"))
+        }
+        _ => None,
+    })
+}
 
 /// The counter of password hash replication. Its two sides count beside each other.
 #[derive(Debug)]
@@ -47,6 +104,9 @@ impl Progress {
     }
 
     fn show(&self) {
+        if crate::log::is_structured() {
+            return;
+        }
         let now = portolan_net::clock::monotonic();
         let every = if self.terminal { TERMINAL_EVERY } else { ELSEWHERE_EVERY };
         if now.duration_since(self.shown.get()) < every {
@@ -58,7 +118,7 @@ impl Progress {
         // An operator who closed the terminal does not stop the work.
         let _ = if self.terminal {
             self.drawn.set(true);
-            write!(std::io::stderr(), "\r\u{1b}[K{counted}")
+            write!(std::io::stderr(), "{TAKEN_BACK}{counted}")
         } else {
             writeln!(std::io::stderr(), "{counted}")
         };
@@ -68,7 +128,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.drawn.get() {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+            let _ = write!(std::io::stderr(), "{TAKEN_BACK}");
         }
     }
 }

@@ -21,8 +21,9 @@ use super::export::{Exported, Exporter};
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
+use super::running::DONE;
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, ConnectedForest, Ruleset};
+use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -140,8 +141,12 @@ impl Server {
             &answer.verified_domains,
         )?;
         let (rules, full) = (&self.compiled.rules, imported.full);
-        let run = synchronise::run(state, rules, &self.connected, &domains, full, &*self.origin);
-        let synchronised = run.await?;
+        let run = state.begin_run("cycle", self.origin.now()).await?;
+        let scope = if full { Scope::Everything } else { Scope::Changes };
+        let (connected, work) = (&self.connected, (run, scope));
+        let synchronised =
+            synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
+        state.end_run(run, DONE, "{}", self.origin.now()).await?;
         // Of a run alone: the losses of earlier ones stand under the time of the host.
         let never = OffsetDateTime::UNIX_EPOCH + NEVER;
         let allowance = Allowance::default();

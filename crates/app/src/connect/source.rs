@@ -16,6 +16,7 @@ use super::forest::Forest;
 use super::forest_config::ForestConfig;
 use super::import::{self, Imported, Reading, Staging};
 use super::reach::Reach;
+use super::running::Running;
 use super::steps::Steps;
 use super::synchronise::Connected;
 use crate::report::Failure;
@@ -50,24 +51,27 @@ pub(super) fn open(
 /// # Errors
 /// When none was read.
 pub(super) async fn import_all(
-    sources: &mut [Source],
+    sources: Vec<&mut Source>,
     space: (&Path, &State),
-    reading: &Reading,
+    (reading, run): (&Reading, &Running),
     allowed: usize,
     steps: &Steps,
 ) -> Result<Imported, Failure> {
     let several = sources.len() > 1;
-    let imports = sources.iter_mut().map(|source| async move {
+    let imports = sources.into_iter().map(|source| async move {
         let domain = source.config.domain.clone();
+        let name = domain.to_string();
         let read = if several {
             let steps = steps.of(&domain);
-            let read = source.import(space, reading, allowed, &steps).await;
+            let read = source.import(space, reading, allowed, &steps);
+            let read = Box::pin(run.step("import", Some(&name), read)).await;
             if let Err(failure) = &read {
                 steps.say(None, &format!("not read: {}", failure.text()));
             }
             read
         } else {
-            source.import(space, reading, allowed, steps).await
+            let read = source.import(space, reading, allowed, steps);
+            Box::pin(run.step("import", Some(&name), read)).await
         };
         (domain, read)
     });

@@ -1,13 +1,14 @@
 //! What an operator sees of a run: one line a step, with the time and the row it used.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use portolan_chart::{Chart, Flow};
 use portolan_model::DnsName;
 
+use super::progress::TAKEN_BACK;
 use crate::terminal::plain;
 
 /// The running account of a command, on standard error.
@@ -44,14 +45,21 @@ impl Steps {
         if self.quiet {
             return;
         }
+        if crate::log::is_structured() {
+            tracing::info!(target: "portolan::run", row, "{}", plain(done));
+            return;
+        }
         let elapsed = portolan_net::clock::monotonic().duration_since(self.started);
         let row = row.unwrap_or("-");
         let done = match &self.forest {
             Some(forest) => plain(&format!("{forest}: {done}")).into_owned(),
             None => plain(done).into_owned(),
         };
+        // A counter may stand where this line is to stand.
+        let before = if std::io::stderr().is_terminal() { TAKEN_BACK } else { "" };
+        let elapsed = elapsed.as_secs_f64();
         // An operator who closed the terminal does not stop a run.
-        let _ = writeln!(std::io::stderr(), "{:8.3} s  {row:<38}  {done}", elapsed.as_secs_f64());
+        let _ = writeln!(std::io::stderr(), "{before}{elapsed:8.3} s  {row:<38}  {done}");
     }
 
     /// Says something of a flow's row that lasts, once however often it is met with.

@@ -2,6 +2,7 @@
 
 use portolan_sync::engine::ObjectKey;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::rows::{Tx, numbers};
 use super::{State, StateError};
@@ -36,11 +37,22 @@ impl State {
             .bind(limit)
             .fetch_all(&mut *self.database.read().await?)
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Queued { key: ObjectKey(row.try_get("key")?), ticket: row.try_get("ticket")? })
-            })
-            .collect()
+        rows.iter().map(queued).collect()
+    }
+
+    /// Those of some objects that wait.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn pending_of(&self, objects: &[ObjectKey]) -> Result<Vec<Queued>, StateError> {
+        let rows = sqlx::query(
+            "SELECT ticket, key FROM pending_object WHERE key IN (SELECT value FROM json_each(?))
+             ORDER BY ticket",
+        )
+        .bind(numbers(objects.iter().map(|key| key.0)))
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(queued).collect()
     }
 
     /// Queues objects whether they changed or not, such as all that a changed rule is about.
@@ -52,6 +64,10 @@ impl State {
         queue(&mut tx, objects.iter().map(|key| key.0)).await?;
         Ok(tx.commit().await?)
     }
+}
+
+fn queued(row: &SqliteRow) -> Result<Queued, StateError> {
+    Ok(Queued { key: ObjectKey(row.try_get("key")?), ticket: row.try_get("ticket")? })
 }
 
 /// Queues objects in the transaction of what changed of them.

@@ -3,6 +3,7 @@
 use portolan_model::Hint as _;
 use portolan_sync::engine::{MetaverseKey, ObjectError, ObjectKey, Subject};
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 use time::OffsetDateTime;
 
 use super::rows::{Tx, numbers};
@@ -78,7 +79,9 @@ impl State {
                 .bind(now.unix_timestamp())
                 .fetch_one(&mut *tx)
                 .await?;
-        sqlx::query("DELETE FROM run WHERE id <= ?").bind(id - RUNS_MAX).execute(&mut *tx).await?;
+        for statement in ["DELETE FROM run WHERE id <= ?", "DELETE FROM run_step WHERE run <= ?"] {
+            sqlx::query(statement).bind(id - RUNS_MAX).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
         Ok(RunId(id))
     }
@@ -116,22 +119,7 @@ impl State {
         .bind(limit)
         .fetch_all(&mut *self.database.read().await?)
         .await?;
-        let time = |seconds: i64| {
-            let corrupt = |_| StateError::corrupt("the time of a run");
-            OffsetDateTime::from_unix_timestamp(seconds).map_err(corrupt)
-        };
-        rows.iter()
-            .map(|row| {
-                Ok(Run {
-                    id: RunId(row.try_get("id")?),
-                    kind: row.try_get("kind")?,
-                    begun: time(row.try_get("begun")?)?,
-                    ended: row.try_get::<Option<i64>, _>("ended")?.map(time).transpose()?,
-                    outcome: row.try_get("outcome")?,
-                    counts: row.try_get("counts")?,
-                })
-            })
-            .collect()
+        rows.iter().map(run).collect()
     }
 
     /// What is wrong with objects, behind a place.
@@ -143,17 +131,41 @@ impl State {
         after: ErrorPlace,
         limit: u32,
     ) -> Result<Vec<StoredError>, StateError> {
+        self.errors_found(None, after, limit).await
+    }
+
+    /// What a run found to be wrong with objects and is so still, behind a place.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn errors_of_run(
+        &self,
+        run: RunId,
+        after: ErrorPlace,
+        limit: u32,
+    ) -> Result<Vec<StoredError>, StateError> {
+        self.errors_found(Some(run), after, limit).await
+    }
+
+    async fn errors_found(
+        &self,
+        run: Option<RunId>,
+        after: ErrorPlace,
+        limit: u32,
+    ) -> Result<Vec<StoredError>, StateError> {
         let rows = sqlx::query(
             "SELECT e.subject, e.key, e.ordinal, e.code, e.text, e.hint, e.run, (SELECT dn
                  FROM staged s WHERE s.key = iif(e.subject = 0, e.key, (SELECT min(link.key)
                      FROM link WHERE link.metaverse = e.key))) AS dn
-             FROM object_error e WHERE (e.subject, e.key, e.ordinal) > (?, ?, ?)
-             ORDER BY e.subject, e.key, e.ordinal LIMIT ?",
+             FROM object_error e WHERE (e.subject, e.key, e.ordinal) > (?1, ?2, ?3)
+                 AND (?5 IS NULL OR e.run = ?5)
+             ORDER BY e.subject, e.key, e.ordinal LIMIT ?4",
         )
         .bind(after.subject)
         .bind(after.key)
         .bind(after.ordinal)
         .bind(limit)
+        .bind(run.map(|run| run.0))
         .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter()
@@ -192,6 +204,24 @@ impl State {
         .await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// A time as it is kept.
+pub(super) fn time(seconds: i64) -> Result<OffsetDateTime, StateError> {
+    let corrupt = |_| StateError::corrupt("the time of a run");
+    OffsetDateTime::from_unix_timestamp(seconds).map_err(corrupt)
+}
+
+/// A run as it is kept.
+pub(super) fn run(row: &SqliteRow) -> Result<Run, StateError> {
+    Ok(Run {
+        id: RunId(row.try_get("id")?),
+        kind: row.try_get("kind")?,
+        begun: time(row.try_get("begun")?)?,
+        ended: row.try_get::<Option<i64>, _>("ended")?.map(time).transpose()?,
+        outcome: row.try_get("outcome")?,
+        counts: row.try_get("counts")?,
+    })
 }
 
 /// The numbers by which a subject is kept.

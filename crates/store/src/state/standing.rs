@@ -117,4 +117,22 @@ impl State {
         .await?;
         found.map(|octets| rows::guid(&octets)).transpose()
     }
+
+    /// The number of an object of a forest, whether it is staged, known by a reference alone, or gone.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn key_of(
+        &self,
+        forest: ConnectorId,
+        guid: &Guid,
+    ) -> Result<Option<ObjectKey>, StateError> {
+        let key: Option<i64> =
+            sqlx::query_scalar("SELECT key FROM identity WHERE connector = ? AND guid = ?")
+                .bind(forest.0)
+                .bind(&guid.to_bytes_le()[..])
+                .fetch_optional(&mut *self.database.read().await?)
+                .await?;
+        Ok(key.map(ObjectKey))
+    }
 }

@@ -332,3 +332,62 @@ async fn what_is_staged_is_read_in_pages_with_references_to_what_is_not() {
     assert_eq!(references, [(staff, MEMBER, guid(0x21)), (staff, MEMBER, guid(0x31))]);
     assert_eq!(state.staged(TARGET, ObjectKey(0), 10).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_run_is_kept_with_its_steps_and_may_be_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let at = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let run = state.begin_run("nightly", at(100)).await.unwrap();
+    let read = state.begin_step(run, "import", Some("corp.example"), at(101)).await.unwrap();
+    let end = StepEnd {
+        took: std::time::Duration::from_millis(1_500),
+        outcome: "failed",
+        counts: "{}",
+        error: Some("the forest is down"),
+    };
+    state.end_step(read, end).await.unwrap();
+    let sent = state.begin_step(run, "export", None, at(103)).await.unwrap();
+    assert_ne!(read, sent);
+    let steps = state.run_steps(run).await.unwrap();
+    let expected = RunStep {
+        step: "import".to_owned(),
+        forest: Some("corp.example".to_owned()),
+        begun: at(101),
+        took: Some(end.took),
+        outcome: Some("failed".to_owned()),
+        counts: Some("{}".to_owned()),
+        error: Some("the forest is down".to_owned()),
+    };
+    assert_eq!(steps[0], expected);
+    assert_eq!((steps[1].step.as_str(), steps[1].took, &steps[1].outcome), ("export", None, &None));
+    assert_eq!(state.run(run).await.unwrap().unwrap().kind, "nightly");
+    state.forget_run(run).await.unwrap();
+    assert_eq!(state.run(run).await.unwrap(), None);
+    assert_eq!(state.run_steps(run).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn figures_say_what_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let objects =
+        [object(1, ObjectKind::User, "alice", &[]), object(2, ObjectKind::Group, "staff", &[1])];
+    import(&state, &objects).await;
+    let waiting: Vec<_> = state.next_pending(10).await.unwrap().iter().map(|q| q.key).collect();
+    assert_eq!(waiting.len(), 2);
+    assert_eq!(state.key_of(FOREST, &guid(1)).await.unwrap(), Some(waiting[0]));
+    assert_eq!(state.key_of(FOREST, &guid(9)).await.unwrap(), None);
+    assert_eq!(state.pending_of(&waiting[..1]).await.unwrap().len(), 1);
+    synchronise(&state).await;
+    let expected = Figures {
+        pending: vec![(TenantKind::User, Waiting::Add, 1), (TenantKind::Group, Waiting::Add, 1)],
+        ..Figures::default()
+    };
+    assert_eq!(state.figures(TARGET).await.unwrap(), expected);
+    export(&state).await;
+    let figures = state.figures(TARGET).await.unwrap();
+    assert_eq!(figures.exported, [(TenantKind::User, 1), (TenantKind::Group, 1)]);
+    assert_eq!((figures.pending, figures.references), (vec![], 1));
+    assert_eq!(state.error_counts().await.unwrap(), []);
+}

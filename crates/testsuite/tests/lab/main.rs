@@ -26,6 +26,7 @@ mod lint;
 mod passwords;
 mod reach;
 mod rights;
+mod running;
 mod safety;
 mod scenarios;
 mod states;

@@ -1,16 +1,11 @@
-//! A check's figures in Prometheus' text format ([version 0.0.4]).
-//!
-//! [version 0.0.4]: https://prometheus.io/docs/instrumenting/exposition_formats/
-
-use std::fmt::Write as _;
+//! A check's figures, as Prometheus reads them.
 
 use portolan_net::Peer;
 use portolan_probe::{Finding, Report, Standing};
 use time::OffsetDateTime;
 
 use super::super::report::words;
-
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::exposition::{self, Kind};
 
 /// The page of a check that ended at `now`, the so-manieth since the start.
 pub(super) fn page(report: &Report, checks: u64, now: OffsetDateTime) -> String {
@@ -55,11 +50,11 @@ pub(super) fn page(report: &Report, checks: u64, now: OffsetDateTime) -> String 
         .map(|standing| {
             let name = standing.name().replace(' ', "-");
             let count = u32::try_from(report.standing(standing).count()).unwrap_or(u32::MAX);
-            (format!("edition=\"{}\",standing=\"{name}\"", escape(edition)), f64::from(count))
+            (exposition::labels(&[("edition", edition), ("standing", &name)]), f64::from(count))
         })
         .collect();
     family(&mut out, "portolan_chart_rows", "Rows of the role, by how they stand.", &rows);
-    let one = |value| [(format!("edition=\"{}\"", escape(edition)), value)];
+    let one = |value| [(exposition::labels(&[("edition", edition)]), value)];
     // Below 2^53, where a double holds every integer.
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 and a count of checks")]
     let (ended, checks) = (now.unix_timestamp() as f64, checks as f64);
@@ -80,22 +75,11 @@ pub(super) fn page(report: &Report, checks: u64, now: OffsetDateTime) -> String 
 }
 
 fn family(out: &mut String, name: &str, help: &str, samples: &[(String, f64)]) {
-    typed(out, name, help, "gauge", samples);
+    exposition::family(out, name, help, Kind::Gauge, samples);
 }
 
 fn counter(out: &mut String, name: &str, help: &str, samples: &[(String, f64)]) {
-    typed(out, name, help, "counter", samples);
-}
-
-fn typed(out: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, f64)]) {
-    if samples.is_empty() {
-        return;
-    }
-    // Writing to a String does not fail.
-    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    for (labels, value) in samples {
-        let _ = writeln!(out, "{name}{{{labels}}} {value}");
-    }
+    exposition::family(out, name, help, Kind::Counter, samples);
 }
 
 fn labels(edition: &str, finding: &Finding) -> String {
@@ -103,20 +87,15 @@ fn labels(edition: &str, finding: &Finding) -> String {
     let peer = question.peer.as_ref().map(Peer::to_string).unwrap_or_default();
     let address = question.address.map(|address| address.to_string()).unwrap_or_default();
     let port = question.port.map_or_else(|| question.row.ports_text(), |port| port.to_string());
-    format!(
-        "edition=\"{}\",row=\"{}\",flow=\"{}\",peer=\"{}\",address=\"{}\",port=\"{}\",transport=\"{}\"",
-        escape(edition),
-        escape(&words::row(&question.row)),
-        question.row.flow,
-        escape(&peer),
-        escape(&address),
-        escape(&port),
-        question.transport
-    )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    exposition::labels(&[
+        ("edition", edition),
+        ("row", &words::row(&question.row)),
+        ("flow", question.row.flow.name()),
+        ("peer", &peer),
+        ("address", &address),
+        ("port", &port),
+        ("transport", &question.transport.to_string()),
+    ])
 }
 
 /// Exact below 2^53, which no clock and no certificate comes near.

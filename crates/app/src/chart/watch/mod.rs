@@ -6,7 +6,7 @@
 mod metrics;
 mod states;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use portolan_net::http::{ServerLimits, serve};
+use portolan_net::http::serve;
 use portolan_net::{Listener, clock};
 use tokio::sync::watch;
 
 use self::states::States;
 use super::deployment::{self, Plan};
 use super::report::words;
+use crate::exposition;
 use crate::report::Failure;
 use crate::signal::Stop;
 
@@ -31,17 +32,11 @@ pub struct Args {
     #[command(flatten)]
     deployment: deployment::Arguments,
     /// Where Prometheus asks for /metrics: a port of 127.0.0.1, or ADDRESS:PORT.
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen_address)]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = exposition::listen_address)]
     listen: SocketAddr,
     /// Seconds from the beginning of one check to that of the next.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let loopback = |port: u16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let address = text.parse().or_else(|_| text.parse().map(loopback));
-    address.map_err(|_| "write PORT, ADDRESS:PORT or [ADDRESS]:PORT".to_owned())
 }
 
 /// Checks until it is told to stop.
@@ -58,7 +53,13 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let (publish, page) = watch::channel(Arc::<str>::from(""));
     let told = stop.clone();
     let server =
-        serve(listener, None, router(page), limits(), async move { told.requested().await });
+        serve(
+            listener,
+            None,
+            router(page),
+            exposition::limits(),
+            async move { told.requested().await },
+        );
     let work = async {
         tokio::select! {
             () = check_on(&plan, Duration::from_secs(args.interval), &publish) => {}
@@ -103,38 +104,11 @@ async fn answer(State(page): State<watch::Receiver<Arc<str>>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "the first check is not through yet\n")
             .into_response();
     }
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
-}
-
-/// An exporter has few askers.
-fn limits() -> ServerLimits {
-    ServerLimits {
-        connections_max: 32,
-        drain_time_max: Duration::from_secs(1),
-        ..ServerLimits::default()
-    }
+    ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], page).into_response()
 }
 
 fn now() -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     clock::now().format(format).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_alone_is_one_of_loopback() {
-        let check = |text, expected: &str| {
-            assert_eq!(listen_address(text).unwrap().to_string(), expected);
-        };
-        check("4711", "127.0.0.1:4711");
-        check("10.0.0.1:4711", "10.0.0.1:4711");
-        check("[::1]:4711", "[::1]:4711");
-        for text in ["", "host:4711", "99999", "::1"] {
-            assert!(listen_address(text).is_err(), "{text}");
-        }
-    }
 }

@@ -10,6 +10,7 @@ pub(super) mod directory;
 mod entries;
 mod full;
 mod incremental;
+mod one;
 mod reading;
 mod search;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use portolan_sync::engine::ConnectorId;
 use self::cursor::{Controller, Cursor};
 use self::directory::Directory;
 use self::incremental::Outcome;
+pub(super) use self::one::{One, Sought, find, read as read_one};
 pub(super) use self::reading::Reading;
 use crate::report::Failure;
 

@@ -24,8 +24,11 @@ use self::space::{Findings, Space};
 use super::Look;
 use super::config::Config;
 use super::cycle::{FILE, Server};
+use super::profile::Extent;
+use super::running::{Counted, Running};
 use super::steps::Steps;
 use super::synchronise::{Connected, Ruleset, Surroundings};
+use super::turn::Turn;
 use crate::report::Failure;
 
 /// What `connect lint` is told.
@@ -148,7 +151,12 @@ fn print_lines(found: &[Finding], between: &mut &str) -> Result<(), Failure> {
 async fn imported(directory: &Path) -> Result<(State, Config, Option<Domains>), Failure> {
     let mut server = Server::open(directory).await?;
     let steps = Steps::begin();
-    server.import(0, &steps).await?;
+    let _turn = Turn::take(directory, &steps).await?;
+    let run = Running::begin(&server.state, None, "lint").await?;
+    let outcome = server.import(&run, (None, Extent::Delta), 0, &steps).await;
+    let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
+    run.end(&outcome, counts).await?;
+    outcome?;
     let domains = match server.tenant_domains().await {
         Ok(domains) => Some(Domains { initial: domains.initial, verified: domains.verified }),
         Err(failure) => {

@@ -175,6 +175,7 @@ impl Replicated {
         self.faulty.extend(read.faulty);
         self.faulty.extend(delivered.faulty);
         self.refused.extend(delivered.refused);
+        self.ages.extend(delivered.ages);
         self.restarted = self.restarted.take().or(read.restarted);
         let mut failed = read.owed;
         failed.extend(delivered.owed);

@@ -1,8 +1,12 @@
 //! Credentials to the tenant, in the order in which they were read, and its acknowledgements.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use portolan_model::Guid;
+use portolan_tenant::wire::Operation;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -15,6 +19,9 @@ use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
 use crate::signal::Stop;
 
+/// The oldest password whose age counts as latency.
+const AGE_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// What became of the credentials.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
@@ -22,6 +29,8 @@ pub(super) struct Delivered {
     pub(super) sent: usize,
     pub(super) refused: Vec<Refused>,
     pub(super) faulty: Vec<Faulty>,
+    /// How old passwords were when the tenant had taken them, of those that changed lately.
+    pub(super) ages: Vec<Duration>,
     /// The objects of both.
     pub(super) owed: BTreeSet<Guid>,
 }
@@ -56,10 +65,12 @@ async fn send(
 ) -> Result<(), Failure> {
     let mut guids = Vec::with_capacity(derived.len());
     let mut operations = Vec::with_capacity(derived.len());
+    let mut changed = Vec::with_capacity(derived.len());
     for outcome in derived {
         match outcome {
             Ok(credential) => {
                 guids.push(credential.guid);
+                changed.push(changed_at(&credential.operation));
                 operations.push(credential.operation);
             }
             Err((guid, faulty)) => {
@@ -73,9 +84,13 @@ async fn send(
     }
     let answer = export::send(tenant, scope.state, scope.target, operations).await?;
     let mut taken = Vec::with_capacity(guids.len());
-    for (guid, result) in guids.iter().zip(&answer.results) {
+    let now = portolan_net::clock::now();
+    for ((guid, changed), result) in guids.iter().zip(changed).zip(&answer.results) {
         match export::refusal(result) {
-            None => taken.push(*guid),
+            None => {
+                taken.push(*guid);
+                delivered.ages.extend(changed.and_then(|changed| age(changed, now)));
+            }
             Some(refused) => {
                 delivered.owed.insert(*guid);
                 delivered.refused.push(refused);
@@ -84,4 +99,20 @@ async fn send(
     }
     delivered.sent += taken.len();
     Ok(scope.acknowledge(&taken).await?)
+}
+
+/// When the password of a credential was set.
+fn changed_at(operation: &Operation) -> Option<OffsetDateTime> {
+    match operation {
+        Operation::Credential { changed_at, .. } => {
+            OffsetDateTime::parse(changed_at, &Rfc3339).ok()
+        }
+        _ => None,
+    }
+}
+
+/// How long ago a password was set. One that is older than what is looked at for latency was part of a
+/// backlog, such as the first replication's.
+fn age(changed: OffsetDateTime, now: OffsetDateTime) -> Option<Duration> {
+    Duration::try_from(now - changed).ok().filter(|age| *age <= AGE_MAX)
 }

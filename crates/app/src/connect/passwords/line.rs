@@ -54,6 +54,11 @@ impl Line {
         self.lasting
     }
 
+    /// Whether the last attempt failed.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.health.failures > 0
+    }
+
     /// How long to wait before the next cycle.
     pub(super) fn pause(&self, interval: Duration) -> Duration {
         self.health.pause(interval)
@@ -93,7 +98,7 @@ impl Line {
             return Err(failure);
         }
         if self.health.failed(failure.text()) {
-            eprint!("{}", failure.render());
+            failure.tell();
         }
         if self.lasting { Err(failure) } else { Ok(None) }
     }

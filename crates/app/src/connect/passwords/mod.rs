@@ -18,6 +18,8 @@ mod open;
 mod scope;
 mod upkeep;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use cycle::{Cycle, Trouble};
@@ -44,6 +46,9 @@ pub(super) struct Replicated {
     pub(super) faulty: Vec<Faulty>,
     /// Why everything was read from the beginning, if it was although there was a cursor.
     pub(super) restarted: Option<String>,
+    /// How old passwords were when the tenant had taken them, of those that changed lately.
+    #[serde(skip)]
+    pub(super) ages: Vec<Duration>,
     /// From the first request to the last acknowledgement, in seconds.
     pub(super) seconds: f64,
 }
@@ -68,6 +73,7 @@ impl Replicated {
         all.refused.extend(one.refused);
         all.faulty.extend(one.faulty);
         all.restarted = all.restarted.take().or(one.restarted);
+        all.ages.extend(one.ages);
         all.seconds += one.seconds;
     }
 }

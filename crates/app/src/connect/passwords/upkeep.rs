@@ -148,6 +148,11 @@ impl Upkeep {
         }
     }
 
+    /// Whether the last attempt at some forest failed.
+    pub(in super::super) fn is_failing(&self) -> bool {
+        self.lines.iter().any(Line::is_failing)
+    }
+
     /// Gives the connections back to the controllers.
     pub(in super::super) async fn close(self) {
         for line in self.lines {

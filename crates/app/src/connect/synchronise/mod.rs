@@ -21,8 +21,8 @@ use serde::Serialize;
 
 pub(super) use origin::Host;
 pub use origin::Origin;
-pub(super) use ruleset::{Connected, ConnectedForest, Domains, Ruleset};
-pub(super) use run::{run, run_in_full_next};
+pub(super) use ruleset::{Connected, ConnectedForest, Domains, Overlay, Ruleset};
+pub(super) use run::{Scope, run, run_in_full_next};
 pub(super) use standing::Surroundings;
 
 use self::batch::Answers;
@@ -36,6 +36,9 @@ const REFERENCES_AT_ONCE: u32 = 20_000;
 const DEFERRED_MAX: usize = 2_000_000;
 /// Rounds of a run: links that end make objects that are looked at again.
 const ROUNDS_MAX: usize = 1_000_000;
+
+/// Rounds of a run about one object: its link ends, and it is linked anew.
+const ROUNDS_OF_ONE_MAX: usize = 16;
 
 /// What a synchronisation did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -101,6 +104,27 @@ impl Synchronisation<'_> {
             done.changed += self.batch(&queued, &Answers::Open, &mut deferred).await?;
         }
         done.changed += self.settle(deferred).await?;
+        done.references = self.references().await?;
+        Ok(done)
+    }
+
+    /// Decides about these objects and what is joined to them, and leaves alone what waits besides. One
+    /// that claims an anchor which others may claim too is settled among all that wait.
+    pub(super) async fn only(&self, objects: &[ObjectKey]) -> Result<Synchronised, Failure> {
+        self.state.queue(objects).await?;
+        let mut done = Synchronised { objects: objects.len() as u64, ..Synchronised::default() };
+        let mut deferred = Deferred::default();
+        for _ in 0..ROUNDS_OF_ONE_MAX {
+            let queued = self.state.pending_of(objects).await?;
+            if queued.is_empty() {
+                break;
+            }
+            done.changed += self.batch(&queued, &Answers::Open, &mut deferred).await?;
+        }
+        if !deferred.0.is_empty() {
+            self.state.queue(objects).await?;
+            return self.changes().await;
+        }
         done.references = self.references().await?;
         Ok(done)
     }

@@ -116,6 +116,12 @@ impl Connected {
     }
 }
 
+/// The administrator's files of rules, as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Overlay {
+    files: Vec<(String, String)>,
+}
+
 /// The rules in force: the default set and the administrator's overlay.
 #[derive(Debug)]
 pub(in super::super) struct Ruleset {
@@ -132,14 +138,16 @@ impl Ruleset {
     /// # Errors
     /// Everything that is wrong with the files.
     pub(in super::super) async fn read(directory: &Path, state: &State) -> Result<Self, Failure> {
-        let mut files = vec![RuleFile::built_in()];
-        let mut context = digest::Context::new(&digest::SHA256);
-        for (name, text) in overlay(directory)? {
-            context.update(name.as_bytes());
-            context.update(&(text.len() as u64).to_le_bytes());
-            context.update(text.as_bytes());
-            files.push(RuleFile::overlay(&name, &text));
-        }
+        Self::of(&Overlay::read(directory)?, state).await
+    }
+
+    /// Compiles an overlay with the default set.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(in super::super) async fn of(overlay: &Overlay, state: &State) -> Result<Self, Failure> {
+        let own = overlay.files.iter().map(|(name, text)| RuleFile::overlay(name, text));
+        let files: Vec<_> = [RuleFile::built_in()].into_iter().chain(own).collect();
         let mut names = state.dictionary().await?;
         let known = state.rule_keys().await?;
         let mut numbers = RuleNumbers::default();
@@ -152,13 +160,7 @@ impl Ruleset {
             .map_err(|error| Failure::because("an attribute's name", &error))?;
         state.keep_dictionary(&names).await?;
         state.rules(&numbers.keys().collect::<Vec<_>>()).await?;
-        let mut digest = env!("CARGO_PKG_VERSION").to_owned();
-        digest.push(' ');
-        for octet in context.finish().as_ref() {
-            // Writing to a String does not fail.
-            let _ = write!(digest, "{octet:02x}");
-        }
-        Ok(Self { rules, names, source_anchor, digest })
+        Ok(Self { rules, names, source_anchor, digest: overlay.digest() })
     }
 
     /// What the rules and what they depend on are, as a text that differs when they do.
@@ -198,6 +200,27 @@ fn of_target(domains: &Domains) -> Parameters {
     parameters.set("Tenant.InitialDomain", domains.initial.to_string());
     parameters.set("Tenant.VerifiedDomains", verified);
     parameters
+}
+
+impl Overlay {
+    /// The files of rules of a state directory, in the order of their names.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(in super::super) fn read(directory: &Path) -> Result<Self, Failure> {
+        Ok(Self { files: overlay(directory)? })
+    }
+
+    /// What the files say and which release reads them, as a text that differs when they do.
+    pub(in super::super) fn digest(&self) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for (name, text) in &self.files {
+            context.update(name.as_bytes());
+            context.update(&(text.len() as u64).to_le_bytes());
+            context.update(text.as_bytes());
+        }
+        format!("{} {}", env!("CARGO_PKG_VERSION"), hex::encode(context.finish()))
+    }
 }
 
 /// The files of the overlay in the order of their names.

@@ -118,8 +118,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
-    config.go_on_with(earlier.as_ref());
+    let config = configuration(&init, enrolment.ca_sha256, enrolled, told, earlier.as_ref())?;
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -164,6 +163,7 @@ fn configuration(
     ca_sha256: String,
     enrolled: EnrolResponse,
     Told { forests, ports }: Told,
+    earlier: Option<&RawConfig>,
 ) -> Result<RawConfig, Failure> {
     let reach = &init.reach;
     Ok(RawConfig {
@@ -178,13 +178,14 @@ fn configuration(
             proxy: reach.proxy.clone(),
             proxy_credentials_file: optional(reach.proxy_credentials_file.as_deref())?,
         },
-        staging: false,
-        guard: None,
-        lease_seconds: None,
         ports,
-        metrics: None,
-        profile: Vec::new(),
-        schedule: Vec::new(),
+        // How this server runs is not what it is enrolled as.
+        staging: earlier.is_some_and(|earlier| earlier.staging),
+        guard: earlier.and_then(|earlier| earlier.guard.clone()),
+        lease_seconds: earlier.and_then(|earlier| earlier.lease_seconds),
+        metrics: earlier.and_then(|earlier| earlier.metrics.clone()),
+        profile: earlier.map(|earlier| earlier.profile.clone()).unwrap_or_default(),
+        schedule: earlier.map(|earlier| earlier.schedule.clone()).unwrap_or_default(),
     })
 }
 

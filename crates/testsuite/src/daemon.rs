@@ -85,6 +85,11 @@ impl<'lab> Daemon<'lab> {
         let pid = std::fs::read_to_string(&self.pid).map_err(io)?;
         let mut kill = self.lab.command("connect", "kill")?;
         kill.args([&format!("-{name}"), pid.trim()]).status().map_err(io)?;
+        if name == "CONT" {
+            // What brought it onto its host stopped with it.
+            let outside = self.child.id().to_string();
+            std::process::Command::new("kill").args(["-CONT", &outside]).status().map_err(io)?;
+        }
         Ok(())
     }
 

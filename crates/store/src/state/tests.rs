@@ -337,7 +337,7 @@ async fn what_is_staged_is_read_in_pages_with_references_to_what_is_not() {
 async fn a_run_is_kept_with_its_steps_and_may_be_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let state = state(directory.path()).await;
-    let at = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
     let run = state.begin_run("nightly", at(100)).await.unwrap();
     let read = state.begin_step(run, "import", Some("corp.example"), at(101)).await.unwrap();
     let end = StepEnd {

@@ -40,7 +40,7 @@ async fn losses_of_several_runs_are_counted_together_and_leave_the_window() {
     let users = Loss::Objects(TenantKind::User);
     let expected =
         Toll { loss: users.clone(), name: None, there: 25, lost: 15, wanted: 3, released: 0 };
-    assert_eq!(tolls(&state).await, [expected.clone()]);
+    assert_eq!(tolls(&state).await, std::slice::from_ref(&expected));
     assert!(!Allowance::default().judge([expected.clone()]).is_empty());
     let late = now(&state).await + Duration::DAY * 2;
     let later = state.tolls(TARGET, late - Duration::DAY, late, None).await.unwrap();

@@ -137,13 +137,17 @@ fn a_warm_server_takes_over_within_the_lease_and_who_comes_late_writes_nothing()
     assert!(stopped.success(), "{said}");
     assert!(said.contains("confirmed "), "it confirmed before it exported: {said}");
 
-    let forest = Forest::read(&road);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let tenant = runtime.block_on(Tenant::read(&road));
-    tenant.equals(&forest);
-    tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
+    the_tenant_equals_the_forest(&road);
     let mut after = graph(&road, &reader);
     after["users"]["alice@corp.example"]["jobTitle"] =
         before["users"]["alice@corp.example"]["jobTitle"].clone();
     assert_eq!(before, after, "the same objects under the same ids");
+}
+
+fn the_tenant_equals_the_forest(road: &Road<'_>) {
+    let forest = Forest::read(road);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tenant = runtime.block_on(Tenant::read(road));
+    tenant.equals(&forest);
+    tenant.credentials_equal(&forest, &road.hashes_by_samba().unwrap());
 }

@@ -19,8 +19,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::cycle::Server;
-use super::export::attributes;
 use super::steps::Steps;
+use super::target::tenant::attributes;
+use super::tenant_client::Tenant;
 use super::{Look, print_json, synchronise};
 use crate::report::Failure;
 
@@ -102,6 +103,11 @@ impl Server {
         Ok(confirmation)
     }
 
+    fn tenant(&mut self) -> Result<&mut Tenant, Failure> {
+        let none = || Failure::new("what Graph has is not confirmed: it is no tenant of ours");
+        self.target.tenant().ok_or_else(none)
+    }
+
     async fn confirm_all(&mut self) -> Result<Confirmation, Failure> {
         let mut done = Confirmation::default();
         self.confirm_objects(&mut done).await?;
@@ -118,7 +124,7 @@ impl Server {
         let names = self.state.dictionary().await?;
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.tenant.held(&after, "content").await?.objects;
+            let page = self.tenant()?.held(&after, "content").await?.objects;
             done.objects += page.len() as u64;
             let through = end_of(&page, &after)?;
             let mut rest = page.as_slice();
@@ -172,7 +178,7 @@ impl Server {
         while !waiting.is_empty() {
             let asked = waiting.get(..OPERATIONS_MAX).unwrap_or(waiting);
             let anchors = asked.iter().map(|object| object.anchor.clone()).collect();
-            let answer = self.tenant.read(anchors).await?;
+            let answer = self.tenant()?.read(anchors).await?;
             let answered = answer.answered.clamp(1, asked.len());
             let (now, later) = waiting.split_at(answered);
             waiting = later;
@@ -204,7 +210,7 @@ impl Server {
         let names: Vec<_> = Reference::ALL.into_iter().filter_map(named).collect();
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.tenant.held(&after, "references").await?.objects;
+            let page = self.tenant()?.held(&after, "references").await?.objects;
             if page.is_empty() {
                 return Ok(());
             }
@@ -245,7 +251,7 @@ impl Server {
             let mut after = String::new();
             loop {
                 let of = reference.as_str();
-                let page = self.tenant.references(anchor.as_str(), of, &after).await?;
+                let page = self.tenant()?.held_references(anchor.as_str(), of, &after).await?;
                 for anchor in &page.anchors {
                     held.push((*id, anchor.parse().map_err(|_| nothing())?));
                 }

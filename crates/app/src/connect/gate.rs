@@ -100,7 +100,9 @@ impl Server {
             return Ok(Passage::Closed(closed));
         }
         if self.must_confirm().await? {
-            self.confirm(steps).await?;
+            if self.target.tenant().is_some() {
+                self.confirm(steps).await?;
+            }
             self.state.forget(target, UNCONFIRMED).await?;
         }
         if let Role::Active { epoch, .. } = self.lease.role() {
@@ -115,13 +117,16 @@ impl Server {
 
     /// Gives the lease back, if there is one.
     pub(super) async fn give_lease_back(&mut self) {
-        self.lease.release(&mut self.tenant).await;
-        self.tenant.use_lease(None);
+        let Some(tenant) = self.target.tenant() else { return };
+        self.lease.release(tenant).await;
+        tenant.use_lease(None);
     }
 
     /// Takes the lease of the group, if it uses one or has several servers.
     async fn take_lease(&mut self) -> Result<(), Failure> {
-        let answer = self.tenant.domains().await?;
+        // Of a Graph, one server writes: it has no leases.
+        let Some(tenant) = self.target.tenant() else { return Ok(()) };
+        let answer = tenant.domains().await?;
         let is_used = answer.uses_lease || answer.sync_servers.is_some_and(|servers| servers > 1);
         if !is_used {
             if self.lease.is_kept() {
@@ -129,7 +134,7 @@ impl Server {
             }
             return lease::forget(&self.state, self.connected.target).await;
         }
-        let tenant = self.another_tenant_client()?;
+        let Some(tenant) = self.another_tenant_client()? else { return Ok(()) };
         let keeping = || {
             Ok(Keeping {
                 tenant,
@@ -141,7 +146,9 @@ impl Server {
             })
         };
         self.lease.take(keeping).await?;
-        self.tenant.use_lease(Some(self.lease.watch()));
+        if let Some(tenant) = self.target.tenant() {
+            tenant.use_lease(Some(self.lease.watch()));
+        }
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Summary {
     /// References that were added or removed.
     references: usize,
     left_out: u64,
+    /// Objects that the target has no kind for.
+    unable: usize,
     pub(super) refused: Vec<Refused>,
     /// What was not exported because it would take too much away.
     pub(super) held: Vec<String>,
@@ -90,12 +92,22 @@ impl Summary {
     }
 
     fn take(&mut self, exported: Exported) {
-        let Exported { added, updated, deleted, references, refused, held, closed, warnings } =
-            exported;
+        let Exported {
+            added,
+            updated,
+            deleted,
+            references,
+            refused,
+            held,
+            closed,
+            unable,
+            warnings,
+        } = exported;
         self.added += added;
         self.updated += updated;
         self.deleted += deleted;
         self.references += references;
+        self.unable += unable;
         self.refused.extend(refused);
         self.held = held;
         self.closed = closed;
@@ -296,7 +308,7 @@ impl Server {
         };
         summary.errors = errors.into_iter().map(named).collect();
         let is_sent = |kind: ObjectKind| {
-            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+            kind.is_person() || matches!(kind, ObjectKind::Group | ObjectKind::Contact)
         };
         let mut staged = 0;
         for forest in &self.connected.forests {

@@ -35,7 +35,8 @@ impl Seen {
     /// The files as they are now. What cannot be read is other than anything that can.
     pub(super) fn now(directory: &Path) -> Self {
         let digest = |octets: &[u8]| digest::digest(&digest::SHA256, octets).as_ref().to_vec();
-        let config = std::fs::read(directory.join(config::FILE)).ok();
+        let limit = crate::files::CONFIGURATION_OCTETS_MAX;
+        let config = crate::files::read_at_most(&directory.join(config::FILE), limit).ok();
         let rules = Overlay::read(directory).ok();
         Self {
             config: config.map(|octets| digest(&octets)),
@@ -74,7 +75,9 @@ impl Server {
             // The lease goes on: it is this server's, whatever else it is told.
             std::mem::swap(&mut other.lease, &mut self.lease);
             let role = other.lease.is_kept().then(|| other.lease.watch());
-            other.tenant.use_lease(role);
+            if let Some(tenant) = other.target.tenant() {
+                tenant.use_lease(role);
+            }
             *self = other;
             // Its first act may be to seal a secret, which changes the file.
             *seen = Seen::now(&self.directory);

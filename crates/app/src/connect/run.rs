@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::cycle::Server;
 use super::daemon::Daemon;
 use super::gate;
-use super::passwords::{Replicated, Upkeep};
+use super::passwords::{NO_PASSWORDS, Replicated, Upkeep};
 use super::perform::Summary;
 use super::print_json;
 use super::profile::{Profile, Step};
@@ -114,7 +114,13 @@ async fn once(server: &mut Server, run: &Run, stop: &Stop) -> Result<(), Failure
     }
     running.end(&outcome, counts).await?;
     let (summary, replicated) = outcome?;
-    if run.json && (replicated.is_some() || run.profile.is_some() || summary.closed.is_some()) {
+    let takes_passwords = server.target.tenant().is_some();
+    if run.json
+        && (replicated.is_some()
+            || run.profile.is_some()
+            || !takes_passwords
+            || summary.closed.is_some())
+    {
         print_json(&Report { objects: Some(&summary), credentials: replicated.as_ref() })?;
     }
     summary.check_read()?;
@@ -134,6 +140,10 @@ async fn both(
         return Ok((summary, None));
     }
     if server.closed()?.is_some() {
+        return Ok((summary, None));
+    }
+    if server.target.tenant().is_none() {
+        steps.say(None, NO_PASSWORDS);
         return Ok((summary, None));
     }
     let mut upkeep = Upkeep::new(Duration::ZERO);

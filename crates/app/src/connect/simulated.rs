@@ -23,7 +23,10 @@ pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 use super::running::DONE;
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
+use super::synchronise::{
+    self, Connected, ConnectedForest, Ruleset, Scope, Synchronisation, Synchronised,
+};
+use super::target::Sending;
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -69,6 +72,17 @@ pub struct Cycle {
     pub refused: Vec<(String, String)>,
     /// What an administrator is told of the import.
     pub notes: Vec<String>,
+}
+
+/// What a synchronisation alone did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Objects that were looked at.
+    pub objects: u64,
+    /// Neighbourhoods of which something else came than before.
+    pub changed: u64,
+    /// References that are to be added or removed.
+    pub references: u64,
 }
 
 impl Compiled {
@@ -152,8 +166,9 @@ impl Server {
         let allowance = Allowance::default();
         let quarantine = guard::quarantine(state, target, &allowance, allowed, never).await?;
         let names = &rules.names;
+        let sending = Sending { state, target, names };
         let quarantine = &quarantine;
-        let mut exporter = Exporter { tenant, state, target, names, chosen: None, quarantine };
+        let mut exporter = Exporter { target: tenant, sending, chosen: None, quarantine };
         let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
@@ -165,5 +180,20 @@ impl Server {
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
         })
+    }
+
+    /// Synchronises alone, for a tenant with this initial domain: what changed, or `everything`.
+    ///
+    /// # Errors
+    /// What broke it off.
+    pub async fn decide(&self, initial: &str, everything: bool) -> Result<Decided, Failure> {
+        let (state, rules) = (&self.state, &self.compiled.rules);
+        let domains = domains(std::slice::from_ref(&self.forest), initial, &[])?;
+        let run = state.begin_run("synchronise", self.origin.now()).await?;
+        let begun = Synchronisation::begin(state, rules, &self.connected, &domains, run).await?;
+        let begun = begun.with(&*self.origin);
+        let done = if everything { begun.everything().await? } else { begun.changes().await? };
+        let Synchronised { objects, changed, references } = done;
+        Ok(Decided { objects, changed, references })
     }
 }

@@ -224,7 +224,7 @@ impl Tenant {
     }
 
     /// A page of whom one of this server's objects refers to by an attribute.
-    pub(super) async fn references(
+    pub(super) async fn held_references(
         &mut self,
         anchor: &str,
         attribute: &str,

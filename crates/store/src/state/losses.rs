@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::codes::Code as _;
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, neighbourhoods};
+use super::{State, StateError, packed};
 
 /// The sort of references that are removed.
 const REFERENCES: i64 = 10;
@@ -152,7 +152,7 @@ impl State {
             one.there = group.try_get::<i64, _>("there")?.unsigned_abs();
             if let Loss::Members(anchor) = &one.loss {
                 let of = anchor.as_str().as_bytes();
-                let record = neighbourhoods::confirmed(of, group.try_get("confirmed")?)?;
+                let record = packed::confirmed(of, group.try_get("confirmed")?)?;
                 let named = record.as_ref().zip(name).and_then(|(record, name)| record.first(name));
                 one.name = named.and_then(|value| value.as_text().map(str::to_owned));
             }

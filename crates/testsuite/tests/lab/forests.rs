@@ -56,7 +56,8 @@ fn anchor(entry: &Entry) -> String {
 /// Changes the other forest.
 fn change_other(road: &Road<'_>, ldif: &str) {
     let database = ["-H", "/run/samba/forest/private/sam.ldb"];
-    road.at_other_forest("ldbmodify", &database, ldif).unwrap().success().unwrap();
+    let done = road.at_other_forest("ldbmodify", &database, ldif).unwrap().success().unwrap();
+    assert_eq!(done.stderr, "", "{}", done.stdout);
 }
 
 fn run(road: &Road<'_>) -> Value {
@@ -76,19 +77,19 @@ fn tie(road: &Road<'_>) {
     let (corp, other) = (of_corp(road), of_other(road));
     let dn = |account: &str| text(&other[account], "dn").unwrap();
     let name = |dn: String| format!("dn:: {}", STANDARD.encode(dn));
-    let sid = &corp["bob"]["objectsid"][0];
+    let sid = |account: &str| Sid::decode(&corp[account]["objectsid"][0]).unwrap().to_string();
     change_other(
         road,
         &format!(
             "{}\nchangetype: modify\nreplace: mail\nmail: alice@corp.example\n-\n\n\
              {}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n-\n\
-             replace: msExchMasterAccountSID\nmsExchMasterAccountSID:: {}\n-\n",
+             replace: msExchMasterAccountSID\nmsExchMasterAccountSID: {}\n-\n\n",
             name(dn("alice")),
             name(dn("bob")),
-            STANDARD.encode(sid),
+            sid("bob"),
         ),
     );
-    let carol = Sid::decode(&corp["carol"]["objectsid"][0]).unwrap().to_string();
+    let carol = sid("carol");
     let add = ["group", "addmembers", "Printers", &carol];
     road.at_other_forest("samba-tool", &add, "").unwrap().success().unwrap();
 }

@@ -152,15 +152,6 @@ impl RawConfig {
         if is_changed { self.write(state) } else { Ok(()) }
     }
 
-    /// Takes over of an earlier file what says how this server runs.
-    pub(super) fn go_on_with(&mut self, earlier: Option<&Self>) {
-        if let Some(earlier) = earlier {
-            self.metrics = earlier.metrics.clone();
-            self.profile = earlier.profile.clone();
-            self.schedule = earlier.schedule.clone();
-        }
-    }
-
     /// Writes the file anew, whole or not at all.
     pub(super) fn write(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self)

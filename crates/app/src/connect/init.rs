@@ -118,8 +118,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let mut config = configuration(&init, enrolment.ca_sha256, enrolled, told)?;
-    config.go_on_with(earlier.as_ref());
+    let config = configuration(&init, enrolment.ca_sha256, enrolled, told, earlier.as_ref())?;
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
@@ -164,6 +163,7 @@ fn configuration(
     ca_sha256: String,
     enrolled: EnrolResponse,
     Told { forests, ports }: Told,
+    earlier: Option<&RawConfig>,
 ) -> Result<RawConfig, Failure> {
     let reach = &init.reach;
     Ok(RawConfig {
@@ -179,9 +179,10 @@ fn configuration(
             proxy_credentials_file: optional(reach.proxy_credentials_file.as_deref())?,
         },
         ports,
-        metrics: None,
-        profile: Vec::new(),
-        schedule: Vec::new(),
+        // How this server runs is not what it is enrolled as.
+        metrics: earlier.and_then(|earlier| earlier.metrics.clone()),
+        profile: earlier.map(|earlier| earlier.profile.clone()).unwrap_or_default(),
+        schedule: earlier.map(|earlier| earlier.schedule.clone()).unwrap_or_default(),
     })
 }
 

@@ -179,10 +179,10 @@ impl KeyFile {
             })?;
         }
         let read = || -> std::io::Result<Option<Zeroizing<String>>> {
-            if std::fs::metadata(&self.path)?.len() > FILE_OCTETS_MAX {
-                return Ok(None);
+            match files::read_text_at_most(&self.path, FILE_OCTETS_MAX) {
+                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Ok(None),
+                read => read.map(|text| Some(Zeroizing::new(text))),
             }
-            std::fs::read_to_string(&self.path).map(|text| Some(Zeroizing::new(text)))
         };
         let text = read().map_err(|error| {
             Failure::because(&format!("cannot read {}", self.path.display()), &error)

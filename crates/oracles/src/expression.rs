@@ -88,3 +88,25 @@ fn digest(outcome: &Outcome<'_>) -> u64 {
     }
     hasher.finish()
 }
+
+/// The longest overlay that is made of a short text: names are repeated in it.
+const OVERLAY_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// An exported configuration of Entra Connect, whatever it says: it is refused in words, or becomes an overlay
+/// that reads as a rule file, and what came of each rule is told.
+pub(crate) fn export(octets: &[u8]) {
+    use portolan_sync::rules::{RuleFile, RuleNumbers, Rules, entra};
+    match entra::import(bytes::text(octets)) {
+        Ok(imported) => {
+            assert!(!imported.report.is_empty(), "nothing is told of its rules");
+            assert!(imported.overlay.len() <= OVERLAY_OCTETS_MAX.max(octets.len() * 64));
+            let files = [RuleFile::overlay("o.toml", &imported.overlay)];
+            let mut names = Dictionary::default();
+            let compiled = Rules::compile(&files, &mut names, &mut RuleNumbers::default());
+            // It may say what no rule may, and that is told with its place.
+            let errors = compiled.map_or_else(|errors| errors, |_| Vec::new());
+            assert!(errors.iter().all(|error| !error.to_string().is_empty()));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}

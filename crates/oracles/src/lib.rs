@@ -88,6 +88,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("ldap_session", ldap::session).holding(256),
     Target::new("forest_entry", directory::entry).holding(256),
     Target::new("sync_expression", expression::texts).holding(256).making(32 * 1024 * 1024),
+    Target::new("rules_export", expression::export).holding(4096).making(32 * 1024 * 1024),
     Target::new("rpc_fragments", rpc::fragments),
     Target::new("rpc_bind", rpc::bind),
     Target::new("rpc_call", rpc::call),

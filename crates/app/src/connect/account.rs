@@ -418,7 +418,7 @@ fn unreadable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Failure
 }
 
 fn read_mark(path: &Path) -> Result<Option<Mark>, Failure> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match crate::files::read_text_at_most(path, crate::files::CONFIGURATION_OCTETS_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| unreadable(path, &error))?,
     };

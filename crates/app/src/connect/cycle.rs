@@ -1,12 +1,15 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{RunId, State};
+use portolan_tenant::wire::TenantResponse;
+use tokio::sync::Mutex;
 
 use super::batches;
 use super::config::{Config, RawConfig};
@@ -22,6 +25,9 @@ use super::secrets::Secrets;
 use super::source::{self, Source};
 use super::steps::Steps;
 use super::synchronise::{self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised};
+use super::target::graph::Graph;
+use super::target::{Sending, Target};
+use super::target_config::SystemConfig;
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
@@ -39,10 +45,12 @@ pub(super) struct Server {
     pub(super) state: State,
     /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
-    pub(super) tenant: Tenant,
+    pub(super) target: Target,
     secrets: Secrets,
     /// The files of rules that are in force.
     pub(super) overlay: Overlay,
+    /// What was compiled of them last, by their digest: once, and not in each step.
+    compiled: Mutex<Option<(String, Arc<Ruleset>)>>,
     pub(super) directory: PathBuf,
 }
 
@@ -68,20 +76,48 @@ impl Server {
         let connected = Connected::of(&state, &config).await?;
         connected.check_known(&state).await?;
         let forests = source::open(&config, &connected, &directory)?;
-        let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
-        let tenant = Tenant::new(client, &config, key)?;
+        let target = match &config.system {
+            SystemConfig::Tenant { ca_sha256 } => {
+                let client = tenant_client::client(&network, Fingerprint::new(*ca_sha256));
+                Target::Tenant(Tenant::new(client, &config, key)?)
+            }
+            SystemConfig::Graph(place) => {
+                Target::Graph(Graph::configured(&network, &config, place, key))
+            }
+        };
         let overlay = Overlay::read(&directory)?;
-        Ok(Self { config, network, forests, state, connected, tenant, secrets, overlay, directory })
+        let compiled = Mutex::new(None);
+        Ok(Self {
+            config,
+            network,
+            forests,
+            state,
+            connected,
+            target,
+            secrets,
+            overlay,
+            compiled,
+            directory,
+        })
     }
 
     /// The rules in force, compiled.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub(super) async fn rules(&self) -> Result<Ruleset, Failure> {
-        Ruleset::of(&self.overlay, &self.state).await
+    pub(super) async fn rules(&self) -> Result<Arc<Ruleset>, Failure> {
+        let digest = self.overlay.digest();
+        let mut compiled = self.compiled.lock().await;
+        match compiled.as_ref() {
+            Some((of, rules)) if *of == digest => Ok(Arc::clone(rules)),
+            _ => {
+                let rules = Arc::new(Ruleset::of(&self.overlay, &self.state).await?);
+                *compiled = Some((digest, Arc::clone(&rules)));
+                Ok(rules)
+            }
+        }
     }
 
     /// Reads the secrets of refused accounts anew: whether one of them may be tried again.
@@ -102,12 +138,14 @@ impl Server {
         let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
         // A command may have replaced it since.
         self.secrets = Secrets::open(&self.directory)?;
-        self.tenant.use_key(key::current(&self.secrets, client_id)?);
+        // The key of an application of Graph is its administrator's to replace.
+        let Target::Tenant(tenant) = &mut self.target else { return Ok(false) };
+        tenant.use_key(key::current(&self.secrets, client_id)?);
         if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
             return Ok(false);
         }
-        let key = key::replace(&mut self.secrets, client_id, &mut self.tenant, now).await?;
-        self.tenant.use_key(key);
+        let key = key::replace(&mut self.secrets, client_id, tenant, now).await?;
+        tenant.use_key(key);
         Ok(true)
     }
 
@@ -141,7 +179,7 @@ impl Server {
         steps: &Steps,
     ) -> Result<Imported, Failure> {
         let rules = self.rules().await?;
-        let reading = Reading::by(&rules.rules, rules.names, &self.state).await?;
+        let reading = Reading::by(&rules.rules, rules.names.clone(), &self.state).await?;
         let space = (self.directory.as_path(), &self.state);
         let is_read = |of: &&mut Source| forest.is_none_or(|forest| of.config.domain == *forest);
         let sources: Vec<_> = self.forests.iter_mut().filter(is_read).collect();
@@ -158,11 +196,11 @@ impl Server {
         if self.renew_key(false).await? {
             steps.say(None, "replaced this server's key at the tenant by a new one");
         }
-        let answer = self.tenant.domains().await?;
         let target = self.connected.target;
+        let answer = self.description().await?;
         if let Some(last) = &answer.last_batch
-            && let Some(count) =
-                batches::reconcile(&mut self.tenant, &self.state, target, last).await?
+            && let Target::Tenant(tenant) = &mut self.target
+            && let Some(count) = batches::reconcile(tenant, &self.state, target, last).await?
         {
             let lost = format!(
                 "the tenant does not have what it acknowledged, as after a restored backup: it has \
@@ -181,9 +219,29 @@ impl Server {
         domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
+    /// What the target says of itself.
+    async fn description(&mut self) -> Result<TenantResponse, Failure> {
+        let graph = match &mut self.target {
+            Target::Tenant(tenant) => return tenant.domains().await,
+            Target::Graph(graph) => graph,
+        };
+        let found = graph.organization().await?;
+        if found.id != self.config.tenant_id.to_string() {
+            let text = format!("Graph answers for tenant {}, which is another", found.id);
+            return Err(Failure::new(text).with_hint("correct graph.id in connect.toml"));
+        }
+        Ok(TenantResponse {
+            tenant_id: found.id,
+            initial_domain: found.initial.to_string(),
+            verified_domains: found.verified.iter().map(ToString::to_string).collect(),
+            sync_group: None,
+            last_batch: None,
+        })
+    }
+
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
-        let answer = self.tenant.domains().await?;
+        let answer = self.description().await?;
         domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
@@ -218,10 +276,12 @@ impl Server {
         let losses = self.state.losses(self.connected.target).await?;
         losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
         let mut exporter = Exporter {
-            tenant: &mut self.tenant,
-            state: &self.state,
-            target: self.connected.target,
-            names: &rules.names,
+            target: &mut self.target,
+            sending: Sending {
+                state: &self.state,
+                target: self.connected.target,
+                names: &rules.names,
+            },
             chosen,
         };
         let exported = exporter.run().await?;

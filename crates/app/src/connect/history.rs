@@ -7,7 +7,10 @@ use portolan_store::state::{ErrorPlace, Run, RunId, RunStep, State, StoredError}
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
+use super::config::Config;
 use super::cycle::FILE;
+use super::suffixes::{Renamed, Suffixes};
+use super::synchronise::Connected;
 use super::{Look, print_json};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -15,6 +18,8 @@ use crate::terminal::plain;
 /// Runs and errors that are shown.
 const RUNS_MAX: u32 = 100;
 const ERRORS_MAX: u32 = 10_000;
+/// Users with another name in the tenant that are named; of the others their number.
+const RENAMED_MAX: usize = 1_000;
 
 /// What `connect history` is told.
 #[derive(Debug, clap::Args)]
@@ -149,13 +154,35 @@ async fn one(state: &State, id: RunId, json: bool) -> Result<(), Failure> {
 pub(super) async fn errors(look: Look) -> Result<(), Failure> {
     let state = State::open(&look.state.join(FILE)).await?;
     let found = state.errors(ErrorPlace::default(), ERRORS_MAX).await?;
-    let shown: Vec<_> = found.into_iter().map(ShownError::from).collect();
+    let mut shown: Vec<_> = found.into_iter().map(ShownError::from).collect();
+    let config = Config::read(&look.state)?;
+    let connected = Connected::of(&state, &config).await?;
+    let suffixes = Suffixes::of(&state, connected.target, RENAMED_MAX).await?;
+    shown.extend(suffixes.first.iter().map(renamed));
     if look.json {
         return print_json(&shown);
     }
     print_errors(&shown);
-    println!("{} objects with errors", shown.len());
+    println!("{} objects with errors", shown.len() - suffixes.first.len());
+    if suffixes.count > 0 {
+        println!("{} users whose suffix the tenant has not verified:", suffixes.count);
+        for (suffix, count) in &suffixes.by_suffix {
+            println!("{count:>8}  {}", plain(suffix));
+        }
+    }
     Ok(())
+}
+
+fn renamed(renamed: &Renamed) -> ShownError {
+    let Renamed { who, found, used } = renamed;
+    ShownError {
+        object: Some(who.clone()),
+        code: "suffix-not-verified".to_owned(),
+        text: format!("{found} is no name in the tenant; {used} is used"),
+        hint: Some(
+            "verify the suffix in the tenant, or give a verified one in the forest".to_owned(),
+        ),
+    }
 }
 
 fn print_run(run: &ShownRun) {

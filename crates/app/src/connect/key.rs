@@ -89,7 +89,7 @@ pub(crate) async fn replace(
 pub(crate) fn read_file(path: &Path) -> Result<Private, Failure> {
     crate::files::refuse_if_shared(path).map_err(Failure::new)?;
     let doing = format!("cannot read {}", path.display());
-    let text = std::fs::read(path)
+    let text = crate::files::read_at_most(path, crate::files::SECRET_OCTETS_MAX)
         .map(Zeroizing::new)
         .map_err(|error| Failure::because(&doing, &error))?;
     let der = PrivatePkcs8KeyDer::from_pem_slice(&text)

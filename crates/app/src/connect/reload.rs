@@ -35,7 +35,8 @@ impl Seen {
     /// The files as they are now. What cannot be read is other than anything that can.
     pub(super) fn now(directory: &Path) -> Self {
         let digest = |octets: &[u8]| digest::digest(&digest::SHA256, octets).as_ref().to_vec();
-        let config = std::fs::read(directory.join(config::FILE)).ok();
+        let limit = crate::files::CONFIGURATION_OCTETS_MAX;
+        let config = crate::files::read_at_most(&directory.join(config::FILE), limit).ok();
         let rules = Overlay::read(directory).ok();
         Self {
             config: config.map(|octets| digest(&octets)),

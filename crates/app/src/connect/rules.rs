@@ -22,6 +22,8 @@ pub enum Rules {
     Lint(Lint),
     /// Write the rules in force, the default set's among them
     Show(Show),
+    /// Show the filters in force, and by which objectGUID each unit or group of theirs is held
+    Filters(super::Look),
     /// Make an overlay of the rules in an exported configuration of Entra Connect (experimental)
     Import(Import),
 }
@@ -72,6 +74,7 @@ pub(super) async fn run(command: Rules) -> Result<(), Failure> {
     match command {
         Rules::Lint(told) => check(told).await,
         Rules::Show(told) => show(told).await,
+        Rules::Filters(told) => super::filters::run(told).await,
         Rules::Import(told) => import(&told),
     }
 }
@@ -131,9 +134,10 @@ async fn show(told: Show) -> Result<(), Failure> {
 }
 
 fn import(told: &Import) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(&told.export).map_err(|error| {
-        Failure::because(&format!("cannot read {}", told.export.display()), &error)
-    })?;
+    let text = crate::files::read_text_at_most(&told.export, entra::EXPORT_OCTETS_MAX as u64)
+        .map_err(|error| {
+            Failure::because(&format!("cannot read {}", told.export.display()), &error)
+        })?;
     let imported = entra::import(&text)
         .map_err(|error| Failure::because("the export cannot be imported", &error))?;
     for note in &imported.report {

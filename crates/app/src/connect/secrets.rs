@@ -213,12 +213,10 @@ fn read(path: &Path) -> Result<BTreeMap<String, Record>, Failure> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(Failure::because(&doing, &error)),
-        Ok(metadata) if metadata.len() > FILE_OCTETS_MAX => {
-            return Err(Failure::new(format!("{doing}: it is too long")));
-        }
         Ok(_) => {}
     }
-    let octets = std::fs::read(path).map_err(|error| Failure::because(&doing, &error))?;
+    let octets = crate::files::read_at_most(path, FILE_OCTETS_MAX)
+        .map_err(|error| Failure::because(&doing, &error))?;
     serde_json::from_slice(&octets).map_err(|error| Failure::because(&doing, &error))
 }
 

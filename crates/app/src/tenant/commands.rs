@@ -159,7 +159,7 @@ impl Administrator {
 fn first_line(path: &Path) -> Result<SecretString, Failure> {
     files::refuse_if_shared(path).map_err(Failure::new)?;
     let doing = format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(path)
+    let text = files::read_text_at_most(path, files::SECRET_OCTETS_MAX)
         .map(Zeroizing::new)
         .map_err(|error| Failure::because(&doing, &error))?;
     match text.lines().next().filter(|line| !line.is_empty()) {

@@ -11,15 +11,17 @@ use serde_json::{Value as Json, json};
 use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo};
 use x509_parser::public_key::PublicKey;
 
+use crate::files;
 use crate::report::Failure;
 
 /// Octets that the file may have.
-const FILE_OCTETS_MAX: usize = 64 * 1024;
+const FILE_OCTETS_MAX: u64 = 64 * 1024;
 
 /// Reads a JSON Web Key, or a certificate or a public key in PEM: RSA of 2048 bits or more, or P-256.
 pub(super) fn read(path: &Path) -> Result<Jwk, Failure> {
     let doing = format!("cannot read {}", path.display());
-    let octets = std::fs::read(path).map_err(|error| Failure::because(&doing, &error))?;
+    let octets = files::read_at_most(path, FILE_OCTETS_MAX)
+        .map_err(|error| Failure::because(&doing, &error))?;
     parse(&octets).map_err(|why| {
         Failure::new(format!("{doing}: {why}"))
             .with_hint("give a JSON Web Key, or a certificate or public key as PEM (RSA or P-256)")
@@ -27,7 +29,7 @@ pub(super) fn read(path: &Path) -> Result<Jwk, Failure> {
 }
 
 fn parse(octets: &[u8]) -> Result<Jwk, String> {
-    if octets.len() > FILE_OCTETS_MAX {
+    if octets.len() as u64 > FILE_OCTETS_MAX {
         return Err("it is too large for a public key".to_owned());
     }
     let json = match serde_json::from_slice::<Json>(octets) {

@@ -19,7 +19,7 @@ impl State {
                      AND link.key <> claim.value ->> 0)
                  OR EXISTS (SELECT 1 FROM connector CROSS JOIN target_object t
                      ON t.connector = connector.id AND t.anchor = claim.value ->> 1
-                     WHERE t.metaverse IS NOT NULL AND t.metaverse IS NOT
+                     WHERE t.metaverse >= 0 AND t.metaverse IS NOT
                          (SELECT metaverse FROM link WHERE link.key = claim.value ->> 0)) AS taken
              FROM json_each(?) claim ORDER BY claim.key",
         )

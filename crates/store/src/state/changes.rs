@@ -15,6 +15,8 @@ use super::{ImportedObject, State, StateError, packed, queue};
 
 /// Rows that are looked at in one go.
 const ROWS_MAX: i64 = 1_000;
+/// References of one object that are held against those it is to have in one go.
+const REFERENCES_AT_ONCE: usize = if cfg!(test) { 3 } else { 5_000 };
 /// Parents that are missed at once.
 const ORPHANS_MAX: i64 = 1_000;
 
@@ -214,19 +216,37 @@ impl Changes {
         to: &[Guid],
     ) -> Result<(), StateError> {
         let keys = keys_of(&mut self.tx, self.connector, to.iter().copied()).await?;
-        let wanted: std::collections::BTreeSet<i64> = keys.into_values().collect();
-        let there: Vec<i64> =
-            sqlx::query_scalar("SELECT target FROM reference WHERE source = ? AND attribute = ?")
-                .bind(key)
-                .bind(attribute.0)
-                .fetch_all(&mut *self.tx)
-                .await?;
-        let there: std::collections::BTreeSet<i64> = there.into_iter().collect();
-        let edge = |target: &i64| (key, attribute.0, *target);
-        let removed: Vec<_> = there.difference(&wanted).map(edge).collect();
-        let added: Vec<_> = wanted.difference(&there).map(edge).collect();
-        remove_edges(&mut self.tx, &removed).await?;
-        add_edges(&mut self.tx, &added).await
+        let mut wanted: Vec<i64> = keys.into_values().collect();
+        wanted.sort_unstable();
+        let mut rest = wanted.as_slice();
+        let mut after = i64::MIN;
+        loop {
+            let there: Vec<i64> = sqlx::query_scalar(
+                "SELECT target FROM reference WHERE source = ? AND attribute = ? AND target > ?
+                 ORDER BY target LIMIT ?",
+            )
+            .bind(key)
+            .bind(attribute.0)
+            .bind(after)
+            .bind(REFERENCES_AT_ONCE as i64)
+            .fetch_all(&mut *self.tx)
+            .await?;
+            let is_last = there.len() < REFERENCES_AT_ONCE;
+            after = there.last().copied().filter(|_| !is_last).unwrap_or(i64::MAX);
+            let (here, later) = rest.split_at(rest.partition_point(|target| *target <= after));
+            let edge = |target: &i64| (key, attribute.0, *target);
+            let lacks = |among: &[i64], target: &i64| among.binary_search(target).is_err();
+            let removed: Vec<_> = there.iter().filter(|t| lacks(here, t)).map(edge).collect();
+            remove_edges(&mut self.tx, &removed).await?;
+            let added: Vec<_> = here.iter().filter(|t| lacks(&there, t)).map(edge).collect();
+            for added in added.chunks(REFERENCES_AT_ONCE) {
+                add_edges(&mut self.tx, added).await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+            rest = later;
+        }
     }
 
     /// Adds those references that are not there.

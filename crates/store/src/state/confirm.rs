@@ -6,15 +6,11 @@ use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::record::Record;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::Row as _;
 
 use super::codes::Code as _;
-use super::names::{BATCHES, REPLICATION_CURSOR, forget, remember};
 use super::rows::Tx;
-use super::{State, StateError, packed, references};
-
-/// Objects of one statement.
-const STATEMENT_OBJECTS: usize = 64;
+use super::{State, StateError, dependence, packed, references};
 
 /// An object that a target has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +48,7 @@ impl State {
     ) -> Result<u64, StateError> {
         let mut tx = self.database.write().await?;
         let mut differing = 0;
+        let is_read = dependence::read_of(&mut tx).await?.contains(&target);
         let mut known = between(&mut tx, target, after, through).await?;
         for object in held {
             let of = object.anchor.as_str();
@@ -62,7 +59,12 @@ impl State {
             }
             differing += 1;
             match before {
-                Some(before) => found(&mut tx, &before, object.kind, sealed).await?,
+                Some(before) => {
+                    found(&mut tx, &before, object.kind, sealed).await?;
+                    if is_read {
+                        dependence::confirmed(&mut tx, before.key).await?;
+                    }
+                }
                 None => {
                     let key = last_key(&mut tx).await? + 1;
                     sqlx::query(
@@ -87,72 +89,10 @@ impl State {
         tx.commit().await?;
         Ok(differing)
     }
-
-    /// Forgets what a target has acknowledged, but that it has these objects, of which nothing else is
-    /// known: each is to be written anew, or is deleted when a full synchronisation does not claim it;
-    /// and credentials are replicated from the beginning. `batches` is what is remembered of those from
-    /// now on.
-    ///
-    /// # Errors
-    /// When the state cannot be written; nothing is forgotten then.
-    pub async fn begin_anew(
-        &self,
-        target: ConnectorId,
-        objects: &[(SourceAnchor, TenantKind)],
-        batches: &[u8],
-    ) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
-        for statement in [
-            "DELETE FROM target_reference WHERE source IN
-                 (SELECT key FROM target_object WHERE connector = ?)",
-            "DELETE FROM pending_reference WHERE source IN
-                 (SELECT key FROM target_object WHERE connector = ?)",
-            "DELETE FROM target_object WHERE connector = ? AND metaverse < 0",
-            "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
-                 credentialed = 0, attempts = 0, code = NULL, error = NULL,
-                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END)
-             WHERE connector = ?",
-            "INSERT OR IGNORE INTO dirty_reference (kind, object)
-             SELECT DISTINCT 3, feed.target FROM feed
-                 JOIN target_object t ON t.key = feed.target WHERE t.connector = ?",
-        ] {
-            sqlx::query(statement).bind(target.0).execute(&mut *tx).await?;
-        }
-        let mut last = last_key(&mut tx).await?;
-        for chunk in objects.chunks(STATEMENT_OBJECTS) {
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO target_object (key, connector, metaverse, kind, anchor, confirmed) ",
-            );
-            query.push_values(chunk, |mut values, (anchor, kind)| {
-                last += 1;
-                values.push_bind(last).push_bind(target.0).push_bind(-last);
-                values.push_bind(kind.code()).push_bind(anchor.as_str()).push("x''");
-            });
-            query.push(
-                " ON CONFLICT (connector, anchor) DO UPDATE SET confirmed = excluded.confirmed",
-            );
-            query.build().execute(&mut *tx).await?;
-        }
-        // What was to be deleted and is not there is done.
-        let done = sqlx::query(
-            "DELETE FROM target_object WHERE connector = ? AND stage = 0 AND confirmed IS NULL",
-        );
-        done.bind(target.0).execute(&mut *tx).await?;
-        let forests: Vec<u16> =
-            sqlx::query_scalar("SELECT connector FROM remembered WHERE name = ?")
-                .bind(REPLICATION_CURSOR)
-                .fetch_all(&mut *tx)
-                .await?;
-        for forest in forests {
-            forget(&mut tx, ConnectorId(forest), REPLICATION_CURSOR).await?;
-        }
-        remember(&mut tx, target, BATCHES, batches).await?;
-        Ok(tx.commit().await?)
-    }
 }
 
 /// The last key of a target's object.
-async fn last_key(tx: &mut Tx) -> Result<i64, StateError> {
+pub(super) async fn last_key(tx: &mut Tx) -> Result<i64, StateError> {
     let last = sqlx::query_scalar("SELECT coalesce(max(key), 0) FROM target_object");
     Ok(last.fetch_one(&mut **tx).await?)
 }

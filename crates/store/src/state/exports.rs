@@ -2,13 +2,13 @@
 
 use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
-use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::engine::{ConnectorId, MetaverseKey, PendingExport};
 use portolan_sync::record::Record;
 use sqlx::Row as _;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, names, neighbourhoods, packed};
+use super::{State, StateError, dependence, names, packed};
 
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,8 @@ pub struct Export {
     pub place: Place,
     /// In which target.
     pub connector: ConnectorId,
+    /// Its metaverse object; below zero, that of none.
+    pub metaverse: MetaverseKey,
     /// What it is.
     pub kind: TenantKind,
     /// What identifies it.
@@ -73,7 +75,7 @@ impl State {
         limit: u32,
     ) -> Result<Vec<Export>, StateError> {
         let rows = sqlx::query(
-            "SELECT key, stage, connector, kind, anchor, confirmed, pending, attempts
+            "SELECT key, stage, connector, metaverse, kind, anchor, confirmed, pending, attempts
              FROM target_object WHERE connector = ?1 AND stage IS NOT NULL
                  AND (stage, key) > (?2, ?3) ORDER BY stage, key LIMIT ?4",
         )
@@ -93,10 +95,14 @@ impl State {
     /// When the state cannot be written.
     pub async fn acknowledge(&self, exports: &[Export]) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
+        let read = dependence::read_of(&mut tx).await?;
         for export in exports {
             match &export.pending {
                 PendingExport::Add(record) | PendingExport::Update(record) => {
                     written(&mut tx, export, record).await?;
+                    if read.contains(&export.connector) {
+                        dependence::confirmed(&mut tx, export.key.0).await?;
+                    }
                 }
                 PendingExport::Delete => deleted(&mut tx, export.key).await?,
             }
@@ -132,7 +138,11 @@ impl State {
         let mut tx = self.database.write().await?;
         let marked = sqlx::query(
             "UPDATE target_object SET stage = 0, pending = NULL
-             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0",
+             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0
+                 AND NOT EXISTS (SELECT 1 FROM link CROSS JOIN object_error e
+                     ON e.key = iif(e.subject = 0, link.key, link.metaverse)
+                     WHERE link.anchor = target_object.anchor AND link.metaverse IS NOT NULL
+                         AND e.code = 'anchor-changed')",
         )
         .bind(target.0)
         .execute(&mut *tx)
@@ -146,15 +156,16 @@ impl State {
 fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
     let anchor: &str = row.try_get("anchor")?;
     let (key, stage): (i64, i64) = (row.try_get("key")?, row.try_get("stage")?);
-    let confirmed = neighbourhoods::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
+    let confirmed = packed::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
     let is_there = confirmed.is_some();
     let sealed = row.try_get("pending")?;
-    let pending = neighbourhoods::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
+    let pending = packed::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
     let attempts: i64 = row.try_get("attempts")?;
     Ok(Export {
         key: TargetKey(key),
         place: Place { stage, key },
         connector: names::connector(row.try_get("connector")?)?,
+        metaverse: MetaverseKey(row.try_get("metaverse")?),
         kind: TenantKind::of_code(row.try_get("kind")?)?,
         anchor: rows::anchor(anchor)?,
         confirmed,
@@ -182,7 +193,7 @@ async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), St
 /// A target has an object no more, nor references from and to it, nor its credential. Should it be
 /// decided by now that the object is to be there, it is to be made anew; and should it still have a
 /// metaverse object, that is looked at again: it may be due as an object of another kind.
-async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
+pub(super) async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
     sqlx::query(
         "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
          CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0 LIMIT 1",

@@ -156,7 +156,14 @@ impl FullImport {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn finish(mut self, cursor: &[u8]) -> Result<Changed, StateError> {
+    pub async fn finish(self, cursor: &[u8]) -> Result<Changed, StateError> {
+        let (state, connector) = (self.state.clone(), self.connector);
+        self.seal(cursor).await?;
+        state.merge_what_is_whole(Some(connector)).await
+    }
+
+    /// Says that the import is whole.
+    pub(super) async fn seal(mut self, cursor: &[u8]) -> Result<(), StateError> {
         self.write().await?;
         let mut tx = self.state.database.write().await?;
         sqlx::query("INSERT INTO merging (connector, cursor, step, after) VALUES (?, ?, 0, 0)")
@@ -164,8 +171,7 @@ impl FullImport {
             .bind(cursor)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        self.state.merge_what_is_whole(Some(self.connector)).await
+        Ok(tx.commit().await?)
     }
 
     /// Writes all that was taken in.

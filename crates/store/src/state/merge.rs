@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use super::codes::Code as _;
 use super::names::{self, FOREST_CURSOR, remember};
 use super::rows::{Tx, numbers};
-use super::{Changed, State, StateError, queue, references};
+use super::{Changed, State, StateError, dependence, queue, references};
 
 /// Keys of objects that one transaction goes over.
 const KEYS_AT_ONCE: i64 = 20_000;
@@ -45,7 +45,7 @@ impl State {
     }
 
     /// Goes on with a merge. False when there is none.
-    async fn merge_a_piece(
+    pub(super) async fn merge_a_piece(
         &self,
         of: Option<ConnectorId>,
         changed: &mut Changed,
@@ -134,8 +134,7 @@ impl Merging {
         };
         let done = match self.step {
             OBJECTS => self.objects(tx, last, changed).await?,
-            REFERENCES_GONE => self.references_gone(tx, last).await?,
-            REFERENCES_NEW => self.references_new(tx, last).await?,
+            REFERENCES_GONE | REFERENCES_NEW => self.references(tx, last).await?,
             GONE => self.gone(tx, last, changed).await?,
             _ => return Err(StateError::corrupt("how far an import is merged")),
         };
@@ -181,57 +180,21 @@ impl Merging {
         Ok((keys.len() as i64) < CHANGES_MAX)
     }
 
-    /// References that objects have no more.
-    async fn references_gone(&self, tx: &mut Tx, last: i64) -> Result<bool, StateError> {
-        let edges = self
-            .edges(
-                tx,
-                last,
-                "SELECT r.source, r.attribute, r.target FROM incoming v
-                     CROSS JOIN identity i ON i.key = v.key
-                     CROSS JOIN reference r ON r.source = v.key
-                 WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 AND NOT EXISTS (
-                     SELECT 1 FROM incoming_reference n WHERE n.source = r.source
-                         AND n.attribute = r.attribute AND n.target = r.target)
-                 ORDER BY r.source LIMIT ?4",
-            )
-            .await?;
-        remove_edges(tx, &edges).await?;
-        Ok((edges.len() as i64) < CHANGES_MAX)
-    }
-
-    /// References that objects did not have.
-    async fn references_new(&self, tx: &mut Tx, last: i64) -> Result<bool, StateError> {
-        let edges = self
-            .edges(
-                tx,
-                last,
-                "SELECT n.source, n.attribute, n.target FROM incoming_reference n
-                     CROSS JOIN identity i ON i.key = n.source
-                 WHERE n.source > ?1 AND n.source <= ?2 AND i.connector = ?3 AND NOT EXISTS (
-                     SELECT 1 FROM reference r WHERE r.source = n.source
-                         AND r.attribute = n.attribute AND r.target = n.target)
-                 ORDER BY n.source LIMIT ?4",
-            )
-            .await?;
-        add_edges(tx, &edges).await?;
-        Ok((edges.len() as i64) < CHANGES_MAX)
-    }
-
-    async fn edges(
-        &self,
-        tx: &mut Tx,
-        last: i64,
-        statement: &'static str,
-    ) -> Result<Vec<Edge>, StateError> {
-        let edges = sqlx::query_as(statement)
+    /// References that objects have no more, or did not have.
+    async fn references(&self, tx: &mut Tx, last: i64) -> Result<bool, StateError> {
+        let statement = if self.step == REFERENCES_GONE { GONE_EDGES } else { NEW_EDGES };
+        let edges: Vec<Edge> = sqlx::query_as(statement)
             .bind(self.after)
             .bind(last)
             .bind(self.connector.0)
             .bind(CHANGES_MAX)
             .fetch_all(&mut **tx)
             .await?;
-        Ok(edges)
+        match self.step {
+            REFERENCES_GONE => remove_edges(tx, &edges).await?,
+            _ => add_edges(tx, &edges).await?,
+        }
+        Ok((edges.len() as i64) < CHANGES_MAX)
     }
 
     /// Objects that were there and were not taken in. A place that is above others is in no full import,
@@ -261,10 +224,30 @@ impl Merging {
     }
 }
 
+/// References that objects which were taken in have in one table and not in another.
+macro_rules! lacking {
+    ($table:literal, $other:literal) => {
+        concat!(
+            "SELECT r.source, r.attribute, r.target FROM incoming v ",
+            "CROSS JOIN identity i ON i.key = v.key CROSS JOIN ",
+            $table,
+            " r ON r.source = v.key WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 ",
+            "AND NOT EXISTS (SELECT 1 FROM ",
+            $other,
+            " n WHERE n.source = r.source AND n.attribute = r.attribute AND n.target = r.target) ",
+            "ORDER BY r.source LIMIT ?4"
+        )
+    };
+}
+
+const GONE_EDGES: &str = lacking!("reference", "incoming_reference");
+const NEW_EDGES: &str = lacking!("incoming_reference", "reference");
+
 /// A reference of a forest: source, attribute, target.
 pub(super) type Edge = (i64, u16, i64);
 
-/// Adds references. What they lead to is queued: rules may ask for what it is a member of.
+/// Adds references. What they lead to is queued: rules may ask for what it is a member of. So is what has
+/// them, if rules count them.
 pub(super) async fn add_edges(tx: &mut Tx, edges: &[Edge]) -> Result<(), StateError> {
     change_edges(
         tx,
@@ -302,6 +285,7 @@ async fn change_edges(
          WHERE EXISTS (SELECT 1 FROM link WHERE link.key = value ->> 0 AND metaverse IS NOT NULL)",
         "REPLACE INTO pending_object (key) SELECT DISTINCT value ->> 2 FROM json_each(?)
          WHERE EXISTS (SELECT 1 FROM identity i WHERE i.key = value ->> 2 AND i.state = 1)",
+        dependence::QUEUE_COUNTING,
     ] {
         sqlx::query(statement).bind(&list).execute(&mut **tx).await?;
     }

@@ -10,30 +10,39 @@
 //! ever here: only which objects' credentials a target has acknowledged.
 
 mod anchors;
+mod anew;
 mod apply;
+mod bulk;
 mod changes;
 mod check;
 mod codes;
 mod confirm;
 mod counters;
 mod credentials;
+mod dependence;
 mod error;
 mod exports;
 mod figures;
 mod full;
+mod identities;
 mod joins;
 mod merge;
 mod names;
 mod neighbourhoods;
 mod packed;
+mod planned;
 mod queue;
+mod reference_check;
 mod reference_exports;
 mod references;
 mod rows;
 mod run_steps;
 mod runs;
+mod scan;
 mod staged;
 mod standing;
+mod unanswered;
+mod wished;
 
 use std::path::Path;
 
@@ -46,14 +55,17 @@ pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
-pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
+pub use neighbourhoods::QueuedNeighbourhood;
+pub use planned::PlannedReference;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use run_steps::{RunStep, StepEnd, StepId};
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
+pub use scan::{KeyRange, Neighbourhoods};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
+pub use unanswered::Unanswered;
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]
@@ -74,12 +86,23 @@ impl State {
         Ok(state)
     }
 
+    /// Keeps so many transactions more and none after them, as a host that loses its power: for
+    /// simulations. Opened again, it works on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lose_power_after(&self, commits: u32) -> Result<(), StateError> {
+        Ok(self.database.lose_power_after(commits).await?)
+    }
+
     /// Closes it, after what is under way.
     pub async fn close(&self) {
         self.database.close().await;
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -4,7 +4,9 @@ use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use sqlx::Row as _;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 
 use super::codes::Code as _;
 use super::{State, StateError, TargetKey, names, rows};
@@ -20,6 +22,13 @@ pub struct ReferencePlace {
 impl Default for ReferencePlace {
     fn default() -> Self {
         Self { source: -1, attribute: -1, target: -1 }
+    }
+}
+
+impl ReferencePlace {
+    /// The numbers of the object that refers, the attribute, and the object that it refers to.
+    pub(super) const fn numbers(self) -> (i64, i64, i64) {
+        (self.source, self.attribute, self.target)
     }
 }
 
@@ -56,41 +65,10 @@ impl State {
         after: ReferencePlace,
         limit: u32,
     ) -> Result<Vec<ReferenceExport>, StateError> {
-        let rows = sqlx::query(
-            "SELECT p.source, p.attribute, p.target, p.added, g.anchor, g.kind,
-                 u.anchor AS target_anchor, u.kind AS target_kind
-             FROM pending_reference p CROSS JOIN target_object g ON g.key = p.source
-                 CROSS JOIN target_object u ON u.key = p.target
-             WHERE (p.source, p.attribute, p.target) > (?2, ?3, ?4) AND g.connector = ?1
-                 AND g.confirmed IS NOT NULL AND u.confirmed IS NOT NULL
-             ORDER BY p.source, p.attribute, p.target LIMIT ?5",
-        )
-        .bind(target.0)
-        .bind(after.source)
-        .bind(after.attribute)
-        .bind(after.target)
-        .bind(limit)
-        .fetch_all(&mut *self.database.read().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let place = ReferencePlace {
-                    source: row.try_get("source")?,
-                    attribute: row.try_get("attribute")?,
-                    target: row.try_get("target")?,
-                };
-                Ok(ReferenceExport {
-                    place,
-                    source: TargetKey(place.source),
-                    anchor: rows::anchor(row.try_get("anchor")?)?,
-                    kind: TenantKind::of_code(row.try_get("kind")?)?,
-                    attribute: names::attribute(place.attribute)?,
-                    target: rows::anchor(row.try_get("target_anchor")?)?,
-                    target_kind: TenantKind::of_code(row.try_get("target_kind")?)?,
-                    is_added: row.try_get::<i64, _>("added")? == 1,
-                })
-            })
-            .collect()
+        let rows = behind(PENDING, target, after, limit)
+            .fetch_all(&mut *self.database.read().await?)
+            .await?;
+        rows.iter().map(reference).collect()
     }
 
     /// Keeps that a target has added or removed references. What was decided anew in the meantime is
@@ -130,6 +108,48 @@ impl State {
         }
         Ok(tx.commit().await?)
     }
+}
+
+const PENDING: &str = "SELECT p.source, p.attribute, p.target, p.added, g.anchor, g.kind,
+         u.anchor AS target_anchor, u.kind AS target_kind
+     FROM pending_reference p CROSS JOIN target_object g ON g.key = p.source
+         CROSS JOIN target_object u ON u.key = p.target
+     WHERE (p.source, p.attribute, p.target) > (?2, ?3, ?4) AND g.connector = ?1
+         AND g.confirmed IS NOT NULL AND u.confirmed IS NOT NULL
+     ORDER BY p.source, p.attribute, p.target LIMIT ?5";
+
+/// A query of references in a target behind a place.
+pub(super) fn behind(
+    statement: &'static str,
+    target: ConnectorId,
+    after: ReferencePlace,
+    limit: u32,
+) -> Query<'static, Sqlite, SqliteArguments> {
+    sqlx::query(statement)
+        .bind(target.0)
+        .bind(after.source)
+        .bind(after.attribute)
+        .bind(after.target)
+        .bind(limit)
+}
+
+/// A reference of its row.
+pub(super) fn reference(row: &SqliteRow) -> Result<ReferenceExport, StateError> {
+    let place = ReferencePlace {
+        source: row.try_get("source")?,
+        attribute: row.try_get("attribute")?,
+        target: row.try_get("target")?,
+    };
+    Ok(ReferenceExport {
+        place,
+        source: TargetKey(place.source),
+        anchor: rows::anchor(row.try_get("anchor")?)?,
+        kind: TenantKind::of_code(row.try_get("kind")?)?,
+        attribute: names::attribute(place.attribute)?,
+        target: rows::anchor(row.try_get("target_anchor")?)?,
+        target_kind: TenantKind::of_code(row.try_get("target_kind")?)?,
+        is_added: row.try_get::<i64, _>("added")? == 1,
+    })
 }
 
 /// Places as JSON.

@@ -23,6 +23,60 @@ pub struct Resolved {
     pub is_done: bool,
 }
 
+/// Marks what a query gives, each from its beginning.
+macro_rules! again {
+    ($marks:literal) => {
+        concat!(
+            "INSERT INTO dirty_reference (kind, object) ",
+            $marks,
+            " ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1"
+        )
+    };
+}
+
+/// Fills `expanded` with marks that are references themselves; `$source` is where that which refers goes.
+macro_rules! references {
+    ($source:literal) => {
+        concat!(
+            "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, ",
+            $source,
+            ", a, t) SELECT object, attribute, target, -1, -1, object, attribute, target ",
+            "FROM dirty_reference WHERE kind = ?1 ORDER BY object, attribute, target LIMIT ?2"
+        )
+    };
+}
+
+/// Fills `expanded` with the references of a table that have a marked object at one end, in the order of the
+/// attribute and the other end.
+macro_rules! ends {
+    ($table:literal, $source:literal, $end:literal, $first:literal, $second:literal) => {
+        concat!(
+            "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, ",
+            $source,
+            ", a, t) SELECT d.object, ",
+            $first,
+            ", ",
+            $second,
+            ", -1, -1, r.source, r.attribute, r.target ",
+            "FROM dirty_reference d CROSS JOIN ",
+            $table,
+            " r ON ",
+            $end,
+            " = d.object ",
+            "WHERE d.kind = ?1 AND (",
+            $first,
+            ", ",
+            $second,
+            ") > (d.after_1, d.after_2) ",
+            "ORDER BY d.object, ",
+            $first,
+            ", ",
+            $second,
+            " LIMIT ?2"
+        )
+    };
+}
+
 impl State {
     /// Looks at references again, at most so many of each kind of mark, and keeps what is to be added
     /// and removed. To be called until it is done.
@@ -50,23 +104,6 @@ impl State {
         tx.commit().await?;
         Ok(resolved)
     }
-
-    /// Marks every reference of every target to be looked at again.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn check_all_references(&self) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
-        for statement in [
-            "INSERT INTO dirty_reference (kind, object) SELECT DISTINCT 3, target FROM feed
-             WHERE true ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-            "INSERT INTO dirty_reference (kind, object) SELECT DISTINCT 4, source FROM target_reference
-             WHERE true ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-        ] {
-            sqlx::query(statement).execute(&mut *tx).await?;
-        }
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Marks objects of targets (numbers as JSON): the references that they should have and have, and those
@@ -76,17 +113,20 @@ pub(super) async fn mark_target(tx: &mut Tx, keys: &str) -> Result<(), StateErro
         tx,
         keys,
         &[
-            "INSERT INTO dirty_reference (kind, object) SELECT 3, value FROM json_each(?1)
+            again!(
+                "SELECT 3, value FROM json_each(?1)
              WHERE EXISTS (SELECT 1 FROM feed
                  CROSS JOIN reference r ON r.source = feed.object AND r.attribute = feed.source
-                 WHERE feed.target = value)
-             ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-            "INSERT INTO dirty_reference (kind, object) SELECT 4, value FROM json_each(?1)
-             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.source = value)
-             ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-            "INSERT INTO dirty_reference (kind, object) SELECT 5, value FROM json_each(?1)
-             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = value)
-             ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
+                 WHERE feed.target = value)"
+            ),
+            again!(
+                "SELECT 4, value FROM json_each(?1)
+             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.source = value)"
+            ),
+            again!(
+                "SELECT 5, value FROM json_each(?1)
+             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = value)"
+            ),
         ],
     )
     .await
@@ -97,10 +137,10 @@ pub(super) async fn mark_linked(tx: &mut Tx, metaverse: &str) -> Result<(), Stat
     mark(
         tx,
         metaverse,
-        &["INSERT INTO dirty_reference (kind, object)
-           SELECT 2, link.key FROM json_each(?1) CROSS JOIN link ON link.metaverse = value
-           WHERE EXISTS (SELECT 1 FROM reference r WHERE r.target = link.key)
-           ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1"],
+        &[again!(
+            "SELECT 2, link.key FROM json_each(?1) CROSS JOIN link ON link.metaverse = value
+           WHERE EXISTS (SELECT 1 FROM reference r WHERE r.target = link.key)"
+        )],
     )
     .await
 }
@@ -112,14 +152,15 @@ pub(super) async fn mark_objects(tx: &mut Tx, keys: &str) -> Result<(), StateErr
         tx,
         keys,
         &[
-            "INSERT INTO dirty_reference (kind, object) SELECT 2, value FROM json_each(?1)
-             WHERE EXISTS (SELECT 1 FROM reference r WHERE r.target = value)
-             ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
-            "INSERT INTO dirty_reference (kind, object)
-             SELECT 5, t.key FROM json_each(?1) CROSS JOIN link ON link.key = value
+            again!(
+                "SELECT 2, value FROM json_each(?1)
+             WHERE EXISTS (SELECT 1 FROM reference r WHERE r.target = value)"
+            ),
+            again!(
+                "SELECT 5, t.key FROM json_each(?1) CROSS JOIN link ON link.key = value
                  CROSS JOIN target_object t ON t.metaverse = link.metaverse
-             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = t.key)
-             ON CONFLICT DO UPDATE SET after_1 = -1, after_2 = -1, after_3 = -1, after_4 = -1",
+             WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = t.key)"
+            ),
         ],
     )
     .await
@@ -144,18 +185,12 @@ struct Mark {
 const MARKS: [Mark; 6] = [
     Mark {
         kind: 1,
-        expand: "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, s, a, t)
-            SELECT object, attribute, target, -1, -1, object, attribute, target
-            FROM dirty_reference WHERE kind = ?1 ORDER BY object, attribute, target LIMIT ?2",
+        expand: references!("s"),
         candidates: FROM_EDGES,
     },
     Mark {
         kind: 2,
-        expand: "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, s, a, t)
-            SELECT d.object, r.source, r.attribute, -1, -1, r.source, r.attribute, d.object
-            FROM dirty_reference d CROSS JOIN reference r ON r.target = d.object
-            WHERE d.kind = ?1 AND (r.source, r.attribute) > (d.after_1, d.after_2)
-            ORDER BY d.object, r.source, r.attribute LIMIT ?2",
+        expand: ends!("reference", "s", "r.target", "r.source", "r.attribute"),
         candidates: FROM_EDGES,
     },
     Mark {
@@ -177,27 +212,17 @@ const MARKS: [Mark; 6] = [
     },
     Mark {
         kind: 4,
-        expand: "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, g, a, t)
-            SELECT d.object, r.attribute, r.target, -1, -1, r.source, r.attribute, r.target
-            FROM dirty_reference d CROSS JOIN target_reference r ON r.source = d.object
-            WHERE d.kind = ?1 AND (r.attribute, r.target) > (d.after_1, d.after_2)
-            ORDER BY d.object, r.attribute, r.target LIMIT ?2",
+        expand: ends!("target_reference", "g", "r.source", "r.attribute", "r.target"),
         candidates: AS_THEY_ARE,
     },
     Mark {
         kind: 5,
-        expand: "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, g, a, t)
-            SELECT d.object, r.source, r.attribute, -1, -1, r.source, r.attribute, r.target
-            FROM dirty_reference d CROSS JOIN target_reference r ON r.target = d.object
-            WHERE d.kind = ?1 AND (r.source, r.attribute) > (d.after_1, d.after_2)
-            ORDER BY d.object, r.source, r.attribute LIMIT ?2",
+        expand: ends!("target_reference", "g", "r.target", "r.source", "r.attribute"),
         candidates: AS_THEY_ARE,
     },
     Mark {
         kind: 6,
-        expand: "INSERT INTO temp.expanded (object, after_1, after_2, after_3, after_4, g, a, t)
-            SELECT object, attribute, target, -1, -1, object, attribute, target
-            FROM dirty_reference WHERE kind = ?1 ORDER BY object, attribute, target LIMIT ?2",
+        expand: references!("g"),
         candidates: AS_THEY_ARE,
     },
 ];

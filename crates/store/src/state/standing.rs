@@ -97,6 +97,26 @@ impl State {
         Ok(counts)
     }
 
+    /// The name of the staged object of a forest with this objectGUID.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn name_of_guid(
+        &self,
+        forest: ConnectorId,
+        guid: &Guid,
+    ) -> Result<Option<String>, StateError> {
+        let found = sqlx::query_scalar(
+            "SELECT staged.dn FROM identity CROSS JOIN staged ON staged.key = identity.key
+             WHERE identity.connector = ? AND identity.guid = ? AND identity.state = 1",
+        )
+        .bind(forest.0)
+        .bind(&guid.to_bytes_le()[..])
+        .fetch_optional(&mut *self.database.read().await?)
+        .await?;
+        Ok(found)
+    }
+
     /// The objectGUID of the staged object of a forest with this name, whatever its case.
     ///
     /// # Errors

@@ -46,6 +46,36 @@ async fn the_tenant_of_first_light_opens_with_all_that_was_in_it() {
     assert_eq!(names, ["Portolan connect", "Shop"]);
 }
 
+/// What first light left, and a user whom it deleted: the link to it stayed.
+const WITH_A_TOMBSTONE: &str = concat!(
+    include_str!("first_light/tenant.sql"),
+    "UPDATE object SET deleted_at = 1795000000123456800 WHERE rid = 1;",
+);
+
+#[tokio::test]
+async fn links_to_what_an_earlier_release_deleted_have_ended_and_stay_so_when_it_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path(), WITH_A_TOMBSTONE).await;
+    let keys = MasterKeys::new([("k1".to_owned(), Secret::new([1; 32]))]).unwrap();
+    let store = SqliteStore::open(&path, keys).await.unwrap();
+    drop(store);
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let links = "SELECT deleted, seq FROM link";
+    let links: Vec<(i64, i64)> = sqlx::query_as(links).fetch_all(&mut connection).await.unwrap();
+    let next = "SELECT next FROM seq_alloc WHERE partition = 'directory'";
+    let next: i64 = sqlx::query_scalar(next).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(links, [(1, next - 1)], "it ended, and the change feed has that");
+    let back = "UPDATE object SET deleted_at = NULL WHERE rid = 1";
+    sqlx::query(back).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let keys = MasterKeys::new([("k1".to_owned(), Secret::new([1; 32]))]).unwrap();
+    let store = SqliteStore::open(&path, keys).await.unwrap();
+    let mut tx = store.begin(Access::Read).await.unwrap();
+    let group = Guid::from_random([20; 16]);
+    assert_eq!(tx.members(group, None, 10).await.unwrap(), []);
+}
+
 #[tokio::test]
 async fn the_state_takes_over_what_first_light_left_that_is_not_read_anew() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,11 +1,13 @@
-//! Plans: what an export would do, object by object and in groups, and whether it is still the same.
+//! Plans: what an export would do, object by object and in groups, why, and whether it is still the same.
+
+mod cause;
 
 use std::collections::BTreeMap;
 
 use portolan_model::SourceAnchor;
 use sha2::{Digest as _, Sha256};
 
-use super::explain::{Explanation, FlowOutcome, target_after};
+use super::explain::{Explanation, FlowOutcome, RuleTrace, TargetTrace};
 use super::model::{
     ConnectorId, LinkKind, MetaverseKey, Neighbourhood, PendingExport, TargetObject,
 };
@@ -13,7 +15,9 @@ use super::systems::{Engine, Moment};
 use crate::dictionary::AttributeId;
 use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
-use crate::rules::RuleId;
+use crate::rules::{Linking, RuleId};
+
+pub use cause::Cause;
 
 /// Objects that a group names; of the others their number.
 pub const EXAMPLES_MAX: usize = 20;
@@ -29,13 +33,23 @@ pub enum Operation {
     Delete,
 }
 
-/// Why an object is deleted, or made or changed.
+/// Why an object is made, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Rules give it these attributes.
     Flows,
+    /// Its object of a forest is new.
+    New,
+    /// Its object of a forest was there before, and no rule brought it into the target.
+    EnteredScope,
+    /// It was to be made before, and was not yet.
+    Waiting,
     /// No object of a forest is left that it is of.
     Gone,
+    /// The target has it, and no object of a forest was ever known to be the one that it is of.
+    Unclaimed,
+    /// A filter leaves its object of a forest out, for this reason.
+    Filtered(String),
     /// Objects of forests are there, and no inbound rule that provisions has one in scope.
     LeftScope,
     /// Its metaverse object is there, and no outbound rule that provisions has it in scope.
@@ -55,6 +69,8 @@ pub struct AttributeChange {
     pub after: Vec<Value>,
     /// The outbound rules that give them; none when nothing does any more.
     pub rules: Vec<RuleId>,
+    /// What it comes from; of a new object, nothing.
+    pub causes: Vec<Cause>,
 }
 
 /// What depends on what: 32 octets that differ when anything differs that an entry was made of.
@@ -77,6 +93,8 @@ pub struct PlanEntry {
     pub reason: Reason,
     /// Each attribute that changes, in ascending order; none of a deletion.
     pub changes: Vec<AttributeChange>,
+    /// Of what left a scope, the rules that could provision it, and what keeps it out of each.
+    pub kept_out: Vec<RuleTrace>,
     /// Of all that it was made of. It is not applied when that differs.
     pub digest: Digest,
 }
@@ -92,7 +110,7 @@ pub struct PlanGroup {
     pub kind: TenantKind,
     /// Why.
     pub reason: Reason,
-    /// The attributes that change, each with the rules that give it.
+    /// The attributes that change, each with the rules that give it; of updates alone.
     pub attributes: Vec<(AttributeId, Vec<RuleId>)>,
     /// How many entries.
     pub count: usize,
@@ -111,8 +129,9 @@ type Sort = (ConnectorId, Operation, TenantKind, Reason, Vec<(AttributeId, Vec<R
 impl PlanGroups {
     /// Counts an entry.
     pub fn add(&mut self, entry: &PlanEntry) {
-        let attributes =
-            entry.changes.iter().map(|change| (change.attribute, change.rules.clone()));
+        let is_update = entry.operation == Operation::Update;
+        let changes = entry.changes.iter().filter(|_| is_update);
+        let attributes = changes.map(|change| (change.attribute, change.rules.clone()));
         let sort =
             (entry.target, entry.operation, entry.kind, entry.reason.clone(), attributes.collect());
         let (count, examples) = self.groups.entry(sort).or_default();
@@ -138,97 +157,132 @@ impl PlanGroups {
 }
 
 impl Engine<'_> {
-    /// What an export would do to the targets' objects of a neighbourhood, once it is decided about.
-    /// `rules` is the digest of the rules in force.
+    /// What an export does to the targets' objects of a neighbourhood that was decided about. `before`
+    /// is what there was of its staging objects before that, and `rules` the digest of the rules in
+    /// force.
     #[must_use]
     pub fn plan(
         &self,
         neighbourhood: &Neighbourhood,
+        before: &[Neighbourhood],
         rules: &Digest,
         moment: &Moment<'_>,
     ) -> Vec<PlanEntry> {
-        let explanation = self.explain(neighbourhood, moment);
         let key = neighbourhood.key();
-        let pending = |target: &ConnectorId| {
-            let own = |object: &&TargetObject| {
-                object.connector == *target && Some(object.metaverse) == key
-            };
-            let former = neighbourhood.targets.iter().find(own);
-            target_after(*target, former, &explanation.decision)
+        let own = neighbourhood.targets.iter().filter(|object| Some(object.metaverse) == key);
+        let pending: Vec<_> = own.filter_map(|object| Some((object, operation(object)?))).collect();
+        if pending.is_empty() {
+            return Vec::new();
+        }
+        let explanation = self.explain(neighbourhood, moment);
+        let seen = Seen { neighbourhood, before, explanation: &explanation };
+        let entry = |(object, operation): (&TargetObject, Operation)| PlanEntry {
+            target: object.connector,
+            metaverse: object.metaverse,
+            kind: object.kind,
+            anchor: object.anchor.clone(),
+            operation,
+            reason: seen.reason(operation, object),
+            changes: seen.changes(operation, object),
+            kept_out: seen.kept_out(operation, object),
+            digest: digest(neighbourhood, object, rules),
         };
-        let entry = |object: &TargetObject| {
-            let operation = match object.pending.as_ref()? {
-                PendingExport::Add(_) => Operation::Add,
-                PendingExport::Update(_) => Operation::Update,
-                PendingExport::Delete => Operation::Delete,
-            };
-            Some(PlanEntry {
-                target: object.connector,
-                metaverse: object.metaverse,
-                kind: object.kind,
-                anchor: object.anchor.clone(),
-                operation,
-                reason: reason(operation, object, neighbourhood, &explanation),
-                changes: changes(operation, object, &explanation),
-                digest: digest(neighbourhood, object, rules),
-            })
-        };
-        self.targets().iter().filter_map(pending).filter_map(entry).collect()
+        pending.into_iter().map(entry).collect()
     }
 }
 
-fn reason(
-    operation: Operation,
-    object: &TargetObject,
-    neighbourhood: &Neighbourhood,
-    explanation: &Explanation,
-) -> Reason {
-    let of_target = |trace: &&super::explain::TargetTrace| trace.connector == object.connector;
-    let trace = explanation.targets.iter().find(of_target);
-    match (operation, trace) {
-        (Operation::Add | Operation::Update, _) => Reason::Flows,
-        (Operation::Delete, None) if neighbourhood.staged.is_empty() => Reason::Gone,
-        (Operation::Delete, None) => Reason::LeftScope,
-        (Operation::Delete, Some(trace)) if trace.provisioned.is_some() => Reason::KindChanged,
-        (Operation::Delete, Some(_)) => Reason::LeftOutboundScope,
-    }
+/// What is to be done to a target's object, if something is.
+fn operation(object: &TargetObject) -> Option<Operation> {
+    Some(match object.pending.as_ref()? {
+        PendingExport::Add(_) => Operation::Add,
+        PendingExport::Update(_) => Operation::Update,
+        PendingExport::Delete => Operation::Delete,
+    })
 }
 
-fn changes(
-    operation: Operation,
-    object: &TargetObject,
-    explanation: &Explanation,
-) -> Vec<AttributeChange> {
-    let Some(after) = object.desired().filter(|_| operation != Operation::Delete) else {
-        return Vec::new();
-    };
-    let nothing = Record::default();
-    let before = object.confirmed.as_ref().unwrap_or(&nothing);
-    let traces = explanation.targets.iter().filter(|trace| trace.connector == object.connector);
-    let traces: Vec<_> = traces.flat_map(|trace| &trace.attributes).collect();
-    let rules = |attribute| {
-        let flows = traces.iter().filter(|trace| trace.attribute == attribute);
-        let given = flows.flat_map(|trace| &trace.flows);
-        let given = given.filter(|flow| matches!(flow.outcome, FlowOutcome::Given(_)));
-        given.map(|flow| flow.rule).collect::<Vec<_>>()
-    };
-    let mut attributes: Vec<_> = before.iter().chain(after.iter()).map(|(id, _)| id).collect();
-    attributes.sort_unstable();
-    attributes.dedup();
-    attributes.retain(|id| !before.values(*id).eq(after.values(*id)));
-    let owned = |record: &Record, id| record.values(id).map(ValueRef::to_value).collect();
-    let change = |attribute| AttributeChange {
-        attribute,
-        before: owned(before, attribute),
-        after: owned(after, attribute),
-        rules: rules(attribute),
-    };
-    attributes.into_iter().map(change).collect()
+/// What reasons are found in.
+struct Seen<'a> {
+    neighbourhood: &'a Neighbourhood,
+    before: &'a [Neighbourhood],
+    explanation: &'a Explanation,
+}
+
+impl Seen<'_> {
+    fn trace(&self, object: &TargetObject) -> Option<&TargetTrace> {
+        let mut traces = self.explanation.targets.iter();
+        traces.find(|trace| trace.connector == object.connector)
+    }
+
+    fn reason(&self, operation: Operation, object: &TargetObject) -> Reason {
+        match (operation, self.trace(object)) {
+            (Operation::Update, _) => Reason::Flows,
+            (Operation::Add, _) => {
+                let waited = self.before.iter().flat_map(|before| &before.targets);
+                let mut waited = waited.filter(|before| before.connector == object.connector);
+                let mut staged = self.before.iter().flat_map(|before| &before.staged);
+                if waited.any(|one| one.anchor == object.anchor && one.pending.is_some()) {
+                    Reason::Waiting
+                } else if staged.next().is_some() {
+                    Reason::EnteredScope
+                } else {
+                    Reason::New
+                }
+            }
+            (Operation::Delete, None) if self.neighbourhood.staged.is_empty() => Reason::Gone,
+            (Operation::Delete, None) => Reason::LeftScope,
+            (Operation::Delete, Some(trace)) if trace.provisioned.is_some() => Reason::KindChanged,
+            (Operation::Delete, Some(_)) => Reason::LeftOutboundScope,
+        }
+    }
+
+    /// The rules that could provision what is deleted, on the side of the metaverse where it left.
+    fn kept_out(&self, operation: Operation, object: &TargetObject) -> Vec<RuleTrace> {
+        if operation != Operation::Delete {
+            return Vec::new();
+        }
+        let rules: Vec<&RuleTrace> = match self.trace(object) {
+            Some(trace) => trace.rules.iter().collect(),
+            None => self.explanation.staged.iter().flat_map(|staged| &staged.rules).collect(),
+        };
+        let provisioning =
+            rules.into_iter().filter(|rule| rule.linking == Linking::Provision && !rule.holds);
+        provisioning.cloned().collect()
+    }
+
+    fn changes(&self, operation: Operation, object: &TargetObject) -> Vec<AttributeChange> {
+        let Some(after) = object.desired().filter(|_| operation != Operation::Delete) else {
+            return Vec::new();
+        };
+        let nothing = Record::default();
+        let before = object.confirmed.as_ref().unwrap_or(&nothing);
+        let traces: &[_] = self.trace(object).map_or(&[], |trace| &trace.attributes);
+        let mut attributes: Vec<_> = before.iter().chain(after.iter()).map(|(id, _)| id).collect();
+        attributes.sort_unstable();
+        attributes.dedup();
+        attributes.retain(|id| !before.values(*id).eq(after.values(*id)));
+        let owned = |record: &Record, id| record.values(id).map(ValueRef::to_value).collect();
+        let change = |attribute| {
+            let trace = traces.iter().find(|trace| trace.attribute == attribute);
+            let flows = trace.into_iter().flat_map(|trace| &trace.flows);
+            let given = flows.filter(|flow| matches!(flow.outcome, FlowOutcome::Given(_)));
+            let is_update = operation == Operation::Update;
+            AttributeChange {
+                attribute,
+                before: owned(before, attribute),
+                after: owned(after, attribute),
+                rules: given.map(|flow| flow.rule).collect(),
+                causes: if is_update { self.causes(object, trace, attribute) } else { Vec::new() },
+            }
+        };
+        attributes.into_iter().map(change).collect()
+    }
 }
 
 /// The digest of all that an entry is made of: what is staged and linked, what the targets confirmed, the
-/// rules, and what comes of them.
-fn digest(neighbourhood: &Neighbourhood, object: &TargetObject, rules: &Digest) -> Digest {
+/// rules, and what comes of them. Numbers that a state gives are none of it: another state, or a copy, gives
+/// others.
+#[must_use]
+pub fn digest(neighbourhood: &Neighbourhood, object: &TargetObject, rules: &Digest) -> Digest {
     let mut hash = Sha256::new();
     let mut put = |octets: &[u8]| {
         hash.update((octets.len() as u64).to_le_bytes());
@@ -237,7 +291,6 @@ fn digest(neighbourhood: &Neighbourhood, object: &TargetObject, rules: &Digest) 
     put(rules);
     put(&neighbourhood.staged.len().to_le_bytes());
     for staged in &neighbourhood.staged {
-        put(&staged.key.0.to_le_bytes());
         put(&staged.connector.0.to_le_bytes());
         put(&staged.guid.to_bytes_le());
         put(staged.dn.as_bytes());
@@ -267,7 +320,8 @@ fn digest(neighbourhood: &Neighbourhood, object: &TargetObject, rules: &Digest) 
     put(desired.map_or(&[], Record::as_octets));
     for feed in &object.feeds {
         put(&feed.attribute.0.to_le_bytes());
-        put(&feed.object.0.to_le_bytes());
+        let from = neighbourhood.staged.iter().find(|staged| staged.key == feed.object);
+        put(&from.map_or([0; 16], |staged| staged.guid.to_bytes_le()));
         put(&feed.source.0.to_le_bytes());
     }
     hash.finalize().into()

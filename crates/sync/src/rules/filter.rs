@@ -201,7 +201,9 @@ impl PinnedFilters {
 }
 
 impl Filter {
-    fn named(&self) -> Option<&Named> {
+    /// The unit or group that it names, if it names one.
+    #[must_use]
+    pub fn named(&self) -> Option<&Named> {
         match &self.criterion {
             Criterion::Unit { unit: named, .. } | Criterion::Group(named) => Some(named),
             Criterion::Domain { .. } | Criterion::Where(_) => None,

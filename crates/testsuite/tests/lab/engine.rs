@@ -48,6 +48,11 @@ fn plan(road: &Road<'_>, more: &[&str]) -> Vec<(String, String)> {
     all
 }
 
+/// The entries of a plan as they are told.
+fn entries(road: &Road<'_>) -> Vec<Value> {
+    serde_json::from_str(&connect(road, &["plan", "--json"])).unwrap()
+}
+
 fn names(changes: &[(String, String)], word: &str) -> Vec<String> {
     changes.iter().filter(|(change, _)| change == word).map(|(_, name)| name.clone()).collect()
 }
@@ -72,7 +77,7 @@ fn a_plan_is_kept_applied_as_it_is_and_refused_when_it_does_not_hold() {
     assert_eq!(names(&changes, "delete"), partners);
     assert!(names(&changes, "change").contains(&"Alice Ångström".to_owned()), "{changes:?}");
     assert_eq!(names(&changes, "add"), Vec::<String>::new());
-    assert!(connect(&road, &["plan"]).contains("jobTitle: Título 1 -> Dr. Ångström"));
+    reasons_are_told(&road);
 
     // What comes after the plan and is not in it stays pending.
     let more = ["user", "create", "dora", "Pa55-dora-1", "--given-name=Dora", "--surname=Meier"];
@@ -109,5 +114,35 @@ fn a_plan_is_kept_applied_as_it_is_and_refused_when_it_does_not_hold() {
     let said = refused(&road, &["run", "--once"]);
     assert!(said.contains("own.toml:13:") && said.contains("the rules are not right"), "{said}");
     std::fs::remove_file(folder.join("own.toml")).unwrap();
-    assert_eq!(names(&plan(&road, &[]), "add"), partners);
+    what_changed_is_named(&road, &partners);
+}
+
+/// What changed in the forest is named, and the memberships of those who come are listed.
+fn what_changed_is_named(road: &Road<'_>, partners: &[&str]) {
+    let change = "dn: CN=Newsletter,OU=Groups,DC=corp,DC=example\nchangetype: modify\nreplace: \
+                  displayName\ndisplayName: News\n";
+    road.ldapmodify(change).unwrap();
+    assert_eq!(names(&plan(road, &[]), "add"), partners);
+    let told = entries(road);
+    let news = told.iter().find(|entry| entry["name"] == "News").unwrap();
+    let because = news["attributes"][0]["because"][0].as_str().unwrap();
+    assert!(because.starts_with("displayName of CN=Newsletter,"), "{because}");
+    let of_members = |entry: &&Value| entry["change"] == "references";
+    let members = told.iter().find(of_members).unwrap();
+    assert_eq!((&members["attribute"], &members["added"]), (&"members".into(), &1.into()));
+    assert!(members["named"][0].as_str().unwrap().starts_with("+CN=Trent Turing,"), "{members}");
+    let walter = told.iter().find(|entry| entry["name"] == "Walter Weiß").unwrap();
+    assert_eq!(walter["reason"], "rules take it now, and did not before");
+}
+
+/// A plan says which filter and which rule each change comes from.
+fn reasons_are_told(road: &Road<'_>) {
+    let shown = connect(road, &["plan"]);
+    assert!(shown.contains("jobTitle: Título 1 -> Dr. Ångström"), "{shown}");
+    assert!(shown.contains("Walter Weiß: a filter leaves it out: partners sign in elsewhere"));
+    assert!(shown.contains("3  delete user: a filter leaves it out"), "{shown}");
+    assert!(shown.contains("corp.title gives it otherwise than before, of CN=Alice"), "{shown}");
+    let told = entries(road);
+    let alice = told.iter().find(|entry| entry["name"] == "Alice Ångström").unwrap();
+    assert_eq!(alice["attributes"][0]["rules"][0], "out.user.common", "{alice}");
 }

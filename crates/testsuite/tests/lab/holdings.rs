@@ -65,13 +65,13 @@ impl Forest {
     }
 
     /// The GUIDs of the objects that an attribute names.
-    fn referred(&self, entry: &Entry, attribute: &str) -> BTreeSet<Guid> {
+    pub(crate) fn referred(&self, entry: &Entry, attribute: &str) -> BTreeSet<Guid> {
         let names = entry.get(attribute).map_or(&[][..], Vec::as_slice);
         names.iter().map(|name| self.guid_of[std::str::from_utf8(name).unwrap()]).collect()
     }
 
     /// The entries that the default scoping rules let through.
-    fn in_scope(&self) -> BTreeMap<Guid, &Entry> {
+    pub(crate) fn in_scope(&self) -> BTreeMap<Guid, &Entry> {
         let inside = |entry: &Entry| {
             let person = has(entry, "objectclass", "user");
             let normal = text(entry, "samaccounttype").as_deref() == Some("805306368");
@@ -96,7 +96,8 @@ fn has(entry: &Entry, name: &str, value: &str) -> bool {
     entry.get(name).is_some_and(|values| values.iter().any(|v| v == value.as_bytes()))
 }
 
-fn anchor(guid: Guid) -> String {
+/// The anchor that an object has by its GUID.
+pub(crate) fn anchor(guid: Guid) -> String {
     STANDARD.encode(guid.to_bytes_le())
 }
 

@@ -110,11 +110,8 @@ impl File {
 pub(super) fn read(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
     let cannot = |error: &std::io::Error| Failure::because(&format!("cannot read {shown}"), error);
-    let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
-    if length > FILE_OCTETS_MAX {
-        return Err(Failure::new(format!("{shown} has more than {FILE_OCTETS_MAX} octets")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+    let text = crate::files::read_text_at_most(path, FILE_OCTETS_MAX);
+    let text = text.map_err(|error| cannot(&error))?;
     let mut file = parse(&text).map_err(|error| Failure::new(format!("{shown}, {error}")))?;
     // Paths are seen from the file's own folder.
     let folder = path.parent().unwrap_or(Path::new(""));

@@ -273,7 +273,7 @@ fn end(text: &str) -> Result<End, Failure> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
-    let pem = std::fs::read(path)
+    let pem = crate::files::read_at_most(path, crate::files::AUTHORITIES_OCTETS_MAX)
         .map_err(|error| Failure::because(&format!("cannot read {}", path.display()), &error))?;
     let read = CertificateDer::pem_slice_iter(&pem).map(|read| read.map(|der| der.to_vec()));
     match read.collect::<Result<Vec<_>, _>>() {

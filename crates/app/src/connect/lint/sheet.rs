@@ -110,11 +110,8 @@ fn unguarded(cell: &str) -> &str {
 /// nothing of it counts.
 pub(super) fn read(path: &Path) -> Result<Vec<Change>, Failure> {
     let doing = format!("cannot read {}", path.display());
-    let metadata = std::fs::metadata(path).map_err(|error| Failure::because(&doing, &error))?;
-    if metadata.len() > SHEET_OCTETS_MAX {
-        return Err(Failure::new(format!("{doing}: it has more than {SHEET_OCTETS_MAX} octets")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::because(&doing, &error));
+    let text = crate::files::read_text_at_most(path, SHEET_OCTETS_MAX)
+        .map_err(|error| Failure::because(&doing, &error));
     let text = text.map_err(|failure| failure.with_hint("save it as CSV in UTF-8"))?;
     parse(&text).map_err(|problems| {
         let told = problems.iter().take(PROBLEMS_MAX).cloned().collect::<Vec<_>>().join("\n");

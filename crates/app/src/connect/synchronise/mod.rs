@@ -25,7 +25,7 @@ pub(super) use origin::Host;
 pub use origin::Origin;
 pub(super) use ruleset::{Connected, ConnectedForest, Domains, Overlay, Ruleset};
 pub(super) use run::{Scope, run, run_in_full_next};
-pub(super) use standing::Surroundings;
+pub(super) use standing::{Surroundings, pins};
 
 use self::batch::Answers;
 use crate::report::Failure;
@@ -81,6 +81,9 @@ impl<'a> Synchronisation<'a> {
         state.index_joins(&joined_by).await?;
         let surroundings = Surroundings::by(state, rules, connected).await?;
         let engine = rules.engine(connected, domains);
+        let counted = surroundings.counts_members().then(|| surroundings.member());
+        let counted: Vec<_> = counted.into_iter().collect();
+        state.depend_on(&counted, connected.target, engine.reads_confirmed()).await?;
         Ok(Self { state, engine, joined_by, surroundings, run, origin: &Host })
     }
 
@@ -107,6 +110,7 @@ impl Synchronisation<'_> {
         }
         done.changed += self.settle(deferred).await?;
         done.references = self.references().await?;
+        self.state.settle_confirmed().await?;
         Ok(done)
     }
 

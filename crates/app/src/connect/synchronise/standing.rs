@@ -54,15 +54,26 @@ impl Surroundings {
         let asks = |rule: &portolan_sync::rules::Rule| {
             rule.scope.clauses().any(|clause| clause.operator == Operator::IsMemberOf)
         };
-        let names = &rules.names;
+        let (names, read) = (&rules.names, rules.rules.imported());
         Ok(Self {
             filters: pinned,
             has_filters: !filters.is_empty(),
             forests: connected.forests.iter().map(named).collect(),
             member: names.id("member").ok_or_else(|| Failure::new("no attribute is a member"))?,
-            member_count: names.id("memberCount"),
+            // A name stays known when the rules that asked by it are gone.
+            member_count: names.id("memberCount").filter(|id| read.contains(id)),
             member_of: rules.rules.all().iter().any(asks).then(|| names.id("memberOf")).flatten(),
         })
+    }
+
+    /// Whether rules or filters ask how many members a group has.
+    pub(in super::super) const fn counts_members(&self) -> bool {
+        self.member_count.is_some()
+    }
+
+    /// The attribute by which a group refers to its members.
+    pub(in super::super) const fn member(&self) -> AttributeId {
+        self.member
     }
 
     /// Adds to objects what rules may ask for, and takes those that a filter leaves out away from all
@@ -141,6 +152,15 @@ fn named(forest: &ConnectedForest) -> (ConnectorId, (String, String)) {
     (forest.connector, (name, domain))
 }
 
+/// The objectGUIDs of units and groups of a forest by the names that filters gave when they were found.
+pub(in super::super) async fn pins(
+    state: &State,
+    forest: ConnectorId,
+) -> Result<HashMap<String, String>, Failure> {
+    let remembered = state.remembered(forest, PINS).await?;
+    Ok(remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default())
+}
+
 /// What of the names that filters give is in a forest: as it was found before, or is found now and
 /// remembered.
 async fn pinned<'n>(
@@ -148,9 +168,7 @@ async fn pinned<'n>(
     forest: ConnectorId,
     names: impl Iterator<Item = &'n str>,
 ) -> Result<HashMap<String, String>, Failure> {
-    let remembered = state.remembered(forest, PINS).await?;
-    let mut pins: HashMap<String, String> =
-        remembered.and_then(|octets| serde_json::from_slice(&octets).ok()).unwrap_or_default();
+    let mut pins = pins(state, forest).await?;
     let mut is_new = false;
     for name in names {
         if !pins.contains_key(name)

@@ -3,6 +3,7 @@
 mod cases;
 mod driver;
 mod model;
+mod plans;
 mod sources;
 mod worlds;
 

@@ -2,6 +2,7 @@
 
 mod dependence;
 mod names;
+mod outbound;
 mod reach;
 
 use std::fmt;
@@ -86,6 +87,7 @@ pub fn lint(rules: &Rules, names: &Dictionary, systems: &SystemNames<'_>) -> Vec
     linter.linking();
     linter.merging();
     linter.scopes();
+    linter.outbound_scopes();
     linter.shadows();
     linter.attributes();
     linter.types();

@@ -75,7 +75,7 @@ impl Linter<'_> {
         }
     }
 
-    fn show(&self, clause: &Clause) -> String {
+    pub(super) fn show(&self, clause: &Clause) -> String {
         let name = crate::rules::operators::operator_name(clause.operator, clause.negated);
         let values: Vec<_> =
             clause.values.iter().map(|value| value.borrow().to_text().into_owned()).collect();
@@ -120,7 +120,10 @@ fn includes(scope: &Scope, other: &Scope) -> bool {
 }
 
 /// Two clauses of a group that never hold together.
-fn contradiction<'c>(group: &'c [Clause], linter: &Linter<'_>) -> Option<(&'c Clause, &'c Clause)> {
+pub(super) fn contradiction<'c>(
+    group: &'c [Clause],
+    linter: &Linter<'_>,
+) -> Option<(&'c Clause, &'c Clause)> {
     let pairs = group.iter().enumerate();
     pairs
         .flat_map(|(at, one)| group[at + 1..].iter().map(move |two| (one, two)))

@@ -92,3 +92,36 @@ fn what_has_no_rules_is_refused() {
     assert_eq!(entra::import("{]"), Err(ImportError::NoJson { line: 1, column: 2 }));
     assert_eq!(entra::import("[{}, 5]"), Err(ImportError::NoRules));
 }
+
+/// Written by us, with the fields, the order and the sorts of rules of Microsoft's documented sample export:
+/// default rules and own ones of two forests, a rule that is off, single items in place of lists.
+const CONTOSO: &str = include_str!("contoso.json");
+
+#[test]
+fn a_whole_export_of_two_forests_becomes_an_overlay_that_compiles_with_what_it_says() {
+    let imported = entra::import(CONTOSO).unwrap();
+    let report: Vec<_> = imported.report.iter().map(|note| (note.fate, note.to_string())).collect();
+    eprintln!("{report:#?}\n{}", imported.overlay);
+    let mut names = Dictionary::default();
+    let files = [RuleFile::built_in(), RuleFile::overlay("o.toml", &imported.overlay)];
+    let rules = Rules::compile(&files, &mut names, &mut RuleNumbers::default()).unwrap();
+    let of = |key: &str| rules.all().iter().find(|rule| rule.key == key).unwrap();
+    let department = of("entra.in-from-ad-user-department");
+    let groups: Vec<_> = department.scope.groups.iter().map(Vec::len).collect();
+    assert_eq!((groups, department.joins.len(), department.flows.len()), (vec![2, 3], 2, 5));
+    assert_eq!(department.joins[1].clauses.len(), 2);
+    assert!(department.joins[0].clauses[0].case_sensitive);
+    assert_eq!(department.connected, Connected::Named("contoso.example".to_owned()));
+    let fabrikam = of("entra.in-from-ad-fabrikam-filter");
+    assert_eq!(fabrikam.connected, Connected::Named("fabrikam.example".to_owned()));
+    assert_eq!((fabrikam.scope.groups.len(), fabrikam.flows.len()), (1, 1));
+    assert!(
+        matches!(&fabrikam.flows[0].given, Given::Constant(Value::Boolean(true))),
+        "{:?}",
+        fabrikam.flows[0]
+    );
+    let extras = of("entra.out-to-aad-user-extras");
+    assert_eq!((extras.scope.groups[0].len(), extras.flows.len()), (2, 3));
+    let imported_again = entra::import(&format!("[{CONTOSO}, {CONTOSO}]"));
+    assert!(imported_again.is_ok(), "{imported_again:?}");
+}

@@ -117,6 +117,43 @@ fn types_that_do_not_meet_and_values_that_are_replaced_are_found() {
 }
 
 #[test]
+fn an_outbound_scope_that_nothing_is_ever_in_is_found() {
+    let check = |text: &str, expected: &[&str]| assert_eq!(findings(text), expected, "{text}");
+    let badge = |constant: &str| {
+        inbound(1, &format!("flows = [{{ target = \"badge\", constant = \"{constant}\" }}]"))
+    };
+    let scope = |precedence, clause: &str| {
+        outbound(precedence, &format!("scope = [[{clause}]]")).replace("key = \"k", "key = \"o")
+    };
+    let equal = |value: &str| {
+        format!("{{ attribute = \"badge\", operator = \"EQUAL\", value = \"{value}\" }}")
+    };
+    check(&(badge("red") + &scope(2, &equal("RED"))), &[]);
+    check(
+        &(badge("red") + &scope(2, &equal("blue"))),
+        &[
+            "o.toml:8:1: o2: no object is ever in its scope -> mend the groups of its scope, or turn the rule off",
+            "o.toml:8:1: o2: group 1 of its scope holds for no object: badge EQUAL blue, and rules give red alone -> let an inbound rule give it, or take the clause away",
+        ],
+    );
+    // Whatever an expression gives is not known.
+    let open = inbound(1, "flows = [{ target = \"badge\", source = \"title\" }]");
+    let red = inbound(3, "flows = [{ target = \"badge\", constant = \"red\" }]");
+    check(&(open + &red + &scope(2, &equal("blue"))), &[]);
+    let without = findings(&scope(2, &equal("blue")));
+    assert!(
+        without.iter().any(|one| one.contains("badge EQUAL blue, and no rule gives that")),
+        "{without:?}"
+    );
+    // The rules that make users in the tenant have others in their scopes than this one.
+    let cloud = "{ attribute = \"cloudFiltered\", operator = \"EQUAL\", value = true }";
+    let cloud_filtered =
+        inbound(4, "flows = [{ target = \"cloudFiltered\", expression = 'IsPresent([info])' }]");
+    let found = findings(&(cloud_filtered + &scope(2, cloud)));
+    assert!(found.iter().any(|one| one.contains("no object of its scope is made: ")), "{found:?}");
+}
+
+#[test]
 fn an_attribute_that_comes_back_from_where_it_went_is_found() {
     let both = "connected = \"both.example\"\n";
     let text = inbound(1, &format!("{both}flows = [{{ target = \"info\", source = \"city\" }}]"))

@@ -98,7 +98,9 @@ impl Daemon {
             tokio::select! {
                 biased;
                 () = stop.requested() => {}
-                () = self.hang_up.received() => self.reload(true).await,
+                () = self.hang_up.received() => if self.reload(true).await {
+                    objects_at = Instant::now();
+                },
                 () = sleep_until(objects_at) => {
                     self.reload(false).await;
                     let profile = self.profile.clone();
@@ -159,13 +161,14 @@ impl Daemon {
         }
     }
 
-    /// Takes a changed configuration. What is wrong with it is told, and what is in force stays.
-    async fn reload(&mut self, in_any_case: bool) {
+    /// Takes a changed configuration; whether it did. What is wrong with it is told, and what is in force
+    /// stays.
+    async fn reload(&mut self, in_any_case: bool) -> bool {
         let steps = Steps::begin();
         let reloaded = Box::pin(self.server.reload(&mut self.seen, in_any_case, &steps)).await;
         let now = portolan_net::clock::now();
         match reloaded {
-            Ok(Reloaded::Same) => {}
+            Ok(Reloaded::Same) => return false,
             Ok(Reloaded::Rules) => self.metrics.reload(DONE, now),
             Ok(Reloaded::Config) => {
                 self.metrics.reload(DONE, now);
@@ -183,8 +186,10 @@ impl Daemon {
                 self.metrics.reload(FAILED, now);
                 failure.tell();
                 steps.say(None, "going on with the configuration of before");
+                return false;
             }
         }
+        true
     }
 
     /// A run because a forest changed: told of only if there was something to do. What fails is the

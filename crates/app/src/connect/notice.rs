@@ -13,6 +13,9 @@ use crate::report::Failure;
 
 /// How often the number is asked for.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How much rarer it is asked for when others write to the forest all the time: a change that matters is
+/// still seen within four seconds.
+const RARER_MAX: u32 = 2;
 /// How long after a failure it is not.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -46,7 +49,7 @@ impl Notice {
             self.watches.push(Watch { connection: None, seen: None, at: Instant::now() });
         }
         let mut is_changed = false;
-        let interval = INTERVAL * 2_u32.saturating_pow(self.idle.min(5));
+        let interval = INTERVAL * 2_u32.saturating_pow(self.idle.min(RARER_MAX));
         for (forest, watch) in self.watches.iter_mut().enumerate() {
             if watch.at <= Instant::now() {
                 is_changed |= watch.look(forest, server, interval).await;

@@ -215,7 +215,12 @@ impl Server {
             match step {
                 Step::Import(extent) => {
                     let read = (profile.forest.as_ref(), *extent);
-                    summary.imported = Some(self.import(run, read, allowed, steps).await?);
+                    let imported = self.import(run, read, allowed, steps).await?;
+                    let is_quiet = imported.is_quiet();
+                    summary.imported = Some(imported);
+                    if profile.ends_early && is_quiet && self.state.pending().await? == 0 {
+                        return Ok(summary);
+                    }
                 }
                 Step::Synchronise(extent) => {
                     let domains = self.known(&mut domains, run, profile, steps).await?;

@@ -86,6 +86,8 @@ pub(super) struct Profile {
     pub(super) steps: Vec<Step>,
     /// The one forest that its imports read.
     pub(super) forest: Option<DnsName>,
+    /// Whether it ends when its import found nothing and nothing waits to be decided.
+    pub(super) ends_early: bool,
 }
 
 /// When a profile runs.
@@ -154,7 +156,12 @@ impl Profile {
     /// What runs when no profile is named: what changed, from the forests to the target.
     pub(super) fn cycle() -> Self {
         let (import, sync) = (Step::Import(Extent::Delta), Step::Synchronise(Extent::Delta));
-        Self { name: "cycle".to_owned(), steps: vec![import, sync, Step::Export], forest: None }
+        Self {
+            name: "cycle".to_owned(),
+            steps: vec![import, sync, Step::Export],
+            forest: None,
+            ends_early: false,
+        }
     }
 
     /// The same about what changed alone: what runs when a forest was noticed to have changed.
@@ -166,7 +173,7 @@ impl Profile {
             Step::Passwords => None,
         };
         let steps = self.steps.iter().filter_map(of_change).collect();
-        Self { name: "change".to_owned(), steps, forest: self.forest.clone() }
+        Self { name: "change".to_owned(), steps, forest: self.forest.clone(), ends_early: true }
     }
 
     /// Checks the profiles of a configuration with these forests. What is wrong is put among the
@@ -216,7 +223,7 @@ impl Profile {
                     None
                 }
             });
-            profiles.push(Self { name, steps: parsed, forest });
+            profiles.push(Self { name, steps: parsed, forest, ends_early: false });
         }
         profiles
     }

@@ -137,7 +137,7 @@ async fn perform(
     }
     let steps = Steps::begin();
     let _turn = Turn::take(state, &steps).await?;
-    let profile = Profile { name: kind.to_owned(), steps: vec![step], forest };
+    let profile = Profile { name: kind.to_owned(), steps: vec![step], forest, ends_early: false };
     server.run(None, &profile, allowed, &steps).await
 }
 

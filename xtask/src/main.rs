@@ -11,6 +11,7 @@ mod npm;
 mod python;
 mod run;
 mod setup;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -34,6 +35,9 @@ cargo xtask VERB [--skip-install]
   lint    formatting, clippy, tidy, licences, documentation
   fuzz [TARGET...] [--seconds N] [--input FILE]
           run the decoders' oracles under libFuzzer, 10 s each unless told; or one input again
+  sim [--seeds N] [--seed S] [--json]
+          simulate synchronisation by seeds, 1,000 unless told; one that breaks a law is made shorter and
+          printed, with the command that runs it again
   docs    write the generated reference pages, build the documentation of the code
   bench [NAME...] [--long] [--json] [--list] [--write]
           run the benchmarks: each figure beside its peer's of the same run, and its bar; --long with
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         ["fuzz", ref words @ ..] => {
             fuzz::Options::parse(words).and_then(|options| fuzz::all(&mut steps, &options))
         }
+        ["sim", ref words @ ..] => sim::all(&mut steps, words),
         ["bench", ref words @ ..] => {
             bench::Options::parse(words).and_then(|options| bench::all(&mut steps, &options))
         }

@@ -218,7 +218,7 @@ fn params(host: &Host, kind: Certificate, serial: u64) -> Result<CertificatePara
     };
     let mut names = vec![name.clone()];
     if kind != Certificate::OtherName {
-        names.push(FOREST_DOMAIN.to_owned());
+        names.push(host.domain.to_owned());
     }
     let mut params = CertificateParams::new(names).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, name);

@@ -8,10 +8,7 @@ use std::path::PathBuf;
 use portolan_chart::{Chart, flow};
 
 use crate::error::LabError;
-use crate::plan::{
-    Addresses, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM, Host, Network, PRIVATE_DIRECTORY,
-    TENANT_DOMAIN, TENANT_SITES,
-};
+use crate::plan::{Addresses, Host, Network, PRIVATE_DIRECTORY, TENANT_DOMAIN, TENANT_SITES};
 use crate::process::{self, Program};
 use crate::state::{Directory, Namespace};
 
@@ -205,11 +202,12 @@ pub(crate) fn configuration(host: &Host, chart: &Chart) -> Result<String, LabErr
     let forest = forest.trim_end_matches('/');
     let Addresses { v4, v6 } = Network::Lan.address(1);
     let server = host.name.to_uppercase();
+    let (realm, netbios, domain) = (host.realm(), host.netbios(), host.domain);
     Ok(format!(
         "[global]
 \tnetbios name = {server}
-\trealm = {FOREST_REALM}
-\tworkgroup = {FOREST_NETBIOS}
+\trealm = {realm}
+\tworkgroup = {netbios}
 \tserver role = active directory domain controller
 \tserver services = rpc, ldap, cldap, kdc, drepl, kcc, dns
 \tprefork children = 1
@@ -247,7 +245,7 @@ pub(crate) fn configuration(host: &Host, chart: &Chart) -> Result<String, LabErr
 \tread only = No
 
 [netlogon]
-\tpath = {forest}/state/sysvol/{FOREST_DOMAIN}/scripts
+\tpath = {forest}/state/sysvol/{domain}/scripts
 \tread only = No
 "
     ))

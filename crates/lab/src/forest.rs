@@ -2,7 +2,8 @@
 //!
 //! The archive's name is a digest of all that went into it, so a change of a person, an option or
 //! of Samba itself makes a new one. A forest of two controllers is made from the archive of the
-//! forest of one, by a join over the lab's own network and through its firewalls.
+//! forest of one, by a join over the lab's own network and through its firewalls; two forests are, by
+//! provisioning the other beside it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use portolan_chart::Chart;
 use crate::authority::{Authority, Certificate};
 use crate::controller::{Controller, End, PYTHON, VOLATILE, configuration, place};
 use crate::error::LabError;
-use crate::plan::{ADMINISTRATOR_PASSWORD, FOREST_DOMAIN, FOREST_NETBIOS, FOREST_REALM};
+use crate::plan::{ADMINISTRATOR_PASSWORD, FOREST_DOMAIN, FOREST_REALM, Host};
 use crate::process::{self, Program};
 use crate::state::{Directory, Namespace};
 
@@ -58,6 +59,47 @@ const FIXED_IDENTITIES: [&str; 6] = [
     "--invocationid=e28c18cf-1e6c-4dd5-a350-861a7d3e2c08",
     "--krbtgtpass=Krbtgt-Fixed-1!",
     "--machinepass=Mach1ne-Fixed-1!",
+];
+
+/// The same of the other forest.
+const OTHER_IDENTITIES: [&str; 6] = [
+    "--domain-sid=S-1-5-21-1212121212-2323232323-3434343434",
+    "--domain-guid=0b7f3d9a-7f7c-4b0e-9a53-6f2f5f0a6c11",
+    "--ntds-guid=1c8a4eab-808d-4c1f-8b64-707060717d22",
+    "--invocationid=2d9b5fbc-919e-4d20-9c75-818171828e33",
+    "--krbtgtpass=Krbtgt-Other-1!",
+    "--machinepass=Mach1ne-Other-1!",
+];
+/// Changes whenever the steps from nothing to the other forest do.
+const OTHER_RECIPE: &str = "1";
+
+/// What Exchange brings into a schema, as far as a linked mailbox shows it, in the order in which it is
+/// brought in. The numbers are the lab's own.
+const SCHEMA_OF_MAILBOXES: [&str; 3] = [
+    "dn: CN=ms-Exch-Master-Account-Sid,CN=Schema,CN=Configuration,DC=other,DC=example
+changetype: add
+objectClass: attributeSchema
+lDAPDisplayName: msExchMasterAccountSID
+attributeID: 1.3.6.1.4.1.55555.77.1.1
+attributeSyntax: 2.5.5.17
+oMSyntax: 4
+isSingleValued: TRUE
+searchFlags: 1
+",
+    "dn: CN=lab-Exch-Mailbox,CN=Schema,CN=Configuration,DC=other,DC=example
+changetype: add
+objectClass: classSchema
+lDAPDisplayName: labExchMailbox
+governsID: 1.3.6.1.4.1.55555.77.2.1
+subClassOf: top
+objectClassCategory: 3
+mayContain: msExchMasterAccountSID
+",
+    "dn: CN=User,CN=Schema,CN=Configuration,DC=other,DC=example
+changetype: modify
+add: auxiliaryClass
+auxiliaryClass: labExchMailbox
+",
 ];
 
 /// What every controller has a copy of.
@@ -123,9 +165,14 @@ impl<'lab> Forest<'lab> {
         }
         if let Some((second, joined)) = joined {
             if !joined.exists() {
-                report("a second controller joins it, once");
                 self.restore(&archive)?;
-                self.join(second)?;
+                if second.host.domain == FOREST_DOMAIN {
+                    report("a second controller joins it, once");
+                    self.join(second)?;
+                } else {
+                    report("another forest is provisioned beside it, once");
+                    self.provision_other(second)?;
+                }
                 self.pack(&joined)?;
             }
             archive = joined;
@@ -165,7 +212,7 @@ impl<'lab> Forest<'lab> {
     fn digest(&self) -> Result<String, LabError> {
         let samba = Program::new("samba").arg("--version").run()?;
         let configuration = configuration(self.first.host, self.chart)?;
-        let arguments = self.provision_arguments().join("\n");
+        let arguments = provision_arguments(self.first.host, &FIXED_IDENTITIES).join("\n");
         Ok(name_of(&[
             RECIPE.as_bytes(),
             configuration.as_bytes(),
@@ -177,34 +224,45 @@ impl<'lab> Forest<'lab> {
     }
 
     fn joined_name(&self, second: &Controller<'_>, digest: &str) -> Result<String, LabError> {
+        if second.host.domain != FOREST_DOMAIN {
+            let configuration = configuration(second.host, self.chart)?;
+            let arguments = provision_arguments(second.host, &OTHER_IDENTITIES).join("\n");
+            let schema = SCHEMA_OF_MAILBOXES.join("\n");
+            let inputs = [OTHER_RECIPE, digest, &configuration, &arguments, &schema];
+            return Ok(format!("forest-{}-other.tar.zst", name_of(&inputs.map(str::as_bytes))));
+        }
         let configuration = configuration(second.host, self.chart)?;
         let addresses = format!("{:?}", second.host.addresses());
         let inputs = [JOIN_RECIPE, digest, &configuration, &addresses];
         Ok(format!("forest-{}-two.tar.zst", name_of(&inputs.map(str::as_bytes))))
     }
 
-    fn provision_arguments(&self) -> Vec<String> {
-        let mut arguments = vec![
-            format!("--realm={FOREST_REALM}"),
-            format!("--domain={FOREST_NETBIOS}"),
-            format!("--host-name={}", self.first.host.name),
-            format!("--adminpass={ADMINISTRATOR_PASSWORD}"),
-            "--server-role=dc".to_owned(),
-            "--dns-backend=SAMBA_INTERNAL".to_owned(),
-        ];
-        for address in self.first.host.addresses() {
-            let option = if address.is_ipv4() { "--host-ip" } else { "--host-ip6" };
-            arguments.push(format!("{option}={address}"));
-        }
-        arguments.extend(FIXED_IDENTITIES.map(str::to_owned));
-        arguments
-    }
-
     fn provision(&self) -> Result<(), LabError> {
         self.empty()?;
-        let arguments = self.provision_arguments();
+        let arguments = provision_arguments(self.first.host, &FIXED_IDENTITIES);
         let words: Vec<_> = arguments.iter().map(String::as_str).collect();
         self.make(&self.first, &[&["domain", "provision", "--quiet"], &words[..]].concat())
+    }
+
+    /// Makes the controller of another forest, with the same people at its own domain and with what a
+    /// linked mailbox has in a forest of Exchange.
+    fn provision_other(&self, other: &Controller<'_>) -> Result<(), LabError> {
+        let arguments = provision_arguments(other.host, &OTHER_IDENTITIES);
+        let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+        self.make(other, &[&["domain", "provision", "--quiet"], &words[..]].concat())?;
+        for step in SCHEMA_OF_MAILBOXES {
+            let modify = other.namespace.program("ldbmodify");
+            let modify = modify.arg("--option=dsdb:schema update allowed=true");
+            let modify = modify.arg(format!("--configfile={}", place("etc/smb.conf")));
+            modify.args(["-H", &place("private/sam.ldb")]).input(step).run()?;
+        }
+        let people = POPULATE.replace("@partner.example", "@other.example");
+        let people = people.replace("elsewhere.example", "elsewhere.other.example");
+        let people = people.replace("@corp.example", "@other.example");
+        let python = other.namespace.program(PYTHON).args(["-", &place("etc/smb.conf"), "0"]);
+        python.input(people).run()?;
+        Authority::of(self.directory).certify(other, Certificate::Good)?;
+        self.name_services(other)
     }
 
     /// Makes the second controller and lets both learn of each other, over the LAN.
@@ -310,6 +368,24 @@ impl<'lab> Forest<'lab> {
 /// Access lists live in extended attributes.
 const TAR_OPTIONS: [&str; 5] =
     ["--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "--zstd"];
+
+/// How a host's forest is provisioned.
+fn provision_arguments(host: &Host, identities: &[&str]) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--realm={}", host.realm()),
+        format!("--domain={}", host.netbios()),
+        format!("--host-name={}", host.name),
+        format!("--adminpass={ADMINISTRATOR_PASSWORD}"),
+        "--server-role=dc".to_owned(),
+        "--dns-backend=SAMBA_INTERNAL".to_owned(),
+    ];
+    for address in host.addresses() {
+        let option = if address.is_ipv4() { "--host-ip" } else { "--host-ip6" };
+        arguments.push(format!("{option}={address}"));
+    }
+    arguments.extend(identities.iter().map(|identity| (*identity).to_owned()));
+    arguments
+}
 
 /// A name for what is made from these inputs and no others.
 fn name_of(inputs: &[&[u8]]) -> String {

@@ -65,7 +65,7 @@ fn bind_files(namespace: &Namespace, host: &Host, directory: &Directory) -> Resu
     process::write(&etc.join("resolv.conf"), host.resolv_conf())?;
     process::write(&etc.join("hosts"), host.hosts())?;
     process::write(&etc.join("hostname"), format!("{}\n", host.name))?;
-    process::write(&etc.join("krb5.conf"), plan::KRB5_CONF)?;
+    process::write(&etc.join("krb5.conf"), plan::krb5_conf(host))?;
     process::write(&etc.join("ldap.conf"), LDAP_CONF)?;
     process::create_directory(PRIVATE_DIRECTORY.as_ref())?;
     let mount = || namespace.program("mount");

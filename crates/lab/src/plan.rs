@@ -19,6 +19,8 @@ pub const FOREST_DOMAIN: &str = "corp.example";
 pub const FOREST_REALM: &str = "CORP.EXAMPLE";
 /// The NetBIOS name of the forest's domain.
 pub const FOREST_NETBIOS: &str = "CORP";
+/// The domain of another forest, which only a lab of two forests has.
+pub const OTHER_DOMAIN: &str = "other.example";
 /// The forest's Samba configuration, as `dc1` sees it: what `samba-tool -s` takes there.
 pub const FOREST_CONFIG: &str = "/run/samba/forest/etc/smb.conf";
 /// The certificate of the forest's authority, as every host sees it: what `--ca` takes there.
@@ -180,6 +182,19 @@ impl Host {
         self.links.iter().flat_map(|link| link.addresses.both()).collect()
     }
 
+    /// The Kerberos realm of its domain.
+    #[must_use]
+    pub fn realm(&self) -> String {
+        self.domain.to_uppercase()
+    }
+
+    /// The NetBIOS name of its domain.
+    #[must_use]
+    pub fn netbios(&self) -> String {
+        let label = self.domain.split('.').next().unwrap_or_default();
+        label.to_uppercase()
+    }
+
     /// As the chart's firewall sees it.
     #[must_use]
     pub fn firewall(&self) -> firewall::Host {
@@ -273,6 +288,8 @@ pub enum Controllers {
     One,
     /// `dc1` and `dc2`, which replicate each other within a second or two.
     Two,
+    /// `dc1`, and `odc1`, which is another forest, [`OTHER_DOMAIN`]. Neither knows of the other.
+    TwoForests,
 }
 
 /// The hosts, the forest first.
@@ -297,6 +314,10 @@ pub fn hosts(controllers: Controllers) -> Vec<Host> {
     let mut hosts = vec![host("dc1", &[Role::Forest], lan, 10, &forest)];
     if two {
         hosts.push(host("dc2", &[Role::Forest], lan, 11, &[second, first]));
+    }
+    if controllers == Controllers::TwoForests {
+        let other = host("odc1", &[Role::Forest], lan, 12, &[lan.address(12)]);
+        hosts.push(Host { domain: OTHER_DOMAIN, ..other });
     }
     hosts.extend([
         host("connect", &[Role::Connect], lan, 20, &forest),
@@ -328,9 +349,20 @@ pub fn host_of(hosts: &[Host], role: Role) -> Result<&Host, LabError> {
 /// this path and no other, so that two domain controllers on one machine need one each.
 pub(crate) const PRIVATE_DIRECTORY: &str = "/run/samba";
 
-/// The Kerberos configuration of every host. Tickets are kept where only this host's processes see
+/// The Kerberos configuration of a host, which knows its own realm.
+pub(crate) fn krb5_conf(host: &Host) -> String {
+    match host.domain {
+        OTHER_DOMAIN => {
+            let own = KRB5_CONF.replace(FOREST_DOMAIN, OTHER_DOMAIN);
+            own.replace(FOREST_REALM, &host.realm())
+        }
+        _ => KRB5_CONF.to_owned(),
+    }
+}
+
+/// The Kerberos configuration of a host of the forest. Tickets are kept where only this host's processes see
 /// them: `/tmp` is shared by all hosts.
-pub(crate) const KRB5_CONF: &str = "\
+const KRB5_CONF: &str = "\
 [libdefaults]
  default_realm = CORP.EXAMPLE
  dns_lookup_kdc = true
@@ -385,7 +417,9 @@ mod tests {
 
     #[test]
     fn no_two_hosts_share_an_address_or_a_name() {
-        let hosts = hosts(Controllers::Two);
+        let mut hosts = hosts(Controllers::Two);
+        hosts
+            .extend(super::hosts(Controllers::TwoForests).into_iter().filter(|h| h.name == "odc1"));
         let addresses: Vec<_> = hosts.iter().flat_map(Host::addresses).collect();
         let names: Vec<_> = hosts.iter().map(|host| host.name).collect();
         for (index, address) in addresses.iter().enumerate() {

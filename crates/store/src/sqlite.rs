@@ -188,6 +188,21 @@ impl Database {
             .map(|_| ())
     }
 
+    /// Commits so many transactions more and none after them, as a host that loses its power: what a
+    /// simulation does between any two of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lose_power_after(&self, mut commits: u32) -> Result<(), sqlx::Error> {
+        let mut writer = self.writer.acquire().await?;
+        writer.lock_handle().await?.set_commit_hook(move || {
+            let commits_this = commits > 0;
+            commits = commits.saturating_sub(1);
+            commits_this
+        });
+        Ok(())
+    }
+
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.readers.close().await;

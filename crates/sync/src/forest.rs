@@ -129,13 +129,18 @@ impl ObjectKind {
         let classes: Vec<_> = classes.into_iter().collect();
         let has =
             |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name.as_bytes()));
-        if has("computer") {
-            return None;
-        }
-        // inetOrgPerson is derived from user, so it is asked first.
-        [Self::InetOrgPerson, Self::User, Self::Group, Self::Contact, Self::OrganizationalUnit]
-            .into_iter()
-            .find(|kind| has(kind.as_str()))
+        // A computer and an inetOrgPerson are derived from user, so they are asked first.
+        [
+            Self::Computer,
+            Self::InetOrgPerson,
+            Self::User,
+            Self::Group,
+            Self::Contact,
+            Self::ForeignSecurityPrincipal,
+            Self::OrganizationalUnit,
+        ]
+        .into_iter()
+        .find(|kind| has(kind.as_str()))
     }
 }
 
@@ -144,10 +149,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_inet_org_person_is_told_from_a_user_and_a_computer_is_none() {
+    fn an_inet_org_person_and_a_computer_are_told_from_a_user() {
         let kind = |classes: &[&str]| ObjectKind::of_classes(classes.iter().map(|c| c.as_bytes()));
         assert_eq!(kind(&["top", "person", "user"]), Some(ObjectKind::User));
         assert_eq!(kind(&["user", "inetOrgPerson", "top"]), Some(ObjectKind::InetOrgPerson));
-        assert_eq!(kind(&["user", "computer"]), None);
+        assert_eq!(kind(&["user", "computer"]), Some(ObjectKind::Computer));
+        let foreign = kind(&["top", "foreignSecurityPrincipal"]);
+        assert_eq!(foreign, Some(ObjectKind::ForeignSecurityPrincipal));
+        assert_eq!(kind(&["top", "container"]), None);
     }
 }

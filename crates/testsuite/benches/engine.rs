@@ -12,10 +12,9 @@ use portolan_sync::engine::{
     Neighbourhood, ObjectKey, PendingExport, Side, Staged, System, TargetChange,
 };
 use portolan_sync::expression::Parameters;
-use portolan_sync::record::{Record, Value};
 use portolan_sync::rules::{RuleFile, RuleNumbers, Rules};
 use portolan_sync::{Dictionary, ObjectKind};
-use portolan_testsuite::measure::{Better, Comparison, PAIRS, Peer, rounds};
+use portolan_testsuite::measure::{Better, Comparison, PAIRS, Peer, person, rounds};
 use time::OffsetDateTime;
 
 /// Users that are decided about.
@@ -24,30 +23,6 @@ const USERS: u32 = 1_000;
 const REPETITIONS: u32 = 20;
 /// Objects in a second on a core that are to be reached, in thousands: half of what two are to.
 const LIMIT: f64 = 25.0;
-
-/// Texts of a typical user, besides those that are numbers.
-const TEXTS: [&str; 20] = [
-    "c",
-    "cn",
-    "co",
-    "company",
-    "department",
-    "displayName",
-    "employeeID",
-    "givenName",
-    "l",
-    "mail",
-    "mailNickname",
-    "mobile",
-    "name",
-    "physicalDeliveryOfficeName",
-    "postalCode",
-    "sAMAccountName",
-    "sn",
-    "st",
-    "telephoneNumber",
-    "userPrincipalName",
-];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut names = Dictionary::default();
@@ -81,29 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn user(number: u32, names: &mut Dictionary) -> Result<Neighbourhood, Box<dyn Error>> {
-    let text = |name: &str| vec![Value::Text(format!("{name}{number}@corp.example"))];
-    let mut attributes = Vec::new();
-    for name in TEXTS {
-        attributes.push((names.intern(name)?, text(name)));
-    }
-    let numbers = [
-        ("accountExpires", i64::MAX),
-        ("pwdLastSet", 133_000_000_000_000_000),
-        ("sAMAccountType", 0x3000_0000),
-        ("userAccountControl", 0x200),
-    ];
-    for (name, value) in numbers {
-        attributes.push((names.intern(name)?, vec![Value::Integer(value)]));
-    }
-    let sid =
-        [&[1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0][..], &[7; 12], &(number + 10_000).to_le_bytes()]
-            .concat();
-    attributes.push((names.intern("objectSid")?, vec![Value::Octets(sid)]));
     let mut octets = [1; 16];
     octets[..4].copy_from_slice(&number.to_le_bytes());
     let (guid, dn) =
         (Guid::from_bytes_le(octets), format!("CN=cn{number},OU=people,DC=corp,DC=example"));
-    let record = attributes.into_iter().collect::<Record>().named(&dn, &guid);
+    let record = person(number, None, names)?.named(&dn, &guid);
     let key = i64::from(number);
     let link = Some(Link { metaverse: MetaverseKey(key), kind: LinkKind::Provisioned });
     let (key, connector, kind) = (ObjectKey(key), ConnectorId(0), ObjectKind::User);

@@ -386,6 +386,54 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Runs a program of Samba's at the controller of the other forest, over its own database.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn at_other_forest(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<Outcome, RoadError> {
+        let mut command = self.lab.command("odc1", program)?;
+        command.args(arguments);
+        command.arg(format!("--configfile={}", portolan_lab::plan::FOREST_CONFIG));
+        finish(command, Some(input))
+    }
+
+    /// What `ldapsearch` reads of the other forest with the administrator's password inside TLS.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ldapsearch_other(&self, arguments: &[&str]) -> Result<String, RoadError> {
+        let domain = portolan_lab::plan::OTHER_DOMAIN;
+        let mut search = self.lab.command("odc1", "ldapsearch")?;
+        search
+            .args(["-LLL", "-x", "-o", "ldif-wrap=no", "-H"])
+            .arg(format!("ldaps://odc1.{domain}"));
+        search.args(["-D", &format!("Administrator@{domain}")]);
+        search.args(["-w", portolan_lab::plan::ADMINISTRATOR_PASSWORD]);
+        search.arg("-b").arg("DC=other,DC=example").args(arguments);
+        search.env("LDAPTLS_CACERT", portolan_lab::plan::FOREST_CA);
+        Ok(finish(search, None)?.success()?.stdout)
+    }
+
+    /// Adds the other forest to an enrolled connect.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_forest_add(&self, password: &str) -> Result<Outcome, RoadError> {
+        let file = self.path("other.password");
+        private_file(&file, password)?;
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "forest", "add", portolan_lab::plan::OTHER_DOMAIN, "--state"]);
+        command.arg(self.path("connect")).args(["--account", ACCOUNT, "--password-file"]).arg(file);
+        let other = portolan_lab::plan::Network::Lan.address(12);
+        command.args(["--name-server", &other.v4.to_string()]);
+        finish(command, None)
+    }
+
     /// What the forest really holds: objectGUID and NT hash of all accounts, by Samba's own client.
     ///
     /// # Errors

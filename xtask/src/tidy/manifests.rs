@@ -26,7 +26,7 @@ const fn impure(name: &'static str, rank: u8) -> Place {
     Place { name, rank, pure: false }
 }
 
-const HOUSE: [Place; 19] = [
+const HOUSE: [Place; 20] = [
     pure("codec", 0),
     pure("model", 1),
     pure("chart", 2),
@@ -44,6 +44,7 @@ const HOUSE: [Place; 19] = [
     impure("app", 32),
     impure("portolan", 40),
     impure("oracles", 45),
+    impure("sim", 46),
     impure("testsuite", 50),
     impure("xtask", 60),
 ];

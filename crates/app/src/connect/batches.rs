@@ -6,7 +6,7 @@
 //! was. Then what it has is asked for, and everything else is forgotten here, so that objects and
 //! passwords are sent again and what should be gone is deleted again.
 
-use portolan_store::state::State;
+use portolan_store::state::{State, Unanswered};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use portolan_tenant::wire::ObjectsResponse;
@@ -33,6 +33,20 @@ pub trait Owned {
 pub(super) struct Batches {
     acknowledged: String,
     sending: String,
+    /// What of the batch that is being sent is not known until it is answered.
+    #[serde(default, skip_serializing_if = "Unanswered::is_empty")]
+    sent: Unanswered,
+    /// The same of earlier ones, of which no answer came.
+    #[serde(default, skip_serializing_if = "Unanswered::is_empty")]
+    unanswered: Unanswered,
+}
+
+/// A batch under way.
+#[derive(Debug)]
+pub(super) struct Begun {
+    before: Batches,
+    sent: Unanswered,
+    unanswered: Unanswered,
 }
 
 impl Batches {
@@ -56,32 +70,53 @@ impl Batches {
         last == self.acknowledged || (!last.is_empty() && last == self.sending)
     }
 
-    /// Remembers a batch that is about to be sent.
+    /// Remembers a batch that is about to be sent, and what of it nobody knows until it is answered.
     pub(super) async fn begin(
         state: &State,
         target: ConnectorId,
         batch: &str,
-    ) -> Result<Self, Failure> {
+        sent: Unanswered,
+    ) -> Result<Begun, Failure> {
         let before = Self::read(state, target).await?.unwrap_or_default();
-        let begun = Self { acknowledged: before.acknowledged.clone(), sending: batch.to_owned() };
+        let (acknowledged, sending) = (before.acknowledged.clone(), batch.to_owned());
+        // Nobody asked whether the one before this one arrived.
+        let unanswered = before.unanswered.and(&before.sent);
+        let begun = Self { acknowledged, sending, sent, unanswered };
         begun.write(state, target).await?;
-        Ok(before)
+        Ok(Begun { before, sent: begun.sent, unanswered: begun.unanswered })
     }
 
-    /// Remembers that a batch was acknowledged. `previous` is the one in front of it at the tenant: if
-    /// that is none of those that were known, the next synchronisation sends everything again.
-    pub(super) async fn end(
-        self,
-        state: &State,
-        target: ConnectorId,
-        batch: &str,
-        previous: Option<&str>,
-    ) -> Result<(), Failure> {
-        let is_known = previous.is_none_or(|previous| self.knows(previous));
-        let acknowledged = if is_known { batch } else { LOST };
-        Self { acknowledged: acknowledged.to_owned(), sending: String::new() }
-            .write(state, target)
-            .await
+    /// Lets the opposite be done of what was sent, was never answered, and is not to be any more.
+    pub(super) async fn settle(state: &State, target: ConnectorId) -> Result<(), Failure> {
+        let Some(known) = Self::read(state, target).await? else { return Ok(()) };
+        if known.unanswered.is_empty() {
+            return Ok(());
+        }
+        let unanswered = state.settle_unanswered(target, &known.unanswered).await?;
+        Self { unanswered, ..known }.write(state, target).await
+    }
+}
+
+/// A batch that was answered, before what came of it is kept.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// What was remembered when it began.
+    pub(super) begun: Begun,
+    /// Its name.
+    pub(super) batch: String,
+    /// The one in front of it at the tenant.
+    pub(super) previous: Option<String>,
+}
+
+impl Answered {
+    /// Remembers that the batch was acknowledged, once what of it was done is kept. If the one in front of
+    /// it is none of those that were known, the next synchronisation sends everything again.
+    pub(super) async fn end(self, state: &State, target: ConnectorId) -> Result<(), Failure> {
+        let Self { begun, batch, previous } = self;
+        let is_known = previous.is_none_or(|previous| begun.before.knows(&previous));
+        let acknowledged = if is_known { batch } else { LOST.to_owned() };
+        let unanswered = begun.unanswered.without(&begun.sent);
+        Batches { acknowledged, unanswered, ..Batches::default() }.write(state, target).await
     }
 }
 
@@ -93,11 +128,20 @@ pub(super) async fn reconcile(
     target: ConnectorId,
     last: &str,
 ) -> Result<Option<usize>, Failure> {
-    let now = Batches { acknowledged: last.to_owned(), sending: String::new() };
     let known = Batches::read(state, target).await?;
-    // A new state of a server that the tenant knows, as after one that was spoilt, knows nothing of what
-    // the tenant has.
-    if known.as_ref().map_or(last.is_empty(), |known| known.knows(last)) {
+    let mut now = Batches { acknowledged: last.to_owned(), ..Batches::default() };
+    let is_same = match &known {
+        Some(known) => known.knows(last),
+        // A state that knows of no batch and of no object is not the one that sent the last.
+        None => last.is_empty() || state.exported_count(target).await? > 0,
+    };
+    if is_same {
+        if let Some(known) = &known {
+            // One that did not arrive did nothing.
+            let arrived = last != known.acknowledged;
+            let of_last = if arrived { known.sent.clone() } else { Unanswered::default() };
+            now.unanswered = known.unanswered.and(&of_last);
+        }
         if known.as_ref() != Some(&now) {
             now.write(state, target).await?;
         }
@@ -172,9 +216,10 @@ mod tests {
     /// Sends a batch; whether the acknowledgement came.
     async fn send(space: &Space, batch: &str, previous: &str, comes: bool) {
         let (state, target) = (&space.state, space.target);
-        let begun = Batches::begin(state, target, batch).await.unwrap();
+        let begun = Batches::begin(state, target, batch, Unanswered::default()).await.unwrap();
         if comes {
-            begun.end(state, target, batch, Some(previous)).await.unwrap();
+            let (batch, previous) = (batch.to_owned(), Some(previous.to_owned()));
+            Answered { begun, batch, previous }.end(state, target).await.unwrap();
         }
     }
 

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use portolan_model::{DnsName, Guid};
+use portolan_sync::target::TargetSystem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -17,6 +18,7 @@ use super::metrics::RawMetrics;
 use super::profile::{Profile, RawProfile, RawSchedule, Scheduled};
 use super::reach::{RawReach, Reach};
 use super::secrets::{Secrets, client_key};
+use super::target_config::{self, RawGraph, RawTenant, SystemConfig, TargetConfig};
 use crate::report::Failure;
 
 /// The file, in the state directory.
@@ -30,7 +32,11 @@ pub(super) struct RawConfig {
     pub(super) edition: String,
     /// The forests: `[forest]` once, or `[[forest]]` for each of several.
     pub(super) forest: RawForests,
-    pub(super) tenant: RawTenant,
+    /// The target: a tenant of ours, or else a Graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tenant: Option<RawTenant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) graph: Option<RawGraph>,
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
@@ -45,28 +51,6 @@ pub(super) struct RawConfig {
     pub(super) schedule: Vec<RawSchedule>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawTenant {
-    /// The tenant's id.
-    pub(super) id: String,
-    /// The tenant's initial domain: its hosts are login, graph and sync below it.
-    pub(super) domain: String,
-    /// SHA-256 of the tenant's CA certificate, in hexadecimal.
-    pub ca_sha256: String,
-    /// This server's application id in the tenant.
-    pub(super) client_id: String,
-    /// Where this server's private key was in the first release. It is sealed now, and this is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) key_file: Option<PathBuf>,
-    /// The web proxy by which the tenant is reached: `http://host:port`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) proxy: Option<String>,
-    /// The file with name:password for the proxy, readable by its owner alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) proxy_credentials_file: Option<PathBuf>,
-}
-
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -76,8 +60,9 @@ pub(super) struct Config {
     pub(super) forests: Vec<ForestConfig>,
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
-    pub(super) ca_sha256: [u8; 32],
     pub(super) client_id: Guid,
+    /// How the target is reached, by what it is.
+    pub(super) system: SystemConfig,
     /// Where figures are served.
     pub(super) metrics: Option<SocketAddr>,
     profiles: Vec<Profile>,
@@ -107,10 +92,32 @@ impl RawConfig {
     pub(super) fn reach(&self) -> RawReach<'_> {
         RawReach {
             edition: &self.edition,
-            proxy: self.tenant.proxy.as_deref(),
-            proxy_credentials_file: self.tenant.proxy_credentials_file.as_deref(),
+            proxy: self.proxy().0,
+            proxy_credentials_file: self.proxy().1,
             ports: self.ports.clone(),
         }
+    }
+
+    /// The web proxy by which the target is reached, and the file with its credentials.
+    fn proxy(&self) -> (Option<&str>, Option<&Path>) {
+        let of_tenant = self.tenant.as_ref();
+        let of_tenant = of_tenant.map(|to| (&to.proxy, &to.proxy_credentials_file));
+        let of_graph = self.graph.as_ref();
+        let of_graph = of_graph.map(|to| (&to.proxy, &to.proxy_credentials_file));
+        let found = of_tenant.or(of_graph);
+        found.map_or((None, None), |(proxy, file)| (proxy.as_deref(), file.as_deref()))
+    }
+
+    /// The id of the application that this server is in its target.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        let of_tenant = self.tenant.as_ref().map(|tenant| tenant.client_id.as_str());
+        of_tenant.or(self.graph.as_ref().map(|graph| graph.client_id.as_str()))
+    }
+
+    /// What the target is, and the id of its tenant.
+    pub(super) fn target(&self) -> Option<(TargetSystem, &str)> {
+        let of_tenant = self.tenant.as_ref().map(|to| (TargetSystem::Tenant, to.id.as_str()));
+        of_tenant.or(self.graph.as_ref().map(|to| (TargetSystem::Graph, to.id.as_str())))
     }
 
     /// Seals the secrets that earlier releases kept in files: this server's private key, whose file is
@@ -123,15 +130,16 @@ impl RawConfig {
 
     fn adopt_key(&mut self, state: &Path, now: OffsetDateTime) -> Result<(), Failure> {
         // What is wrong with the file is said when it is checked.
+        let Some(tenant) = &mut self.tenant else { return Ok(()) };
         let (Some(path), Ok(client_id)) =
-            (self.tenant.key_file.clone(), self.tenant.client_id.parse::<Guid>())
+            (tenant.key_file.clone(), tenant.client_id.parse::<Guid>())
         else {
             return Ok(());
         };
         let mut secrets = Secrets::open(state)?;
         let private = key::read_file(&path)?;
         secrets.change(&[(&client_key(client_id), &private)], &[], now)?;
-        self.tenant.key_file = None;
+        tenant.key_file = None;
         self.write(state)?;
         let _ = std::fs::remove_file(path);
         Ok(())
@@ -224,41 +232,36 @@ impl Config {
         let mut problems = Vec::new();
         let reach = Reach::check(raw.reach(), &mut problems);
         let forests = raw.forest.check(&mut problems);
-        let tenant_id = keep(&mut problems, "tenant.id", raw.tenant.id.parse());
-        let tenant_domain = keep(&mut problems, "tenant.domain", raw.tenant.domain.parse());
-        let client_id = keep(&mut problems, "tenant.client_id", raw.tenant.client_id.parse());
-        let ca_sha256 =
-            keep(&mut problems, "tenant.ca_sha256", parse_fingerprint(&raw.tenant.ca_sha256));
+        let target = target_config::check(raw.tenant.as_ref(), raw.graph.as_ref(), &mut problems);
         let metrics = raw.metrics.map_or(Ok(None), |metrics| metrics.check().map(Some));
         let metrics = keep(&mut problems, "metrics.listen", metrics).flatten();
         let domains: Vec<_> = forests.iter().map(|forest| forest.domain.clone()).collect();
         let profiles = Profile::check(raw.profile, &domains, &mut problems);
         let schedule = Scheduled::check(raw.schedule, &profiles, &mut problems);
-        match (reach, tenant_id, tenant_domain, client_id, ca_sha256) {
-            (
-                Some(reach),
-                Some(tenant_id),
-                Some(tenant_domain),
-                Some(client_id),
-                Some(ca_sha256),
-            ) if problems.is_empty() => Ok(Self {
-                edition: raw.edition,
-                reach,
-                forests,
-                tenant_id,
-                tenant_domain,
-                ca_sha256,
-                client_id,
-                metrics,
-                profiles,
-                schedule,
-            }),
+        match (reach, target) {
+            (Some(reach), Some(TargetConfig { tenant_id, tenant_domain, client_id, system }))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    edition: raw.edition,
+                    reach,
+                    forests,
+                    tenant_id,
+                    tenant_domain,
+                    client_id,
+                    system,
+                    metrics,
+                    profiles,
+                    schedule,
+                })
+            }
             _ => Err(problems),
         }
     }
 }
 
-fn keep<T, E: std::fmt::Display>(
+/// A value, or nothing and what is wrong with it among the problems.
+pub(super) fn keep<T, E: std::fmt::Display>(
     problems: &mut Vec<String>,
     key: &str,
     value: Result<T, E>,

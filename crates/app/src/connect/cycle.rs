@@ -8,6 +8,7 @@ use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::tls::Fingerprint;
 use portolan_store::state::{RunId, State};
+use portolan_tenant::wire::TenantResponse;
 use tokio::sync::Mutex;
 
 use super::batches;
@@ -24,6 +25,9 @@ use super::secrets::Secrets;
 use super::source::{self, Source};
 use super::steps::Steps;
 use super::synchronise::{self, Connected, Domains, Host, Overlay, Ruleset, Scope, Synchronised};
+use super::target::graph::Graph;
+use super::target::{Sending, Target};
+use super::target_config::SystemConfig;
 use super::tenant_client::{self, Tenant};
 use crate::report::Failure;
 
@@ -41,7 +45,7 @@ pub(super) struct Server {
     pub(super) state: State,
     /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
-    pub(super) tenant: Tenant,
+    pub(super) target: Target,
     secrets: Secrets,
     /// The files of rules that are in force.
     pub(super) overlay: Overlay,
@@ -72,10 +76,17 @@ impl Server {
         let connected = Connected::of(&state, &config).await?;
         connected.check_known(&state).await?;
         let forests = source::open(&config, &connected, &directory)?;
-        let client = tenant_client::client(&network, Fingerprint::new(config.ca_sha256));
         let secrets = Secrets::open(&directory)?;
         let key = key::current(&secrets, config.client_id)?;
-        let tenant = Tenant::new(client, &config, key)?;
+        let target = match &config.system {
+            SystemConfig::Tenant { ca_sha256 } => {
+                let client = tenant_client::client(&network, Fingerprint::new(*ca_sha256));
+                Target::Tenant(Tenant::new(client, &config, key)?)
+            }
+            SystemConfig::Graph(place) => {
+                Target::Graph(Graph::configured(&network, &config, place, key))
+            }
+        };
         let overlay = Overlay::read(&directory)?;
         let compiled = Mutex::new(None);
         Ok(Self {
@@ -84,7 +95,7 @@ impl Server {
             forests,
             state,
             connected,
-            tenant,
+            target,
             secrets,
             overlay,
             compiled,
@@ -127,12 +138,14 @@ impl Server {
         let (client_id, now) = (self.config.client_id, portolan_net::clock::now());
         // A command may have replaced it since.
         self.secrets = Secrets::open(&self.directory)?;
-        self.tenant.use_key(key::current(&self.secrets, client_id)?);
+        // The key of an application of Graph is its administrator's to replace.
+        let Target::Tenant(tenant) = &mut self.target else { return Ok(false) };
+        tenant.use_key(key::current(&self.secrets, client_id)?);
         if !in_any_case && !key::is_due(&self.secrets, client_id, now) {
             return Ok(false);
         }
-        let key = key::replace(&mut self.secrets, client_id, &mut self.tenant, now).await?;
-        self.tenant.use_key(key);
+        let key = key::replace(&mut self.secrets, client_id, tenant, now).await?;
+        tenant.use_key(key);
         Ok(true)
     }
 
@@ -183,11 +196,11 @@ impl Server {
         if self.renew_key(false).await? {
             steps.say(None, "replaced this server's key at the tenant by a new one");
         }
-        let answer = self.tenant.domains().await?;
         let target = self.connected.target;
+        let answer = self.description().await?;
         if let Some(last) = &answer.last_batch
-            && let Some(count) =
-                batches::reconcile(&mut self.tenant, &self.state, target, last).await?
+            && let Target::Tenant(tenant) = &mut self.target
+            && let Some(count) = batches::reconcile(tenant, &self.state, target, last).await?
         {
             let lost = format!(
                 "the tenant does not have what it acknowledged, as after a restored backup: it has \
@@ -206,9 +219,29 @@ impl Server {
         domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
+    /// What the target says of itself.
+    async fn description(&mut self) -> Result<TenantResponse, Failure> {
+        let graph = match &mut self.target {
+            Target::Tenant(tenant) => return tenant.domains().await,
+            Target::Graph(graph) => graph,
+        };
+        let found = graph.organization().await?;
+        if found.id != self.config.tenant_id.to_string() {
+            let text = format!("Graph answers for tenant {}, which is another", found.id);
+            return Err(Failure::new(text).with_hint("correct graph.id in connect.toml"));
+        }
+        Ok(TenantResponse {
+            tenant_id: found.id,
+            initial_domain: found.initial.to_string(),
+            verified_domains: found.verified.iter().map(ToString::to_string).collect(),
+            sync_group: None,
+            last_batch: None,
+        })
+    }
+
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
-        let answer = self.tenant.domains().await?;
+        let answer = self.description().await?;
         domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
     }
 
@@ -243,10 +276,12 @@ impl Server {
         let losses = self.state.losses(self.connected.target).await?;
         losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
         let mut exporter = Exporter {
-            tenant: &mut self.tenant,
-            state: &self.state,
-            target: self.connected.target,
-            names: &rules.names,
+            target: &mut self.target,
+            sending: Sending {
+                state: &self.state,
+                target: self.connected.target,
+                names: &rules.names,
+            },
             chosen,
         };
         let exported = exporter.run().await?;

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_sync::target::TargetSystem;
 use tokio::time::{Instant, sleep_until};
 
 use super::cycle::Server;
 use super::metrics::{Exporter, Metrics};
 use super::notice::Notice;
-use super::passwords::{Health, Upkeep};
+use super::passwords::{Health, NO_PASSWORDS, Upkeep};
 use super::perform::Summary;
 use super::print_json;
 use super::profile::{Agenda, Profile, Step};
@@ -40,6 +41,8 @@ pub(super) struct Daemon {
     metrics: Arc<Metrics>,
     /// Whether objects were synchronised, so that it is known whose passwords are replicated.
     synchronised: bool,
+    /// Whether the target takes password hashes.
+    takes_passwords: bool,
     /// Whether there may be users in scope whose credential the cycles have passed by.
     owed: bool,
     objects: Health,
@@ -61,6 +64,10 @@ impl Daemon {
             tokio::spawn(exporter.serve(stop.clone()));
         }
         let interval = Duration::from_secs(run.password_interval);
+        let takes_passwords = server.config.system.kind() == TargetSystem::Tenant;
+        if !takes_passwords {
+            Steps::begin().say(None, NO_PASSWORDS);
+        }
         Ok(Self {
             profile: server.config.profile(run.profile.as_deref())?,
             agenda: Agenda::from(&server.config.schedule, now),
@@ -71,6 +78,7 @@ impl Daemon {
             hang_up: HangUp::listen()?,
             metrics,
             synchronised: false,
+            takes_passwords,
             owed: false,
             objects: Health::default(),
             upkeep: Upkeep::new(interval),
@@ -118,7 +126,7 @@ impl Daemon {
                         }
                     }
                 }
-                () = sleep_until(passwords_at), if self.synchronised => {
+                () = sleep_until(passwords_at), if self.synchronised && self.takes_passwords => {
                     tokio::select! {
                         outcome = Box::pin(self.replicate()) => outcome?,
                         () = super::run::after_stop(&stop) => {}
@@ -245,7 +253,8 @@ impl Daemon {
         tell_objects(summary, steps);
         (self.synchronised, self.owed) = (true, true);
         self.print(&Report { objects: Some(summary), credentials: None })?;
-        if profile.steps.contains(&Step::Passwords) { self.replicate().await } else { Ok(()) }
+        let wanted = self.takes_passwords && profile.steps.contains(&Step::Passwords);
+        if wanted { self.replicate().await } else { Ok(()) }
     }
 
     async fn replicate(&mut self) -> Result<(), Failure> {

@@ -56,3 +56,34 @@ async fn schema_guid(
     let octets = entry.as_ref().and_then(|entry| entry.octets("schemaIDGUID"));
     Ok(octets.and_then(|octets| octets.try_into().ok()).map(Guid::from_bytes_le))
 }
+
+/// What an account lacks that may not make groups in a unit.
+pub(super) async fn missing_groups(
+    directory: &mut LdapConnection,
+    domain: &DnsName,
+    account: &str,
+    unit: &str,
+) -> Result<Failure, Failure> {
+    let grantee = Grantee::look_up(directory, domain, account).await?;
+    let principal = &grantee.principal;
+    let text = format!("{principal} lacks the right \"Create and Delete Group objects\" on {unit}");
+    let command = if grantee.is_samba {
+        let sid = &grantee.sid;
+        format!(
+            "samba-tool dsacl set --action=allow --objectdn=\"{unit}\" \
+             --sddl=\"(OA;CI;CCDC;{GROUP};;{sid})(OA;CIIO;RPWP;;{GROUP};{sid})\""
+        )
+    } else {
+        format!("dsacls \"{unit}\" /I:T /G \"{principal}:CCDC;group\" \"{principal}:RPWP;;group\"")
+    };
+    let hint = format!(
+        "grant it on a domain controller: `{command}`; or name an account that has it by --account \
+         and --password-file"
+    );
+    Ok(Failure::new(text).with_hint(hint))
+}
+
+/// The schemaIDGUID of the class group ([MS-ADSC] 2.53).
+///
+/// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
+const GROUP: &str = "bf967a9c-0de6-11d0-a285-00aa003049e2";

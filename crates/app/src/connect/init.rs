@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use portolan_chart::flow;
-use portolan_model::{DnsName, Guid};
+use portolan_model::DnsName;
 use portolan_net::kerberos::Credential;
-use portolan_net::tls::Fingerprint;
-use portolan_tenant::wire::{EnrolResponse, EnrolmentFile};
+use portolan_sync::target::TargetSystem;
 
 use super::account::{Account, Held, SecretFile, forget_marks, principal};
-use super::config::{RawConfig, RawTenant, parse_fingerprint};
+use super::config::RawConfig;
 use super::forest::Forest;
 use super::forest_config::{RawForest, RawForests};
+use super::joining::{Joined, TargetArguments};
 use super::reach::{LdapArguments, RawReach, Reach, ReachArguments};
+use super::rights;
 use super::secrets::{self, Secrets, client_key, next_client_key};
 use super::steps::Steps;
-use super::tenant_client::Predecessor;
-use super::{key, rights, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -27,9 +25,8 @@ pub struct Init {
     /// Where this server keeps its configuration, key and connector space
     #[arg(long, default_value = super::STATE)]
     state: PathBuf,
-    /// The file that `portolan tenant enrol` wrote; it works once, within an hour
-    #[arg(long, value_name = "FILE")]
-    enrol: PathBuf,
+    #[command(flatten)]
+    target: TargetArguments,
     /// The domain of the forest, such as corp.example
     #[arg(long, value_name = "DOMAIN")]
     forest: DnsName,
@@ -67,18 +64,17 @@ impl SecretArguments {
 /// Runs `connect init`. The configuration is written last, when everything else has worked.
 pub(super) async fn run(init: Init) -> Result<(), Failure> {
     let steps = Steps::begin();
-    let enrolment = read_enrolment(&init.enrol)?;
+    let joining = init.target.read()?;
     let secret_file = init.secret.clone().file()?;
     let read = Account::read(&init.account, &init.forest, &secret_file);
     let (account, held) = read.map_err(Failure::new)?;
     let earlier = RawConfig::existing(&init.state)?;
     if let Some(earlier) = &earlier {
-        check_same(earlier, &init, &enrolment)?;
+        check_same(earlier, &init, joining.target())?;
     }
     let ports = earlier.as_ref().map(|earlier| earlier.ports.clone()).unwrap_or_default();
     let reach = reach(&init, ports.clone())?;
     let network = reach.network()?;
-    let chart = network.chart().clone();
     let earlier_forests = earlier.as_ref().map(|earlier| earlier.forest.0.clone());
     let kept = secret_file.is_handed_over().then(|| secret_file.clone());
     let mut forest = raw_forest(&init.forest, &init.account, &init.reach.ldap, kept)?;
@@ -94,23 +90,11 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         Failure::because(&format!("cannot make {}", init.state.display()), &error)
     })?;
     let mut secrets = Secrets::open(&init.state)?;
-    let (key, private) = key::make()?;
-    let ca = parse_fingerprint(&enrolment.ca_sha256).map_err(Failure::new)?;
-    let client = tenant_client::client(&network, Fingerprint::new(ca));
-    let was = earlier.as_ref().and_then(|earlier| predecessor(&secrets, earlier));
-    let enrolled = tenant_client::enrol(&client, &enrolment, &key, was.as_ref()).await?;
-    steps.over(&chart, flow::CONNECT_TENANT_CRL, "the tenant's certificate is not revoked");
-    let done = format!(
-        "enrolled as application {} of tenant {}",
-        enrolled.client_id, enrolled.tenant.tenant_id
-    );
-    steps.over(&chart, flow::CONNECT_TENANT_SYNC, &done);
-
-    let client_id: Guid = enrolled.client_id.parse().map_err(|error| {
-        Failure::because("the tenant names an application that is none", &error)
-    })?;
-    let replaced = enrolled.replaced.clone();
-    secrets.change(&[(&client_key(client_id), &private)], &[], portolan_net::clock::now())?;
+    let joined = joining.join(&network, &secrets, earlier.as_ref(), &steps).await?;
+    let (client_id, succeeds) = (joined.client_id, joined.succeeds);
+    let key = [(client_key(client_id), &joined.private)];
+    let key = key.each_ref().map(|(name, private)| (name.as_str(), private.as_slice()));
+    secrets.change(&key, &[], portolan_net::clock::now())?;
     seal(&mut secrets, &init.account, &init.forest, &held, secret_file.is_handed_over())?;
     let mut forests = RawForests(earlier_forests.unwrap_or_default());
     match forests.of_mut(&init.forest) {
@@ -118,19 +102,20 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
         None => forests.0.push(forest),
     }
     let told = Told { forests, ports };
-    let config = configuration(&init, enrolment.ca_sha256, enrolled, told, earlier.as_ref())?;
+    let config = configuration(&init, joined, told, earlier.as_ref())?;
     config.write(&init.state)?;
     forget_marks(&init.state, &init.forest)?;
     if let Some(earlier) = earlier {
         forget(&mut secrets, &earlier, &config)?;
-        let id = plain(&earlier.tenant.client_id);
-        let become_of = match &replaced {
-            Some(_) => format!("it succeeds application {id}: what that wrote is its own"),
-            None => format!(
+        let id = plain(earlier.client_id().unwrap_or_default());
+        if succeeds {
+            steps.say(None, &format!("it succeeds application {id}: what that wrote is its own"));
+        } else if earlier.tenant.is_some() {
+            let text = format!(
                 "it was application {id}: if that is listed, `portolan tenant sync-server remove {id}`"
-            ),
-        };
-        steps.say(None, &become_of);
+            );
+            steps.say(None, &text);
+        }
     }
     say_done(&steps, &init.state, &secrets, &secret_file);
     Ok(())
@@ -160,41 +145,30 @@ struct Told {
 
 fn configuration(
     init: &Init,
-    ca_sha256: String,
-    enrolled: EnrolResponse,
+    joined: Joined,
     Told { forests, ports }: Told,
     earlier: Option<&RawConfig>,
 ) -> Result<RawConfig, Failure> {
     let reach = &init.reach;
+    let (mut tenant, mut graph) = (joined.tenant, joined.graph);
+    let file = optional(reach.proxy_credentials_file.as_deref())?;
+    if let Some(tenant) = &mut tenant {
+        (tenant.proxy, tenant.proxy_credentials_file) = (reach.proxy.clone(), file.clone());
+    }
+    if let Some(graph) = &mut graph {
+        (graph.proxy, graph.proxy_credentials_file) = (reach.proxy.clone(), file);
+    }
     Ok(RawConfig {
         edition: init.edition.clone(),
         forest: forests,
-        tenant: RawTenant {
-            id: enrolled.tenant.tenant_id,
-            domain: enrolled.tenant.initial_domain,
-            ca_sha256,
-            client_id: enrolled.client_id,
-            key_file: None,
-            proxy: reach.proxy.clone(),
-            proxy_credentials_file: optional(reach.proxy_credentials_file.as_deref())?,
-        },
+        tenant,
+        graph,
         ports,
         // How this server runs is not what it is enrolled as.
         metrics: earlier.and_then(|earlier| earlier.metrics.clone()),
         profile: earlier.map(|earlier| earlier.profile.clone()).unwrap_or_default(),
         schedule: earlier.map(|earlier| earlier.schedule.clone()).unwrap_or_default(),
     })
-}
-
-/// The application that this server was, with the key in use and the one that was to take its place.
-fn predecessor(secrets: &Secrets, earlier: &RawConfig) -> Option<Predecessor> {
-    let id: Guid = earlier.tenant.client_id.parse().ok()?;
-    let of_file = earlier.tenant.key_file.as_deref().and_then(|path| key::read_file(path).ok());
-    let sealed = [client_key(id), next_client_key(id)];
-    let sealed = sealed.iter().filter_map(|name| secrets.get(name).ok().flatten());
-    let keys = of_file.into_iter().chain(sealed).filter_map(|private| key::parse(&private).ok());
-    let keys: Vec<_> = keys.collect();
-    (!keys.is_empty()).then_some(Predecessor { client_id: id.to_string(), keys })
 }
 
 /// A forest as the file is to have it. `kept` is the file of the account's secret, if that is not sealed.
@@ -253,11 +227,13 @@ pub(super) fn seal(
 /// Forgets the key of the application that this server was, and the secret of an account that it no
 /// longer is: they have no use here any more.
 fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Result<(), Failure> {
-    if let Some(path) = &earlier.tenant.key_file {
+    if let Some(path) = earlier.tenant.as_ref().and_then(|tenant| tenant.key_file.as_ref()) {
         let _ = std::fs::remove_file(path);
     }
     let mut over = Vec::new();
-    if let Ok(id) = earlier.tenant.client_id.parse() {
+    if let Some(id) = earlier.client_id().filter(|id| config.client_id() != Some(*id))
+        && let Ok(id) = id.parse()
+    {
         over.extend([client_key(id), next_client_key(id)]);
     }
     let names = |config: &RawConfig| {
@@ -275,8 +251,12 @@ fn forget(secrets: &mut Secrets, earlier: &RawConfig, config: &RawConfig) -> Res
 
 /// A connector space belongs to its forests and one tenant: with another it would take for done what
 /// never was.
-fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Result<(), Failure> {
-    let is_same_tenant = earlier.tenant.id == enrolment.tenant_id;
+fn check_same(
+    earlier: &RawConfig,
+    init: &Init,
+    target: (TargetSystem, &str),
+) -> Result<(), Failure> {
+    let is_same_tenant = earlier.target().is_none_or(|before| before == target);
     if is_same_tenant && earlier.forest.of(&init.forest).is_some() {
         return Ok(());
     }
@@ -285,9 +265,9 @@ fn check_same(earlier: &RawConfig, init: &Init, enrolment: &EnrolmentFile) -> Re
         "{} synchronises {} to tenant {}, and not {} to tenant {}",
         init.state.display(),
         forests.join(", "),
-        earlier.tenant.id,
+        earlier.target().map_or("-", |(_, id)| id),
         init.forest,
-        enrolment.tenant_id
+        target.1
     );
     Err(Failure::new(text).with_hint(if is_same_tenant {
         "add a forest with `portolan connect forest add`, or name a new --state directory"
@@ -307,17 +287,6 @@ fn reach(init: &Init, ports: BTreeMap<String, u16>) -> Result<Reach, Failure> {
     };
     let mut problems = Vec::new();
     Reach::check(raw, &mut problems).ok_or_else(|| Failure::new(problems.join("; ")))
-}
-
-/// Octets of the file that `tenant enrol` writes.
-const ENROLMENT_OCTETS_MAX: u64 = 1024 * 1024;
-
-fn read_enrolment(path: &Path) -> Result<EnrolmentFile, Failure> {
-    let doing = format!("cannot read the enrolment file {}", path.display());
-    let hint = "make one with `portolan tenant enrol` on the tenant";
-    let text = crate::files::read_text_at_most(path, ENROLMENT_OCTETS_MAX)
-        .map_err(|error| Failure::because(&doing, &error).with_hint(hint))?;
-    serde_json::from_str(&text).map_err(|error| Failure::because(&doing, &error).with_hint(hint))
 }
 
 fn optional(path: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
@@ -355,17 +324,14 @@ mod tests {
         let check = |forest: &str, tenant: &str| {
             let init = Init {
                 state: "s".into(),
-                enrol: "e".into(),
+                target: TargetArguments::enrolment("e"),
                 forest: forest.parse().unwrap(),
                 account: "svc".to_owned(),
                 secret: SecretArguments { password_file: Some("p".into()), keytab: None },
                 reach: ReachArguments::default(),
                 edition: "2017-02-15".to_owned(),
             };
-            let enrolment = format!(
-                r#"{{"tenant_id":"{tenant}","host":"h","ca_sha256":"00","secret":"x","expires":"x"}}"#
-            );
-            check_same(&earlier, &init, &serde_json::from_str(&enrolment).unwrap())
+            check_same(&earlier, &init, (TargetSystem::Tenant, tenant))
         };
         assert!(check("corp.example", "one").is_ok());
         let error = check("corp.example", "two").unwrap_err();

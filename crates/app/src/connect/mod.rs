@@ -9,9 +9,9 @@
 //! [`batches`] notices a tenant that was restored from a backup;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
-//! [`target`] exports to Microsoft Graph;
+//! [`target`] is what is exported to, a tenant of ours or Microsoft Graph ([`target_config`]);
 //! [`simulated`] is all of it without sockets and the host's clock, for the simulator;
-//! [`init`] makes the configuration ([`config`], [`forest_config`], [`reach`], [`key`]), and [`forests`] adds
+//! [`init`] makes the configuration by [`joining`] the target ([`config`], [`forest_config`], [`reach`], [`key`]), and [`forests`] adds
 //! further forests to it, each of them a [`source`]; [`account`] reads a forest's account and keeps it from
 //! being locked.
 
@@ -30,6 +30,7 @@ mod grant;
 mod history;
 mod import;
 mod init;
+mod joining;
 pub(crate) mod key;
 mod lint;
 mod metrics;
@@ -57,6 +58,7 @@ mod steps;
 mod suffixes;
 mod synchronise;
 mod target;
+mod target_config;
 mod tenant_client;
 mod turn;
 mod writeback;

@@ -32,6 +32,8 @@ pub(super) struct Summary {
     /// References that were added or removed.
     references: usize,
     left_out: u64,
+    /// Objects that the target has no kind for.
+    unable: usize,
     pub(super) refused: Vec<Refused>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
@@ -84,11 +86,12 @@ impl Summary {
     }
 
     fn take(&mut self, exported: Exported) {
-        let Exported { added, updated, deleted, references, refused, warnings } = exported;
+        let Exported { added, updated, deleted, references, refused, unable, warnings } = exported;
         self.added += added;
         self.updated += updated;
         self.deleted += deleted;
         self.references += references;
+        self.unable += unable;
         self.refused.extend(refused);
         self.warnings.extend(warnings);
     }
@@ -287,7 +290,7 @@ impl Server {
         };
         summary.errors = errors.into_iter().map(named).collect();
         let is_sent = |kind: ObjectKind| {
-            !matches!(kind, ObjectKind::OrganizationalUnit | ObjectKind::Container)
+            kind.is_person() || matches!(kind, ObjectKind::Group | ObjectKind::Contact)
         };
         let mut staged = 0;
         for forest in &self.connected.forests {

@@ -212,7 +212,8 @@ impl From<RawBind> for TlsBind {
     }
 }
 
-fn roots(path: &Path) -> Result<Roots, String> {
+/// Certification authorities from a file.
+pub(super) fn roots(path: &Path) -> Result<Roots, String> {
     let pem = crate::files::read_at_most(path, crate::files::AUTHORITIES_OCTETS_MAX)
         .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     Roots::from_pem(&pem).map_err(|error| format!("{}: {error}", path.display()))

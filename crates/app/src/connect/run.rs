@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::cycle::Server;
 use super::daemon::Daemon;
-use super::passwords::{Replicated, Upkeep};
+use super::passwords::{NO_PASSWORDS, Replicated, Upkeep};
 use super::perform::Summary;
 use super::print_json;
 use super::profile::{Profile, Step};
@@ -111,7 +111,8 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     }
     running.end(&outcome, counts).await?;
     let (summary, replicated) = outcome?;
-    if run.json && (replicated.is_some() || run.profile.is_some()) {
+    let takes_passwords = server.target.tenant().is_some();
+    if run.json && (replicated.is_some() || run.profile.is_some() || !takes_passwords) {
         print_json(&Report { objects: Some(&summary), credentials: replicated.as_ref() })?;
     }
     summary.check_read()
@@ -127,6 +128,10 @@ async fn both(
     let summary = server.perform(running, profile, run.allow_deletions, steps).await?;
     tell_objects(&summary, steps);
     if run.profile.is_some() && !profile.steps.contains(&Step::Passwords) {
+        return Ok((summary, None));
+    }
+    if server.target.tenant().is_none() {
+        steps.say(None, NO_PASSWORDS);
         return Ok((summary, None));
     }
     let mut upkeep = Upkeep::new(Duration::ZERO);

@@ -20,7 +20,10 @@ pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 use super::running::DONE;
 pub use super::synchronise::Origin;
-use super::synchronise::{self, Connected, ConnectedForest, Ruleset, Scope};
+use super::synchronise::{
+    self, Connected, ConnectedForest, Ruleset, Scope, Synchronisation, Synchronised,
+};
+use super::target::Sending;
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -61,6 +64,17 @@ pub struct Cycle {
     pub refused: Vec<(String, String)>,
     /// What an administrator is told of the import.
     pub notes: Vec<String>,
+}
+
+/// What a synchronisation alone did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Objects that were looked at.
+    pub objects: u64,
+    /// Neighbourhoods of which something else came than before.
+    pub changed: u64,
+    /// References that are to be added or removed.
+    pub references: u64,
 }
 
 impl Compiled {
@@ -142,7 +156,8 @@ impl Server {
         let losses = state.losses(target).await?;
         losses.check_export(allowed)?;
         let names = &rules.names;
-        let exported = Exporter { tenant, state, target, names, chosen: None }.run().await?;
+        let sending = Sending { state, target, names };
+        let exported = Exporter { target: tenant, sending, chosen: None }.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
             full,
@@ -152,5 +167,20 @@ impl Server {
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
         })
+    }
+
+    /// Synchronises alone, for a tenant with this initial domain: what changed, or `everything`.
+    ///
+    /// # Errors
+    /// What broke it off.
+    pub async fn decide(&self, initial: &str, everything: bool) -> Result<Decided, Failure> {
+        let (state, rules) = (&self.state, &self.compiled.rules);
+        let domains = domains(std::slice::from_ref(&self.forest), initial, &[])?;
+        let run = state.begin_run("synchronise", self.origin.now()).await?;
+        let begun = Synchronisation::begin(state, rules, &self.connected, &domains, run).await?;
+        let begun = begun.with(&*self.origin);
+        let done = if everything { begun.everything().await? } else { begun.changes().await? };
+        let Synchronised { objects, changed, references } = done;
+        Ok(Decided { objects, changed, references })
     }
 }

@@ -15,7 +15,6 @@ use super::config::Config;
 use super::forest::Forest;
 use super::forest_config::ForestConfig;
 use super::import::{self, Imported, Reading, Staging};
-use super::reach::Reach;
 use super::running::Running;
 use super::steps::Steps;
 use super::synchronise::Connected;
@@ -27,6 +26,12 @@ pub(super) struct Source {
     /// Its number in the state.
     pub(super) connector: ConnectorId,
     network: Network,
+    /// What its account proves itself with; `None` while that was refused, or does not read.
+    proof: Option<Proof>,
+}
+
+/// What an account proves itself with.
+struct Proof {
     /// With its tickets, which outlast a synchronisation.
     credential: Credential,
     /// Which secret of the account that is.
@@ -34,15 +39,25 @@ pub(super) struct Source {
 }
 
 /// The forests of the configuration, each with its number in the state.
+///
+/// # Errors
+/// When the account of the only forest, or of all of them, cannot be used: one of several that cannot is told
+/// of when its turn comes.
 pub(super) fn open(
     config: &Config,
     connected: &Connected,
     state: &Path,
 ) -> Result<Vec<Source>, Failure> {
-    let forests = config.forests.iter().zip(&connected.forests);
-    let opened = forests
-        .map(|(forest, known)| Source::open(forest.clone(), known.connector, &config.reach, state));
-    opened.collect()
+    let (mut sources, mut failed) = (Vec::new(), None);
+    for (forest, known) in config.forests.iter().zip(&connected.forests) {
+        let (network, config) = (forest.network(&config.reach)?, forest.clone());
+        let proof = Proof::of(&config, state).map_err(|failure| failed = Some(failure)).ok();
+        sources.push(Source { config, connector: known.connector, network, proof });
+    }
+    match failed {
+        Some(failure) if sources.iter().all(|source| source.proof.is_none()) => Err(failure),
+        _ => Ok(sources),
+    }
 }
 
 /// Reads forests side by side. What fails of one is told, and does not keep the others from being read;
@@ -79,20 +94,6 @@ pub(super) async fn import_all(
 }
 
 impl Source {
-    /// A forest of the configuration, with the secret that its account has now.
-    pub(super) fn open(
-        config: ForestConfig,
-        connector: ConnectorId,
-        reach: &Reach,
-        state: &Path,
-    ) -> Result<Self, Failure> {
-        let account = config.account(state)?;
-        let secret = account.identity().clone();
-        let credential = account.credential(state)?;
-        let network = config.network(reach)?;
-        Ok(Self { config, connector, network, credential, secret })
-    }
-
     /// Reads the account's secret anew. If it is another one, or the mark of its refusal was taken away,
     /// it is used from now on.
     ///
@@ -101,24 +102,28 @@ impl Source {
     pub(super) fn renew_secret(&mut self, state: &Path) -> Result<(), Failure> {
         let config = Config::read(state)?.forest(Some(&self.config.domain))?.clone();
         let account = config.account(state)?;
-        let secret = account.identity().clone();
-        if secret != self.secret || self.is_refused() {
-            self.credential = account.credential(state)?;
-            self.secret = secret;
+        let is_same = |proof: &Proof| {
+            proof.secret == *account.identity() && proof.credential.refusal().is_none()
+        };
+        if !self.proof.as_ref().is_some_and(is_same) {
+            self.proof = None;
+            self.proof = Some(Proof::of(&config, state)?);
         }
         Ok(())
     }
 
-    /// Whether the directory refused the account with the secret in use.
+    /// Whether the directory refused the account with the secret in use, or there is none.
     pub(super) fn is_refused(&self) -> bool {
-        self.credential.refusal().is_some()
+        self.proof.as_ref().is_none_or(|proof| proof.credential.refusal().is_some())
     }
 
     /// The forest, found anew, by the account with the secret that it has now.
     pub(super) async fn find(&mut self, state: &Path, steps: &Steps) -> Result<Forest, Failure> {
         self.renew_secret(state)?;
+        let none = || Failure::new("the account has no secret that may be tried").lasting();
+        let credential = self.proof.as_ref().ok_or_else(none)?.credential.clone();
         let domain = &self.config.domain;
-        let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
+        let forest = Forest::find(&self.network, domain, credential, steps).await?;
         Ok(forest.over(self.config.channel(&self.network)))
     }
 
@@ -159,5 +164,14 @@ impl Source {
         }
         steps.over(self.network.chart(), flow::CONNECT_AD_LDAP, &imported.summary());
         Ok(imported)
+    }
+}
+
+impl Proof {
+    /// By the secret that the account has now.
+    fn of(config: &ForestConfig, state: &Path) -> Result<Self, Failure> {
+        let account = config.account(state)?;
+        let secret = account.identity().clone();
+        Ok(Self { credential: account.credential(state)?, secret })
     }
 }

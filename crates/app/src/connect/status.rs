@@ -2,10 +2,14 @@
 
 use portolan_chart::{Chart, Role};
 use portolan_store::state::State;
+use portolan_sync::engine::ConnectorId;
+use portolan_sync::target::TargetSystem;
 use serde::Serialize;
 
 use super::config::Config;
 use super::cycle::FILE;
+use super::export::UNABLE;
+use super::passwords::NO_PASSWORDS;
 use super::synchronise::Connected;
 use super::{Look, print_json};
 use crate::report::Failure;
@@ -21,6 +25,10 @@ struct Status {
     objects: u64,
     exported: u64,
     credentials: u64,
+    /// What the target is.
+    system: &'static str,
+    /// Exports that the target refused, or has no kind for.
+    refused: Vec<Refused>,
     rows: Vec<String>,
 }
 
@@ -31,6 +39,14 @@ struct OfForest {
     account: String,
     ldap: &'static str,
     objects: u64,
+}
+
+/// Exports that the target refused, of one kind and for one reason.
+#[derive(Serialize)]
+struct Refused {
+    kind: &'static str,
+    code: String,
+    count: u64,
 }
 
 /// Runs `connect status`: from the state directory alone, without the network.
@@ -49,6 +65,11 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
         });
     }
     let status = Status {
+        system: match config.system.kind() {
+            TargetSystem::Tenant => "tenant",
+            TargetSystem::Graph => "graph",
+        },
+        refused: refused(&state, connected.target).await?,
         rows: rows(config.reach.chart()),
         proxy: config.reach.proxy(),
         edition: config.edition,
@@ -69,17 +90,34 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             println!("  objects    {} imported", forest.objects);
         }
     }
-    println!("tenant       {} as application {}", status.tenant, status.client_id);
+    println!("{:<12} {} as application {}", status.system, status.tenant, status.client_id);
     if let Some(proxy) = &status.proxy {
         println!("by           {proxy}");
     }
     println!("objects      {} imported, {} exported", status.objects, status.exported);
-    println!("credentials  {} up to date in the tenant", status.credentials);
+    match config.system.kind() {
+        TargetSystem::Tenant => {
+            println!("credentials  {} up to date in the tenant", status.credentials);
+        }
+        TargetSystem::Graph => println!("credentials  none: {NO_PASSWORDS}"),
+    }
+    for Refused { kind, code, count } in &status.refused {
+        match code.as_str() {
+            UNABLE => println!("not exported {count} of kind {kind}: Graph has no such objects"),
+            _ => println!("refused      {count} of kind {kind}: {code}"),
+        }
+    }
     println!("edition      {}", status.edition);
     for row in &status.rows {
         println!("  {row}");
     }
     Ok(())
+}
+
+async fn refused(state: &State, target: ConnectorId) -> Result<Vec<Refused>, Failure> {
+    let counts = state.refused_counts(target).await?.into_iter();
+    let shown = counts.map(|(kind, code, count)| Refused { kind: kind.as_str(), code, count });
+    Ok(shown.collect())
 }
 
 /// The rows that connect opens, each with its port, and whether the configuration put it there.

@@ -115,10 +115,13 @@ impl State {
             after = *last;
             let list = numbers(keys);
             for statement in [
+                // Of what was there and not known, there is nothing to write until it is decided about.
+                "UPDATE target_object SET confirmed = NULL
+                 WHERE key IN (SELECT value FROM json_each(?)) AND confirmed = x''",
                 "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
                      credentialed = 0, attempts = 0, code = NULL, error = NULL,
-                     stage = coalesce(stage,
-                         CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END)
+                     stage = iif(pending IS NULL AND confirmed IS NULL, stage, coalesce(stage,
+                         CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END))
                  WHERE key IN (SELECT value FROM json_each(?))",
                 "INSERT OR IGNORE INTO dirty_reference (kind, object)
                  SELECT DISTINCT 3, feed.target FROM json_each(?) CROSS JOIN feed ON feed.target = value",

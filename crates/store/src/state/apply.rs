@@ -3,7 +3,8 @@
 mod targets;
 
 use portolan_sync::engine::{
-    Decision, Link, MetaverseChange, MetaverseKey, MetaverseObject, ObjectError, ObjectKey, Subject,
+    Decision, JoinLookup, Link, MetaverseChange, MetaverseKey, MetaverseObject, ObjectError,
+    ObjectKey, Subject,
 };
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -27,6 +28,9 @@ pub struct Outcome {
     pub decision: Decision,
     /// What else is wrong.
     pub errors: Vec<ObjectError>,
+    /// What an object that stays without a link asked for in vain: it is looked at again when a metaverse
+    /// object gets such a value.
+    pub waits: Vec<JoinLookup>,
 }
 
 impl State {
@@ -72,6 +76,7 @@ impl State {
         queue::settle(&mut tx, settled).await?;
         unlink_gone(&mut tx, settled).await?;
         forget_errors(&mut tx, settled, outcomes).await?;
+        joins::wait(&mut tx, settled, outcomes).await?;
         delete_metaverse(&mut tx, outcomes).await?;
         put_metaverse(&mut tx, outcomes).await?;
         put_links(&mut tx, outcomes).await?;

@@ -17,6 +17,21 @@ const OF_GUIDS: &str = "UPDATE target_object SET credentialed = ?4
             CROSS JOIN identity ON identity.connector = ?1 AND identity.guid = unhex(value)
             CROSS JOIN link ON link.key = identity.key)";
 
+/// Whether an object (`i`, linked by `l`) is the one whose password its target's object (`t`) has: of several users that are
+/// joined the one whose anchor that has, else one that makes it rather than one that is joined to it.
+macro_rules! password_of {
+    ($rest:literal) => {
+        concat!(
+            $rest,
+            " AND NOT EXISTS (SELECT 1 FROM link other CROSS JOIN identity whose
+                 ON whose.key = other.key AND whose.state = 1 AND whose.kind = 0
+                 WHERE other.metaverse = t.metaverse
+                     AND (other.anchor IS NOT t.anchor, other.kind = 1, other.key)
+                         < (l.anchor IS NOT t.anchor, l.kind = 1, l.key))"
+        )
+    };
+}
+
 impl State {
     /// Objects of a forest whose credential a target should have and does not, behind one of the target's
     /// objects. The target has the objects themselves.
@@ -30,15 +45,17 @@ impl State {
         after: TargetKey,
         limit: u32,
     ) -> Result<Vec<(TargetKey, Guid)>, StateError> {
-        let rows = sqlx::query(
-            "SELECT t.key, i.guid FROM target_object t
-                 CROSS JOIN link l ON l.metaverse = t.metaverse
-                 CROSS JOIN identity i ON i.key = l.key
-             WHERE t.connector = ?2 AND t.password = 1 AND t.credentialed = 0
-                 AND t.confirmed IS NOT NULL AND t.stage IS NOT 0
-                 AND i.connector = ?1 AND i.state = 1 AND i.kind = 0 AND t.key > ?3
-             ORDER BY t.key LIMIT ?4",
-        )
+        let rows = sqlx::query(concat!(
+            password_of!(
+                "SELECT t.key, i.guid FROM target_object t
+                         CROSS JOIN link l ON l.metaverse = t.metaverse
+                         CROSS JOIN identity i ON i.key = l.key
+                     WHERE t.connector = ?2 AND t.password = 1 AND t.credentialed = 0
+                         AND t.confirmed IS NOT NULL AND t.stage IS NOT 0
+                         AND i.connector = ?1 AND i.state = 1 AND i.kind = 0 AND t.key > ?3"
+            ),
+            " ORDER BY t.key LIMIT ?4"
+        ))
         .bind(forest.0)
         .bind(target.0)
         .bind(after.0)
@@ -62,14 +79,14 @@ impl State {
         guids: &[Guid],
     ) -> Result<HashMap<Guid, SourceAnchor>, StateError> {
         let octets: Vec<_> = guids.iter().map(|guid| guid.to_bytes_le()).collect();
-        let rows = sqlx::query(
+        let rows = sqlx::query(password_of!(
             "SELECT i.guid, t.anchor FROM json_each(?3)
-                 CROSS JOIN identity i ON i.connector = ?1 AND i.guid = unhex(value)
-                 CROSS JOIN link l ON l.key = i.key
-                 CROSS JOIN target_object t ON t.metaverse = l.metaverse
-             WHERE i.state = 1 AND i.kind = 0 AND t.connector = ?2 AND t.password = 1
-                 AND t.confirmed IS NOT NULL AND t.stage IS NOT 0",
-        )
+                     CROSS JOIN identity i ON i.connector = ?1 AND i.guid = unhex(value)
+                     CROSS JOIN link l ON l.key = i.key
+                     CROSS JOIN target_object t ON t.metaverse = l.metaverse
+                 WHERE i.state = 1 AND i.kind = 0 AND t.connector = ?2 AND t.password = 1
+                     AND t.confirmed IS NOT NULL AND t.stage IS NOT 0"
+        ))
         .bind(forest.0)
         .bind(target.0)
         .bind(hexadecimal(octets.iter().map(<[u8; 16]>::as_slice)))

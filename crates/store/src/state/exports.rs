@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, dependence, names, neighbourhoods, packed};
+use super::{State, StateError, dependence, names, packed};
 
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,7 +138,11 @@ impl State {
         let mut tx = self.database.write().await?;
         let marked = sqlx::query(
             "UPDATE target_object SET stage = 0, pending = NULL
-             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0",
+             WHERE connector = ? AND metaverse < 0 AND confirmed IS NOT NULL AND stage IS NOT 0
+                 AND NOT EXISTS (SELECT 1 FROM link CROSS JOIN object_error e
+                     ON e.key = iif(e.subject = 0, link.key, link.metaverse)
+                     WHERE link.anchor = target_object.anchor AND link.metaverse IS NOT NULL
+                         AND e.code = 'anchor-changed')",
         )
         .bind(target.0)
         .execute(&mut *tx)
@@ -152,10 +156,10 @@ impl State {
 fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
     let anchor: &str = row.try_get("anchor")?;
     let (key, stage): (i64, i64) = (row.try_get("key")?, row.try_get("stage")?);
-    let confirmed = neighbourhoods::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
+    let confirmed = packed::confirmed(anchor.as_bytes(), row.try_get("confirmed")?)?;
     let is_there = confirmed.is_some();
     let sealed = row.try_get("pending")?;
-    let pending = neighbourhoods::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
+    let pending = packed::pending(anchor.as_bytes(), Some(stage), is_there, sealed)?;
     let attempts: i64 = row.try_get("attempts")?;
     Ok(Export {
         key: TargetKey(key),
@@ -189,7 +193,7 @@ async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), St
 /// A target has an object no more, nor references from and to it, nor its credential. Should it be
 /// decided by now that the object is to be there, it is to be made anew; and should it still have a
 /// metaverse object, that is looked at again: it may be due as an object of another kind.
-async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
+pub(super) async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
     sqlx::query(
         "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
          CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0 LIMIT 1",

@@ -15,7 +15,7 @@ use sqlx::Row as _;
 
 use super::codes::Code as _;
 use super::rows::{Tx, numbers};
-use super::{State, StateError, packed};
+use super::{Outcome, Queued, State, StateError, packed, queue};
 
 /// Objects with one value that are looked at: two are one too many for a join already.
 const CANDIDATES_MAX: i64 = 64;
@@ -133,7 +133,65 @@ pub(super) async fn put(
         .execute(&mut **tx)
         .await?;
     }
-    insert(tx, &wanted.difference(&known).copied().collect::<Vec<_>>()).await
+    let new: Vec<_> = wanted.difference(&known).copied().collect();
+    insert(tx, &new).await?;
+    look_again(tx, &new).await
+}
+
+/// Remembers what objects without a link asked for in vain. What was remembered of settled objects is
+/// over: they were looked at.
+pub(super) async fn wait(
+    tx: &mut Tx,
+    settled: &[Queued],
+    outcomes: &[Outcome],
+) -> Result<(), StateError> {
+    let looked_at = outcomes.iter().flat_map(|outcome| &outcome.objects).map(|key| key.0);
+    let looked_at = settled.iter().map(|queued| queued.key.0).chain(looked_at);
+    sqlx::query("DELETE FROM join_waiting WHERE key IN (SELECT value FROM json_each(?))")
+        .bind(numbers(looked_at))
+        .execute(&mut **tx)
+        .await?;
+    let mut waiting = Vec::new();
+    for outcome in outcomes.iter().filter(|outcome| !outcome.waits.is_empty()) {
+        let conditions = outcome.waits.iter().flat_map(|lookup| &lookup.conditions);
+        for condition in conditions {
+            for (value, object) in condition
+                .values
+                .iter()
+                .flat_map(|value| outcome.objects.iter().map(move |o| (value, o)))
+            {
+                waiting.push((i64::from(condition.attribute.0), digest(value.borrow()), object.0));
+            }
+        }
+    }
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR IGNORE INTO join_waiting (attribute, digest, key)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+    )
+    .bind(triples(&waiting))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Queues the objects that wait for one of these values.
+async fn look_again(tx: &mut Tx, new: &[Digest]) -> Result<(), StateError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let waiting: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT w.key FROM json_each(?) d
+             CROSS JOIN join_waiting w
+                 ON w.attribute = d.value ->> 0 AND w.digest = d.value ->> 1
+             CROSS JOIN identity i ON i.key = w.key AND i.state = 1",
+    )
+    .bind(triples(new))
+    .fetch_all(&mut **tx)
+    .await?;
+    queue::queue(tx, waiting).await
 }
 
 async fn insert(tx: &mut Tx, values: &[Digest]) -> Result<(), StateError> {

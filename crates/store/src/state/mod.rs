@@ -12,6 +12,7 @@
 mod anchors;
 mod anew;
 mod apply;
+mod bulk;
 mod changes;
 mod check;
 mod codes;
@@ -23,6 +24,7 @@ mod error;
 mod exports;
 mod figures;
 mod full;
+mod identities;
 mod joins;
 mod merge;
 mod names;
@@ -30,13 +32,16 @@ mod neighbourhoods;
 mod packed;
 mod planned;
 mod queue;
+mod reference_check;
 mod reference_exports;
 mod references;
 mod rows;
 mod run_steps;
 mod runs;
+mod scan;
 mod staged;
 mod standing;
+mod unanswered;
 mod wished;
 
 use std::path::Path;
@@ -50,15 +55,17 @@ pub use error::StateError;
 pub use exports::{Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
-pub use neighbourhoods::{KeyRange, Neighbourhoods, QueuedNeighbourhood};
+pub use neighbourhoods::QueuedNeighbourhood;
 pub use planned::PlannedReference;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
 pub use run_steps::{RunStep, StepEnd, StepId};
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
+pub use scan::{KeyRange, Neighbourhoods};
 pub use staged::{StagedPlace, StagedReference};
 pub use standing::Standing;
+pub use unanswered::Unanswered;
 
 /// The state of one connect server. Clones are the same state.
 #[derive(Debug, Clone)]
@@ -77,6 +84,15 @@ impl State {
         let state = Self { database: Database::open(path, &migrations, true).await? };
         state.merge_what_is_whole(None).await?;
         Ok(state)
+    }
+
+    /// Keeps so many transactions more and none after them, as a host that loses its power: for
+    /// simulations. Opened again, it works on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lose_power_after(&self, commits: u32) -> Result<(), StateError> {
+        Ok(self.database.lose_power_after(commits).await?)
     }
 
     /// Closes it, after what is under way.

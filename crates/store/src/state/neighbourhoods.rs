@@ -6,29 +6,18 @@ use portolan_model::SourceAnchor;
 use portolan_sync::ObjectKind;
 use portolan_sync::TenantKind;
 use portolan_sync::engine::{
-    Link, LinkKind, MetaverseKey, MetaverseObject, Neighbourhood, ObjectKey, PendingExport, Staged,
-    TargetObject,
+    Link, LinkKind, MetaverseKey, Neighbourhood, ObjectKey, Staged, TargetObject,
 };
-use portolan_sync::record::Record;
-use portolan_sync::rules::MetaverseKind;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::codes::{Code as _, DELETION};
+use super::bulk::{self, Which};
+use super::codes::Code as _;
 use super::rows::{self, Tx, numbers};
 use super::{Queued, State, StateError, names, packed};
 
-/// Keys of metaverse objects that are read at once.
-const BATCH_KEYS: i64 = 512;
-
-/// Keys of metaverse objects, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyRange {
-    /// The first.
-    pub first: MetaverseKey,
-    /// The last.
-    pub last: MetaverseKey,
-}
+/// Metaverse objects that are loaded at once.
+const KEYS_AT_ONCE: usize = 512;
 
 /// What is to be looked at for the sake of some queued objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +26,6 @@ pub struct QueuedNeighbourhood {
     pub queued: Vec<Queued>,
     /// What is decided about. It is empty when the objects are gone and were never linked.
     pub neighbourhood: Neighbourhood,
-}
-
-/// Neighbourhoods of metaverse objects in the order of their keys.
-#[derive(Debug)]
-pub struct Neighbourhoods {
-    state: State,
-    next: i64,
-    last: i64,
 }
 
 impl State {
@@ -109,35 +90,6 @@ impl State {
         orphans(&mut self.database.read().await?, anchors.iter().map(SourceAnchor::as_str)).await
     }
 
-    /// The keys of all metaverse objects in about as many ranges of about one size, for as many
-    /// readers; none when there are no objects.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn key_ranges(&self, ranges: u32) -> Result<Vec<KeyRange>, StateError> {
-        let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
-            "SELECT (SELECT min(key) FROM metaverse), (SELECT max(key) FROM metaverse)",
-        )
-        .fetch_one(&mut *self.database.read().await?)
-        .await?;
-        let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
-        let each = (last - first) / i64::from(ranges.max(1)) + 1;
-        let mut all = Vec::new();
-        let mut from = first;
-        while from <= last {
-            let to = last.min(from + each - 1);
-            all.push(KeyRange { first: MetaverseKey(from), last: MetaverseKey(to) });
-            from = to + 1;
-        }
-        Ok(all)
-    }
-
-    /// Neighbourhoods of metaverse objects in the order of their keys, a batch at a time.
-    #[must_use]
-    pub fn scan(&self, range: KeyRange) -> Neighbourhoods {
-        Neighbourhoods { state: self.clone(), next: range.first.0, last: range.last.0 }
-    }
-
     /// Objects that are linked to nothing, in the order of their keys, behind one.
     ///
     /// # Errors
@@ -145,7 +97,7 @@ impl State {
     pub async fn unlinked(&self, after: ObjectKey, limit: u32) -> Result<Vec<Staged>, StateError> {
         let rows = sqlx::query(
             "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, NULL
-             FROM identity i JOIN staged s ON s.key = i.key LEFT JOIN link l ON l.key = i.key
+             FROM identity i LEFT JOIN link l ON l.key = i.key CROSS JOIN staged s ON s.key = i.key
              WHERE i.key > ? AND i.state = 1 AND l.metaverse IS NULL ORDER BY i.key LIMIT ?",
         )
         .bind(after.0)
@@ -208,64 +160,28 @@ impl State {
     }
 }
 
-impl Neighbourhoods {
-    /// The next batch; an empty one when there are no more.
-    ///
-    /// # Errors
-    /// When something does not read back.
-    pub async fn next(&mut self) -> Result<Vec<Neighbourhood>, StateError> {
-        while self.next <= self.last {
-            let to = self.last.min(self.next + BATCH_KEYS - 1);
-            let mut tx = self.state.database.read().await?;
-            let query = sqlx::query(IN_RANGE).bind(self.next).bind(to);
-            let rows = query.fetch_all(&mut *tx).await?;
-            self.next = to + 1;
-            if !rows.is_empty() {
-                let mut all = gather(&rows)?;
-                adopt(&mut tx, all.iter_mut().collect()).await?;
-                return Ok(all);
-            }
-        }
-        Ok(Vec::new())
-    }
-}
-
-/// One row for each pair of a staged object and a target's object: as a rule, one.
-macro_rules! surroundings {
-    ($from:literal) => {
-        concat!(
-            "SELECT i.key, i.connector, i.guid, i.kind, s.dn, s.record, l.kind, l.anchor, m.key, ",
-            "m.kind, m.record, t.connector, t.kind, t.anchor, t.confirmed, t.stage, t.pending, ",
-            "t.feeds, t.password FROM ",
-            $from,
-            " LEFT JOIN link l ON l.metaverse = m.key",
-            " LEFT JOIN identity i ON i.key = l.key AND i.state = 1",
-            " LEFT JOIN staged s ON s.key = i.key",
-            " LEFT JOIN target_object t ON t.metaverse = m.key"
-        )
-    };
-}
-
-const IN_RANGE: &str =
-    concat!(surroundings!("metaverse m"), " WHERE m.key BETWEEN ? AND ? ORDER BY m.key");
-const IN_LIST: &str = surroundings!("json_each(?) k CROSS JOIN metaverse m ON m.key = k.value");
-
-/// Places of columns.
+/// The place of a column.
 const METAVERSE: usize = 8;
-const TARGET: usize = 11;
 
 /// The neighbourhoods of some metaverse objects.
 async fn linked_to(
     tx: &mut Tx,
     keys: &BTreeSet<i64>,
 ) -> Result<BTreeMap<i64, Neighbourhood>, StateError> {
-    if keys.is_empty() {
-        return Ok(BTreeMap::new());
+    let keys: Vec<i64> = keys.iter().copied().collect();
+    let mut found = BTreeMap::new();
+    let mut parts: Vec<_> = keys.chunks(KEYS_AT_ONCE).collect();
+    while let Some(part) = parts.pop() {
+        match bulk::load(tx, &Which::In(numbers(part.iter().copied()))).await? {
+            Some(bulk) => {
+                let key = |one: &Neighbourhood| one.metaverse.as_ref().map(|m| m.key.0);
+                found.extend(bulk.all.into_iter().filter_map(|one| Some((key(&one)?, one))));
+            }
+            None if part.len() > 1 => parts.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
+            None => return Err(StateError::TooMany { what: "octets of one object" }),
+        }
     }
-    let list = numbers(keys.iter().copied());
-    let rows = sqlx::query(IN_LIST).bind(list).fetch_all(&mut **tx).await?;
-    let key = |neighbourhood: &Neighbourhood| neighbourhood.metaverse.as_ref().map(|m| m.key.0);
-    Ok(gather(&rows)?.into_iter().filter_map(|found| Some((key(&found)?, found))).collect())
+    Ok(found)
 }
 
 /// To which metaverse objects queued objects are linked.
@@ -318,7 +234,7 @@ async fn orphans(
 
 /// Puts what is nobody's and has the anchor of a staging object into its neighbourhood, of targets in
 /// which there is none of it.
-async fn adopt(tx: &mut Tx, mut all: Vec<&mut Neighbourhood>) -> Result<(), StateError> {
+pub(super) async fn adopt(tx: &mut Tx, mut all: Vec<&mut Neighbourhood>) -> Result<(), StateError> {
     let any: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM target_object WHERE metaverse < 0)")
             .fetch_one(&mut **tx)
@@ -351,39 +267,6 @@ fn empty() -> Neighbourhood {
 
 fn alone_in_it(staged: Staged) -> Neighbourhood {
     Neighbourhood { metaverse: None, staged: vec![staged], targets: Vec::new() }
-}
-
-/// Neighbourhoods of rows in which those of one metaverse object are together.
-fn gather(rows: &[SqliteRow]) -> Result<Vec<Neighbourhood>, StateError> {
-    let mut all: Vec<Neighbourhood> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let key = MetaverseKey(row.try_get(METAVERSE)?);
-        let same = |last: &Neighbourhood| last.metaverse.as_ref().is_some_and(|m| m.key == key);
-        if !all.last().is_some_and(same) {
-            let metaverse = Some(metaverse_object(row, key)?);
-            all.push(Neighbourhood { metaverse, staged: Vec::new(), targets: Vec::new() });
-        }
-        let Some(neighbourhood) = all.last_mut() else { continue };
-        if let Some(object) = row.try_get::<Option<i64>, _>(0)?
-            && let Err(at) = neighbourhood.staged.binary_search_by_key(&object, |one| one.key.0)
-        {
-            neighbourhood.staged.insert(at, staged(row, 0, Some(key.0))?);
-        }
-        if let Some(connector) = row.try_get::<Option<i64>, _>(TARGET)?
-            && let Err(at) = neighbourhood
-                .targets
-                .binary_search_by_key(&connector, |one| i64::from(one.connector.0))
-        {
-            neighbourhood.targets.insert(at, target_object(row, TARGET, key)?);
-        }
-    }
-    Ok(all)
-}
-
-fn metaverse_object(row: &SqliteRow, key: MetaverseKey) -> Result<MetaverseObject, StateError> {
-    let (record, lineage) = packed::open_metaverse(key.0, row.try_get(METAVERSE + 2)?)?;
-    let kind = MetaverseKind::of_code(row.try_get(METAVERSE + 1)?)?;
-    Ok(MetaverseObject { key, kind, record, lineage })
 }
 
 /// A staged object of eight columns.
@@ -420,9 +303,9 @@ fn target_object(
 ) -> Result<TargetObject, StateError> {
     let anchor: &str = row.try_get(at + 2)?;
     let of = anchor.as_bytes();
-    let confirmed = confirmed(of, row.try_get(at + 3)?)?;
+    let confirmed = packed::confirmed(of, row.try_get(at + 3)?)?;
     let stage: Option<i64> = row.try_get(at + 4)?;
-    let pending = pending(of, stage, confirmed.is_some(), row.try_get(at + 5)?)?;
+    let pending = packed::pending(of, stage, confirmed.is_some(), row.try_get(at + 5)?)?;
     let feeds: Option<&[u8]> = row.try_get(at + 6)?;
     Ok(TargetObject {
         connector: names::connector(row.try_get(at)?)?,
@@ -434,32 +317,4 @@ fn target_object(
         feeds: packed::unpack_feeds(feeds.unwrap_or_default())?,
         password: row.try_get::<i64, _>(at + 7)? == 1,
     })
-}
-
-/// What a target acknowledged of an object; without octets when that is not known.
-pub(super) fn confirmed(of: &[u8], sealed: Option<&[u8]>) -> Result<Option<Record>, StateError> {
-    match sealed {
-        None => Ok(None),
-        Some([]) => Ok(Some(Record::default())),
-        Some(sealed) => packed::open_record("a target's object", &[of], sealed).map(Some),
-    }
-}
-
-/// What is to be done to a target's object.
-pub(super) fn pending(
-    of: &[u8],
-    stage: Option<i64>,
-    is_there: bool,
-    sealed: Option<&[u8]>,
-) -> Result<Option<PendingExport>, StateError> {
-    match (stage, sealed) {
-        (None, _) => Ok(None),
-        (Some(DELETION), _) => Ok(Some(PendingExport::Delete)),
-        (Some(_), None) => Err(StateError::corrupt("what is to be exported")),
-        (Some(_), Some(sealed)) => {
-            let record = packed::open_record("what is to be exported", &[of], sealed)?;
-            let make = if is_there { PendingExport::Update } else { PendingExport::Add };
-            Ok(Some(make(record)))
-        }
-    }
 }

@@ -5,11 +5,12 @@
 
 use crc::{CRC_32_ISCSI, Crc, Table};
 use portolan_sync::AttributeId;
-use portolan_sync::engine::{Feed, ObjectKey, ValueOrigin};
+use portolan_sync::engine::{Feed, ObjectKey, PendingExport, ValueOrigin};
 use portolan_sync::record::Record;
 use portolan_sync::rules::RuleId;
 
 use super::StateError;
+use super::codes::DELETION;
 
 static CRC_32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
@@ -58,6 +59,34 @@ pub(super) fn open_record(
 ) -> Result<Record, StateError> {
     let octets = open(what, of, sealed)?;
     Record::from_octets(octets.to_vec()).map_err(|_| StateError::corrupt(what))
+}
+
+/// What a target acknowledged of an object; without octets when that is not known.
+pub(super) fn confirmed(of: &[u8], sealed: Option<&[u8]>) -> Result<Option<Record>, StateError> {
+    match sealed {
+        None => Ok(None),
+        Some([]) => Ok(Some(Record::default())),
+        Some(sealed) => open_record("a target's object", &[of], sealed).map(Some),
+    }
+}
+
+/// What is to be done to a target's object.
+pub(super) fn pending(
+    of: &[u8],
+    stage: Option<i64>,
+    is_there: bool,
+    sealed: Option<&[u8]>,
+) -> Result<Option<PendingExport>, StateError> {
+    match (stage, sealed) {
+        (None, _) => Ok(None),
+        (Some(DELETION), _) => Ok(Some(PendingExport::Delete)),
+        (Some(_), None) => Err(StateError::corrupt("what is to be exported")),
+        (Some(_), Some(sealed)) => {
+            let record = open_record("what is to be exported", &[of], sealed)?;
+            let make = if is_there { PendingExport::Update } else { PendingExport::Add };
+            Ok(Some(make(record)))
+        }
+    }
 }
 
 /// A metaverse object's attributes and where they come from. The lineage says nothing of attributes'

@@ -25,6 +25,13 @@ impl Default for ReferencePlace {
     }
 }
 
+impl ReferencePlace {
+    /// The numbers of the object that refers, the attribute, and the object that it refers to.
+    pub(super) const fn numbers(self) -> (i64, i64, i64) {
+        (self.source, self.attribute, self.target)
+    }
+}
+
 /// A reference that is to be added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceExport {

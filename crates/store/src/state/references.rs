@@ -104,27 +104,6 @@ impl State {
         tx.commit().await?;
         Ok(resolved)
     }
-
-    /// Marks every reference of every target to be looked at again.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn check_all_references(&self) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
-        for statement in [
-            again!(
-                "SELECT DISTINCT 3, target FROM feed
-             WHERE true"
-            ),
-            again!(
-                "SELECT DISTINCT 4, source FROM target_reference
-             WHERE true"
-            ),
-        ] {
-            sqlx::query(statement).execute(&mut *tx).await?;
-        }
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Marks objects of targets (numbers as JSON): the references that they should have and have, and those

@@ -3,18 +3,20 @@
 use std::collections::HashSet;
 
 use super::model::{ConnectorId, ObjectKey};
-use super::systems::Moment;
+use super::systems::{Moment, PlacedFlow};
 use crate::dictionary::AttributeId;
 use crate::expression::{Context, Datum, Outcome, Parameters};
-use crate::record::{Record, RecordWriter, Value, ValueRef, Values};
+use crate::record::{RecordWriter, Value, ValueRef, Values};
 use crate::rules::{Flow, Given, Merge, Rule};
 use crate::source::Source;
 
 /// A rule in scope, and the object that it reads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Contributor<'a> {
     pub(super) rule: &'a Rule,
-    pub(super) record: &'a Record,
+    /// Its place among the rules of its precedence.
+    pub(super) place: usize,
+    pub(super) record: &'a dyn Source,
     /// Whose record it is, when it is a staging object's.
     pub(super) object: Option<(ConnectorId, ObjectKey)>,
     /// What expressions may know of the system.
@@ -36,6 +38,25 @@ pub(super) fn offers<'a>(contributors: &[Contributor<'a>]) -> Vec<Offer<'a>> {
         offers.extend(contributor.rule.flows.iter().map(|flow| Offer { rank, flow }));
     }
     offers.sort_by_key(|offer| (offer.flow.target, offer.rank));
+    offers
+}
+
+/// Likewise, of contributors in ascending order of their places.
+pub(super) fn offers_in<'a>(
+    order: &[PlacedFlow<'a>],
+    contributors: &[Contributor<'a>],
+) -> Vec<Offer<'a>> {
+    let places = contributors.last().map_or(0, |last| last.place + 1);
+    let mut ranks = vec![None; places];
+    for (rank, contributor) in contributors.iter().enumerate() {
+        ranks[contributor.place] = Some(rank);
+    }
+    let offer = |placed: &PlacedFlow<'a>| {
+        let rank = ranks.get(placed.place).copied().flatten()?;
+        Some(Offer { rank, flow: placed.flow })
+    };
+    let mut offers = Vec::with_capacity(order.len());
+    offers.extend(order.iter().filter_map(offer));
     offers
 }
 
@@ -101,12 +122,12 @@ pub(super) enum Settled<'a> {
 pub(super) type Failure = (usize, String);
 
 /// What flows are evaluated with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Circumstances<'a> {
     /// In the order in which they win.
     pub(super) contributors: &'a [Contributor<'a>],
     /// What the target has, for ImportedValue.
-    pub(super) imported: Option<&'a Record>,
+    pub(super) imported: Option<&'a dyn Source>,
     /// Whether the object is made now.
     pub(super) born: bool,
     pub(super) moment: &'a Moment<'a>,
@@ -203,7 +224,7 @@ impl<'a> Circumstances<'a> {
             Given::Expression(expression) => expression,
         };
         let Moment { now, random } = *self.moment;
-        let imported = self.imported.map(|record| record as &dyn Source);
+        let imported = self.imported;
         let context = Context { source: record, imported, parameters, now, random };
         match expression.evaluate(&context) {
             Ok(Outcome::AuthoritativeNull) => Ok(Contribution::AuthoritativeNull),

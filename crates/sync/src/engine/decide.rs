@@ -1,10 +1,13 @@
 //! The whole decision about a metaverse object and everything that is linked to it.
 
+use super::contribution::{offers, offers_in};
 use super::decision::{ClaimAnswer, Decision, LinkChange, MetaverseChange, TargetChange};
 use super::error::Note;
-use super::model::{LinkKind, MetaverseKey, Neighbourhood, PendingExport, Staged, TargetObject};
+use super::join::{Scoped, link_kind};
+use super::model::{LinkKind, MetaverseKey, Neighbourhood, PendingExport, TargetObject};
 use super::outbound::Outbound;
 use super::systems::{Engine, Moment};
+use crate::record::Record;
 use crate::rules::{Linking, MetaverseKind};
 
 impl Neighbourhood {
@@ -32,66 +35,88 @@ impl Engine<'_> {
     ) -> Decision {
         let mut decision = Decision::default();
         let Some(key) = neighbourhood.key() else { return decision };
-        let kind = self.kind(neighbourhood);
-        let staged =
-            kind.map_or_else(Vec::new, |kind| self.keep(neighbourhood, kind, &mut decision));
-        let keeps = |(_, kind): &(&Staged, LinkKind)| *kind != LinkKind::Joined;
-        let Some(kind) = kind.filter(|_| staged.iter().any(keeps)) else {
+        let indexes: Vec<_> = neighbourhood.staged.iter().map(|one| one.record.index()).collect();
+        let scoped = neighbourhood.staged.iter().zip(&indexes);
+        let scoped: Vec<_> = scoped.map(|(staged, index)| self.scoped(staged, index)).collect();
+        let kind = kind(neighbourhood, &scoped);
+        let kept = kind.map_or_else(Vec::new, |kind| keep(scoped, kind, &mut decision));
+        let keeps = |(_, kind): &(Scoped<'_>, LinkKind)| *kind != LinkKind::Joined;
+        let Some(kind) = kind.filter(|_| kept.iter().any(keeps)) else {
             end(neighbourhood, key, &mut decision);
             return decision;
         };
-        let staged: Vec<_> = staged.into_iter().map(|(staged, _)| staged).collect();
-        let contributors = self.contributors(kind, &staged);
-        let former = neighbourhood.metaverse.as_ref();
-        let errors = &mut decision.errors;
-        let change = self.inbound_flows((key, kind), &contributors, former, moment, errors);
-        let metaverse = match &change {
-            MetaverseChange::Put(metaverse) => Some(metaverse),
-            _ => former,
+        let kept: Vec<_> = kept.into_iter().map(|(scoped, _)| scoped).collect();
+        let contributors = self.contributors(kind, &kept);
+        let offers = match kept.as_slice() {
+            [one] => {
+                let order = self.inbound_order(one.staged.connector, one.staged.kind);
+                offers_in(order, &contributors)
+            }
+            _ => offers(&contributors),
         };
-        if let Some(metaverse) = metaverse {
-            let (staged, contributors) = (&staged, &contributors);
-            let outbound =
-                Outbound { engine: self, metaverse, staged, contributors, answer, moment };
+        let former = neighbourhood.metaverse.as_ref();
+        let nothing = Record::default();
+        let had = former.map_or(&nothing, |former| &former.record).index();
+        let (from, was) = ((contributors.as_slice(), offers.as_slice()), (former, &had as _));
+        let errors = &mut decision.errors;
+        let change = self.inbound_flows((key, kind), from, was, moment, errors);
+        let made = match &change {
+            MetaverseChange::Put(metaverse) => Some((metaverse, metaverse.record.index())),
+            _ => former.map(|former| (former, had)),
+        };
+        if let Some((metaverse, index)) = &made {
+            let staged: Vec<_> = kept.iter().map(|scoped| scoped.staged).collect();
+            let outbound = Outbound {
+                engine: self,
+                metaverse,
+                attributes: index,
+                staged: &staged,
+                contributors: &contributors,
+                answer,
+                moment,
+            };
             self.outbound_flows(&outbound, &neighbourhood.targets, &mut decision);
         }
+        drop(made);
         decision.metaverse = change;
         decision
     }
+}
 
-    /// What the metaverse object is, or would be.
-    fn kind(&self, neighbourhood: &Neighbourhood) -> Option<MetaverseKind> {
-        let provisioned = |staged: &Staged| {
-            let mut rules = self.in_scope(staged);
-            rules.find(|rule| rule.linking == Linking::Provision).map(|rule| rule.metaverse)
-        };
-        match &neighbourhood.metaverse {
-            Some(metaverse) => Some(metaverse.kind),
-            None => neighbourhood.staged.iter().find_map(provisioned),
+/// What the metaverse object is, or would be.
+fn kind(neighbourhood: &Neighbourhood, scoped: &[Scoped<'_>]) -> Option<MetaverseKind> {
+    let provisioned = |scoped: &Scoped<'_>| {
+        let mut rules = scoped.rules.iter();
+        let found = rules.find(|(_, rule)| rule.linking == Linking::Provision);
+        found.map(|(_, rule)| rule.metaverse)
+    };
+    match &neighbourhood.metaverse {
+        Some(metaverse) => Some(metaverse.kind),
+        None => scoped.iter().find_map(provisioned),
+    }
+}
+
+/// The objects whose link stays.
+fn keep<'n>(
+    all: Vec<Scoped<'n>>,
+    kind: MetaverseKind,
+    decision: &mut Decision,
+) -> Vec<(Scoped<'n>, LinkKind)> {
+    let mut kept = Vec::with_capacity(all.len());
+    for scoped in all {
+        let Some(link) = scoped.staged.link else { continue };
+        let rules = scoped.rules.iter().map(|(_, rule)| *rule);
+        let now = link_kind(rules, kind, Some(link.kind));
+        let object = scoped.staged.key;
+        if now != Some(link.kind) {
+            decision.links.push(LinkChange { object, kind: now });
+        }
+        match now {
+            Some(now) => kept.push((scoped, now)),
+            None => decision.notes.push(Note::OutOfScope(object)),
         }
     }
-
-    /// The objects whose link stays.
-    fn keep<'n>(
-        &self,
-        neighbourhood: &'n Neighbourhood,
-        kind: MetaverseKind,
-        decision: &mut Decision,
-    ) -> Vec<(&'n Staged, LinkKind)> {
-        let mut kept = Vec::with_capacity(neighbourhood.staged.len());
-        for staged in &neighbourhood.staged {
-            let Some(link) = staged.link else { continue };
-            let now = self.link_kind(staged, kind, Some(link.kind));
-            if now != Some(link.kind) {
-                decision.links.push(LinkChange { object: staged.key, kind: now });
-            }
-            match now {
-                Some(now) => kept.push((staged, now)),
-                None => decision.notes.push(Note::OutOfScope(staged.key)),
-            }
-        }
-        kept
-    }
+    kept
 }
 
 /// Nothing keeps the metaverse object: it ends, and so do the links to it and its objects in targets.

@@ -12,6 +12,7 @@ use crate::dictionary::AttributeId;
 use crate::kind::TenantKind;
 use crate::record::{Record, Value, ValueRef};
 use crate::rules::{Clause, ConnectedKind, Linking, Merge, Rule, RuleId, Verdict};
+use crate::source::Source;
 
 /// Why a metaverse object and its objects in targets are as they are.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +142,8 @@ impl Engine<'_> {
         let staged = neighbourhood.staged.iter().map(|staged| self.rules_met(staged)).collect();
         let (mut attributes, mut targets) = (Vec::new(), Vec::new());
         if let Some(metaverse) = &metaverse {
-            let contributors = self.contributors(metaverse.kind, &linked);
+            let scoped = linked.iter().map(|staged| self.scoped(staged, &staged.record));
+            let contributors = self.contributors(metaverse.kind, &scoped.collect::<Vec<_>>());
             let former = neighbourhood.metaverse.as_ref().map(|former| &former.record);
             let circumstances = Circumstances {
                 contributors: &contributors,
@@ -188,9 +190,10 @@ impl Engine<'_> {
         moment: &Moment<'_>,
     ) -> TargetTrace {
         let rules = self.outbound(connector, metaverse.kind);
+        let places = rules.iter().copied().enumerate();
         let holding: Vec<_> =
-            rules.iter().copied().filter(|rule| rule.scope.holds(&metaverse.record)).collect();
-        let provisioned = provisioned(&holding);
+            places.filter(|(_, rule)| rule.scope.holds(&metaverse.record)).collect();
+        let provisioned = provisioned(holding.iter().map(|(_, rule)| *rule));
         let own = |target: &&TargetObject| {
             target.connector == connector && target.metaverse == metaverse.key
         };
@@ -199,13 +202,16 @@ impl Engine<'_> {
         let mut attributes = Vec::new();
         if let Some(kind) = provisioned {
             let (record, parameters) = (&metaverse.record, self.parameters(connector));
-            let rules = holding.iter().filter(|r| r.objects.contains(&ConnectedKind::Target(kind)));
-            let contributors: Vec<_> =
-                rules.map(|rule| Contributor { rule, record, object: None, parameters }).collect();
+            let of_kind =
+                |(_, rule): &&(usize, &Rule)| rule.objects.contains(&ConnectedKind::Target(kind));
+            let rules = holding.iter().filter(of_kind);
+            let contributor =
+                |&(place, rule)| Contributor { rule, place, record, object: None, parameters };
+            let contributors: Vec<_> = rules.map(contributor).collect();
             let imported = former.and_then(|former| former.confirmed.as_ref());
             let circumstances = Circumstances {
                 contributors: &contributors,
-                imported,
+                imported: imported.map(|record| record as &dyn Source),
                 born: imported.is_none(),
                 moment,
             };

@@ -1,54 +1,56 @@
 //! From the objects of forests to the metaverse.
 
-use super::contribution::{Circumstances, Contributor, Settled, offers};
+use super::contribution::{Circumstances, Contributor, Offer, Settled};
 use super::decision::MetaverseChange;
 use super::error::{Fault, ObjectError, Subject};
-use super::model::{MetaverseKey, MetaverseObject, ObjectKey, Staged, ValueOrigin};
+use super::join::Scoped;
+use super::model::{MetaverseKey, MetaverseObject, ObjectKey, ValueOrigin};
 use super::systems::{Engine, Moment};
 use crate::dictionary::AttributeId;
 use crate::record::{Record, RecordWriter};
 use crate::rules::{MetaverseKind, RuleId};
+use crate::source::Source;
 
-impl<'r> Engine<'r> {
+impl Engine<'_> {
     /// The rules of a metaverse object's staging objects, those that win first. Of one rule that several
     /// objects are in scope of, that of the earlier forest wins, and in it that of the earlier object.
     pub(super) fn contributors<'a>(
         &'a self,
         kind: MetaverseKind,
-        staged: &[&'a Staged],
-    ) -> Vec<Contributor<'a>>
-    where
-        'r: 'a,
-    {
+        scoped: &[Scoped<'a>],
+    ) -> Vec<Contributor<'a>> {
         let mut contributors = Vec::new();
-        for object in staged {
-            let rules = self.inbound(object.connector, object.kind).iter().copied();
-            let holds = rules.filter(|r| r.metaverse == kind && r.scope.holds(&object.record));
-            contributors.extend(holds.map(|rule| Contributor {
+        for Scoped { staged, attributes, rules } in scoped {
+            let parameters = self.parameters(staged.connector);
+            let object = Some((staged.connector, staged.key));
+            let holds = rules.iter().filter(|(_, rule)| rule.metaverse == kind);
+            let record = *attributes;
+            contributors.extend(holds.map(|&(place, rule)| Contributor {
                 rule,
-                record: &object.record,
-                object: Some((object.connector, object.key)),
-                parameters: self.parameters(object.connector),
+                place,
+                record,
+                object,
+                parameters,
             }));
         }
-        if staged.len() > 1 {
+        if scoped.len() > 1 {
             contributors.sort_by_key(|from| (from.rule.precedence, from.object));
         }
         contributors
     }
 
-    /// The metaverse object that its contributors make, and how it differs from what it was.
+    /// The metaverse object that its contributors make, by what they offer, and how it differs from what
+    /// it was and `had`.
     pub(super) fn inbound_flows(
         &self,
         (key, kind): (MetaverseKey, MetaverseKind),
-        contributors: &[Contributor<'_>],
-        former: Option<&MetaverseObject>,
+        (contributors, offers): (&[Contributor<'_>], &[Offer<'_>]),
+        (former, had): (Option<&MetaverseObject>, &dyn Source),
         moment: &Moment<'_>,
         errors: &mut Vec<ObjectError>,
     ) -> MetaverseChange {
         let circumstances =
             Circumstances { contributors, imported: None, born: former.is_none(), moment };
-        let offers = offers(contributors);
         let mut failures = Vec::new();
         let octets = former.map_or(512, |former| former.record.as_octets().len() + 32);
         let mut writer = RecordWriter::with_capacity(octets);
@@ -62,7 +64,7 @@ impl<'r> Engine<'r> {
             let origin = former.and_then(|former| former.origin(attribute));
             let owns =
                 |rank| origin.is_some_and(|origin| of(rank) == Some((origin.object, origin.rule)));
-            let present = former.map(|former| former.record.values(attribute)).unwrap_or_default();
+            let present = had.values(attribute);
             let settled = circumstances.settle(offers, present, owns, &mut failures);
             for (rank, text) in failures.drain(..) {
                 if let Some((object, rule)) = of(rank) {

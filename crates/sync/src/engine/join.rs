@@ -6,6 +6,15 @@ use super::model::{LinkKind, Staged};
 use super::systems::Engine;
 use crate::record::{Record, ValueRef};
 use crate::rules::{JoinGroup, Linking, MetaverseKind, Rule};
+use crate::source::Source;
+
+/// A staging object with the rules whose scope holds it, those that win first, and their places.
+#[derive(Clone)]
+pub(super) struct Scoped<'e> {
+    pub(super) staged: &'e Staged,
+    pub(super) attributes: &'e dyn Source,
+    pub(super) rules: Vec<(usize, &'e Rule)>,
+}
 
 impl<'r> Engine<'r> {
     /// The rules whose scope holds an object, those that win first.
@@ -15,6 +24,17 @@ impl<'r> Engine<'r> {
     ) -> impl Iterator<Item = &'r Rule> + 'e {
         let rules = self.inbound(staged.connector, staged.kind).iter().copied();
         rules.filter(|rule| rule.scope.holds(&staged.record))
+    }
+
+    /// An object with all of these.
+    pub(super) fn scoped<'e>(
+        &'e self,
+        staged: &'e Staged,
+        attributes: &'e dyn Source,
+    ) -> Scoped<'e> {
+        let rules = self.inbound(staged.connector, staged.kind).iter().copied().enumerate();
+        let rules = rules.filter(|(_, rule)| rule.scope.holds(attributes)).collect();
+        Scoped { staged, attributes, rules }
     }
 
     /// What the state is to be asked about an object without a link, in order. Once an answer has
@@ -42,8 +62,8 @@ impl<'r> Engine<'r> {
                     return LinkDecision::Refused(Fault::Occupied { rule, metaverse, by });
                 }
                 [JoinCandidate { metaverse, occupied: None }] => {
-                    let kind =
-                        self.link_kind(staged, lookup.kind, None).unwrap_or(LinkKind::Joined);
+                    let kind = link_kind(self.in_scope(staged), lookup.kind, None)
+                        .unwrap_or(LinkKind::Joined);
                     return LinkDecision::Join { metaverse: *metaverse, kind, rule };
                 }
                 several => {
@@ -61,26 +81,25 @@ impl<'r> Engine<'r> {
             None => LinkDecision::Stay,
         }
     }
+}
 
-    /// The sort of link that an object has to a metaverse object of this kind; `None` when none is
-    /// justified: by a rule that provisions, or one that has joins. A rule that has none gives
-    /// attributes alone. A sticky link stays one, whatever becomes of scopes.
-    pub(super) fn link_kind(
-        &self,
-        staged: &Staged,
-        kind: MetaverseKind,
-        former: Option<LinkKind>,
-    ) -> Option<LinkKind> {
-        let rules = self.in_scope(staged).filter(|rule| rule.metaverse == kind);
-        let kinds = rules.filter_map(|rule| match rule.linking {
-            Linking::Provision => Some(LinkKind::Provisioned),
-            _ if rule.joins.is_empty() => None,
-            Linking::StickyJoin => Some(LinkKind::StickyJoined),
-            Linking::Join => Some(LinkKind::Joined),
-        });
-        let sticky = former.filter(|kind| *kind == LinkKind::StickyJoined);
-        kinds.chain(sticky).max_by_key(|kind| strength(*kind))
-    }
+/// The sort of link that an object has to a metaverse object of this kind, by the rules whose scope holds
+/// it; `None` when none is justified: by a rule that provisions, or one that has joins. A rule that has
+/// none gives attributes alone. A sticky link stays one, whatever becomes of scopes.
+pub(super) fn link_kind<'r>(
+    in_scope: impl Iterator<Item = &'r Rule>,
+    kind: MetaverseKind,
+    former: Option<LinkKind>,
+) -> Option<LinkKind> {
+    let rules = in_scope.filter(|rule| rule.metaverse == kind);
+    let kinds = rules.filter_map(|rule| match rule.linking {
+        Linking::Provision => Some(LinkKind::Provisioned),
+        _ if rule.joins.is_empty() => None,
+        Linking::StickyJoin => Some(LinkKind::StickyJoined),
+        Linking::Join => Some(LinkKind::Joined),
+    });
+    let sticky = former.filter(|kind| *kind == LinkKind::StickyJoined);
+    kinds.chain(sticky).max_by_key(|kind| strength(*kind))
 }
 
 /// A sticky link keeps the metaverse object as a provisioned one does, and stays out of scope too.

@@ -1,7 +1,7 @@
 //! From the metaverse to targets.
 
 use super::anchoring::Standing;
-use super::contribution::{Circumstances, Contributor, Settled, offers};
+use super::contribution::{Circumstances, Contributor, Settled, offers_in};
 use super::decide::delete;
 use super::decision::{ClaimAnswer, Decision, TargetChange};
 use super::error::{Fault, Note, ObjectError, Subject};
@@ -11,12 +11,15 @@ use super::systems::{Engine, Moment};
 use crate::kind::TenantKind;
 use crate::record::{Record, RecordWriter};
 use crate::rules::{ConnectedKind, Linking, Rule};
+use crate::source::Source;
 
 /// A metaverse object on its way to targets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Outbound<'a> {
     pub(super) engine: &'a Engine<'a>,
     pub(super) metaverse: &'a MetaverseObject,
+    /// Its attributes.
+    pub(super) attributes: &'a dyn Source,
     /// The staging objects that are linked to it.
     pub(super) staged: &'a [&'a Staged],
     /// What its attributes come from.
@@ -38,11 +41,11 @@ impl Engine<'_> {
         let mut standing = None;
         for target in self.targets() {
             let rules = self.outbound(*target, outbound.metaverse.kind).iter().copied();
-            let rules: Vec<_> =
-                rules.filter(|rule| rule.scope.holds(&outbound.metaverse.record)).collect();
+            let holds = |(_, rule): &(usize, &Rule)| rule.scope.holds(outbound.attributes);
+            let rules: Vec<_> = rules.enumerate().filter(holds).collect();
             let in_target = || former.iter().filter(|object| object.connector == *target);
             let own = in_target().find(|object| object.metaverse == outbound.metaverse.key);
-            let change = match (provisioned(&rules), own) {
+            let change = match (provisioned(rules.iter().map(|(_, rule)| *rule)), own) {
                 (None, own) => own.and_then(delete),
                 // What it is in the target cannot change: it goes, and comes again.
                 (Some(kind), Some(own)) if own.kind != kind && own.confirmed.is_some() => {
@@ -62,8 +65,8 @@ impl Engine<'_> {
 }
 
 /// What the object is to be in the target; `None` when it is not to be there.
-pub(super) fn provisioned(rules: &[&Rule]) -> Option<TenantKind> {
-    let rule = rules.iter().find(|rule| rule.linking == Linking::Provision)?;
+pub(super) fn provisioned<'r>(mut rules: impl Iterator<Item = &'r Rule>) -> Option<TenantKind> {
+    let rule = rules.find(|rule| rule.linking == Linking::Provision)?;
     rule.objects.iter().find_map(|object| match object {
         ConnectedKind::Target(kind) => Some(*kind),
         ConnectedKind::Forest(_) => None,
@@ -76,13 +79,14 @@ impl Outbound<'_> {
         &self,
         (target, kind): (ConnectorId, TenantKind),
         standing: &Standing,
-        rules: &[&Rule],
+        rules: &[(usize, &Rule)],
         former: Option<&TargetObject>,
         decision: &mut Decision,
     ) -> Option<TargetChange> {
-        let of_kind = |rule: &&&Rule| rule.objects.contains(&ConnectedKind::Target(kind));
+        let of_kind =
+            |(_, rule): &&(usize, &Rule)| rule.objects.contains(&ConnectedKind::Target(kind));
         let rules: Vec<_> = rules.iter().filter(of_kind).copied().collect();
-        let feeds = references::feeds(&rules, self.contributors);
+        let feeds = references::feeds(rules.iter().map(|(_, rule)| *rule), self.contributors);
         let anchor = match (standing, former) {
             (Standing::Held, _) | (Standing::Unsettled, None) => {
                 return former.and_then(|former| hold(former, feeds));
@@ -140,28 +144,29 @@ impl Outbound<'_> {
     fn desired(
         &self,
         target: ConnectorId,
-        rules: &[&Rule],
+        rules: &[(usize, &Rule)],
         former: Option<&TargetObject>,
         errors: &mut Vec<ObjectError>,
     ) -> Record {
-        let confirmed = former.and_then(|former| former.confirmed.as_ref());
-        let (record, parameters) = (&self.metaverse.record, self.engine.parameters(target));
-        let rules = rules.iter().copied();
-        let contributors: Vec<_> =
-            rules.map(|rule| Contributor { rule, record, object: None, parameters }).collect();
+        let confirmed = former.and_then(|former| former.confirmed.as_ref()).map(Record::index);
+        let (record, parameters) = (self.attributes, self.engine.parameters(target));
+        let contributor =
+            |&(place, rule)| Contributor { rule, place, record, object: None, parameters };
+        let contributors: Vec<_> = rules.iter().map(contributor).collect();
+        let order = self.engine.outbound_order(target, self.metaverse.kind);
+        let offers = offers_in(order, &contributors);
         let circumstances = Circumstances {
             contributors: &contributors,
-            imported: confirmed,
+            imported: confirmed.as_ref().map(|index| index as &dyn Source),
             born: confirmed.is_none(),
             moment: self.moment,
         };
         let mut failures = Vec::new();
-        let mut writer = RecordWriter::with_capacity(record.as_octets().len());
-        for offers in
-            offers(&contributors).chunk_by(|one, other| one.flow.target == other.flow.target)
-        {
+        let mut writer = RecordWriter::with_capacity(self.metaverse.record.as_octets().len());
+        for offers in offers.chunk_by(|one, other| one.flow.target == other.flow.target) {
             let attribute = offers[0].flow.target;
-            let values = confirmed.map(|record| record.values(attribute)).unwrap_or_default();
+            let values =
+                confirmed.as_ref().map(|index| index.values(attribute)).unwrap_or_default();
             // Whose the values in the target are is not known: whoever is ignored leaves them.
             let owns = |_| !values.is_empty();
             let settled = circumstances.settle(offers, values, owns, &mut failures);
@@ -181,9 +186,9 @@ impl Outbound<'_> {
 
     /// Whether the object's password hash is synchronised: it is a user, and a rule that brought it
     /// into scope, on either side of the metaverse, says so.
-    fn password(&self, kind: TenantKind, rules: &[&Rule]) -> bool {
+    fn password(&self, kind: TenantKind, rules: &[(usize, &Rule)]) -> bool {
         let inbound = || self.contributors.iter().any(|from| from.rule.password);
-        kind == TenantKind::User && (rules.iter().any(|rule| rule.password) || inbound())
+        kind == TenantKind::User && (rules.iter().any(|(_, rule)| rule.password) || inbound())
     }
 }
 

@@ -7,9 +7,12 @@ use crate::rules::Rule;
 
 /// The feeds of a target's object, in ascending order. For each attribute of references there is one: of
 /// the first outbound rule that passes on what an inbound rule gives, and of the first of those.
-pub(super) fn feeds(outbound: &[&Rule], inbound: &[Contributor<'_>]) -> Vec<Feed> {
+pub(super) fn feeds<'r>(
+    outbound: impl Iterator<Item = &'r Rule>,
+    inbound: &[Contributor<'_>],
+) -> Vec<Feed> {
     let mut feeds = Vec::<Feed>::new();
-    for flow in outbound.iter().flat_map(|rule| &rule.references) {
+    for flow in outbound.flat_map(|rule| &rule.references) {
         if feeds.iter().any(|feed| feed.attribute == flow.target) {
             continue;
         }

@@ -9,7 +9,7 @@ use super::model::ConnectorId;
 use crate::dictionary::AttributeId;
 use crate::expression::Parameters;
 use crate::forest::ObjectKind;
-use crate::rules::{ConnectedKind, Direction, Given, MetaverseKind, Rule, RuleId};
+use crate::rules::{ConnectedKind, Direction, Flow, Given, MetaverseKind, Rule, RuleId};
 
 /// On which side of the metaverse a system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,14 +52,38 @@ impl Moment<'_> {
 /// The engine: pure decisions by a set of rules. It is made once a run, and shared by its threads.
 #[derive(Debug, Clone)]
 pub struct Engine<'r> {
-    /// Rules of a forest's objects, in ascending order of precedence.
-    inbound: HashMap<(ConnectorId, ObjectKind), Vec<&'r Rule>>,
-    /// Rules of the metaverse's objects for a target, likewise.
-    outbound: HashMap<(ConnectorId, MetaverseKind), Vec<&'r Rule>>,
+    /// Rules of a forest's objects.
+    inbound: HashMap<(ConnectorId, ObjectKind), Precedence<'r>>,
+    /// Rules of the metaverse's objects for a target.
+    outbound: HashMap<(ConnectorId, MetaverseKind), Precedence<'r>>,
     targets: Vec<ConnectorId>,
     by_id: HashMap<RuleId, &'r Rule>,
-    parameters: HashMap<ConnectorId, Parameters>,
+    parameters: Vec<(ConnectorId, Parameters)>,
     source_anchor: AttributeId,
+}
+
+/// Rules in ascending order of precedence, and what they give in the order in which it is settled: so
+/// nothing is sorted for each object.
+#[derive(Debug, Clone, Default)]
+struct Precedence<'r> {
+    rules: Vec<&'r Rule>,
+    flows: Vec<PlacedFlow<'r>>,
+}
+
+/// A flow with the place of its rule among those of its precedence.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlacedFlow<'r> {
+    pub(super) place: usize,
+    pub(super) flow: &'r Flow,
+}
+
+impl Precedence<'_> {
+    fn settle(&mut self) {
+        for (place, rule) in self.rules.iter().enumerate() {
+            self.flows.extend(rule.flows.iter().map(|flow| PlacedFlow { place, flow }));
+        }
+        self.flows.sort_by_key(|placed| (placed.flow.target, placed.place));
+    }
 }
 
 impl<'r> Engine<'r> {
@@ -73,7 +97,8 @@ impl<'r> Engine<'r> {
     ) -> Self {
         let mut rules: Vec<_> = rules.into_iter().collect();
         rules.sort_by_key(|rule| rule.precedence);
-        let (mut inbound, mut outbound) = (HashMap::new(), HashMap::new());
+        let mut inbound = HashMap::<_, Precedence<'r>>::new();
+        let mut outbound = HashMap::<_, Precedence<'r>>::new();
         for rule in &rules {
             let side = match rule.direction {
                 Direction::Inbound => Side::Forest,
@@ -82,16 +107,17 @@ impl<'r> Engine<'r> {
             for system in systems.iter().filter(|s| s.side == side && rule.connected.is(&s.name)) {
                 if side == Side::Target {
                     let place = (system.id, rule.metaverse);
-                    outbound.entry(place).or_insert_with(Vec::new).push(*rule);
+                    outbound.entry(place).or_default().rules.push(*rule);
                     continue;
                 }
                 for object in &rule.objects {
                     if let ConnectedKind::Forest(kind) = object {
-                        inbound.entry((system.id, *kind)).or_insert_with(Vec::new).push(*rule);
+                        inbound.entry((system.id, *kind)).or_default().rules.push(*rule);
                     }
                 }
             }
         }
+        inbound.values_mut().chain(outbound.values_mut()).for_each(Precedence::settle);
         let mut targets: Vec<_> =
             systems.iter().filter(|system| system.side == Side::Target).map(|s| s.id).collect();
         targets.sort_unstable();
@@ -103,13 +129,31 @@ impl<'r> Engine<'r> {
     /// The rules for objects of a forest, those that win first.
     #[must_use]
     pub fn inbound(&self, connector: ConnectorId, kind: ObjectKind) -> &[&'r Rule] {
-        self.inbound.get(&(connector, kind)).map_or(&[], Vec::as_slice)
+        self.inbound.get(&(connector, kind)).map_or(&[], |all| &all.rules)
     }
 
     /// The rules for objects of the metaverse in a target, those that win first.
     #[must_use]
     pub fn outbound(&self, connector: ConnectorId, kind: MetaverseKind) -> &[&'r Rule] {
-        self.outbound.get(&(connector, kind)).map_or(&[], Vec::as_slice)
+        self.outbound.get(&(connector, kind)).map_or(&[], |all| &all.rules)
+    }
+
+    /// What the rules for objects of a forest give.
+    pub(super) fn inbound_order(
+        &self,
+        connector: ConnectorId,
+        kind: ObjectKind,
+    ) -> &[PlacedFlow<'r>] {
+        self.inbound.get(&(connector, kind)).map_or(&[], |all| &all.flows)
+    }
+
+    /// What the rules for objects of the metaverse give in a target.
+    pub(super) fn outbound_order(
+        &self,
+        connector: ConnectorId,
+        kind: MetaverseKind,
+    ) -> &[PlacedFlow<'r>] {
+        self.outbound.get(&(connector, kind)).map_or(&[], |all| &all.flows)
     }
 
     /// The targets, in ascending order.
@@ -121,7 +165,7 @@ impl<'r> Engine<'r> {
     /// What expressions may know of a system.
     pub(super) fn parameters(&self, connector: ConnectorId) -> &Parameters {
         static NONE: Parameters = Parameters::new();
-        self.parameters.get(&connector).unwrap_or(&NONE)
+        self.parameters.iter().find(|(id, _)| *id == connector).map_or(&NONE, |(_, found)| found)
     }
 
     /// The rule with a number; `None` of one that is no rule any more.
@@ -134,8 +178,8 @@ impl<'r> Engine<'r> {
     /// ImportedValue. Then a metaverse object is decided about again when its export was confirmed.
     #[must_use]
     pub fn reads_confirmed(&self) -> bool {
-        let mut flows = self.outbound.values().flatten().flat_map(|rule| &rule.flows);
-        flows.any(|flow| match &flow.given {
+        let mut flows = self.outbound.values().flat_map(|all| &all.flows);
+        flows.any(|placed| match &placed.flow.given {
             Given::Expression(expression) => !expression.imported_attributes().is_empty(),
             Given::Direct(_) | Given::Constant(_) => false,
         })

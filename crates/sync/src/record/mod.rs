@@ -13,7 +13,7 @@ mod write;
 
 use std::borrow::Cow;
 
-pub use read::{Attributes, InvalidRecord, Values};
+pub use read::{Attributes, Index, InvalidRecord, Values};
 pub use write::RecordWriter;
 
 use crate::dictionary::AttributeId;
@@ -98,7 +98,10 @@ impl<'a> ValueRef<'a> {
             Self::Integer(number) => Cow::Owned(number.to_string()),
             Self::Boolean(value) => Cow::Borrowed(if value { "TRUE" } else { "FALSE" }),
             Self::Octets(octets) => {
-                Cow::Owned(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+                let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+                Cow::Owned(
+                    digits.map(|d| char::from(b"0123456789abcdef"[usize::from(d)])).collect(),
+                )
             }
         }
     }
@@ -149,6 +152,12 @@ impl Record {
     #[must_use]
     pub fn values(&self, attribute: AttributeId) -> Values<'_> {
         read::find(&self.octets, attribute)
+    }
+
+    /// Where its attributes stand.
+    #[must_use]
+    pub fn index(&self) -> Index<'_> {
+        Index::of(&self.octets)
     }
 
     /// The first value of an attribute.

@@ -2,6 +2,7 @@
 
 use super::{RECORD_OCTETS_MAX, ValueRef};
 use crate::dictionary::AttributeId;
+use crate::source::Source;
 
 pub(super) const TEXT: u64 = 0;
 pub(super) const INTEGER: u64 = 1;
@@ -53,6 +54,33 @@ impl<'a> Iterator for Values<'a> {
         let (value, rest) = value(self.encoded)?;
         self.encoded = rest;
         Some(value)
+    }
+}
+
+/// Where the attributes of a record stand: for those who look many of them up.
+#[derive(Debug, Clone)]
+pub struct Index<'a> {
+    ids: Vec<AttributeId>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn of(octets: &'a [u8]) -> Self {
+        let mut index = Self { ids: Vec::with_capacity(48), bodies: Vec::with_capacity(48) };
+        for (id, body) in bodies(octets) {
+            index.ids.push(id);
+            index.bodies.push(body);
+        }
+        index
+    }
+}
+
+impl Source for Index<'_> {
+    fn values(&self, attribute: AttributeId) -> Values<'_> {
+        match self.ids.binary_search(&attribute) {
+            Ok(at) => Values { encoded: self.bodies[at], one: None },
+            Err(_) => Values::default(),
+        }
     }
 }
 

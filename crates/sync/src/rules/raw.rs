@@ -6,7 +6,9 @@ use super::error::{Place, RuleError};
 use super::model::{Direction, Linking, Merge, MetaverseKind, Origin};
 use super::operators::NamedOperator;
 use super::reader;
+use crate::kind::TenantKind;
 use crate::syntax::Syntax;
+use crate::target::{TargetSystem, graph};
 
 /// Octets that a rule file may have: 4 MiB.
 pub const FILE_OCTETS_MAX: usize = 4 * 1024 * 1024;
@@ -37,6 +39,30 @@ impl RuleFile {
     #[must_use]
     pub fn built_in() -> Self {
         reader::read(Origin::BuiltIn, "default.toml", BUILT_IN)
+    }
+
+    /// The default rule set for a target: without the flows out that it does not take.
+    #[must_use]
+    pub fn built_in_for(target: TargetSystem) -> Self {
+        let mut file = Self::built_in();
+        if target == TargetSystem::Graph {
+            let outbound = |rule: &&mut RawRule| {
+                rule.direction.as_ref().is_some_and(|at| at.value == Direction::Outbound)
+            };
+            for rule in file.rules.iter_mut().filter(outbound) {
+                let kinds = rule.objects.iter().flatten();
+                let kinds: Vec<_> =
+                    kinds.filter_map(|kind| TenantKind::from_name(&kind.value)).collect();
+                let takes = |name: &str| kinds.iter().any(|kind| graph::takes(name, *kind));
+                if let Some(flows) = &mut rule.flows {
+                    flows.retain(|flow| takes(&flow.target.value));
+                }
+                if let Some(references) = &mut rule.references {
+                    references.retain(|flow| takes(&flow.target.value));
+                }
+            }
+        }
+        file
     }
 
     pub(super) fn empty(origin: Origin) -> Self {

@@ -1,3 +1,4 @@
-//! What goes back from the tenant's knowledge into the forest, as decisions: [`consistency_guid`].
+//! What of a tenant's knowledge is written to a forest, decided for each object by itself.
 
 pub mod consistency_guid;
+pub mod groups;

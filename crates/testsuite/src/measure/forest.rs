@@ -11,8 +11,9 @@ use super::process::{Marked, watch};
 use crate::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Outcome, Road, RoadError, Tools};
 
 /// The filter of connect's import, which peers get too.
-const FILTER: &str =
-    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
+const FILTER: &str = "(|(objectCategory=person)(objectCategory=group)\
+    (objectCategory=organizationalUnit)(objectCategory=computer)\
+    (objectCategory=foreignSecurityPrincipal))";
 /// What connect says right before and right after it reads the forest.
 const BOUND: &str = "all that follows is sealed";
 const IMPORTED: &str = "imported ";

@@ -5,8 +5,10 @@
 
 mod figure;
 mod forest;
+mod person;
 mod process;
 
 pub use figure::{Better, Comparison, Figure, PAIRS, Peer, median, rounds};
 pub use forest::{BulkForest, Import, Manner};
+pub use person::{TEXTS, person, sid};
 pub use process::{Marked, Reading, watch};

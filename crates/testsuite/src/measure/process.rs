@@ -83,6 +83,12 @@ fn parent(stat: &str) -> Option<u32> {
 }
 
 impl Reading {
+    /// This process's usage now; `None` where the system does not tell.
+    #[must_use]
+    pub fn own() -> Option<Self> {
+        Self::of(std::process::id())
+    }
+
     /// The process's usage now; `None` when it has ended.
     fn of(process: u32) -> Option<Self> {
         let at = Instant::now();

@@ -9,8 +9,18 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
+/// An application that writes users and groups.
+pub(crate) fn writer(road: &Road<'_>, name: &str, kind: &str) -> (String, PathBuf) {
+    application(road, name, kind, &["User.ReadWrite.All", "Group.ReadWrite.All"])
+}
+
 /// An application of its own with a key: its id, and the file of its key and certificate.
-fn writer(road: &Road<'_>, name: &str, kind: &str) -> (String, PathBuf) {
+pub(crate) fn application(
+    road: &Road<'_>,
+    name: &str,
+    kind: &str,
+    permissions: &[&str],
+) -> (String, PathBuf) {
     let (key, certificate) = (road.path(&format!("{name}.pem")), road.path(&format!("{name}.crt")));
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
@@ -20,7 +30,6 @@ fn writer(road: &Road<'_>, name: &str, kind: &str) -> (String, PathBuf) {
     let data = road.path("tenant");
     let words =
         ["tenant", "app", "add", "--name", name, "--json", "--data", data.to_str().unwrap()];
-    let permissions = ["User.ReadWrite.All", "Group.ReadWrite.All"];
     let permissions = permissions.iter().flat_map(|permission| ["--permission", permission]);
     let key_words = ["--key", certificate.to_str().unwrap()];
     let words = words.into_iter().chain(permissions).chain(key_words);
@@ -66,8 +75,14 @@ fn microsofts_sdk_writes_users_groups_and_batches() {
     road.sign_in("made by graph", "batch1@cloud.example", password).unwrap();
 }
 
-/// What an export prints.
-fn graph(road: &Road<'_>, verb: &str, more: &[&str], client_id: &str, key: &str) -> Value {
+/// What a command about Graph prints.
+pub(crate) fn graph(
+    road: &Road<'_>,
+    verb: &str,
+    more: &[&str],
+    client_id: &str,
+    key: &str,
+) -> Value {
     let (data, ca) = (road.path("tenant"), road.path("tenant").join("ca.pem"));
     let status = ["tenant", "status", "--json", "--data", data.to_str().unwrap()];
     let status = road.portolan("tenant", status).unwrap().success().unwrap().json().unwrap();

@@ -23,7 +23,13 @@ use portolan_testsuite::Road;
 use crate::ldif::{self, Entry, text};
 
 /// The categories of what is imported, as objectCategory begins.
-const IMPORTED: [&str; 3] = ["CN=Person,", "CN=Group,", "CN=Organizational-Unit,"];
+const IMPORTED: [&str; 5] = [
+    "CN=Person,",
+    "CN=Group,",
+    "CN=Organizational-Unit,",
+    "CN=Computer,",
+    "CN=Foreign-Security-Principal,",
+];
 /// Attributes that the state does not keep among an object's values: they are in it otherwise.
 const BESIDE: [&str; 6] =
     ["distinguishedname", "member", "memberof", "objectclass", "objectguid", "parentguid"];
@@ -48,7 +54,7 @@ impl Forest {
         let entries = all.into_iter().filter_map(|entry| {
             let category = text(&entry, "objectcategory")?;
             let imported = IMPORTED.iter().any(|class| category.starts_with(class));
-            (imported && !has(&entry, "objectclass", "computer")).then(|| (guid(&entry), entry))
+            imported.then(|| (guid(&entry), entry))
         });
         Self { entries: entries.collect(), guid_of }
     }
@@ -59,13 +65,13 @@ impl Forest {
     }
 
     /// The GUIDs of the objects that an attribute names.
-    fn referred(&self, entry: &Entry, attribute: &str) -> BTreeSet<Guid> {
+    pub(crate) fn referred(&self, entry: &Entry, attribute: &str) -> BTreeSet<Guid> {
         let names = entry.get(attribute).map_or(&[][..], Vec::as_slice);
         names.iter().map(|name| self.guid_of[std::str::from_utf8(name).unwrap()]).collect()
     }
 
     /// The entries that the default scoping rules let through.
-    fn in_scope(&self) -> BTreeMap<Guid, &Entry> {
+    pub(crate) fn in_scope(&self) -> BTreeMap<Guid, &Entry> {
         let inside = |entry: &Entry| {
             let person = has(entry, "objectclass", "user");
             let normal = text(entry, "samaccounttype").as_deref() == Some("805306368");
@@ -90,7 +96,8 @@ fn has(entry: &Entry, name: &str, value: &str) -> bool {
     entry.get(name).is_some_and(|values| values.iter().any(|v| v == value.as_bytes()))
 }
 
-fn anchor(guid: Guid) -> String {
+/// The anchor that an object has by its GUID.
+pub(crate) fn anchor(guid: Guid) -> String {
     STANDARD.encode(guid.to_bytes_le())
 }
 
@@ -276,6 +283,27 @@ impl Tenant {
                 forest.members(entry).into_iter().filter(|guid| inside.contains_key(guid));
             assert_eq!(*members, expected.map(anchor).collect(), "members of {name:?}");
         }
+    }
+
+    /// The anchors of all users.
+    pub(crate) fn user_anchors(&self) -> BTreeSet<String> {
+        self.users.keys().cloned().collect()
+    }
+
+    /// Whether a user is enabled; `None` of one that is not here.
+    pub(crate) fn enabled(&self, anchor: &str) -> Option<bool> {
+        let user = self.users.get(anchor)?;
+        user.attributes.flag("accountEnabled")
+    }
+
+    /// The anchors of a group's members.
+    pub(crate) fn members(&self, group: &str) -> &BTreeSet<String> {
+        &self.groups[group].1
+    }
+
+    /// Whether a user has a credential.
+    pub(crate) fn has_credential(&self, anchor: &str) -> bool {
+        self.credentials.contains_key(anchor)
     }
 
     /// How many credentials are here.

@@ -49,7 +49,10 @@ const CHANGES: [(&str, &[&[&str]]); 12] = [
         "a group and a contact are deleted",
         &[&["group", "delete", "Accountants"], &["contact", "delete", "Nina Nowak"]],
     ),
-    ("a computer, which is not imported", &[&["computer", "create", "PC7"]]),
+    (
+        "a computer without a certificate, which is imported and no device",
+        &[&["computer", "create", "PC7"]],
+    ),
 ];
 
 /// Runs connect once, and holds both ends against the forest. Gives the summary.

@@ -24,6 +24,11 @@ impl World {
         Self::with(test, Controllers::Two)
     }
 
+    /// The same with `dc1`, and `odc1` of another forest.
+    pub(crate) fn with_two_forests(test: &str) -> Self {
+        Self::with(test, Controllers::TwoForests)
+    }
+
     fn with(test: &str, controllers: Controllers) -> Self {
         let tools = Tools::from_environment().unwrap();
         let name: LabName = test.parse().unwrap();

@@ -14,11 +14,14 @@ use crate::report::Failure;
 
 /// Objects that one search asks for.
 const OBJECTS_MAX: usize = 100;
+/// References of others to an object, and the attribute by which it names those others. Nobody is told to
+/// have changed when one to whom they refer comes back.
+const BACK_LINKS: [(&str, &str); 2] = [("member", "memberOf"), ("manager", "directReports")];
 /// Places above one another, from an object to the domain's root.
 const DEPTH_MAX: usize = 128;
 
 /// Reads objects whole, and puts them among the changes: also into the groups that they are members
-/// of, for a group is not told to have changed when a member comes back. What is not there, not seen,
+/// of and under those whose manager they are, who are not told to have changed when one comes back. What is not there, not seen,
 /// or of a class that is not imported, is left.
 pub(super) async fn read(
     directory: &mut impl Directory,
@@ -31,7 +34,7 @@ pub(super) async fn read(
         for entry in entries_of(directory, reading, domain, chunk).await? {
             if let Some(object) = whole(directory, reading, &entry).await? {
                 put(changes, &object).await?;
-                member_of(directory, reading, changes, object.guid, &entry).await?;
+                referring(directory, reading, changes, object.guid, &entry).await?;
             } else if let Some(place) = changes.get(&entries::guid(&entry)?).await? {
                 let now = entries::above(&entry)?;
                 let place = ImportedObject { kind: place.kind, record: place.record, ..now };
@@ -94,7 +97,9 @@ async fn entries_of(
     }
     filter.push(')');
     let request = SearchRequest::new(domain_base(domain), Scope::Subtree, search::filter(&filter)?)
-        .select(reading.wanted().iter().map(String::as_str).chain(["memberOf"]));
+        .select(
+            reading.wanted().iter().map(String::as_str).chain(BACK_LINKS.map(|(_, back)| back)),
+        );
     let mut found = directory.search(request, vec![control::extended_dn()]).await?;
     let mut entries = Vec::new();
     while let Some(entry) = found.next().await? {
@@ -126,27 +131,30 @@ async fn whole(
     Ok(Some(object))
 }
 
-async fn member_of(
+/// Lets others refer to an object that came back.
+async fn referring(
     directory: &mut impl Directory,
     reading: &Reading,
     changes: &mut Changes,
     object: Guid,
     entry: &SearchResultEntry,
 ) -> Result<(), Failure> {
-    let Some((_, member)) = reading.references().find(|(name, _)| *name == "member") else {
-        return Ok(());
-    };
-    let mut groups = Vec::new();
-    for attribute in entry.named("memberOf") {
-        groups.extend(entries::guids(attribute)?);
-    }
-    if let Some(range) = entries::missing(entry, "memberOf") {
-        let rest = search::remaining_values(directory, object, "memberOf", range).await?;
-        groups.extend(rest);
-    }
-    for guid in groups {
-        if changes.get(&guid).await?.is_some() {
-            changes.change_references(&guid, member, &[object], &[]).await?;
+    for (forward, back) in BACK_LINKS {
+        let Some((_, attribute)) = reading.references().find(|(name, _)| *name == forward) else {
+            continue;
+        };
+        let mut others = Vec::new();
+        for values in entry.named(back) {
+            others.extend(entries::guids(values)?);
+        }
+        if let Some(range) = entries::missing(entry, back) {
+            let rest = search::remaining_values(directory, object, back, range).await?;
+            others.extend(rest);
+        }
+        for guid in others {
+            if changes.get(&guid).await?.is_some() {
+                changes.change_references(&guid, attribute, &[object], &[]).await?;
+            }
         }
     }
     Ok(())

@@ -12,9 +12,10 @@ use super::search::{self, Pace};
 use super::{Imported, Staging, domain_base, entries, incremental};
 use crate::report::Failure;
 
-/// What is imported. A computer is a user to the directory; the kind of an object tells them apart.
-const FILTER: &str =
-    "(|(objectCategory=person)(objectCategory=group)(objectCategory=organizationalUnit))";
+/// What is imported.
+const FILTER: &str = "(|(objectCategory=person)(objectCategory=group)\
+    (objectCategory=organizationalUnit)(objectCategory=computer)\
+    (objectCategory=foreignSecurityPrincipal))";
 /// A filter that no object matches, which an index tells at once: no object has the GUID of zeros.
 const NOTHING: &str = r"(objectGUID=\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00)";
 /// Answers that a DirSync search without a match may have: each passes a thousand objects or a minute.
@@ -125,8 +126,8 @@ async fn take(
         ObjectKind::User | ObjectKind::InetOrgPerson => imported.users += 1,
         ObjectKind::Group => imported.groups += 1,
         ObjectKind::Contact => imported.contacts += 1,
-        // This import takes none of these two.
-        ObjectKind::Computer | ObjectKind::ForeignSecurityPrincipal => {}
+        ObjectKind::Computer => imported.computers += 1,
+        ObjectKind::ForeignSecurityPrincipal => imported.foreign_principals += 1,
         ObjectKind::OrganizationalUnit | ObjectKind::Container => {
             imported.organizational_units += 1;
         }

@@ -42,6 +42,10 @@ pub(super) struct Imported {
     pub(super) groups: u64,
     /// Organizational units likewise.
     pub(super) organizational_units: u64,
+    /// Computers likewise.
+    pub(super) computers: u64,
+    /// Foreign security principals likewise: accounts of other forests in this one's groups.
+    pub(super) foreign_principals: u64,
     /// Member values of all groups likewise.
     pub(super) members: u64,
     /// Objects that changed since the last import, or since this one began.
@@ -113,6 +117,8 @@ impl Imported {
         self.contacts += other.contacts;
         self.groups += other.groups;
         self.organizational_units += other.organizational_units;
+        self.computers += other.computers;
+        self.foreign_principals += other.foreign_principals;
         self.members += other.members;
         self.changed += other.changed;
         self.removed += other.removed;

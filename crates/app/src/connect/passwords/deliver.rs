@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use portolan_model::Guid;
+use portolan_store::state::Unanswered;
 use portolan_tenant::wire::Operation;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,8 +14,9 @@ use tokio::task::JoinHandle;
 use super::fetch::Derived;
 use super::open::Faulty;
 use super::scope::Scope;
-use crate::connect::export::{self, Refused};
+use crate::connect::export::Refused;
 use crate::connect::progress::Progress;
+use crate::connect::target::tenant;
 use crate::connect::tenant_client::Tenant;
 use crate::report::Failure;
 use crate::signal::Stop;
@@ -82,11 +84,14 @@ async fn send(
     if operations.is_empty() {
         return Ok(());
     }
-    let answer = export::send(tenant, scope.state, scope.target, operations).await?;
+    // A credential that is sent again is the same.
+    let unknown = Unanswered::default();
+    let (results, answered) =
+        tenant::send(tenant, scope.state, scope.target, operations, unknown).await?;
     let mut taken = Vec::with_capacity(guids.len());
     let now = portolan_net::clock::now();
-    for ((guid, changed), result) in guids.iter().zip(changed).zip(&answer.results) {
-        match export::refusal(result) {
+    for ((guid, changed), result) in guids.iter().zip(changed).zip(&results) {
+        match tenant::refusal(result) {
             None => {
                 taken.push(*guid);
                 delivered.ages.extend(changed.and_then(|changed| age(changed, now)));
@@ -98,7 +103,8 @@ async fn send(
         }
     }
     delivered.sent += taken.len();
-    Ok(scope.acknowledge(&taken).await?)
+    scope.acknowledge(&taken).await?;
+    answered.end(scope.state, scope.target).await
 }
 
 /// When the password of a credential was set.

@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use super::scope::Scope;
 use super::upkeep::Health;
-use super::{Cycle, Replicated, Trouble};
+use super::{Cycle, NO_PASSWORDS, Replicated, Trouble};
 use crate::connect::cycle::Server;
 use crate::connect::steps::Steps;
+use crate::connect::target::Target;
 use crate::report::Failure;
 use crate::signal::Stop;
 
@@ -156,10 +157,13 @@ impl Line {
         let gone = || Trouble::Forest(Failure::new("a forest is gone from the configuration"));
         let source = server.forests.get(self.forest).ok_or_else(gone)?;
         let (forest, target) = (source.connector, server.connected.target);
+        let Target::Tenant(tenant) = &mut server.target else {
+            return Err(Trouble::Tenant(Failure::new(NO_PASSWORDS)));
+        };
         let mut cycle = Cycle {
             domain: &source.config.domain,
             scope: Scope { state: &server.state, forest, target },
-            tenant: &mut server.tenant,
+            tenant,
             stop,
         };
         let replicated = cycle.run(replica, self.owed).await?;

@@ -27,6 +27,9 @@ pub(super) use fetch::prove_rights;
 use open::Faulty;
 pub(super) use upkeep::{Health, Upkeep};
 
+/// Why no password is replicated where the target takes no hash.
+pub(super) const NO_PASSWORDS: &str = "passwords are not replicated: Graph takes no hash";
+
 use super::export::Refused;
 
 /// What a cycle did.

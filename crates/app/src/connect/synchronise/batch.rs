@@ -55,6 +55,7 @@ impl Synchronisation<'_> {
         let mut numbers = Numbers(0..0);
         let mut found = self.state.neighbourhoods_of(queued).await?;
         self.complete(found.iter_mut().map(|one| &mut one.neighbourhood)).await?;
+        let mut joined = HashSet::new();
         for QueuedNeighbourhood { queued, neighbourhood } in found {
             let alone = match neighbourhood.staged.as_slice() {
                 [staged] if neighbourhood.metaverse.is_none() && staged.link.is_none() => {
@@ -65,7 +66,16 @@ impl Synchronisation<'_> {
             match alone {
                 Some(staged) => {
                     let linked = self.link(staged, &mut numbers, &mut group, answers, deferred);
-                    changed += linked.await?;
+                    let (kept, to) = linked.await?;
+                    changed += kept;
+                    joined.extend(to);
+                }
+                // An object of this very batch joined it since it was loaded.
+                None if neighbourhood.key().is_some_and(|key| joined.contains(&key)) => {
+                    changed += self.keep(std::mem::take(&mut group), answers, deferred).await?;
+                    if let Some(there) = self.load_again(&neighbourhood).await? {
+                        self.put(there, Vec::new(), &mut group);
+                    }
                 }
                 None => self.put(neighbourhood, Vec::new(), &mut group),
             }
@@ -76,8 +86,20 @@ impl Synchronisation<'_> {
         Ok(changed)
     }
 
+    /// A neighbourhood as it is by now; `None` when its metaverse object is gone, with all links to it.
+    async fn load_again(
+        &self,
+        neighbourhood: &Neighbourhood,
+    ) -> Result<Option<Neighbourhood>, Failure> {
+        let Some(key) = neighbourhood.key() else { return Ok(None) };
+        let mut there = self.state.neighbourhoods(&[key]).await?.pop();
+        self.complete(&mut there).await?;
+        Ok(there)
+    }
+
     /// Links an object without a link, if a rule does, and puts its neighbourhood into the group. What
-    /// the group has is kept first if it could matter to the link.
+    /// the group has is kept first if it could matter to the link. Gives the metaverse object that it
+    /// joined, which was there before.
     async fn link(
         &self,
         mut staged: Staged,
@@ -85,8 +107,8 @@ impl Synchronisation<'_> {
         group: &mut Group,
         answers: &Answers,
         deferred: &mut Deferred,
-    ) -> Result<u64, Failure> {
-        let mut changed = 0;
+    ) -> Result<(u64, Option<MetaverseKey>), Failure> {
+        let (mut changed, mut joined) = (0, None);
         let engine = &self.engine;
         let lookups = engine.lookups(&staged);
         if lookups.iter().any(|lookup| could_find(lookup, &group.made)) {
@@ -96,14 +118,14 @@ impl Synchronisation<'_> {
         let (link, neighbourhood) = match engine.link(&staged, &found) {
             LinkDecision::Stay => {
                 let objects = vec![staged.key];
-                group.unlinked.push(Outcome { objects, ..Outcome::default() });
-                return Ok(changed);
+                group.unlinked.push(Outcome { objects, waits: lookups, ..Outcome::default() });
+                return Ok((changed, None));
             }
             LinkDecision::Refused(fault) => {
                 let errors = vec![ObjectError { subject: Subject::Staged(staged.key), fault }];
                 let objects = vec![staged.key];
                 group.unlinked.push(Outcome { objects, errors, ..Outcome::default() });
-                return Ok(changed);
+                return Ok((changed, None));
             }
             LinkDecision::Project { .. } => {
                 let metaverse = self.number(numbers).await?;
@@ -120,6 +142,7 @@ impl Synchronisation<'_> {
                 let gone = || Failure::new("a metaverse object is gone that was just found");
                 let mut there = there.ok_or_else(gone)?;
                 self.complete([&mut there]).await?;
+                joined = Some(metaverse);
                 (Link { metaverse, kind }, there)
             }
         };
@@ -129,7 +152,7 @@ impl Synchronisation<'_> {
         let at = neighbourhood.staged.partition_point(|other| other.key < staged.key);
         neighbourhood.staged.insert(at, staged);
         self.put(neighbourhood, linked, group);
-        Ok(changed)
+        Ok((changed, joined))
     }
 
     /// A number for a metaverse object that is made.
@@ -170,10 +193,9 @@ impl Synchronisation<'_> {
             group.made.extend(values(&metaverse.record, &self.joined_by));
         }
         let objects = neighbourhood.staged.iter().map(|staged| staged.key).collect();
-        let (metaverse, errors) = (neighbourhood.key(), Vec::new());
-        group
-            .decided
-            .push((neighbourhood, Outcome { metaverse, objects, links, decision, errors }));
+        let metaverse = neighbourhood.key();
+        let outcome = Outcome { metaverse, objects, links, decision, ..Outcome::default() };
+        group.decided.push((neighbourhood, outcome));
     }
 
     /// Answers the claims of a group and keeps all of it.

@@ -10,6 +10,8 @@ mod origin;
 mod ruleset;
 mod run;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 

@@ -9,9 +9,10 @@ use portolan_store::state::State;
 use portolan_sync::engine::{ConnectorId, Engine, Side, System};
 use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{FILE_OCTETS_MAX, RuleError, RuleFile, RuleNumbers, Rules};
+use portolan_sync::target::TargetSystem;
 use portolan_sync::{AttributeId, Dictionary};
 
-use crate::connect::config::Config;
+use crate::connect::config::{Config, RawConfig};
 use crate::report::Failure;
 
 /// Where the administrator's rules stand in the state directory.
@@ -120,6 +121,8 @@ impl Connected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Overlay {
     files: Vec<(String, String)>,
+    /// What the default set is for.
+    target: TargetSystem,
 }
 
 /// The rules in force: the default set and the administrator's overlay.
@@ -147,7 +150,8 @@ impl Ruleset {
     /// Everything that is wrong with it.
     pub(in super::super) async fn of(overlay: &Overlay, state: &State) -> Result<Self, Failure> {
         let own = overlay.files.iter().map(|(name, text)| RuleFile::overlay(name, text));
-        let files: Vec<_> = [RuleFile::built_in()].into_iter().chain(own).collect();
+        let files: Vec<_> =
+            [RuleFile::built_in_for(overlay.target)].into_iter().chain(own).collect();
         let mut names = state.dictionary().await?;
         let known = state.rule_keys().await?;
         let mut numbers = RuleNumbers::default();
@@ -208,7 +212,9 @@ impl Overlay {
     /// # Errors
     /// When one cannot be read.
     pub(in super::super) fn read(directory: &Path) -> Result<Self, Failure> {
-        Ok(Self { files: overlay(directory)? })
+        let target = RawConfig::existing(directory)?.and_then(|raw| Some(raw.target()?.0));
+        let target = target.unwrap_or(TargetSystem::Tenant);
+        Ok(Self { files: overlay(directory)?, target })
     }
 
     /// What the files say and which release reads them, as a text that differs when they do.

@@ -10,18 +10,24 @@ use http::{Method, Request, Response, StatusCode};
 use portolan_chart::flow;
 use portolan_model::DnsName;
 use portolan_net::entropy::SystemEntropy;
-use portolan_net::{clock, http as net_http};
+use portolan_net::tls::{self, Revocation, Roots, Trust};
+use portolan_net::{Network, clock, http as net_http};
+use portolan_sync::target::graph::organization::{self, Organization};
 use portolan_sync::target::graph::{
-    Action, Batch, Change, Exporter, Known, Outcome, Reply, Settings, first_pages, read_page,
+    Action, Batch, Change, Exporter, Known, List, Outcome, Reply, Settings, first_pages, read_page,
 };
 use portolan_tenant::wire::SecretText;
+use portolan_token::SigningKey;
 use portolan_token::assertion::ASSERTION_TYPE;
 use serde::Deserialize;
+use serde_json::Value as Json;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::proof::Proof;
+use crate::connect::config::Config;
+use crate::connect::target_config::GraphConfig;
 use crate::connect::tenant_client::{authorization, form_value, refused, usable_for};
 use crate::report::Failure;
 
@@ -50,6 +56,13 @@ pub(in crate::connect) struct Address {
     pub(in crate::connect) client_id: String,
 }
 
+/// A client that trusts these authorities, with revocation lists looked at.
+pub(in crate::connect) fn client(network: &Network, roots: Roots) -> net_http::Client {
+    let revocation = Revocation::by_crl(network.clone(), flow::CONNECT_TENANT_CRL);
+    let tls = tls::Client::new(Trust::Roots(roots), revocation);
+    net_http::Client::tls(network.clone(), tls, net_http::ClientLimits::default())
+}
+
 /// A Graph, for one export.
 pub(in crate::connect) struct Graph {
     client: net_http::Client,
@@ -73,6 +86,30 @@ impl Graph {
         Self { client, address, proof, token: None }
     }
 
+    /// A client of the Graph of a configured server.
+    pub(in crate::connect) fn configured(
+        network: &Network,
+        config: &Config,
+        place: &GraphConfig,
+        key: SigningKey,
+    ) -> Self {
+        let address = Address {
+            graph: place.graph.clone(),
+            login: place.login.clone(),
+            tenant: config.tenant_id.to_string(),
+            client_id: config.client_id.to_string(),
+        };
+        let proof = Proof::new(key, place.certificate);
+        Self::new(client(network, place.roots.clone()), address, proof)
+    }
+
+    /// The tenant and its domains.
+    pub(in crate::connect) async fn organization(&mut self) -> Result<Organization, Failure> {
+        let response = self.page(organization::PATH).await?;
+        Organization::read(response.body())
+            .map_err(|error| Failure::because("cannot read which tenant Graph has", &error))
+    }
+
     fn base(&self) -> String {
         format!("https://{}/v1.0", self.address.graph)
     }
@@ -94,6 +131,22 @@ impl Graph {
             }
         }
         Ok(known)
+    }
+
+    /// The objects of a list, page by page.
+    pub(in crate::connect) async fn list(&mut self, first: &str) -> Result<Vec<Json>, Failure> {
+        let (mut objects, base, mut path) = (Vec::new(), self.base(), first.to_owned());
+        for _ in 0..PAGES_MAX {
+            let response = self.page(&path).await?;
+            let list = List::read(response.body(), &base)
+                .map_err(|error| Failure::because("cannot read what Graph has", &error))?;
+            objects.extend(list.objects);
+            match list.next {
+                Some(next) => path = next,
+                None => break,
+            }
+        }
+        Ok(objects)
     }
 
     /// One page. Reading it twice harms nothing, so it is asked for again when it does not come.

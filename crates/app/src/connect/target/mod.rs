@@ -1,176 +1,153 @@
-//! Targets that are no tenant of ours: Microsoft Graph ([`graph`]), and the commands about it.
+//! What is exported to: a tenant of ours ([`tenant`]), or Microsoft Graph ([`graph`], [`changes`]); and the
+//! [`commands`] about the latter.
+//!
+//! A [`Target`] takes as much of what is pending as it does at once, and gives a [`Verdict`] on each. What
+//! is pending, and what becomes of it in the state, is the exporter's, whatever the target.
 
+mod changes;
+mod commands;
 mod file;
 pub(super) mod graph;
-mod proof;
+pub(super) mod proof;
+pub(super) mod tenant;
 
-use std::path::{Path, PathBuf};
+use portolan_store::state::{Export, ReferenceExport, State};
+use portolan_sync::Dictionary;
+use portolan_sync::engine::ConnectorId;
 
-use portolan_chart::{Chart, Role, flow};
-use portolan_model::{DnsName, Guid};
-use portolan_net::tls::{self, Revocation, Roots, Trust};
-use portolan_net::{Network, NetworkConfig, http as net_http};
-use portolan_sync::target::graph::Outcome;
-use portolan_sync::target::graph::capability::{CAPABILITIES, PROPERTIES};
-use serde_json::{Value as Json, json};
-
-use self::graph::{Address, Graph};
-use self::proof::Proof;
-use super::print_json;
+pub(super) use self::commands::{Capabilities, Command, capabilities, run};
+use self::graph::Graph;
+use super::batches::{Answered, Batches};
+use super::export::Ingest;
+use super::tenant_client::Tenant;
 use crate::report::Failure;
 
-/// What `portolan connect graph` can do.
-#[derive(Debug, clap::Subcommand)]
-pub enum Command {
-    /// Make the changes of a file at a Graph, to try it with a tenant that is for trying.
-    Export(Export),
-    /// List the objects of a Graph that carry an anchor.
-    Known(Known),
+/// A system that is exported to.
+pub(super) enum Target {
+    /// A tenant of ours.
+    Tenant(Tenant),
+    /// Microsoft Graph.
+    Graph(Graph),
 }
 
-/// Where a Graph is, and who asks.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The host of Graph, as in graph.cloud.example
-    #[arg(long, value_name = "HOST")]
-    graph: DnsName,
-    /// The host of the token endpoint, as in login.cloud.example
-    #[arg(long, value_name = "HOST")]
-    login: DnsName,
-    /// The tenant's id
-    #[arg(long, value_name = "ID")]
-    tenant_id: Guid,
-    /// The application's id
-    #[arg(long, value_name = "ID")]
-    client_id: Guid,
-    /// The application's private key as PEM (PKCS#8; RSA or P-256); its owner alone may read it
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// The certificate of the key as PEM, where the endpoint knows the key by it, as Entra ID does
-    #[arg(long, value_name = "FILE")]
-    certificate: Option<PathBuf>,
-    /// The certification authorities of both hosts, as PEM [default: those that this system believes]
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Print as JSON on standard output
-    #[arg(long)]
-    json: bool,
+/// What an export works with besides its target.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'a> {
+    pub(super) state: &'a State,
+    pub(super) target: ConnectorId,
+    pub(super) names: &'a Dictionary,
 }
 
-/// The arguments of `export`.
-#[derive(Debug, clap::Args)]
-pub struct Export {
-    #[command(flatten)]
-    place: Place,
-    /// The changes, one JSON object a line
-    #[arg(long, value_name = "FILE")]
-    changes: PathBuf,
+/// What became of an object or of a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The target has it as it is to be.
+    Done,
+    /// The target refused it.
+    Refused {
+        /// What kind of refusal.
+        code: String,
+        /// What the target says.
+        text: String,
+    },
+    /// It was refused for another object that is still to be written: once more, behind all others.
+    Later {
+        /// What kind of refusal it would be.
+        code: String,
+        /// What the target says.
+        text: String,
+    },
+    /// Targets of this kind have no such thing.
+    Unable(String),
 }
 
-/// The arguments of `known`.
-#[derive(Debug, clap::Args)]
-pub struct Known {
-    #[command(flatten)]
-    place: Place,
+/// What a target did with the first ones of a list: so many as there are verdicts.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) verdicts: Vec<Verdict>,
+    /// What is to be told besides.
+    pub(super) notes: Vec<String>,
+    /// What is ended when what became of these is kept, of a target that names its batches.
+    pub(super) answered: Option<Answered>,
 }
 
-/// The arguments of `capabilities`.
-#[derive(Debug, clap::Args)]
-pub struct Capabilities {
-    /// Print as JSON on standard output
-    #[arg(long)]
-    json: bool,
+/// Who takes what is pending: a [`Target`], or whoever takes batches alone.
+pub(super) trait Receiver {
+    /// Looks at what the target has, if that has to be known before anything is sent.
+    async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure>;
+
+    /// Writes and deletes the first of these objects, one at least.
+    async fn objects(&mut self, sending: Sending<'_>, exports: &[Export])
+    -> Result<Taken, Failure>;
+
+    /// Adds and removes the first of these references, one at least. Those of one attribute of one object
+    /// are together.
+    async fn references(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[ReferenceExport],
+    ) -> Result<Taken, Failure>;
 }
 
-pub(super) fn capabilities(arguments: &Capabilities) -> Result<(), Failure> {
-    if arguments.json {
-        let row = |row: &portolan_sync::target::graph::capability::Capability| json!({"what": row.what, "exported": row.support.as_str(), "how": row.how});
-        let rows: Vec<_> = CAPABILITIES.iter().map(row).collect();
-        let names: Vec<_> = PROPERTIES.iter().map(|row| row.name).collect();
-        return print_json(&json!({"target": "graph", "capabilities": rows, "properties": names}));
+impl<T: Ingest> Receiver for T {
+    async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
+        Batches::settle(sending.state, sending.target).await
     }
-    println!("Microsoft Graph as a target:");
-    for row in CAPABILITIES {
-        println!("  {:6} {}: {}", row.support.as_str(), row.what, row.how);
+
+    async fn objects(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[Export],
+    ) -> Result<Taken, Failure> {
+        tenant::objects(self, sending, exports).await
     }
-    Ok(())
-}
 
-pub(super) async fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Export(arguments) => export(arguments).await,
-        Command::Known(Known { place }) => known(place).await,
+    async fn references(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[ReferenceExport],
+    ) -> Result<Taken, Failure> {
+        tenant::references(self, sending, exports).await
     }
 }
 
-fn open(place: &Place) -> Result<Graph, Failure> {
-    let chart = Chart::default_edition();
-    let network = Network::new(NetworkConfig::new(chart, Role::Connect))?;
-    let roots = place.ca.as_deref().map_or_else(|| Ok(Roots::of_system()), authorities)?;
-    let revocation = Revocation::by_crl(network.clone(), flow::CONNECT_TENANT_CRL);
-    let tls = tls::Client::new(Trust::Roots(roots), revocation);
-    let client = net_http::Client::tls(network, tls, net_http::ClientLimits::default());
-    let address = Address {
-        graph: place.graph.clone(),
-        login: place.login.clone(),
-        tenant: place.tenant_id.to_string(),
-        client_id: place.client_id.to_string(),
-    };
-    let proof = Proof::read(&place.key, place.certificate.as_deref())?;
-    Ok(Graph::new(client, address, proof))
-}
-
-fn authorities(path: &Path) -> Result<Roots, Failure> {
-    let doing = format!("cannot read {}", path.display());
-    let pem = crate::files::read_at_most(path, crate::files::AUTHORITIES_OCTETS_MAX)
-        .map_err(|error| Failure::because(&doing, &error))?;
-    Roots::from_pem(&pem).map_err(|error| Failure::because(&doing, &error))
-}
-
-async fn known(place: Place) -> Result<(), Failure> {
-    let known = open(&place)?.known().await?;
-    if place.json {
-        let known: serde_json::Map<_, _> =
-            known.iter().map(|(anchor, id)| (anchor.to_string(), json!(id.to_string()))).collect();
-        return print_json(&known);
-    }
-    for (anchor, id) in known {
-        println!("{id} {anchor}");
-    }
-    Ok(())
-}
-
-async fn export(arguments: Export) -> Result<(), Failure> {
-    let Export { place, changes } = arguments;
-    let changes = file::read(&changes)?;
-    let mut graph = open(&place)?;
-    let known = graph.known().await?;
-    let (outcomes, _) = graph.export(changes, known).await?;
-    let done = outcomes.iter().filter(|outcome| outcome.is_done()).count();
-    if place.json {
-        print_json(&json!({"changes": outcomes.len(), "done": done,
-            "outcomes": outcomes.iter().map(shown).collect::<Vec<_>>()}))?;
-    } else {
-        println!("{done} of {} changes are made", outcomes.len());
-        for (at, outcome) in outcomes.iter().enumerate() {
-            let faults = outcome.faults.iter().map(ToString::to_string);
-            for told in faults.chain(outcome.unable.iter().map(ToString::to_string)) {
-                println!("  change {}: {told}", at + 1);
-            }
+impl Receiver for Target {
+    async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Tenant(tenant) => tenant.begin(sending).await,
+            Self::Graph(graph) => changes::begin(graph, sending).await,
         }
     }
-    if done == outcomes.len() {
-        return Ok(());
+
+    async fn objects(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[Export],
+    ) -> Result<Taken, Failure> {
+        match self {
+            Self::Tenant(tenant) => tenant.objects(sending, exports).await,
+            Self::Graph(graph) => changes::objects(graph, sending, exports).await,
+        }
     }
-    Err(Failure::new(format!("{} changes were not made", outcomes.len() - done)))
+
+    async fn references(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[ReferenceExport],
+    ) -> Result<Taken, Failure> {
+        match self {
+            Self::Tenant(tenant) => tenant.references(sending, exports).await,
+            Self::Graph(graph) => changes::references(graph, sending, exports).await,
+        }
+    }
 }
 
-fn shown(outcome: &Outcome) -> Json {
-    let texts = |texts: Vec<String>| Json::from(texts);
-    json!({
-        "id": outcome.id.map(|id| id.to_string()),
-        "faults": texts(outcome.faults.iter().map(ToString::to_string).collect()),
-        "more_faults": outcome.more_faults,
-        "exported_without": texts(outcome.unable.iter().map(ToString::to_string).collect()),
-    })
+impl Target {
+    /// The tenant of ours, if it is one: it takes password hashes, leases and keys.
+    pub(super) fn tenant(&mut self) -> Option<&mut Tenant> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Graph(_) => None,
+        }
+    }
 }

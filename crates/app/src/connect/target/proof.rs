@@ -22,18 +22,18 @@ pub(in crate::connect) struct Proof {
 }
 
 impl Proof {
+    /// By a key, and the certificate by which the endpoint knows it.
+    pub(in crate::connect) const fn new(key: SigningKey, certificate: Option<Fingerprint>) -> Self {
+        Self { key, certificate }
+    }
+
     /// Reads a private key (PEM, PKCS#8) that nobody but its owner may read, and its certificate.
     pub(in crate::connect) fn read(
         key: &Path,
         certificate: Option<&Path>,
     ) -> Result<Self, Failure> {
         let key = key::parse(&key::read_file(key)?)?;
-        let certificate = certificate.map(|path| {
-            CertificateDer::from_pem_file(path).map(|der| Fingerprint::of(&der)).map_err(|error| {
-                Failure::because(&format!("cannot read {}", path.display()), &error)
-            })
-        });
-        Ok(Self { key, certificate: certificate.transpose()? })
+        Ok(Self { key, certificate: certificate.map(self::certificate).transpose()? })
     }
 
     /// An assertion for a token endpoint.
@@ -55,4 +55,11 @@ impl Proof {
             .map(Zeroizing::new)
             .map_err(|error| Failure::because("cannot sign with the application's key", &error))
     }
+}
+
+/// The fingerprint of a certificate in a file.
+pub(in crate::connect) fn certificate(path: &Path) -> Result<Fingerprint, Failure> {
+    CertificateDer::from_pem_file(path)
+        .map(|der| Fingerprint::of(&der))
+        .map_err(|error| Failure::because(&format!("cannot read {}", path.display()), &error))
 }

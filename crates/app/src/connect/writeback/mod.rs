@@ -3,6 +3,8 @@
 //! Only what was synchronised is looked at, each object is asked whether the account may write to it,
 //! and nothing that is there is written over. `portolan_sync` decides.
 
+mod groups;
+
 use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest};
 use portolan_model::{Guid, SourceAnchor};
 use portolan_net::ldap::{LdapConnection, LdapError};
@@ -28,7 +30,10 @@ const OBJECTS_AT_ONCE: u32 = 1_000;
 
 /// What `connect writeback` is told.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Writeback {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Write the anchor of each person to its mS-DS-ConsistencyGuid, where that is empty
     #[arg(long, required = true)]
     consistency_guid: bool,
@@ -40,6 +45,13 @@ pub struct Writeback {
     apply: bool,
     #[command(flatten)]
     writer: WriterArguments,
+}
+
+/// What else is written back.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Write the groups that the tenant alone has to a unit of the forest
+    Groups(groups::Groups),
 }
 
 /// What came of the persons.
@@ -61,6 +73,9 @@ struct Person {
 
 /// Runs `connect writeback`.
 pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
+    if let Some(What::Groups(groups)) = writeback.what {
+        return groups::run(groups).await;
+    }
     let path = writeback.writer.state.join(FILE);
     let writer = Writer::open(writeback.writer)?;
     let state = State::open(&path).await?;

@@ -1,7 +1,7 @@
 //! The default set gives what the first releases gave without rules, object by object.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::DnsName;
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ use crate::dictionary::AttributeId;
 use crate::expression::{Context, Outcome, Parameters};
 use crate::record::Record;
 use crate::source::Source;
+use crate::target::{TargetSystem, graph};
 
 struct DefaultSet {
     names: Dictionary,
@@ -327,4 +328,31 @@ fn a_computer_is_a_device_when_it_has_a_certificate() {
     let certificate = set.names.id("userCertificate").unwrap();
     assert!(!scope.holds(&Record::default()));
     assert!(scope.holds(&Record::from_iter([(certificate, vec![Value::Octets(vec![1])])])));
+}
+
+#[test]
+fn the_default_set_for_graph_gives_what_graph_takes_and_no_less() {
+    let compiled = |target| {
+        let mut names = Dictionary::default();
+        let files = [RuleFile::built_in_for(target)];
+        let rules = Rules::compile(&files, &mut names, &mut RuleNumbers::default()).unwrap();
+        let given = |kind: TenantKind| {
+            let rules = rules.outbound(kind, "any");
+            let ids: BTreeSet<_> = rules.flat_map(Rule::gives).collect();
+            ids.into_iter().map(|id| names.name(id).unwrap().to_owned()).collect::<BTreeSet<_>>()
+        };
+        let inbound = rules.of(Direction::Inbound).map(|rule| rule.key.clone());
+        (given(TenantKind::User), given(TenantKind::Group), inbound.collect::<Vec<_>>())
+    };
+    let (users, groups, inbound) = compiled(TargetSystem::Graph);
+    let (all_users, all_groups, all_inbound) = compiled(TargetSystem::Tenant);
+    assert_eq!(inbound, all_inbound, "what comes in is the same");
+    for (kind, given, all) in
+        [(TenantKind::User, users, all_users), (TenantKind::Group, groups, all_groups)]
+    {
+        let spelled = graph::capability::spelled;
+        let taken = all.into_iter().filter(|name| graph::takes(spelled(name), kind));
+        assert_eq!(given, taken.collect(), "{kind}");
+        assert!(given.contains("displayName") && !given.contains("proxyAddresses"), "{given:?}");
+    }
 }

@@ -169,6 +169,19 @@ pub fn property(name: &str, kind: TenantKind) -> Option<&'static Property> {
     PROPERTIES.iter().find(|row| row.name == name && row.kinds.contains(&kind))
 }
 
+/// A name as Graph spells it: a forest may spell it otherwise, and the state has one spelling.
+#[must_use]
+pub fn spelled(name: &str) -> &str {
+    let known = PROPERTIES.iter().map(|row| row.name).find(|own| own.eq_ignore_ascii_case(name));
+    known.unwrap_or(name)
+}
+
+/// Whether a property is a list of texts, as Graph takes it.
+#[must_use]
+pub fn is_list(name: &str) -> bool {
+    matches!(name, "businessPhones" | "otherMails")
+}
+
 /// Whether this is the name of one of the fifteen extension attributes.
 #[must_use]
 pub fn is_extension(name: &str) -> bool {

@@ -14,6 +14,15 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// A page of any list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct List {
+    /// Its objects, as they came.
+    pub objects: Vec<Json>,
+    /// The path and query of the next page.
+    pub next: Option<String>,
+}
+
 /// Why a page does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPage {
@@ -36,18 +45,32 @@ pub const fn first_pages() -> [&'static str; 2] {
 /// # Errors
 /// When it is none, or leads elsewhere.
 pub fn read_page(body: &[u8], base: &str) -> Result<Page, InvalidPage> {
-    let json: Json = serde_json::from_slice(body).map_err(|_| InvalidPage::Malformed)?;
-    let values = json.get("value").and_then(Json::as_array).ok_or(InvalidPage::Malformed)?;
-    let known = values.iter().filter_map(shown).filter_map(|object| {
+    let List { objects, next } = List::read(body, base)?;
+    let known = objects.iter().filter_map(shown).filter_map(|object| {
         let anchor = object.immutable_id.or(object.unique_name)?;
         Some((anchor.parse().ok()?, object.id))
     });
-    let next = json.get("@odata.nextLink").and_then(Json::as_str);
-    let path = |link: &str| {
-        let path = link.strip_prefix(base).filter(|path| path.starts_with('/'));
-        path.map(str::to_owned).ok_or(InvalidPage::Elsewhere)
-    };
-    Ok(Page { known: known.collect(), next: next.map(path).transpose()? })
+    Ok(Page { known: known.collect(), next })
+}
+
+impl List {
+    /// Reads a page, as [`read_page`] does.
+    ///
+    /// # Errors
+    /// When it is none, or leads elsewhere.
+    pub fn read(body: &[u8], base: &str) -> Result<Self, InvalidPage> {
+        let mut json: Json = serde_json::from_slice(body).map_err(|_| InvalidPage::Malformed)?;
+        let next = json.get("@odata.nextLink").and_then(Json::as_str);
+        let path = |link: &str| {
+            let path = link.strip_prefix(base).filter(|path| path.starts_with('/'));
+            path.map(str::to_owned).ok_or(InvalidPage::Elsewhere)
+        };
+        let next = next.map(path).transpose()?;
+        match json.get_mut("value").map(Json::take) {
+            Some(Json::Array(objects)) => Ok(Self { objects, next }),
+            _ => Err(InvalidPage::Malformed),
+        }
+    }
 }
 
 #[cfg(test)]

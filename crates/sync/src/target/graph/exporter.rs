@@ -149,7 +149,15 @@ impl Exporter {
             Change::Delete { kind: TenantKind::Device, .. } => {
                 self.fail(at, Fault::Unable("devices"));
             }
-            Change::Delete { .. } => self.enqueue(Work::new(at, Task::Delete)),
+            // One whose id nobody knows may be there all the same.
+            Change::Delete { anchor, kind } => {
+                let task = match (self.ids.contains_key(anchor), kind) {
+                    (true, _) => Task::Delete,
+                    (false, TenantKind::Group) => Task::FindGroup,
+                    (false, _) => Task::FindUser { conflict: None },
+                };
+                self.enqueue(Work::new(at, task));
+            }
         }
     }
 

@@ -12,13 +12,16 @@ pub mod capability;
 mod change;
 mod confirm;
 mod exporter;
+pub mod organization;
 mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
+mod wish;
 mod work;
 
 pub use change::{Change, Desired, Fault, Inability, Known, Outcome, Value};
-pub use confirm::{InvalidPage, Page, first_pages, read_page};
+pub use confirm::{InvalidPage, List, Page, first_pages, read_page};
 pub use exporter::{Action, Batch, Exporter, Settings};
 pub use reply::Reply;
+pub use wish::{ReferenceWish, Wish, references, takes};

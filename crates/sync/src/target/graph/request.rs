@@ -216,7 +216,7 @@ fn json_of(name: &str, value: Option<&Value>, kind: TenantKind) -> Result<Json, 
     };
     let fits = |text: &String| text.chars().count() <= chars_max;
     let json = match value {
-        None if name == "businessPhones" || name == "otherMails" => json!([]),
+        None if capability::is_list(name) => json!([]),
         None => Json::Null,
         Some(Value::Boolean(is)) if chars_max == 0 => json!(is),
         Some(Value::Text(text)) if name == "mailNickname" => json!(nickname(text)),

@@ -3,7 +3,7 @@
 use portolan_model::{Entropy, Guid, SourceAnchor};
 
 use super::Exporter;
-use crate::target::graph::change::{Change, Fault};
+use crate::target::graph::change::{Change, Desired, Fault};
 use crate::target::graph::request::{self, Request};
 use crate::target::graph::work::{Rank, Task};
 
@@ -43,15 +43,17 @@ impl Exporter {
             (Task::CreateUser, Change::Write(desired)) => {
                 Ready::Now(request::create_user(desired, rng))
             }
-            (Task::FindUser { .. }, Change::Write(desired)) => {
-                Ready::Now(request::find_user(&desired.anchor))
-            }
+            (
+                Task::FindUser { .. },
+                Change::Write(Desired { anchor, .. }) | Change::Delete { anchor, .. },
+            ) => Ready::Now(request::find_user(anchor)),
             (Task::UpsertGroup, Change::Write(desired)) => {
                 Ready::Now(request::upsert_group(desired))
             }
-            (Task::FindGroup, Change::Write(desired)) => {
-                Ready::Now(request::find_group(&desired.anchor))
-            }
+            (
+                Task::FindGroup,
+                Change::Write(Desired { anchor, .. }) | Change::Delete { anchor, .. },
+            ) => Ready::Now(request::find_group(anchor)),
             (Task::Update, Change::Write(desired)) => match self.ids.get(&desired.anchor) {
                 // Nothing of it is exported: that is done.
                 Some(id) => request::update(desired, *id).map_or(Ready::Never, Ready::Now),

@@ -4,7 +4,7 @@ use portolan_model::Entropy;
 use time::{Duration, OffsetDateTime};
 
 use super::Exporter;
-use crate::target::graph::change::Fault;
+use crate::target::graph::change::{Change, Fault};
 use crate::target::graph::reply::Part;
 use crate::target::graph::work::{Rank, Task, Work};
 
@@ -76,7 +76,7 @@ impl Exporter {
             // It was there, or was made by the request whose answer was lost.
             (Task::FindUser { .. } | Task::FindGroup, Some(id)) => {
                 self.ids.insert(target, id);
-                work.task = Task::Update;
+                work.task = if self.deletes(&work) { Task::Delete } else { Task::Update };
                 work.attempts = 0;
                 self.waiting.insert((work.rank(), place.1), work);
                 return;
@@ -101,6 +101,11 @@ impl Exporter {
         self.settled(&work);
     }
 
+    /// Whether a piece of work is there for its object to go.
+    fn deletes(&self, work: &Work) -> bool {
+        matches!(self.changes.get(work.change), Some(Change::Delete { .. }))
+    }
+
     /// Nobody has the anchor that was looked up.
     fn not_found(
         &mut self,
@@ -109,6 +114,10 @@ impl Exporter {
         now: OffsetDateTime,
         rng: &mut dyn Entropy,
     ) {
+        if self.deletes(&work) {
+            // What is not there is gone.
+            return self.settled(&work);
+        }
         let Task::FindUser { conflict } = &work.task else {
             // A group that was there a moment ago: a replica that has not heard of it.
             return self.again(place, work, "the group is not found", now, rng);

@@ -1,0 +1,239 @@
+//! Several forests in one metaverse, on a real state without a network.
+
+use portolan_model::{DnsName, Guid};
+use portolan_store::state::{ImportedObject, Place, State, TargetKey};
+use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::record::{Record, Value};
+use portolan_sync::{AttributeId, ObjectKind};
+
+use super::{Connected, Domains, Host, Ruleset, Scope, Synchronised, run};
+use crate::report::Failure;
+
+/// People of all forests with one mail address are one person.
+const BY_MAIL: &str = r#"
+[[rule]]
+key = "corp.same-mail"
+name = "Who has the same mail in another forest"
+direction = "inbound"
+object = ["user"]
+metaverse = "person"
+linking = "join"
+precedence = 900
+joins = [[{ source = "mail", target = "mail" }]]
+"#;
+
+const FIRST: &str = "corp.example";
+const SECOND: &str = "other.example";
+
+/// A state with two forests and a target.
+struct World {
+    /// Where the state and the rules are.
+    _directory: tempfile::TempDir,
+    state: State,
+    connected: Connected,
+    domains: Domains,
+    rules: Ruleset,
+}
+
+fn domain(name: &str) -> DnsName {
+    name.parse().unwrap()
+}
+
+impl World {
+    async fn with(overlay: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let rules = directory.path().join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("own.toml"), overlay).unwrap();
+        let state = State::open(&directory.path().join("space.db")).await.unwrap();
+        let forests = vec![domain(FIRST), domain(SECOND)];
+        let target = domain("cloud.example");
+        let connected = Connected::by(&state, &forests, &target).await.unwrap();
+        let verified = [forests.clone(), vec![target.clone()]].concat();
+        let domains = Domains { forests, initial: target, verified };
+        let rules = Ruleset::read(directory.path(), &state).await.unwrap();
+        Self { _directory: directory, state, connected, domains, rules }
+    }
+
+    fn id(&self, name: &str) -> AttributeId {
+        self.rules.names.id(name).unwrap()
+    }
+
+    fn connector(&self, forest: &str) -> ConnectorId {
+        let found = self.connected.forests.iter().find(|one| one.domain == domain(forest));
+        found.unwrap().connector
+    }
+
+    /// A forest has these objects and no others.
+    async fn import(&self, forest: &str, objects: Vec<ImportedObject>) {
+        let mut import = self.state.begin_full_import(self.connector(forest)).await.unwrap();
+        for object in objects {
+            import.put(object).await.unwrap();
+        }
+        import.finish(b"cursor").await.unwrap();
+    }
+
+    /// An object with these attributes, which stands in a forest by its number.
+    fn object(
+        &self,
+        (kind, number): (ObjectKind, u8),
+        forest: &str,
+        attributes: &[(&str, Value)],
+    ) -> ImportedObject {
+        let of = |(name, value): &(&str, Value)| (self.id(name), vec![value.clone()]);
+        let record: Record = attributes.iter().map(of).collect();
+        let suffix = forest.split('.').map(|label| format!("DC={label}"));
+        let suffix = suffix.collect::<Vec<_>>().join(",");
+        let dn = format!("CN=o{number},{suffix}").parse().unwrap();
+        let guid = guid(number);
+        ImportedObject { guid, kind, parent: None, dn, record, references: Vec::new() }
+    }
+
+    /// A user in the scope of the default rules, with further attributes.
+    fn user(&self, number: u8, forest: &str, more: &[(&str, Value)]) -> ImportedObject {
+        let mut attributes = vec![
+            ("sAMAccountName", text(&format!("u{number}"))),
+            ("sAMAccountType", Value::Integer(0x3000_0000)),
+            ("userAccountControl", Value::Integer(0x200)),
+        ];
+        attributes.extend(more.iter().cloned());
+        self.object((ObjectKind::User, number), forest, &attributes)
+    }
+
+    async fn synchronise(&self) -> Synchronised {
+        self.try_to().await.unwrap()
+    }
+
+    async fn try_to(&self) -> Result<Synchronised, Failure> {
+        let (rules, domains) = (&self.rules, &self.domains);
+        let id = self.state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
+        let work = (id, Scope::Changes);
+        run(&self.state, rules, &self.connected, domains, work, &Host).await
+    }
+
+    /// What is to be exported: of each object the values of an attribute.
+    async fn pending(&self, attribute: &str) -> Vec<Vec<String>> {
+        let target = self.connected.target;
+        let pending = self.state.pending_exports(target, Place::default(), 100).await.unwrap();
+        let id = self.id(attribute);
+        let of = |pending: &PendingExport| match pending {
+            PendingExport::Add(record) | PendingExport::Update(record) => {
+                record.values(id).map(|value| value.to_text().into_owned()).collect()
+            }
+            PendingExport::Delete => vec!["deleted".to_owned()],
+        };
+        pending.iter().map(|export| of(&export.pending)).collect()
+    }
+
+    async fn acknowledge(&self) {
+        let target = self.connected.target;
+        let pending = self.state.pending_exports(target, Place::default(), 100).await.unwrap();
+        self.state.acknowledge(&pending).await.unwrap();
+    }
+}
+
+fn guid(number: u8) -> Guid {
+    Guid::from_random([number; 16])
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn sid(relative: u8) -> Value {
+    let mut octets = vec![1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+    octets.extend([relative, 4, 0, 0]);
+    Value::Octets(octets)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_object_of_the_same_batch_joined_is_decided_about_as_it_is_by_then() {
+    let world = World::with(BY_MAIL).await;
+    let mail = ("mail", text("ada@corp.example"));
+    let there =
+        |department: &str| world.user(1, SECOND, &[mail.clone(), ("department", text(department))]);
+    world.import(SECOND, vec![there("Sales")]).await;
+    world.import(FIRST, Vec::new()).await;
+    world.synchronise().await;
+    // Both are in one batch: the one that joins comes first, and the one that was there is loaded with it.
+    let here = world.user(2, FIRST, &[mail.clone(), ("title", text("Countess"))]);
+    world.import(FIRST, vec![here]).await;
+    world.import(SECOND, vec![there("Research")]).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("jobTitle").await, [["Countess"]]);
+    assert_eq!(world.pending("department").await, [["Research"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_waited_for_its_person_joins_when_the_person_comes() {
+    let world = World::with("").await;
+    let mailbox = [
+        ("msExchMasterAccountSID", sid(7)),
+        ("mail", text("ada@other.example")),
+        ("objectSid", sid(200)),
+    ];
+    // The mailbox is read first, and nobody is there whose it could be.
+    world.import(SECOND, vec![world.user(1, SECOND, &mailbox)]).await;
+    world.import(FIRST, Vec::new()).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("mail").await, Vec::<Vec<String>>::new());
+    world.import(FIRST, vec![world.user(2, FIRST, &[("objectSid", sid(7))])]).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("mail").await, [["ada@other.example"]]);
+    // The password is the account's, and not the disabled mailbox user's.
+    world.acknowledge().await;
+    let (first, second) = (world.connector(FIRST), world.connector(SECOND));
+    let (state, target) = (&world.state, world.connected.target);
+    let account = state.anchors_of_password_users(first, target, &[guid(2)]).await.unwrap();
+    assert_eq!(account.len(), 1);
+    let mailbox = state.anchors_of_password_users(second, target, &[guid(1)]).await.unwrap();
+    assert!(mailbox.is_empty(), "{mailbox:?}");
+    assert_eq!(state.owed(second, target, TargetKey::default(), 9).await.unwrap(), []);
+    assert_eq!(state.owed(first, target, TargetKey::default(), 9).await.unwrap().len(), 1);
+    // The account goes, and with it the person: the mailbox is nobody's again, and waits.
+    world.import(FIRST, Vec::new()).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("mail").await, [["deleted"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_in_two_forests_is_one_and_keeps_the_anchor_of_the_first_day() {
+    let world = World::with(BY_MAIL).await;
+    let mail = ("mail", text("ada@corp.example"));
+    world.import(FIRST, Vec::new()).await;
+    let there = world.user(1, SECOND, &[mail.clone(), ("sn", text("Second"))]);
+    world.import(SECOND, vec![there.clone()]).await;
+    world.synchronise().await;
+    world.acknowledge().await;
+    let here = world.user(2, FIRST, &[mail.clone(), ("sn", text("First"))]);
+    world.import(FIRST, vec![here]).await;
+    world.synchronise().await;
+    // The forest that is configured first wins where both say something.
+    assert_eq!(world.pending("surname").await, [["First"]]);
+    world.acknowledge().await;
+    let target = world.connected.target;
+    assert_eq!(world.state.exported_count(target).await.unwrap(), 1);
+    // Gone from one forest, the person stays as the other has them.
+    world.import(FIRST, Vec::new()).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("surname").await, [["Second"]]);
+    world.acknowledge().await;
+    world.import(SECOND, Vec::new()).await;
+    world.synchronise().await;
+    assert_eq!(world.pending("surname").await, [["deleted"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_decided_before_every_forest_was_read_whole() {
+    let world = World::with("").await;
+    world.import(FIRST, vec![world.user(1, FIRST, &[])]).await;
+    let refused = world.try_to().await.unwrap_err();
+    assert!(refused.text().starts_with("forest other.example was not read whole yet"));
+    assert_eq!(world.pending("surname").await, Vec::<Vec<String>>::new());
+    // A forest that is gone from the configuration alone is not taken for an empty one.
+    let one = [domain(SECOND)];
+    let without = Connected::by(&world.state, &one, &domain("cloud.example")).await.unwrap();
+    let refused = without.check_known(&world.state).await.unwrap_err();
+    assert!(refused.text().contains("1 objects of forest corp.example"), "{}", refused.text());
+    assert!(world.connected.check_known(&world.state).await.is_ok());
+}

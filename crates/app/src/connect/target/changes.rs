@@ -1,0 +1,246 @@
+//! What an export sends to Microsoft Graph, and what became of it: records as changes, outcomes as
+//! verdicts, and the ids by which Graph knows its objects.
+//!
+//! An id is kept before an object counts as exported. One that is made is in doubt from before it is sent
+//! until its answer came: a run that is broken off between the two finds it by its anchor, and takes it
+//! away if it is not wished for any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_model::{Guid, SourceAnchor};
+use portolan_store::state::{Export, ReferenceExport};
+use portolan_sync::engine::PendingExport;
+use portolan_sync::target::graph::{
+    Change, Fault, Known, Outcome, ReferenceWish, Wish, references as changes_of,
+};
+
+use super::graph::Graph;
+use super::{Sending, Taken, Verdict};
+use crate::report::Failure;
+
+/// Objects that are sent at once: what a run that is broken off has to look up again.
+const OBJECTS_AT_ONCE: usize = 400;
+/// References that are sent at once, if those of one attribute of one object are no more.
+const REFERENCES_AT_ONCE: usize = 4_000;
+/// What remembers that it was asked for everything that was there before the first export.
+const LOOKED_AT: &str = "graph-known";
+/// Rounds in which leftovers are taken away, each of [`OBJECTS_AT_ONCE`].
+const ROUNDS_MAX: usize = 10_000;
+/// Characters of a refusal that are kept.
+const TEXT_CHARS_MAX: usize = 1_000;
+
+/// Finds what Graph has already of the objects that are to be exported, once; and takes away what an
+/// earlier run made and nobody wishes for any more.
+pub(super) async fn begin(graph: &mut Graph, sending: Sending<'_>) -> Result<(), Failure> {
+    let Sending { state, target, .. } = sending;
+    if state.remembered(target, LOOKED_AT).await?.is_none() {
+        let known: Vec<_> = graph.known().await?.into_iter().collect();
+        state.identify(target, &known).await?;
+        state.remember(target, LOOKED_AT, b"done").await?;
+    }
+    let limit = u32::try_from(OBJECTS_AT_ONCE).unwrap_or(u32::MAX);
+    for _ in 0..ROUNDS_MAX {
+        let doubts = state.doubts(target, limit).await?;
+        let delete = |(anchor, kind): &(SourceAnchor, _)| Change::Delete {
+            anchor: anchor.clone(),
+            kind: *kind,
+        };
+        let changes: Vec<_> = doubts.iter().map(delete).collect();
+        let (outcomes, _) = graph.export(changes, Known::new()).await?;
+        let gone = doubts.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_done());
+        let gone: Vec<_> = gone.map(|((anchor, _), _)| anchor.clone()).collect();
+        state.resolve_doubts(target, &gone).await?;
+        if gone.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Writes and deletes the first of these objects.
+pub(super) async fn objects(
+    graph: &mut Graph,
+    sending: Sending<'_>,
+    exports: &[Export],
+) -> Result<Taken, Failure> {
+    let Sending { state, target, names } = sending;
+    let exports = &exports[..exports.len().min(OBJECTS_AT_ONCE)];
+    let wishes: Vec<_> = exports.iter().map(wish).collect();
+    let unable: Vec<_> = wishes.iter().map(|wish| wish.inability(names)).collect();
+    let is_sent = |at: &usize| unable.get(*at).is_some_and(Option::is_none);
+    let sent: Vec<_> = (0..exports.len()).filter(is_sent).collect();
+    let known = known(sending, exports.iter().map(|export| &export.anchor)).await?;
+    let is_unknown = |export: &&Export| {
+        !known.contains_key(&export.anchor) && export.pending != PendingExport::Delete
+    };
+    let of_sent = sent.iter().filter_map(|at| exports.get(*at));
+    let doubtful: Vec<_> = of_sent.filter(is_unknown).map(|export| export.key).collect();
+    state.doubt(&doubtful).await?;
+
+    let changes = sent.iter().filter_map(|at| wishes.get(*at)).map(|wish| wish.change(names));
+    let (outcomes, _) = graph.export(changes.collect(), known).await?;
+    let outcomes: BTreeMap<_, _> = sent.into_iter().zip(outcomes).collect();
+
+    let (mut ids, mut absent, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
+    let mut taken = Taken::default();
+    for (at, export) in exports.iter().enumerate() {
+        let Some(outcome) = outcomes.get(&at) else {
+            let text = unable.get(at).and_then(Option::as_ref).map(ToString::to_string);
+            taken.verdicts.push(Verdict::Unable(text.unwrap_or_default()));
+            continue;
+        };
+        let is_delete = export.pending == PendingExport::Delete;
+        match outcome.id {
+            Some(id) if !is_delete => ids.push((export.anchor.clone(), id)),
+            Some(_) => {}
+            None if outcome.faults.contains(&Fault::Vanished) => {
+                vanished.push(export.key);
+            }
+            None if !outcome.faults.iter().any(may_be_there) => absent.push(export.key),
+            None => {}
+        }
+        let without = outcome.unable.iter().map(|unable| format!("{}: {unable}", export.anchor));
+        taken.notes.extend(without);
+        taken.verdicts.push(verdict(outcome));
+    }
+    state.identify(target, &ids).await?;
+    state.clear_doubt(&absent).await?;
+    state.vanished(&vanished).await?;
+    Ok(taken)
+}
+
+/// Adds and removes the first of these references.
+pub(super) async fn references(
+    graph: &mut Graph,
+    sending: Sending<'_>,
+    exports: &[ReferenceExport],
+) -> Result<Taken, Failure> {
+    let groups = exports.chunk_by(|a, b| (a.source, a.attribute) == (b.source, b.attribute));
+    let (mut changes, mut pieces, mut count) = (Vec::new(), Vec::new(), 0);
+    for group in groups {
+        if count > 0 && count + group.len() > REFERENCES_AT_ONCE {
+            break;
+        }
+        count += group.len();
+        let wishes: Vec<_> = group.iter().map(reference_wish).collect();
+        let of_group = changes_of(&wishes, sending.names).unwrap_or_default();
+        pieces.push((group, changes.len(), of_group.len()));
+        changes.extend(of_group);
+    }
+    let sent = exports.iter().take(count);
+    let named = sent.flat_map(|export| [&export.anchor, &export.target]);
+    let known = known(sending, named).await?;
+    let (outcomes, _) = graph.export(changes, known).await?;
+    let mut taken = Taken::default();
+    for (group, begin, length) in pieces {
+        let outcomes = outcomes.get(begin..begin + length).unwrap_or_default();
+        taken.verdicts.extend(group.iter().map(|export| verdict_of(export, outcomes)));
+    }
+    Ok(taken)
+}
+
+/// What is known of the ids of these objects.
+async fn known(
+    sending: Sending<'_>,
+    anchors: impl Iterator<Item = &SourceAnchor>,
+) -> Result<Known, Failure> {
+    let anchors: BTreeSet<_> = anchors.collect();
+    let anchors: Vec<_> = anchors.into_iter().cloned().collect();
+    let ids: Vec<(SourceAnchor, Guid)> = sending.state.identities(sending.target, &anchors).await?;
+    Ok(ids.into_iter().collect())
+}
+
+fn wish(export: &Export) -> Wish<'_> {
+    Wish {
+        anchor: &export.anchor,
+        kind: export.kind,
+        confirmed: export.confirmed.as_ref(),
+        pending: &export.pending,
+    }
+}
+
+fn reference_wish(export: &ReferenceExport) -> ReferenceWish<'_> {
+    ReferenceWish {
+        anchor: &export.anchor,
+        attribute: export.attribute,
+        target: &export.target,
+        is_added: export.is_added,
+    }
+}
+
+/// What became of an object.
+fn verdict(outcome: &Outcome) -> Verdict {
+    let Some(fault) = outcome.faults.first() else { return Verdict::Done };
+    let (code, text) = (code(fault).to_owned(), text(outcome));
+    match fault {
+        Fault::Unable(_) => Verdict::Unable(text),
+        // It may be given free by one that is still to be written, and what is gone is made anew.
+        Fault::Taken(_) | Fault::Vanished => Verdict::Later { code, text },
+        _ => Verdict::Refused { code, text },
+    }
+}
+
+/// What became of a reference: which one a refusal is about, only that of an object that is absent says.
+fn verdict_of(export: &ReferenceExport, outcomes: &[Outcome]) -> Verdict {
+    let Some(first) = outcomes.first() else {
+        return Verdict::Unable("Graph has no such references".to_owned());
+    };
+    let is_of_others = |fault: &Fault| {
+        matches!(fault, Fault::Absent(anchor)
+            if *anchor != export.target && *anchor != export.anchor)
+    };
+    let others = outcomes
+        .iter()
+        .all(|outcome| outcome.more_faults == 0 && outcome.faults.iter().all(is_of_others));
+    if others {
+        return Verdict::Done;
+    }
+    let outcome = outcomes.iter().find(|outcome| !outcome.is_done()).unwrap_or(first);
+    let code = outcome.faults.first().map_or("refused", code);
+    Verdict::Refused { code: code.to_owned(), text: text(outcome) }
+}
+
+/// The faults of an outcome as one text.
+fn text(outcome: &Outcome) -> String {
+    let faults: Vec<_> = outcome.faults.iter().map(ToString::to_string).collect();
+    faults.join("; ").chars().take(TEXT_CHARS_MAX).collect()
+}
+
+/// Whether an object may be at Graph although this went wrong.
+const fn may_be_there(fault: &Fault) -> bool {
+    matches!(fault, Fault::Unavailable { .. })
+}
+
+const fn code(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Unable(_) => "unable",
+        Fault::Taken(_) => "taken",
+        Fault::MasteredOnPremises => "mastered-on-premises",
+        Fault::Vanished => "vanished",
+        Fault::Absent(_) => "absent",
+        Fault::Denied(_) => "denied",
+        Fault::Refused { .. } => "refused",
+        Fault::Unavailable { .. } => "unavailable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(faults: Vec<Fault>) -> Outcome {
+        Outcome { faults, ..Outcome::default() }
+    }
+
+    #[test]
+    fn a_value_that_is_taken_and_an_object_that_is_gone_are_tried_once_more() {
+        let taken = Fault::Taken("userPrincipalName".to_owned());
+        assert!(matches!(verdict(&outcome(vec![taken])), Verdict::Later { .. }));
+        assert!(matches!(verdict(&outcome(vec![Fault::Vanished])), Verdict::Later { .. }));
+        let denied = Fault::Denied("no".to_owned());
+        assert!(matches!(verdict(&outcome(vec![denied])), Verdict::Refused { .. }));
+        assert_eq!(verdict(&outcome(vec![])), Verdict::Done);
+        let unable = outcome(vec![Fault::Unable("contacts")]);
+        assert_eq!(verdict(&unable), Verdict::Unable("Graph makes no contacts".to_owned()));
+    }
+}

@@ -1,0 +1,239 @@
+//! A tenant of ours as a target: batches out, and the answers held against what was sent.
+
+use portolan_store::state::{Export, ReferenceExport, State, Unanswered};
+use portolan_sync::engine::{ConnectorId, PendingExport};
+use portolan_sync::record::{Record, ValueRef, Values};
+use portolan_sync::{Dictionary, TenantKind};
+use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
+use portolan_tenant::wire::{
+    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult,
+    REFERENCES_MAX,
+};
+use serde_json::Value as Json;
+
+use super::{Sending, Taken, Verdict};
+use crate::connect::batches::{Answered, Batches};
+use crate::connect::export::{Ingest, Refused};
+use crate::report::Failure;
+
+/// Octets of a batch's operations: what the tenant takes, less what stands around them.
+const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
+
+/// Sends the first of these objects as one batch.
+pub(super) async fn objects(
+    tenant: &mut impl Ingest,
+    sending: Sending<'_>,
+    exports: &[Export],
+) -> Result<Taken, Failure> {
+    let operations = fill_batch(exports.iter().map(|export| operation(export, sending.names)));
+    let (sent, _) = exports.split_at(operations.len());
+    let unknown = Unanswered::objects(sent);
+    let (results, answered) =
+        send(tenant, sending.state, sending.target, operations, unknown).await?;
+    let verdicts: Vec<_> = results.iter().map(verdict).collect();
+    let done = exports.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done);
+    let notes = done.filter_map(|(export, _)| warning(export, sending.names)).collect();
+    Ok(Taken { verdicts, notes, answered: Some(answered) })
+}
+
+/// Sends the first of these references as one batch.
+pub(super) async fn references(
+    tenant: &mut impl Ingest,
+    sending: Sending<'_>,
+    exports: &[ReferenceExport],
+) -> Result<Taken, Failure> {
+    let groups = exports.chunk_by(|a, b| (a.source, a.attribute) == (b.source, b.attribute));
+    let pieces: Vec<_> = groups.flat_map(|group| group.chunks(REFERENCES_OF_ONE)).collect();
+    let count = within(pieces.iter().map(|piece| piece.len()), REFERENCES_MAX);
+    let of_limit = pieces.iter().take(count);
+    let operations = fill_batch(of_limit.map(|piece| reference(piece, sending.names)));
+    let sent = pieces.iter().take(operations.len()).copied().flatten();
+    let unknown = Unanswered::references(sent);
+    let (results, answered) =
+        send(tenant, sending.state, sending.target, operations, unknown).await?;
+    let each = pieces.iter().zip(&results);
+    let verdicts = each.flat_map(|(piece, result)| piece.iter().map(|_| verdict(result)));
+    let verdicts = verdicts.collect();
+    Ok(Taken { verdicts, notes: Vec::new(), answered: Some(answered) })
+}
+
+fn verdict(result: &OperationResult) -> Verdict {
+    match refusal(result) {
+        None => Verdict::Done,
+        Some(Refused { why, .. }) => {
+            let code = result.code.clone().unwrap_or_else(|| "refused".to_owned());
+            Verdict::Refused { code, text: why }
+        }
+    }
+}
+
+fn operation(export: &Export, names: &Dictionary) -> Operation {
+    let (anchor, kind) = (export.anchor.to_string(), export.kind.to_string());
+    let record = match &export.pending {
+        PendingExport::Add(record) | PendingExport::Update(record) => record,
+        PendingExport::Delete => return Operation::Delete { anchor, kind },
+    };
+    // Nobody knows the members of an object of which nothing else is known: they begin anew.
+    let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
+    let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
+    let attributes = record.iter().filter_map(|(id, values)| {
+        let name = of_schema(names.name(id)?);
+        Some((name.to_owned(), json(name, values)))
+    });
+    Operation::Upsert { anchor, kind, attributes: attributes.collect(), members }
+}
+
+/// References of one attribute of one object.
+fn reference(piece: &[ReferenceExport], names: &Dictionary) -> Operation {
+    let of = |is_added| {
+        let chosen = piece.iter().filter(move |reference| reference.is_added == is_added);
+        chosen.map(|reference| reference.target.to_string()).collect()
+    };
+    let first = piece.first();
+    let attribute = first.and_then(|first| names.name(first.attribute));
+    Operation::References {
+        anchor: first.map(|first| first.anchor.to_string()).unwrap_or_default(),
+        attribute: attribute.unwrap_or_default().to_owned(),
+        added: of(true),
+        removed: of(false),
+    }
+}
+
+/// A user whose name in the tenant is not the one in the forest.
+fn warning(export: &Export, names: &Dictionary) -> Option<String> {
+    let (PendingExport::Add(record) | PendingExport::Update(record)) = &export.pending else {
+        return None;
+    };
+    let text = |name: &str| {
+        let id = names.id(name)?;
+        record.first(id).and_then(ValueRef::as_text)
+    };
+    let (used, found) = (text("userPrincipalName")?, text("onPremisesUserPrincipalName")?);
+    if used.eq_ignore_ascii_case(found) {
+        return None;
+    }
+    let who = text("onPremisesDistinguishedName").unwrap_or(export.anchor.as_str());
+    Some(format!("{who}: {found} is no name in the tenant; {used} is used"))
+}
+
+/// References of one operation.
+const REFERENCES_OF_ONE: usize = 10_000;
+
+/// How many of the first numbers come to no more than a limit together; at least one.
+fn within(numbers: impl Iterator<Item = usize>, limit: usize) -> usize {
+    let mut sum = 0;
+    let mut count = 0;
+    for number in numbers {
+        sum += number;
+        if sum > limit && count > 0 {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// As many operations as one batch may have, by number and by octets; at least one.
+fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
+    let mut batch = Vec::new();
+    let mut octets = 0;
+    for operation in operations.take(OPERATIONS_MAX) {
+        octets += serde_json::to_vec(&operation).map_or(0, |json| json.len());
+        if octets > BATCH_OCTETS_MAX && !batch.is_empty() {
+            break;
+        }
+        batch.push(operation);
+    }
+    batch
+}
+
+/// Sends operations as one batch, and holds the answer against what was sent. `unknown` is what nobody
+/// knows until it is answered. What was answered is ended when what the results say is kept.
+pub(in crate::connect) async fn send(
+    tenant: &mut impl Ingest,
+    state: &State,
+    target: ConnectorId,
+    operations: Vec<Operation>,
+    unknown: Unanswered,
+) -> Result<(Vec<OperationResult>, Answered), Failure> {
+    let id = tenant.name().to_string();
+    let batch = IngestRequest { batch: id, lease_epoch: None, operations };
+    let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
+    let answer = tenant.ingest(&batch).await?;
+    let matches = answer.batch == batch.batch
+        && answer.results.len() == batch.operations.len()
+        && batch
+            .operations
+            .iter()
+            .zip(&answer.results)
+            .all(|(op, result)| op.anchor() == result.anchor);
+    if !matches {
+        return Err(Failure::new("the tenant's answer does not belong to the batch that was sent")
+            .with_hint("the two may be of different releases"));
+    }
+    let answered = Answered { begun, batch: answer.batch, previous: answer.previous };
+    Ok((answer.results, answered))
+}
+
+/// What the tenant refused of one operation; `None` when it took it.
+pub(in crate::connect) fn refusal(result: &OperationResult) -> Option<Refused> {
+    if result.status == "ok" {
+        return None;
+    }
+    let why = result.message.clone().or_else(|| result.code.clone());
+    Some(Refused {
+        anchor: result.anchor.clone(),
+        why: why.unwrap_or_else(|| "refused without a reason".to_owned()),
+    })
+}
+
+/// A name as the tenant spells it: a forest may spell it otherwise, and the state has one spelling.
+fn of_schema(name: &str) -> &str {
+    let mut known = ATTRIBUTES.iter().map(|attribute| attribute.name);
+    known.find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
+}
+
+/// Values as the tenant's schema has them.
+fn json(name: &str, mut values: Values<'_>) -> Json {
+    let one = |value| match value {
+        ValueRef::Text(text) => Json::from(text),
+        ValueRef::Boolean(value) => Json::from(value),
+        ValueRef::Integer(number) => Json::from(number),
+        ValueRef::Octets(octets) => {
+            use base64::Engine as _;
+            Json::from(base64::engine::general_purpose::STANDARD.encode(octets))
+        }
+    };
+    match Attribute::named(name).map(|attribute| attribute.shape) {
+        Some(Shape::Texts) => values.map(one).collect(),
+        _ => values.next().map_or(Json::Null, one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn delete(anchor: usize) -> Operation {
+        Operation::Delete { anchor: anchor.to_string(), kind: "user".to_owned() }
+    }
+
+    fn large(octets: usize) -> Operation {
+        let members = Some(vec!["a".repeat(octets)]);
+        let (anchor, kind) = ("g".to_owned(), "group".to_owned());
+        Operation::Upsert { anchor, kind, attributes: BTreeMap::new(), members }
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_number_or_its_octets_and_has_at_least_one() {
+        let check = |operations: Vec<Operation>, expected: usize| {
+            assert_eq!(fill_batch(operations.into_iter()).len(), expected);
+        };
+        check((0..1_200).map(delete).collect(), OPERATIONS_MAX);
+        check(vec![large(3 << 20), large(3 << 20)], 1);
+        check(vec![large(6 << 20), delete(1)], 1);
+        check(vec![], 0);
+    }
+}

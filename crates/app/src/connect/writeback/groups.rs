@@ -1,0 +1,367 @@
+//! `portolan connect writeback groups`: groups that the tenant alone has, as groups in a unit of the forest.
+//!
+//! The tenant is read by Graph, the unit by LDAP, and `portolan_sync` decides. What carries no mark of ours
+//! is not looked at; a marked group is asked for its mark in the very change that is made of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use portolan_ldap::{
+    AddRequest, ChangeOperation, DelRequest, Filter, ModifyRequest, PartialAttribute, Scope,
+    SearchRequest, ValueRange,
+};
+use portolan_model::{DistinguishedName, Guid, SourceAnchor};
+use portolan_net::Network;
+use portolan_net::ldap::{LdapConnection, LdapError};
+use portolan_net::tls::Fingerprint;
+use portolan_store::state::State;
+use portolan_sync::engine::{ObjectKey, Side};
+use portolan_sync::writeback::groups::{
+    Change, CloudGroup, ForestGroup, MARK_ATTRIBUTE, MARK_PREFIX, mark, plan,
+};
+use serde_json::Value as Json;
+
+use super::OBJECTS_AT_ONCE;
+use crate::connect::config::Config;
+use crate::connect::cycle::FILE;
+use crate::connect::secrets::Secrets;
+use crate::connect::steps::Steps;
+use crate::connect::target::graph::{Address, Graph};
+use crate::connect::target::proof::Proof;
+use crate::connect::target_config::SystemConfig;
+use crate::connect::writer::{Writer, WriterArguments};
+use crate::connect::{grant, key, tenant_client};
+use crate::report::Failure;
+use crate::terminal::plain;
+
+/// What says which classes of object the account may make below one, worked out by the directory for
+/// whoever asks ([MS-ADTS] 3.1.1.4.5.17, allowedChildClassesEffective).
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+const MAY_MAKE: &str = "allowedChildClassesEffective";
+/// Members that one request names.
+const MEMBERS_AT_ONCE: usize = 500;
+
+/// What `connect writeback groups` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Groups {
+    /// The unit of the forest whose groups they are, as in OU=Cloud,DC=corp,DC=example
+    #[arg(long, value_name = "DN")]
+    unit: DistinguishedName,
+    /// Take this group of the tenant, by its id, and no other that is not named; without it, all
+    #[arg(long = "group", value_name = "ID")]
+    chosen: Vec<Guid>,
+    /// Show what would be written
+    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
+    plan: bool,
+    /// Write it
+    #[arg(long)]
+    apply: bool,
+    /// Let this many groups be deleted, where it is more than goes without a word
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    allow_deletions: usize,
+    /// The application that reads a tenant of ours by Graph
+    #[arg(long, value_name = "ID", requires = "reader_key")]
+    reader: Option<Guid>,
+    /// Its private key as PEM (PKCS#8; RSA or P-256); its owner alone may read it
+    #[arg(long, value_name = "FILE", requires = "reader")]
+    reader_key: Option<PathBuf>,
+    #[command(flatten)]
+    writer: WriterArguments,
+}
+
+/// Runs `connect writeback groups`.
+pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
+    let Groups { unit, chosen, plan: _, apply, allow_deletions, reader, reader_key, writer } =
+        groups;
+    let (directory, unit) = (writer.state.clone(), unit.to_string());
+    let writer = Writer::open(writer)?;
+    let config = Config::read(&directory)?;
+    let network = config.reach.network()?;
+    let mut graph = graph(&config, &network, &directory, reader.zip(reader_key))?;
+    let state = State::open(&directory.join(FILE)).await?;
+    let forest = state.connector(&writer.forest.domain.to_string(), Side::Forest).await?;
+
+    let known = graph.known().await?;
+    let mut of_forest = BTreeMap::new();
+    let mut after = ObjectKey(0);
+    loop {
+        let batch = state.staged_objects(after, OBJECTS_AT_ONCE).await?;
+        let Some(last) = batch.last() else { break };
+        after = last.key;
+        for object in batch.into_iter().filter(|object| object.connector == forest) {
+            let id = object.anchor.as_ref().and_then(|anchor: &SourceAnchor| known.get(anchor));
+            if let Some(id) = id {
+                of_forest.insert(*id, object.dn);
+            }
+        }
+    }
+    let mut connection = writer.connect(&Steps::begin()).await?;
+    check_unit(&mut connection, &unit).await?;
+    let marked = marked(&mut connection, &unit).await?;
+    let chosen: BTreeSet<_> = chosen.into_iter().collect();
+    let cloud = cloud(&mut graph, &of_forest, &marked, &chosen).await?;
+    let plan = plan(cloud, marked);
+    for change in &plan.changes {
+        println!("{}", plain(&change.to_string()));
+    }
+    println!("{} changes, {} groups are as they should be", plan.changes.len(), plan.same);
+    plan.check(allow_deletions).map_err(|error| {
+        Failure::because("nothing is written", &error)
+            .with_hint("look at the plan, and let them through with --allow-deletions")
+    })?;
+    let makes = plan.changes.iter().any(|change| matches!(change, Change::Add { .. }));
+    if makes && !may_make(&mut connection, &unit).await? {
+        let (domain, account) = (&writer.forest.domain, &writer.account);
+        return Err(grant::missing_groups(&mut connection, domain, account, &unit).await?);
+    }
+    if !apply {
+        return Ok(());
+    }
+    let (mut written, mut left) = (0, 0);
+    for change in &plan.changes {
+        match make(&mut connection, &unit, change).await {
+            Ok(()) => written += 1,
+            Err(LdapError::Refused { refusal, .. }) => {
+                left += 1;
+                let why = Failure::from(*refusal);
+                println!("left   {}: {}", plain(&change.to_string()), plain(why.text()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!("{written} written, {left} left as they are");
+    Ok(())
+}
+
+/// The tenant as it is read by Graph: the target, or a tenant of ours for an application that may.
+fn graph(
+    config: &Config,
+    network: &Network,
+    directory: &std::path::Path,
+    reader: Option<(Guid, PathBuf)>,
+) -> Result<Graph, Failure> {
+    match (&config.system, reader) {
+        (SystemConfig::Graph(place), _) => {
+            let key = key::current(&Secrets::open(directory)?, config.client_id)?;
+            Ok(Graph::configured(network, config, place, key))
+        }
+        (SystemConfig::Tenant { ca_sha256 }, Some((reader, file))) => {
+            let domain = &config.tenant_domain;
+            let host = |site: &str| {
+                let name = format!("{site}.{domain}");
+                name.parse().map_err(|error| Failure::because("the tenant's host", &error))
+            };
+            let address = Address {
+                graph: host("graph")?,
+                login: host("login")?,
+                tenant: config.tenant_id.to_string(),
+                client_id: reader.to_string(),
+            };
+            let client = tenant_client::client(network, Fingerprint::new(*ca_sha256));
+            Ok(Graph::new(client, address, Proof::read(&file, None)?))
+        }
+        (SystemConfig::Tenant { .. }, None) => {
+            Err(Failure::new("this server may not read the tenant's groups").with_hint(
+                "make an application by `portolan tenant app add` with Group.Read.All and \
+                 User.Read.All, and name it by --reader and --reader-key",
+            ))
+        }
+    }
+}
+
+/// The groups that the tenant alone has, with those of their members that the forest has.
+async fn cloud(
+    graph: &mut Graph,
+    of_forest: &BTreeMap<Guid, String>,
+    marked: &[ForestGroup],
+    chosen: &BTreeSet<Guid>,
+) -> Result<Vec<CloudGroup>, Failure> {
+    let written: BTreeMap<_, _> =
+        marked.iter().map(|group| (group.mark.to_ascii_lowercase(), &group.dn)).collect();
+    let select = "id,displayName,description,securityEnabled,onPremisesSyncEnabled";
+    let mut groups = Vec::new();
+    for json in graph.list(&format!("/groups?$select={select}&$top=999")).await? {
+        let Some(id) = id_of(&json) else { continue };
+        let text = |name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
+        let is = |name: &str| json.get(name).and_then(Json::as_bool) == Some(true);
+        let is_chosen = chosen.is_empty() || chosen.contains(&id);
+        if is("onPremisesSyncEnabled") || of_forest.contains_key(&id) || !is_chosen {
+            continue;
+        }
+        let members = graph.list(&format!("/groups/{id}/members?$select=id&$top=999")).await?;
+        let named = members.iter().filter_map(id_of).filter_map(|member| {
+            let group = written.get(&mark(member).to_ascii_lowercase()).copied();
+            of_forest.get(&member).or(group).cloned()
+        });
+        groups.push(CloudGroup {
+            id,
+            name: text("displayName").unwrap_or_else(|| mark(id)),
+            description: text("description"),
+            is_security: is("securityEnabled"),
+            members: named.collect(),
+        });
+    }
+    Ok(groups)
+}
+
+fn id_of(json: &Json) -> Option<Guid> {
+    json.get("id").and_then(Json::as_str)?.parse().ok()
+}
+
+/// The marked groups of the unit.
+async fn marked(directory: &mut LdapConnection, unit: &str) -> Result<Vec<ForestGroup>, Failure> {
+    let filter = filter(&format!("(&(objectClass=group)({MARK_ATTRIBUTE}={MARK_PREFIX}*))"))?;
+    let request = SearchRequest::new(unit, Scope::One, filter);
+    let wanted = ["objectGUID", MARK_ATTRIBUTE, "displayName", "description"];
+    let mut found = directory.search(request.select(wanted), Vec::new()).await?;
+    let mut groups = Vec::new();
+    while let Some(entry) = found.next().await? {
+        let guid = entry.octets("objectGUID").and_then(|octets| octets.try_into().ok());
+        let (Some(guid), Some(mark)) = (guid, entry.text(MARK_ATTRIBUTE)) else { continue };
+        let text = |name: &str| entry.text(name).map(str::to_owned);
+        groups.push(ForestGroup {
+            guid: Guid::from_bytes_le(guid),
+            dn: entry.dn().to_owned(),
+            mark: mark.to_owned(),
+            name: text("displayName"),
+            description: text("description"),
+            members: BTreeSet::new(),
+        });
+    }
+    drop(found);
+    for group in &mut groups {
+        group.members = members(directory, group.guid).await?;
+    }
+    Ok(groups)
+}
+
+/// The members of a group, range by range ([MS-ADTS] 3.1.1.3.1.3.3).
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+async fn members(directory: &mut LdapConnection, group: Guid) -> Result<BTreeSet<String>, Failure> {
+    let (mut members, mut wanted) = (BTreeSet::new(), Some("member".to_owned()));
+    while let Some(attribute) = wanted.take() {
+        let base = format!("<GUID={group}>");
+        let request = SearchRequest::new(base, Scope::Base, Filter::And(vec![]));
+        let mut found = directory.search(request.select([attribute]), Vec::new()).await?;
+        let Some(entry) = found.next().await? else { break };
+        let before = members.len();
+        for attribute in entry.named("member") {
+            let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
+            members.extend(attribute.values().filter_map(text));
+            let next = attribute.range().and_then(ValueRange::next);
+            wanted = next.map(|range| format!("member;{range}"));
+        }
+        // One that gives nothing more is at its end, whatever it says.
+        if members.len() == before {
+            break;
+        }
+    }
+    Ok(members)
+}
+
+async fn check_unit(directory: &mut LdapConnection, unit: &str) -> Result<(), Failure> {
+    let request = SearchRequest::new(unit, Scope::Base, Filter::And(vec![])).select(["objectGUID"]);
+    let mut found = directory.search(request, Vec::new()).await?;
+    match found.next().await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) | Err(LdapError::Refused { .. }) => {
+            Err(Failure::new(format!("{unit} is not there, or is not seen"))
+                .with_hint("make it, or name another --unit"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the account may make groups below the unit.
+async fn may_make(directory: &mut LdapConnection, unit: &str) -> Result<bool, Failure> {
+    let request = SearchRequest::new(unit, Scope::Base, Filter::And(vec![])).select([MAY_MAKE]);
+    let mut found = directory.search(request, Vec::new()).await?;
+    let entry = found.next().await?;
+    Ok(entry.is_some_and(|entry| entry.all(MAY_MAKE).any(|class| class == b"group")))
+}
+
+/// Makes a change. A group that lost its mark meanwhile refuses it.
+async fn make(
+    directory: &mut LdapConnection,
+    unit: &str,
+    change: &Change,
+) -> Result<(), LdapError> {
+    match change {
+        Change::Add { cn, group_type, wanted } => {
+            let group_type = group_type.to_string();
+            let mut attributes = vec![
+                PartialAttribute::new("objectClass", ["group"]),
+                PartialAttribute::new("sAMAccountName", [cn]),
+                PartialAttribute::new("groupType", [&group_type]),
+                PartialAttribute::new("displayName", [&wanted.name]),
+                PartialAttribute::new(MARK_ATTRIBUTE, [cn]),
+            ];
+            let description = wanted.description.iter();
+            attributes.extend(description.map(|text| PartialAttribute::new("description", [text])));
+            let entry = format!("CN={cn},{unit}");
+            directory.add(AddRequest { entry: entry.clone(), attributes }, Vec::new()).await?;
+            let members: Vec<_> = wanted.members.iter().collect();
+            for members in members.chunks(MEMBERS_AT_ONCE) {
+                let request = ModifyRequest::new(&entry);
+                let request = request.with(ChangeOperation::Add, "member", members);
+                directory.modify(request, Vec::new()).await?;
+            }
+            Ok(())
+        }
+        Change::Update { guid, mark, name, description, come, go, .. } => {
+            let mut request = ours(*guid, mark);
+            if let Some((before, after)) = name {
+                request = exchange(request, "displayName", before.as_ref(), Some(after));
+            }
+            if let Some((before, after)) = description {
+                request = exchange(request, "description", before.as_ref(), after.as_ref());
+            }
+            directory.modify(request, Vec::new()).await?;
+            let (come, go): (Vec<_>, Vec<_>) = (come.iter().collect(), go.iter().collect());
+            for (operation, names) in [(ChangeOperation::Add, come), (ChangeOperation::Delete, go)]
+            {
+                for names in names.chunks(MEMBERS_AT_ONCE) {
+                    let request = ours(*guid, mark).with(operation, "member", names);
+                    directory.modify(request, Vec::new()).await?;
+                }
+            }
+            Ok(())
+        }
+        Change::Delete { guid, mark, .. } => {
+            directory.modify(ours(*guid, mark), Vec::new()).await?;
+            let entry = format!("<GUID={guid}>");
+            directory.delete(DelRequest { entry }, Vec::new()).await
+        }
+    }
+}
+
+/// A change of a group that is refused unless it carries its mark: it is taken and given back.
+fn ours(guid: Guid, mark: &str) -> ModifyRequest {
+    ModifyRequest::new(format!("<GUID={guid}>"))
+        .with(ChangeOperation::Delete, MARK_ATTRIBUTE, [mark])
+        .with(ChangeOperation::Add, MARK_ATTRIBUTE, [mark])
+}
+
+/// A value in place of the one that was seen, and of no other.
+fn exchange(
+    request: ModifyRequest,
+    attribute: &str,
+    before: Option<&String>,
+    after: Option<&String>,
+) -> ModifyRequest {
+    let request = match before {
+        Some(before) => request.with(ChangeOperation::Delete, attribute, [before]),
+        None => request,
+    };
+    match after {
+        Some(after) => request.with(ChangeOperation::Add, attribute, [after]),
+        None => request,
+    }
+}
+
+fn filter(text: &str) -> Result<Filter, Failure> {
+    text.parse()
+        .map_err(|error| Failure::because("the filter of marked groups is not legal", &error))
+}

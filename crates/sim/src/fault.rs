@@ -1,0 +1,106 @@
+//! What goes wrong, and where.
+
+use std::cell::Cell;
+
+use portolan_app::report::Failure;
+use tokio::sync::Notify;
+
+/// How a cycle is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The connection of the moment is lost; the server goes on and says so.
+    Lost,
+    /// The server dies where it stands.
+    Crash,
+}
+
+/// Counts what a server does with others, and breaks it off at one of them.
+#[derive(Debug)]
+pub struct Fuse {
+    left: Cell<u32>,
+    cut: Cell<Option<Cut>>,
+    burnt: Notify,
+    /// What it was doing.
+    at: Cell<&'static str>,
+}
+
+impl Fuse {
+    /// One that burns after so many passes; never, without a cut.
+    #[must_use]
+    pub fn new(passes: u32, cut: Option<Cut>) -> Self {
+        Self {
+            left: Cell::new(passes),
+            cut: Cell::new(cut),
+            burnt: Notify::new(),
+            at: Cell::new(""),
+        }
+    }
+
+    /// Passes, or does not.
+    ///
+    /// # Errors
+    /// When the connection is lost here. Where the server dies it waits for ever.
+    pub async fn pass(&self, doing: &'static str) -> Result<(), Failure> {
+        let Some(cut) = self.cut.get() else { return Ok(()) };
+        if self.left.get() > 0 {
+            self.left.set(self.left.get() - 1);
+            return Ok(());
+        }
+        self.at.set(doing);
+        match cut {
+            Cut::Lost => {
+                self.cut.set(None);
+                Err(Failure::new(format!("the connection was lost at {doing}")).elsewhere())
+            }
+            Cut::Crash => {
+                self.burnt.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Waits for the server's death.
+    pub async fn burnt(&self) {
+        self.burnt.notified().await;
+    }
+
+    /// What it was doing when it was broken off.
+    #[must_use]
+    pub fn at(&self) -> &'static str {
+        self.at.get()
+    }
+}
+
+/// What goes wrong in a directory during a cycle.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// People change things while it is read.
+    pub meanwhile: bool,
+    /// The next cookie is refused.
+    pub cookie_refused: bool,
+    /// What was told is told again.
+    pub repeats: bool,
+    /// Objects come in no order.
+    pub reorders: bool,
+}
+
+/// Bugs that are put in on purpose: each of them a checker must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The tenant acknowledges an operation of a batch that it does not write.
+    LosesAcknowledged,
+    /// The tenant writes an object under another anchor again.
+    WritesTwice,
+    /// The tenant deletes an object that nobody asked it to.
+    DeletesUnasked,
+    /// The server sends a deletion that nothing in the forest is the cause of.
+    SendsDeletion,
+    /// The tenant answers a repeated batch in other words.
+    AnswersOtherwise,
+    /// The tenant puts a member into a group that nobody asked for.
+    AddsMember,
+    /// The server changes an object's anchor on its way.
+    ChangesAnchor,
+    /// There is something to do in every cycle.
+    NeverQuiet,
+}

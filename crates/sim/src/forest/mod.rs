@@ -1,0 +1,164 @@
+//! A forest of one domain: what is true, the controllers that learn of it in their own time, and what people
+//! do to it.
+
+mod database;
+mod directory;
+mod operations;
+mod search;
+
+use std::collections::BTreeSet;
+
+use portolan_model::{DnsName, Guid};
+
+pub use database::{Change, Class, Database, Link, Object, Values};
+pub use directory::Connection;
+pub(crate) use operations::is_user;
+
+use crate::chance::Chance;
+
+/// Controllers of a domain.
+pub const CONTROLLERS: usize = 2;
+
+/// What the account that reads may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rights {
+    /// It may ask for changes.
+    Changes,
+    /// It sees deletions, and may not ask for changes.
+    Deletions,
+    /// It does not even see those.
+    Least,
+}
+
+/// A controller.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    /// What it holds.
+    pub database: Database,
+    /// Which database that is.
+    pub invocation: Guid,
+    /// A copy that its administrator made.
+    pub backup: Option<Database>,
+}
+
+/// A domain.
+#[derive(Debug)]
+pub struct Forest {
+    /// Its name.
+    pub domain: DnsName,
+    /// All changes, in their order.
+    log: Vec<Change>,
+    /// What is true.
+    pub truth: Database,
+    /// Those who answer.
+    pub controllers: Vec<Controller>,
+    /// What the account that reads may do.
+    pub rights: Rights,
+    /// Values that an entry has of an attribute at most.
+    pub values_max: usize,
+    /// Entries of a page, and objects of an answer with changes, at most.
+    pub entries_max: usize,
+    /// Whether it ends a search without pages at its limit, as Windows does.
+    pub has_limit: bool,
+    /// The domain's root.
+    root: Guid,
+    serials: u32,
+    /// Objects that may rightly go from the tenant: deleted once, or out of scope, or not known to the
+    /// controller that was read in full.
+    pub may_go: BTreeSet<u32>,
+    /// What was done while it was read, for people.
+    pub meanwhile: Vec<String>,
+}
+
+impl Forest {
+    /// A new domain with a few objects.
+    #[must_use]
+    pub fn new(domain: DnsName, chance: &mut Chance) -> Self {
+        let root = chance.guid();
+        let controller = |chance: &mut Chance| Controller {
+            database: Database { usn: 1_000, ..Database::default() },
+            invocation: chance.guid(),
+            backup: None,
+        };
+        let rights = match chance.below(10) {
+            0 => Rights::Least,
+            1 | 2 => Rights::Deletions,
+            _ => Rights::Changes,
+        };
+        let mut forest = Self {
+            domain,
+            log: Vec::new(),
+            truth: Database::default(),
+            controllers: (0..CONTROLLERS).map(|_| controller(chance)).collect(),
+            rights,
+            values_max: 2 + chance.below(6),
+            entries_max: 1 + chance.below(8),
+            has_limit: chance.once_in(2),
+            root,
+            serials: 0,
+            may_go: BTreeSet::new(),
+            meanwhile: Vec::new(),
+        };
+        let labels: Vec<_> =
+            forest.domain.to_string().split('.').map(|label| format!("DC={label}")).collect();
+        forest.change(Change::Create {
+            guid: root,
+            serial: 0,
+            class: Class::Domain,
+            parent: root,
+            name: labels.join(","),
+            attributes: Vec::new(),
+        });
+        forest.found(chance);
+        forest
+    }
+
+    /// Makes a change.
+    pub fn change(&mut self, change: Change) {
+        self.truth.take(&change);
+        self.log.push(change);
+        let gone: Vec<_> = self
+            .truth
+            .objects
+            .values()
+            .filter(|object| !crate::expected::is_in_scope(&self.truth, object))
+            .map(|object| object.serial)
+            .collect();
+        self.may_go.extend(gone);
+    }
+
+    /// Lets a controller learn of so many changes more.
+    pub fn replicate(&mut self, controller: usize, changes: usize) {
+        let Some(controller) = self.controllers.get_mut(controller) else { return };
+        let from = usize::try_from(controller.database.taken).unwrap_or(usize::MAX);
+        for change in self.log.iter().skip(from).take(changes) {
+            controller.database.take(change);
+        }
+    }
+
+    /// Lets every controller learn of everything.
+    pub fn replicate_all(&mut self) {
+        for controller in 0..self.controllers.len() {
+            self.replicate(controller, usize::MAX);
+        }
+    }
+
+    /// Copies a controller's database, as a backup does.
+    pub fn back_up(&mut self, controller: usize) {
+        if let Some(controller) = self.controllers.get_mut(controller) {
+            controller.backup = Some(controller.database.clone());
+        }
+    }
+
+    /// Restores a controller from its backup: as it is done, with a new name for the database, or as it must
+    /// not be done, without. Says whether there was one.
+    pub fn restore(&mut self, controller: usize, invocation: Option<Guid>) -> bool {
+        let Some(controller) = self.controllers.get_mut(controller) else { return false };
+        let Some(backup) = controller.backup.clone() else { return false };
+        controller.database = backup;
+        if let Some(invocation) = invocation {
+            controller.invocation = invocation;
+        }
+        true
+    }
+}

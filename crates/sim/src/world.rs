@@ -1,0 +1,379 @@
+//! One run: a forest, a server and a tenant on one thread, through the steps of a seed, and then until
+//! nothing is left to do.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use portolan_app::connect::simulated::{Compiled, Cycle, Origin as _, Server};
+use portolan_app::report::Failure;
+use portolan_model::DnsName;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::chance::{Chance, Virtual};
+use crate::check::{self, Law, Violation};
+use crate::expected::{INITIAL, VERIFIED};
+use crate::fault::{Bug, Cut, Faults, Fuse};
+use crate::forest::{Connection, Forest};
+use crate::step::{Step, StepKind};
+use crate::tenant::{self, Line, Tenant, Trouble};
+
+/// When every run begins.
+pub const EPOCH: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
+/// Deletions that nobody is asked about: the guard is not what is looked at here.
+const ALLOWED: usize = 1_000;
+/// Cycles in which a run comes to rest.
+const CALM_MAX: usize = 8;
+/// The file of the server's state, and of its backup.
+const STATE: &str = "connector-space.db";
+const STATE_BACKUP: &str = "connector-space.backup";
+
+/// What several parts of a run look at.
+pub type Shared<T> = Rc<RefCell<T>>;
+
+/// What runs begin with: an empty state and an empty tenant, made once.
+#[derive(Debug)]
+pub struct Template {
+    directory: tempfile::TempDir,
+    compiled: Compiled,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// What happened, one line each.
+    pub trace: Vec<String>,
+    /// Cycles of the server, those that were broken off too.
+    pub cycles: usize,
+    /// The law that was broken.
+    pub violation: Option<Violation>,
+}
+
+/// A run under way.
+struct World<'t> {
+    template: &'t Template,
+    directory: tempfile::TempDir,
+    forest: Shared<Forest>,
+    controller: usize,
+    tenant: Tenant,
+    server: Server,
+    clock: Arc<Virtual>,
+    has_backup: bool,
+    bug: Option<Bug>,
+    ran: Ran,
+}
+
+/// A folder in memory, where there is one.
+fn folder() -> Result<tempfile::TempDir, Failure> {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.map_err(|error| Failure::because("cannot make a folder for a run", &error))
+}
+
+fn copy(from: PathBuf, to: PathBuf) -> Result<(), Failure> {
+    let copied = std::fs::copy(from, to);
+    copied.map(|_| ()).map_err(|error| Failure::because("cannot copy a database", &error))
+}
+
+fn domain(name: &str) -> Result<DnsName, Failure> {
+    name.parse().map_err(|error| Failure::because("a name of the simulation", &error))
+}
+
+impl Template {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn make() -> Result<Self, Failure> {
+        let directory = folder()?;
+        let compiled = Compiled::by(directory.path()).await?;
+        Tenant::found(directory.path()).await?;
+        Ok(Self { directory, compiled })
+    }
+
+    /// Runs steps of a seed.
+    ///
+    /// # Errors
+    /// When the simulation itself fails: a law that is broken is what it gives.
+    pub async fn run(&self, seed: u64, steps: &[Step], bug: Option<Bug>) -> Result<Ran, Failure> {
+        let mut world = World::begin(self, seed, bug).await?;
+        let outcome = world.live(steps).await;
+        world.tenant.close().await;
+        world.server.state().close().await;
+        match outcome {
+            Ok(violation) => Ok(Ran { violation: violation.err(), ..world.ran }),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// What a step or a run comes to: the simulation's own failure, or what the checkers say.
+type Judged = Result<Result<(), Violation>, Failure>;
+
+impl<'t> World<'t> {
+    async fn begin(template: &'t Template, seed: u64, bug: Option<Bug>) -> Result<Self, Failure> {
+        let directory = folder()?;
+        for file in [STATE, tenant::FILE] {
+            copy(template.directory.path().join(file), directory.path().join(file))?;
+        }
+        let clock = Arc::new(Virtual::new(EPOCH, Chance::new(seed, 2)));
+        let chance = Chance::new(seed, 3);
+        let tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
+        let server = Self::open(template, directory.path(), &clock).await?;
+        let forest = Forest::new(domain(VERIFIED)?, &mut Chance::new(seed, 4));
+        let ran = Ran { trace: Vec::new(), cycles: 0, violation: None };
+        let forest = Rc::new(RefCell::new(forest));
+        let (controller, has_backup) = (0, false);
+        Ok(Self {
+            template,
+            directory,
+            forest,
+            controller,
+            tenant,
+            server,
+            clock,
+            has_backup,
+            bug,
+            ran,
+        })
+    }
+
+    async fn open(
+        template: &Template,
+        directory: &Path,
+        clock: &Arc<Virtual>,
+    ) -> Result<Server, Failure> {
+        let (forest, tenant) = (domain(VERIFIED)?, domain(INITIAL)?);
+        let clock = Arc::clone(clock);
+        Server::open(directory, &template.compiled, &forest, &tenant, clock).await
+    }
+
+    fn say(&mut self, line: impl Into<String>) {
+        let now = self.clock.now() - EPOCH;
+        self.ran.trace.push(format!("{:>7} min  {}", now.whole_minutes(), line.into()));
+    }
+
+    /// Goes through the steps, and comes to rest.
+    async fn live(&mut self, steps: &[Step]) -> Judged {
+        for step in steps {
+            self.clock.pass(time::Duration::minutes(1));
+            if let Err(violation) = self.step(*step).await? {
+                return Ok(Err(violation));
+            }
+        }
+        self.forest.borrow_mut().replicate_all();
+        self.say("all is well from here on");
+        if let Err(violation) = self.rest().await? {
+            return Ok(Err(violation));
+        }
+        self.forest.borrow_mut().heal();
+        self.forest.borrow_mut().replicate_all();
+        self.say("the forest's administrator mends what nobody can decide");
+        if let Err(violation) = self.rest().await? {
+            return Ok(Err(violation));
+        }
+        if let Err(error) = self.server.state().check().await {
+            return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
+        }
+        let found = self.tenant.shown().await?;
+        Ok(check::at_rest(&[&self.forest.borrow()], &found))
+    }
+
+    async fn step(&mut self, step: Step) -> Judged {
+        let mut chance = Chance::new(step.seed, 5);
+        match step.kind {
+            StepKind::Change => {
+                let done = self.forest.borrow_mut().anything(&mut chance);
+                if !done.is_empty() {
+                    self.say(done);
+                }
+                if chance.once_in(2) {
+                    self.forest.borrow_mut().replicate_all();
+                }
+            }
+            StepKind::Replicate => {
+                let (controller, changes) = (chance.below(2), chance.below(12));
+                self.forest.borrow_mut().replicate(controller, changes);
+                self.say(format!("controller {controller} learns of {changes} changes"));
+            }
+            StepKind::Controller => self.of_controller(&mut chance),
+            StepKind::Wait => {
+                let minutes = 1 << chance.below(15);
+                self.clock.pass(time::Duration::minutes(minutes));
+                self.say(format!("{minutes} minutes passed"));
+            }
+            StepKind::Cycle => return self.cycle_with_faults(&mut chance).await,
+            StepKind::Tenant => self.of_tenant(&mut chance).await?,
+            StepKind::Server => self.of_server(&mut chance).await?,
+        }
+        Ok(Ok(()))
+    }
+
+    fn of_controller(&mut self, chance: &mut Chance) {
+        let controller = chance.below(2);
+        if chance.once_in(2) {
+            self.forest.borrow_mut().back_up(controller);
+            self.say(format!("controller {controller} is backed up"));
+            return;
+        }
+        let invocation = (!chance.once_in(4)).then(|| chance.guid());
+        if self.forest.borrow_mut().restore(controller, invocation) {
+            self.say(format!("controller {controller} is restored from its backup"));
+        }
+    }
+
+    async fn of_tenant(&mut self, chance: &mut Chance) -> Result<(), Failure> {
+        if chance.once_in(2) {
+            self.tenant.back_up().await?;
+            self.say("the tenant is backed up");
+        } else if self.tenant.restore().await? {
+            self.say("the tenant is restored from its backup");
+        }
+        Ok(())
+    }
+
+    async fn of_server(&mut self, chance: &mut Chance) -> Result<(), Failure> {
+        self.server.state().close().await;
+        let at = |name: &str| self.directory.path().join(name);
+        if chance.once_in(2) {
+            copy(at(STATE), at(STATE_BACKUP))?;
+            self.has_backup = true;
+            self.say("the server's state is backed up");
+        } else if self.has_backup {
+            copy(at(STATE_BACKUP), at(STATE))?;
+            self.say("the server's state is restored from its backup");
+        }
+        self.server = Self::open(self.template, self.directory.path(), &self.clock).await?;
+        Ok(())
+    }
+
+    /// A cycle of which anything may go wrong.
+    async fn cycle_with_faults(&mut self, chance: &mut Chance) -> Judged {
+        let rarely = |chance: &mut Chance| if chance.once_in(3) { 2 + chance.below(4) } else { 0 };
+        let trouble = Trouble {
+            throttled: rarely(chance),
+            request_lost: rarely(chance),
+            answer_lost: rarely(chance),
+            twice: rarely(chance),
+            late: rarely(chance),
+        };
+        let faults = Faults {
+            meanwhile: chance.once_in(2),
+            cookie_refused: chance.once_in(12),
+            repeats: chance.once_in(4),
+            reorders: chance.once_in(3),
+        };
+        if chance.once_in(4) {
+            self.controller = chance.below(2);
+        }
+        let cut = match chance.below(4) {
+            0 => Some(Cut::Lost),
+            1 => Some(Cut::Crash),
+            _ => None,
+        };
+        let fuse = Fuse::new(chance.below(60) as u32, cut);
+        let power = chance.once_in(4).then(|| chance.below(25) as u32);
+        if let Some(commits) = power {
+            self.server.state().lose_power_after(commits).await?;
+        }
+        let outcome = self.cycle(&fuse, trouble, faults, chance.number()).await;
+        let what = match &outcome {
+            None => format!("the server dies at {}", fuse.at()),
+            Some(Err(failure)) => format!("a cycle fails: {}", failure.text()),
+            Some(Ok(cycle)) => told(cycle),
+        };
+        let what = match power {
+            Some(commits) => format!("{what} (its power lasts for {commits} transactions)"),
+            None => what,
+        };
+        let controller = self.controller;
+        self.say(format!("by controller {controller}: {what}"));
+        if outcome.is_none() || power.is_some() {
+            self.server.state().close().await;
+            self.server = Self::open(self.template, self.directory.path(), &self.clock).await?;
+        }
+        self.check().await
+    }
+
+    /// One cycle; nothing when the server died in it.
+    async fn cycle(
+        &mut self,
+        fuse: &Fuse,
+        trouble: Trouble,
+        faults: Faults,
+        seed: u64,
+    ) -> Option<Result<Cycle, Failure>> {
+        self.ran.cycles += 1;
+        let chance = Chance::new(seed, 6);
+        let mut directory = Connection::new(&self.forest, self.controller, chance, fuse, faults);
+        let chance = Chance::new(seed, 7);
+        let mut line = Line { tenant: &mut self.tenant, fuse, trouble, chance };
+        let cycle = self.server.synchronise(&mut directory, &mut line, ALLOWED);
+        let outcome = tokio::select! {
+            biased;
+            () = fuse.burnt() => None,
+            cycle = cycle => Some(cycle),
+        };
+        let meanwhile = std::mem::take(&mut self.forest.borrow_mut().meanwhile);
+        for line in meanwhile.iter().filter(|line| !line.is_empty()) {
+            self.say(format!("  meanwhile {line}"));
+        }
+        for line in std::mem::take(&mut self.tenant.log.said) {
+            self.say(format!("  the tenant {line}"));
+        }
+        outcome
+    }
+
+    /// Cycles without faults, until one has nothing to do.
+    async fn rest(&mut self) -> Judged {
+        for round in 0..CALM_MAX {
+            self.clock.pass(time::Duration::minutes(3));
+            if self.bug == Some(Bug::NeverQuiet) {
+                let mut forest = self.forest.borrow_mut();
+                for step in 0..9 {
+                    forest.anything(&mut Chance::new(round as u64, step));
+                }
+                forest.replicate_all();
+            }
+            let (fuse, number) = (Fuse::new(0, None), self.ran.cycles as u64);
+            let cycle = self.cycle(&fuse, Trouble::default(), Faults::default(), number).await;
+            let cycle = match cycle {
+                Some(Ok(cycle)) => cycle,
+                Some(Err(failure)) => {
+                    return Ok(Err(Violation::of(Law::Succeeds, failure.text())));
+                }
+                None => return Ok(Err(Violation::of(Law::Succeeds, "the server died by itself"))),
+            };
+            self.say(told(&cycle));
+            if let Err(violation) = self.check().await? {
+                return Ok(Err(violation));
+            }
+            // What is wrong with single objects is decided about in each cycle.
+            if cycle.exported == 0 && (cycle.full || cycle.nothing_read) {
+                return Ok(Ok(()));
+            }
+        }
+        let how = format!("there is something to do in each of {CALM_MAX} cycles");
+        Ok(Err(Violation::of(Law::ComesToRest, how)))
+    }
+
+    async fn check(&self) -> Judged {
+        let found = self.tenant.shown().await?;
+        Ok(check::always(&[&self.forest.borrow()], &self.tenant.log, &found))
+    }
+}
+
+fn told(cycle: &Cycle) -> String {
+    let Cycle { full, decided, exported, refused, notes, .. } = cycle;
+    let how = if *full { "a full cycle" } else { "a cycle" };
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    let refused: Vec<_> = refused.iter().map(|(anchor, why)| format!("{anchor}: {why}")).collect();
+    let refused = if refused.is_empty() {
+        String::new()
+    } else {
+        format!("; refused {}", refused.join(", "))
+    };
+    format!("{how} decides {decided} and sends {exported}{refused}{notes}")
+}

@@ -1,0 +1,187 @@
+//! A fixed number of seeds, those that found something by name, and bugs that are put in on purpose, each of
+//! which a checker has to find.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot run its seeds fails")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portolan_sim::check::Law;
+use portolan_sim::fault::Bug;
+use portolan_sim::shrink::shrink;
+use portolan_sim::step::steps;
+use portolan_sim::world::{Ran, Template};
+
+/// Seeds of every test run; `cargo xtask sim` runs others.
+const SEEDS: u64 = 60;
+/// Seeds in which a bug that is put in has to be found.
+const SEEDS_OF_BUG: u64 = 20;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+async fn run(template: &Template, seed: u64) -> Ran {
+    template.run(seed, &steps(seed), None).await.unwrap()
+}
+
+/// Runs a seed that found something once, and says what it did when it does so again.
+fn check(seed: u64) {
+    block_on(async {
+        let template = Template::make().await.unwrap();
+        let ran = run(&template, seed).await;
+        if let Some(violation) = ran.violation {
+            let law = violation.law;
+            let (_, ran) = shrink(&template, seed, steps(seed), None, law).await.unwrap();
+            let trace = ran.trace.join("\n");
+            panic!("{violation}\n{trace}\nagain: cargo xtask sim --seed {seed}");
+        }
+    });
+}
+
+/// Some seed finds a bug, by this law.
+fn finds(bug: Bug, laws: &[Law]) {
+    block_on(async {
+        let template = Template::make().await.unwrap();
+        for seed in 0..SEEDS_OF_BUG {
+            let ran = template.run(seed, &steps(seed), Some(bug)).await.unwrap();
+            if ran.violation.is_some_and(|violation| laws.contains(&violation.law)) {
+                return;
+            }
+        }
+        panic!("{bug:?} is not found in {SEEDS_OF_BUG} seeds");
+    });
+}
+
+#[test]
+fn no_seed_breaks_a_law() {
+    let (next, cycles) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                block_on(async {
+                    let template = Template::make().await.unwrap();
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= SEEDS {
+                            return;
+                        }
+                        let ran = run(&template, seed).await;
+                        cycles.fetch_add(ran.cycles as u64, Ordering::Relaxed);
+                        let trace = ran.trace.join("\n");
+                        if let Some(violation) = ran.violation {
+                            panic!("seed {seed}: {violation}\n{trace}");
+                        }
+                    }
+                });
+            });
+        }
+    });
+    println!("{SEEDS} seeds, {} cycles", cycles.into_inner());
+}
+
+#[test]
+fn a_seed_is_the_same_run_again() {
+    block_on(async {
+        let template = Template::make().await.unwrap();
+        let (one, other) = (run(&template, 3).await, run(&template, 3).await);
+        assert_eq!(one.trace, other.trace);
+        assert!(one.trace.len() > 10 && one.cycles > 3);
+    });
+}
+
+#[test]
+fn an_acknowledged_operation_that_is_not_written_is_found() {
+    finds(Bug::LosesAcknowledged, &[Law::NothingLost]);
+}
+
+#[test]
+fn an_object_that_is_written_twice_is_found() {
+    finds(Bug::WritesTwice, &[Law::NothingDoubled]);
+}
+
+#[test]
+fn an_object_that_is_deleted_without_a_cause_is_found() {
+    finds(Bug::DeletesUnasked, &[Law::NothingLost]);
+    finds(Bug::SendsDeletion, &[Law::NoDeletionWithoutACause]);
+}
+
+#[test]
+fn a_member_that_nobody_added_is_found() {
+    finds(Bug::AddsMember, &[Law::NothingDoubled]);
+}
+
+#[test]
+fn another_anchor_is_found() {
+    finds(Bug::ChangesAnchor, &[Law::AnchorsStay]);
+}
+
+#[test]
+fn another_answer_to_the_same_batch_is_found() {
+    finds(Bug::AnswersOtherwise, &[Law::AnswersStay]);
+}
+
+#[test]
+fn a_server_that_never_rests_is_found() {
+    finds(Bug::NeverQuiet, &[Law::ComesToRest]);
+}
+
+/// A member was added, the answer was lost, and the member was taken out again: the tenant kept it.
+#[test]
+fn a_member_whose_coming_was_not_answered_goes() {
+    check(61);
+}
+
+/// A user was made, the answer was lost, and the user went out of scope: the tenant kept it.
+#[test]
+fn an_object_whose_making_was_not_answered_goes() {
+    check(107);
+}
+
+/// A user was deleted, the answer was lost, and the user was restored: the tenant never got it back.
+#[test]
+fn an_object_whose_deletion_was_not_answered_comes_back() {
+    check(44);
+}
+
+/// The server's state was restored from a backup of before a user was made: the user's own object in the
+/// tenant was taken for another one's, and deleted.
+#[test]
+fn an_object_that_a_restored_state_does_not_know_is_adopted() {
+    check(83);
+}
+
+/// The same with a contact.
+#[test]
+fn a_contact_that_a_restored_state_does_not_know_is_adopted() {
+    check(115);
+}
+
+/// A state from before everything was restored, with a tenant that has objects: what was deleted in the forest
+/// meanwhile stayed in the tenant.
+#[test]
+fn a_state_that_knows_of_nothing_asks_what_the_tenant_has() {
+    check(127);
+}
+
+/// The tenant was restored from a backup while a user's anchor was held: the user was deleted there.
+#[test]
+fn an_object_whose_anchor_is_held_is_not_deleted_in_a_restored_tenant() {
+    check(33);
+}
+
+/// The same, where what was sent never arrived.
+#[test]
+fn an_object_whose_anchor_is_held_stays_when_nothing_arrived() {
+    check(27);
+}
+
+/// The tenant was restored twice while a user's anchor was held: the state did not read back any more.
+#[test]
+fn a_tenant_that_is_restored_twice_leaves_the_state_whole() {
+    check(154);
+}
+
+/// A manager was deleted and restored: nobody had the manager any more.
+#[test]
+fn a_manager_who_is_back_is_the_manager_again() {
+    check(69);
+}

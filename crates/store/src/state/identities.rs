@@ -1,0 +1,269 @@
+//! The ids that a target gives its objects itself, by their anchors.
+//!
+//! One that was sent and whose answer did not come is in doubt: it may be there. Should it not be wished
+//! for any more before that is known, the doubt outlives it, so that nothing is left at the target.
+
+use portolan_model::{Guid, SourceAnchor};
+use portolan_sync::TenantKind;
+use portolan_sync::engine::ConnectorId;
+use sqlx::Row as _;
+
+use super::codes::Code as _;
+use super::references::mark_target;
+use super::rows::{self, numbers, texts};
+use super::{State, StateError, TargetKey};
+
+impl State {
+    /// The ids of those of a target's objects that are known.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn identities(
+        &self,
+        target: ConnectorId,
+        anchors: &[SourceAnchor],
+    ) -> Result<Vec<(SourceAnchor, Guid)>, StateError> {
+        let rows = sqlx::query(
+            "SELECT t.anchor, i.id FROM json_each(?2)
+                 CROSS JOIN target_object t ON t.connector = ?1 AND t.anchor = value
+                 CROSS JOIN target_identity i ON i.key = t.key
+             WHERE i.id IS NOT NULL",
+        )
+        .bind(target.0)
+        .bind(texts(anchors.iter().map(SourceAnchor::as_str)))
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((rows::anchor(row.try_get("anchor")?)?, rows::guid(row.try_get("id")?)?)))
+            .collect()
+    }
+
+    /// Keeps that objects are about to be sent of which no id is known.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn doubt(&self, keys: &[TargetKey]) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO target_identity (key) SELECT value FROM json_each(?)
+             WHERE EXISTS (SELECT 1 FROM target_object WHERE target_object.key = value)",
+        )
+        .bind(numbers(keys.iter().map(|key| key.0)))
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps that objects are not at a target, whatever was sent.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn clear_doubt(&self, keys: &[TargetKey]) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        sqlx::query(
+            "DELETE FROM target_identity WHERE id IS NULL AND key IN (SELECT value FROM json_each(?))",
+        )
+        .bind(numbers(keys.iter().map(|key| key.0)))
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps the ids of a target's objects; those of anchors that are none of its objects' are not kept.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn identify(
+        &self,
+        target: ConnectorId,
+        ids: &[(SourceAnchor, Guid)],
+    ) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        for (anchor, id) in ids {
+            sqlx::query(
+                "INSERT INTO target_identity (key, id)
+                 SELECT key, ?3 FROM target_object WHERE connector = ?1 AND anchor = ?2
+                 ON CONFLICT (key) DO UPDATE SET id = excluded.id",
+            )
+            .bind(target.0)
+            .bind(anchor.as_str())
+            .bind(id.to_bytes_le().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Objects that may be left at a target although they are not wished for.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn doubts(
+        &self,
+        target: ConnectorId,
+        limit: u32,
+    ) -> Result<Vec<(SourceAnchor, TenantKind)>, StateError> {
+        let rows = sqlx::query(
+            "SELECT anchor, kind FROM target_doubt WHERE connector = ? ORDER BY anchor LIMIT ?",
+        )
+        .bind(target.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let kind = TenantKind::of_code(row.try_get("kind")?)?;
+                Ok((rows::anchor(row.try_get("anchor")?)?, kind))
+            })
+            .collect()
+    }
+
+    /// Keeps that these are not left at a target any more, or are wished for again.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn resolve_doubts(
+        &self,
+        target: ConnectorId,
+        anchors: &[SourceAnchor],
+    ) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        sqlx::query(
+            "DELETE FROM target_doubt
+             WHERE connector = ? AND anchor IN (SELECT value FROM json_each(?))",
+        )
+        .bind(target.0)
+        .bind(texts(anchors.iter().map(SourceAnchor::as_str)))
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps that a target does not have objects any more that it acknowledged, although nobody here
+    /// wished for that: they are made anew, with all that refers to them.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn vanished(&self, keys: &[TargetKey]) -> Result<(), StateError> {
+        let keys = numbers(keys.iter().map(|key| key.0));
+        let mut tx = self.database.write().await?;
+        mark_target(&mut tx, &keys).await?;
+        for statement in [
+            "INSERT OR IGNORE INTO dirty_reference (kind, object, attribute, target)
+             SELECT 6, source, attribute, target FROM target_reference
+             WHERE source IN (SELECT value FROM json_each(?1))
+                 OR target IN (SELECT value FROM json_each(?1))",
+            "DELETE FROM target_reference WHERE source IN (SELECT value FROM json_each(?))",
+            "DELETE FROM target_reference WHERE target IN (SELECT value FROM json_each(?))",
+            "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
+                 credentialed = 0,
+                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END)
+             WHERE confirmed IS NOT NULL AND key IN (SELECT value FROM json_each(?))",
+            "DELETE FROM target_object WHERE stage = 0 AND confirmed IS NULL
+                 AND key IN (SELECT value FROM json_each(?))",
+        ] {
+            sqlx::query(statement).bind(&keys).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// How many exports a target refused, by the kind of object and of refusal.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn refused_counts(
+        &self,
+        target: ConnectorId,
+    ) -> Result<Vec<(TenantKind, String, u64)>, StateError> {
+        let rows = sqlx::query(
+            "SELECT kind, code, count(*) AS refused FROM target_object
+             WHERE connector = ? AND code IS NOT NULL GROUP BY kind, code ORDER BY kind, code",
+        )
+        .bind(target.0)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let count: i64 = row.try_get("refused")?;
+                let kind = TenantKind::of_code(row.try_get("kind")?)?;
+                Ok((kind, row.try_get("code")?, count.unsigned_abs()))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_sync::ObjectKind;
+
+    use super::super::tests::{TARGET, export, guid, import, object, state, synchronise};
+    use super::super::{Export, Place};
+    use super::*;
+
+    const USER: ObjectKind = ObjectKind::User;
+
+    async fn pending(state: &State) -> Vec<Export> {
+        state.pending_exports(TARGET, Place::default(), 10).await.unwrap()
+    }
+
+    fn anchor(number: u8) -> SourceAnchor {
+        SourceAnchor::from(guid(number))
+    }
+
+    #[tokio::test]
+    async fn an_id_is_kept_as_long_as_its_object_is_at_the_target() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let forest = [object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])];
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        let both = [anchor(0x21), anchor(0x22)];
+        let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
+        state.doubt(&keys).await.unwrap();
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), [], "one in doubt has none");
+        let known = [(anchor(0x21), guid(1)), (anchor(0x22), guid(2)), (anchor(0x23), guid(3))];
+        state.identify(TARGET, &known).await.unwrap();
+        export(&state).await;
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..2]);
+        import(&state, &forest[..1]).await;
+        synchronise(&state).await;
+        assert_eq!(export(&state).await, ["delete user 22"]);
+        assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..1]);
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_sent_and_is_wished_for_no_more_is_in_doubt_until_it_is_looked_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let forest = [object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])];
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
+        state.doubt(&keys).await.unwrap();
+        state.clear_doubt(&keys[1..]).await.unwrap();
+        // The answers do not come, and both leave the forest.
+        import(&state, &[object(0x23, USER, "Eve", &[])]).await;
+        synchronise(&state).await;
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), [(anchor(0x21), TenantKind::User)]);
+        state.resolve_doubts(TARGET, &[anchor(0x21)]).await.unwrap();
+        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_vanished_at_the_target_is_made_anew_with_its_memberships() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let group = object(0x11, ObjectKind::Group, "staff", &[0x21]);
+        import(&state, &[group, object(0x21, USER, "Zoë", &[])]).await;
+        synchronise(&state).await;
+        let zoe = pending(&state).await[0].key;
+        export(&state).await;
+        assert_eq!(export(&state).await, Vec::<String>::new());
+        state.identify(TARGET, &[(anchor(0x21), guid(1))]).await.unwrap();
+        state.vanished(&[zoe]).await.unwrap();
+        assert_eq!(state.identities(TARGET, &[anchor(0x21)]).await.unwrap(), []);
+        synchronise(&state).await;
+        assert_eq!(export(&state).await, ["add user 21", "11 +21"]);
+    }
+}

@@ -1,0 +1,223 @@
+//! What was sent to a target and never answered: nobody knows whether it was done.
+//!
+//! As long as the same is still to be done, it is sent again, and nothing is lost. Once it is taken back, the
+//! target may have done it all the same: then the opposite is to be done, which is no error where there is
+//! nothing to undo.
+
+use portolan_model::SourceAnchor;
+use portolan_sync::TenantKind;
+use portolan_sync::engine::{ConnectorId, PendingExport};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+use super::codes::{Code as _, DELETION, turn};
+use super::rows::Tx;
+use super::{Export, ReferenceExport, State, StateError, TargetKey, exports};
+
+/// What was sent and not answered. It is kept beside the names of the batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unanswered {
+    /// The anchors of objects that are made or deleted, their kinds as they are stored, and whether they are
+    /// made.
+    objects: Vec<(String, i64, bool)>,
+    /// References that come or go: source, attribute, target, and whether they come.
+    references: Vec<(i64, i64, i64, bool)>,
+}
+
+impl Unanswered {
+    /// Objects that are about to be sent. One that is written over is there in any case.
+    #[must_use]
+    pub fn objects(sent: &[Export]) -> Self {
+        let row = |one: &Export| {
+            let is_made = match one.pending {
+                PendingExport::Add(_) => true,
+                PendingExport::Delete => false,
+                PendingExport::Update(_) => return None,
+            };
+            Some((one.anchor.to_string(), one.kind.code(), is_made))
+        };
+        Self { objects: sent.iter().filter_map(row).collect(), references: Vec::new() }
+    }
+
+    /// References that are about to be sent.
+    pub fn references<'a>(sent: impl Iterator<Item = &'a ReferenceExport>) -> Self {
+        let row = |one: &ReferenceExport| {
+            let (source, attribute, target) = one.place.numbers();
+            (source, attribute, target, one.is_added)
+        };
+        Self { objects: Vec::new(), references: sent.map(row).collect() }
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.references.is_empty()
+    }
+
+    /// This and that.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.objects.extend(other.objects.iter().cloned());
+        both.references.extend(&other.references);
+        both.objects.sort_unstable();
+        both.objects.dedup();
+        both.references.sort_unstable();
+        both.references.dedup();
+        both
+    }
+
+    /// This without that.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        if self.is_empty() {
+            return Self::default();
+        }
+        let mut rest = self.clone();
+        let objects: std::collections::BTreeSet<_> = other.objects.iter().collect();
+        let references: std::collections::BTreeSet<_> = other.references.iter().collect();
+        rest.objects.retain(|one| !objects.contains(one));
+        rest.references.retain(|one| !references.contains(one));
+        rest
+    }
+}
+
+impl State {
+    /// Lets the opposite be done of what was not answered and was taken back since. Gives what is still to
+    /// be done, and so not known yet.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn settle_unanswered(
+        &self,
+        target: ConnectorId,
+        unanswered: &Unanswered,
+    ) -> Result<Unanswered, StateError> {
+        let mut open = Unanswered::default();
+        let mut tx = self.database.write().await?;
+        for (anchor, kind, is_made) in &unanswered.objects {
+            let is_open = if *is_made {
+                made(&mut tx, target, anchor, *kind).await?
+            } else {
+                deleted(&mut tx, target, anchor).await?;
+                false
+            };
+            if is_open {
+                open.objects.push((anchor.clone(), *kind, *is_made));
+            }
+        }
+        for one in &unanswered.references {
+            if reference(&mut tx, *one).await? {
+                open.references.push(*one);
+            }
+        }
+        tx.commit().await?;
+        Ok(open)
+    }
+}
+
+/// Deletes a new object that is not to be any more. Whether it is still to be made.
+async fn made(
+    tx: &mut Tx,
+    target: ConnectorId,
+    anchor: &str,
+    kind: i64,
+) -> Result<bool, StateError> {
+    let _: SourceAnchor = super::rows::anchor(anchor)?;
+    let kind = TenantKind::of_code(kind)?;
+    let row = sqlx::query(
+        "SELECT confirmed IS NULL AS is_open FROM target_object WHERE connector = ? AND anchor = ?",
+    )
+    .bind(target.0)
+    .bind(anchor)
+    .fetch_optional(&mut **tx)
+    .await?;
+    if let Some(row) = row {
+        return Ok(row.try_get("is_open")?);
+    }
+    // Nothing is known of it but that it may be there. What only waits for its anchor to be corrected stays.
+    sqlx::query(
+        "INSERT INTO target_object (key, connector, metaverse, kind, anchor, confirmed, stage)
+         SELECT coalesce(max(key), 0) + 1, ?1, -(coalesce(max(key), 0) + 1), ?2, ?3, x'',
+             iif(EXISTS (SELECT 1 FROM link CROSS JOIN object_error e
+                 ON e.key = iif(e.subject = 0, link.key, link.metaverse)
+                 WHERE link.anchor = ?3 AND link.metaverse IS NOT NULL
+                     AND e.code = 'anchor-changed'), NULL, ?4)
+         FROM target_object",
+    )
+    .bind(target.0)
+    .bind(kind.code())
+    .bind(anchor)
+    .bind(DELETION)
+    .execute(&mut **tx)
+    .await?;
+    Ok(false)
+}
+
+/// What was deleted is not there, and so is to be made again if it is to be there by now.
+async fn deleted(tx: &mut Tx, target: ConnectorId, anchor: &str) -> Result<(), StateError> {
+    let row = sqlx::query("SELECT key, kind FROM target_object WHERE connector = ? AND anchor = ?")
+        .bind(target.0)
+        .bind(anchor)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let (key, kind): (i64, i64) = (row.try_get("key")?, row.try_get("kind")?);
+    sqlx::query(
+        "UPDATE target_object SET pending = coalesce(pending, nullif(confirmed, x'')),
+             stage = coalesce(stage, iif(length(confirmed) > 0, ?2, NULL))
+         WHERE key = ?1 AND stage IS NOT 0",
+    )
+    .bind(key)
+    .bind(turn(TenantKind::of_code(kind)?))
+    .execute(&mut **tx)
+    .await?;
+    exports::deleted(tx, TargetKey(key)).await
+}
+
+/// Takes a reference back that is not to be changed any more. Whether it is still to be.
+async fn reference(
+    tx: &mut Tx,
+    (source, attribute, target, is_added): (i64, i64, i64, bool),
+) -> Result<bool, StateError> {
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM pending_reference
+                 WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND added = ?4) AS is_open,
+             EXISTS (SELECT 1 FROM target_reference
+                 WHERE source = ?1 AND attribute = ?2 AND target = ?3) AS is_there,
+             (SELECT count(*) FROM target_object WHERE key IN (?1, ?3) AND stage IS NOT ?5)
+                 = iif(?1 = ?3, 1, 2) AS are_there",
+    )
+    .bind(source)
+    .bind(attribute)
+    .bind(target)
+    .bind(is_added)
+    .bind(DELETION)
+    .fetch_one(&mut **tx)
+    .await?;
+    if row.try_get("is_open")? {
+        return Ok(true);
+    }
+    // What is acknowledged is known; and references go with the object that they are of.
+    if row.try_get::<bool, _>("is_there")? == is_added || !row.try_get::<bool, _>("are_there")? {
+        return Ok(false);
+    }
+    let known = if is_added {
+        "INSERT INTO target_reference (source, attribute, target) VALUES (?1, ?2, ?3)"
+    } else {
+        "DELETE FROM target_reference WHERE source = ?1 AND attribute = ?2 AND target = ?3"
+    };
+    let undo = "REPLACE INTO pending_reference (source, attribute, target, added)
+                VALUES (?1, ?2, ?3, ?4)";
+    for statement in [known, undo] {
+        sqlx::query(statement)
+            .bind(source)
+            .bind(attribute)
+            .bind(target)
+            .bind(!is_added)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(false)
+}

@@ -1,0 +1,200 @@
+//! Two forests that know nothing of one another, in one tenant: one person in both, a mailbox whose account
+//! is in the other, a member from the other, and a forest that is down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portolan_lab::End;
+use portolan_model::Sid;
+use portolan_testsuite::Road;
+use serde_json::Value;
+
+use crate::holdings::Tenant;
+use crate::ldif::{self, Entry, text};
+use crate::world::World;
+
+const BY_MAIL: &str = r#"
+[[rule]]
+key = "corp.same-mail"
+name = "Who has the same mail in another forest"
+direction = "inbound"
+object = ["user"]
+metaverse = "person"
+linking = "join"
+precedence = 900
+joins = [[{ source = "mail", target = "mail" }]]
+"#;
+
+/// Accounts of people, as the default rules take them, of what `ldapsearch` read.
+const PEOPLE: &str = "(&(sAMAccountType=805306368)(!(isCriticalSystemObject=TRUE)))";
+
+fn connect(road: &Road<'_>, words: &[&str]) -> String {
+    let state = road.path("connect");
+    let words = [&["connect"], words, &["--state", state.to_str().unwrap()]].concat();
+    road.portolan("connect", &words).unwrap().success().unwrap().stdout
+}
+
+/// The people of a forest by their account's name.
+fn people(ldif: &str) -> BTreeMap<String, Entry> {
+    let all = ldif::parse(ldif).into_iter();
+    all.map(|entry| (text(&entry, "samaccountname").unwrap(), entry)).collect()
+}
+
+fn of_corp(road: &Road<'_>) -> BTreeMap<String, Entry> {
+    people(&road.ldapsearch(&["-b", "DC=corp,DC=example", PEOPLE]).unwrap())
+}
+
+fn of_other(road: &Road<'_>) -> BTreeMap<String, Entry> {
+    people(&road.ldapsearch_other(&[PEOPLE]).unwrap())
+}
+
+fn anchor(entry: &Entry) -> String {
+    STANDARD.encode(&entry["objectguid"][0])
+}
+
+/// Changes the other forest.
+fn change_other(road: &Road<'_>, ldif: &str) {
+    let database = ["-H", "/run/samba/forest/private/sam.ldb"];
+    road.at_other_forest("ldbmodify", &database, ldif).unwrap().success().unwrap();
+}
+
+fn run(road: &Road<'_>) -> Value {
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["refused"], serde_json::json!([]), "{summary:#}");
+    assert_eq!(summary["imported"].get("unread"), None, "{summary:#}");
+    summary
+}
+
+fn tenant(road: &Road<'_>, runtime: &tokio::runtime::Runtime) -> Tenant {
+    runtime.block_on(Tenant::read(road))
+}
+
+/// Lets alice of the other forest be she of the first, makes its bob the mailbox of the first one's, and
+/// carol of the first a member of one of its groups.
+fn tie(road: &Road<'_>) {
+    let (corp, other) = (of_corp(road), of_other(road));
+    let dn = |account: &str| text(&other[account], "dn").unwrap();
+    let name = |dn: String| format!("dn:: {}", STANDARD.encode(dn));
+    let sid = &corp["bob"]["objectsid"][0];
+    change_other(
+        road,
+        &format!(
+            "{}\nchangetype: modify\nreplace: mail\nmail: alice@corp.example\n-\n\n\
+             {}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n-\n\
+             replace: msExchMasterAccountSID\nmsExchMasterAccountSID:: {}\n-\n",
+            name(dn("alice")),
+            name(dn("bob")),
+            STANDARD.encode(sid),
+        ),
+    );
+    let carol = Sid::decode(&corp["carol"]["objectsid"][0]).unwrap().to_string();
+    let add = ["group", "addmembers", "Printers", &carol];
+    road.at_other_forest("samba-tool", &add, "").unwrap().success().unwrap();
+}
+
+#[test]
+fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
+    let world = World::with_two_forests("forests");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    let data = road.path("tenant");
+    let verify = ["tenant", "domain", "add", "other.example", "--data", data.to_str().unwrap()];
+    road.portolan("tenant", verify).unwrap().success().unwrap();
+    road.connect_up().unwrap().success().unwrap();
+    let rules = road.path("connect").join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    std::fs::write(rules.join("own.toml"), BY_MAIL).unwrap();
+    // Whoever is in both keeps the anchor of the forest that was there first.
+    run(&road);
+    tie(&road);
+
+    // A wrong password is refused at the check, and the first forest's account is not touched by it.
+    let wrong = road.connect_forest_add("Wrong-Passw0rd").unwrap();
+    assert!(wrong.failure().0.is_some(), "{}", wrong.stderr);
+    road.connect_forest_add(portolan_testsuite::ACCOUNT_PASSWORD).unwrap().success().unwrap();
+    let listed: Value =
+        serde_json::from_str(&connect(&road, &["forest", "list", "--json"])).unwrap();
+    assert_eq!(listed[0]["forest"], "corp.example", "{listed:#}");
+    assert_eq!(listed[1]["forest"], "other.example", "{listed:#}");
+    let written = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
+    assert_eq!(written.matches("[[forest]]").count(), 2, "{written}");
+
+    run(&road);
+    let (corp, other) = (of_corp(&road), of_other(&road));
+    let held = tenant(&road, &runtime);
+    // Everybody of both is there once: alice is joined by mail, bob by the SID of his account.
+    let mut expected: BTreeSet<String> = corp.values().map(anchor).collect();
+    let joined = ["alice", "bob"];
+    expected.extend(
+        other.iter().filter(|(n, _)| !joined.contains(&n.as_str())).map(|(_, e)| anchor(e)),
+    );
+    assert_eq!(held.user_anchors(), expected);
+    assert_eq!(
+        held.enabled(&anchor(&corp["bob"])),
+        Some(true),
+        "the account counts, not the mailbox"
+    );
+    // The group of the other forest has the member from the first, who stands there by her SID.
+    let printers = road.ldapsearch_other(&["(sAMAccountName=Printers)"]).unwrap();
+    let printers = ldif::parse(&printers).remove(0);
+    let foreign = printers["member"].iter().filter(|name| name.starts_with(b"CN=S-1-5-21-"));
+    assert_eq!(foreign.count(), 1, "{printers:?}");
+    let members = held.members(&anchor(&printers));
+    assert!(members.contains(&anchor(&corp["carol"])), "{members:?}");
+    // Both forests' people sign in with their own passwords.
+    assert!(
+        held.has_credential(&anchor(&corp["heidi"]))
+            && held.has_credential(&anchor(&other["heidi"]))
+    );
+    assert!(held.has_credential(&anchor(&corp["bob"])));
+    assert!(
+        connect(
+            &road,
+            &["explain", "CN=Alice Ångström,OU=Engineering,OU=Staff,DC=other,DC=example"]
+        )
+        .contains("joined with CN=Alice Ångström,OU=Engineering,OU=Staff,DC=corp,DC=example")
+    );
+    let quiet = run(&road);
+    assert_eq!(
+        (&quiet["added"], &quiet["updated"], &quiet["deleted"]),
+        (&0.into(), &0.into(), &0.into())
+    );
+
+    // The other forest is down: the first goes on, nothing of the other is touched, and that is told.
+    world.lab.stop_controller("odc1", End::Hard).unwrap();
+    let new = ["user", "create", "dora", "Pa55-dora-1", "--given-name=Dora", "--surname=Meier"];
+    road.samba_tool(&new).unwrap().success().unwrap();
+    road.samba_tool(&["user", "delete", "zoe"]).unwrap().success().unwrap();
+    let outcome = road.connect_run().unwrap();
+    assert!(
+        outcome.stderr.contains("not every forest was read: other.example"),
+        "{}",
+        outcome.stderr
+    );
+    let held = tenant(&road, &runtime);
+    let corp = of_corp(&road);
+    let mut expected: BTreeSet<String> = corp.values().map(anchor).collect();
+    expected.extend(
+        other.iter().filter(|(n, _)| !joined.contains(&n.as_str())).map(|(_, e)| anchor(e)),
+    );
+    assert_eq!(held.user_anchors(), expected);
+    assert!(held.members(&anchor(&printers)).contains(&anchor(&corp["carol"])));
+
+    // It is back, and what changed there meanwhile comes.
+    world.lab.start_controller("odc1").unwrap();
+    let delete = ["user", "delete", "sean"];
+    road.at_other_forest("samba-tool", &delete, "").unwrap().success().unwrap();
+    let summary = run(&road);
+    assert_eq!(summary["deleted"], 1, "{summary:#}");
+
+    // Taken out, its people go, and those that are in both stay.
+    connect(&road, &["forest", "remove", "other.example"]);
+    let state = road.path("connect");
+    let words = ["connect", "run", "--once", "--allow-deletions", "100", "--state"];
+    let words = [&words[..], &[state.to_str().unwrap()]].concat();
+    road.portolan("connect", &words).unwrap().success().unwrap();
+    let expected: BTreeSet<String> = of_corp(&road).values().map(anchor).collect();
+    assert_eq!(tenant(&road, &runtime).user_anchors(), expected);
+}

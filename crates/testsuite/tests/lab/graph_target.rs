@@ -1,0 +1,247 @@
+//! Microsoft Graph as the target of a configured connect: the forest by `ldapsearch` against what Microsoft's
+//! own SDK reads, under a part of Graph's published limits, with a power cut in the middle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use portolan_model::Guid;
+use portolan_testsuite::Road;
+use serde_json::{Value, json};
+
+use crate::graph::application;
+use crate::holdings::{Forest, anchor};
+use crate::ldif::{Entry, text};
+use crate::world::World;
+
+/// People who are hired for this test, and groups of them: more writes than may come at once.
+const PEOPLE: usize = 70;
+const GROUPS: usize = 3;
+/// A fortieth of Graph's limits: 75 writes at once, and one in two seconds.
+const THROTTLE: [&str; 2] = ["--throttle", "graph/40"];
+/// Users who are there when the power fails: fewer than are made before the first is told to wait.
+const MADE_FIRST: u64 = 20;
+/// How long it may take to that moment.
+const BEGIN_TIME_MAX: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_forest_is_synchronised_to_graph_under_its_limits_and_across_a_power_cut() {
+    let world = World::up("graphtarget");
+    let mut road = world.road();
+    road.tenant_up_with(&THROTTLE).unwrap();
+    let permissions = ["User.ReadWrite.All", "Group.ReadWrite.All", "Organization.Read.All"];
+    let kind = "ec -pkeyopt ec_paramgen_curve:prime256v1";
+    let (client_id, key) = application(&road, "connect", kind, &permissions);
+    let permissions = ["User.Read.All", "Group.Read.All"];
+    let reader = application(&road, "reader", "rsa:2048", &permissions);
+    road.ldapmodify(&company()).unwrap();
+    init(&road, &client_id, &key);
+
+    // The power fails while it is told to wait. What was made is found again, and nothing is made twice.
+    let mut run = road.connect_start().unwrap();
+    let began = Instant::now();
+    while users(&road) < MADE_FIRST {
+        assert!(began.elapsed() < BEGIN_TIME_MAX, "nobody arrives");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(run.try_wait().unwrap().is_none(), "it is told to wait for much longer");
+    portolan_lab::end_inside(&mut run).unwrap();
+    let before = read(&road, &reader);
+    let made = before["users"].as_object().unwrap().len();
+    assert!((1..PEOPLE).contains(&made), "{made} users are there when the power fails");
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["refused"], json!([]), "{summary:#}");
+    let unable = equals(&road, &reader);
+    assert_eq!(summary["unable"], unable.contacts + unable.lists, "{summary:#}");
+    let again = read(&road, &reader);
+    for (anchor, user) in before["users"].as_object().unwrap() {
+        assert_eq!(again["users"][anchor]["id"], user["id"], "nobody is made twice");
+    }
+
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    let done = ["added", "updated", "deleted", "references"].map(|what| summary[what].clone());
+    assert_eq!(done, [0, 0, 0, 0].map(Value::from), "{summary:#}");
+    assert_eq!(summary["refused"], json!([]), "{summary:#}");
+
+    road.ldapmodify(&changes()).unwrap();
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    let done = ["added", "updated", "deleted"].map(|what| summary[what].clone());
+    assert_eq!(done, [1, 1, 1].map(Value::from), "{summary:#}");
+    equals(&road, &reader);
+
+    let state = road.path("connect").display().to_string();
+    let status = road.portolan("connect", ["connect", "status", "--state", &state]).unwrap();
+    let said = status.success().unwrap().stdout;
+    for expected in [
+        "graph        ",
+        "credentials  none: passwords are not replicated: Graph takes no hash",
+        &format!("not exported {} of kind contact: Graph has no such objects", unable.contacts),
+        &format!("not exported {} of kind group: Graph has no such objects", unable.lists),
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+/// How many users the tenant has, by itself.
+fn users(road: &Road<'_>) -> u64 {
+    let data = road.path("tenant").display().to_string();
+    let status = road.portolan("tenant", ["tenant", "status", "--json", "--data", &data]);
+    let status = status.unwrap().success().unwrap().json().unwrap();
+    status["users"].as_u64().unwrap()
+}
+
+/// Configures connect to export to the tenant's Graph.
+fn init(road: &Road<'_>, client_id: &str, key: &Path) {
+    let password = road.path("account.password");
+    std::fs::write(&password, portolan_testsuite::ACCOUNT_PASSWORD).unwrap();
+    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&password, mode).unwrap();
+    let data = road.path("tenant").display().to_string();
+    let status = road.portolan("tenant", ["tenant", "status", "--json", "--data", &data]);
+    let status = status.unwrap().success().unwrap().json().unwrap();
+    let tenant = status["tenant_id"].as_str().unwrap().to_owned();
+    let path = |path: PathBuf| path.display().to_string();
+    let (state, ca) = (path(road.path("connect")), path(road.path("tenant").join("ca.pem")));
+    let (key, password) = (path(key.to_owned()), path(password));
+    let words = ["connect", "init", "--state", &state, "--forest", "corp.example"];
+    let words = words.into_iter().chain(["--account", portolan_testsuite::ACCOUNT]);
+    let words = words.chain(["--password-file", &password, "--graph", "graph.cloud.example"]);
+    let words = words.chain(["--login", "login.cloud.example", "--tenant-id", &tenant]);
+    let words = words.chain(["--client-id", client_id, "--key", &key, "--graph-ca", &ca]);
+    road.portolan("connect", words).unwrap().success().unwrap();
+    let written = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
+    assert!(written.contains("[graph]") && !written.contains(&key), "{written}");
+}
+
+/// What Microsoft's SDK reads.
+fn read(road: &Road<'_>, (client_id, key): &(String, PathBuf)) -> Value {
+    road.ask("graph_read_sdk.py", json!({"client_id": client_id, "key": key})).unwrap()
+}
+
+/// How many objects of the forest are in scope and none that Graph makes.
+struct Unable {
+    contacts: usize,
+    lists: usize,
+}
+
+/// The users and security groups of the forest are at Graph, with their members and managers, and nobody
+/// else is.
+fn equals(road: &Road<'_>, reader: &(String, PathBuf)) -> Unable {
+    let forest = Forest::read(road);
+    let found = read(road, reader);
+    let inside = forest.in_scope();
+    let is_user = |entry: &Entry| entry["objectclass"].iter().any(|class| class == b"user");
+    let is_group = |entry: &Entry| {
+        let kind = text(entry, "grouptype").map_or(0, |kind| kind.parse::<i64>().unwrap());
+        kind < 0
+    };
+    let of = |holds: &dyn Fn(&Entry) -> bool| -> BTreeMap<String, (Guid, &Entry)> {
+        let chosen = inside.iter().filter(|(_, entry)| holds(entry));
+        chosen.map(|(guid, entry)| (anchor(*guid), (*guid, *entry))).collect()
+    };
+    let (people, groups) = (of(&is_user), of(&is_group));
+    let keys = |what: &str| found[what].as_object().unwrap().keys().cloned().collect();
+    let users: BTreeSet<String> = keys("users");
+    assert_eq!(users, people.keys().cloned().collect(), "each person, and nobody twice");
+    let there: BTreeSet<String> = keys("groups");
+    assert_eq!(there, groups.keys().cloned().collect(), "each security group");
+    for (anchor_of, (_, entry)) in &people {
+        let user = &found["users"][anchor_of];
+        for (theirs, ours) in
+            [("jobTitle", "title"), ("department", "department"), ("displayName", "displayname")]
+        {
+            assert_eq!(user[theirs].as_str(), text(entry, ours).as_deref(), "{theirs}: {user:#}");
+        }
+        let disabled =
+            text(entry, "useraccountcontrol").is_some_and(|c| c.parse::<u32>().unwrap() & 2 != 0);
+        assert_eq!(user["accountEnabled"], !disabled, "{user:#}");
+        assert_eq!(user["onPremisesSyncEnabled"], Value::Null, "the cloud's own");
+        let managers = forest.referred(entry, "manager");
+        let manager = managers.iter().next().map(|guid| anchor(*guid));
+        let manager = manager.filter(|anchor| people.contains_key(anchor));
+        assert_eq!(user["manager"].as_str(), manager.as_deref(), "{user:#}");
+    }
+    for (anchor_of, (_, entry)) in &groups {
+        let group = &found["groups"][anchor_of];
+        let members = forest.referred(entry, "member").into_iter().map(anchor);
+        let there = |anchor: &String| people.contains_key(anchor) || groups.contains_key(anchor);
+        let members: BTreeSet<_> = members.filter(there).collect();
+        let found: BTreeSet<String> = serde_json::from_value(group["members"].clone()).unwrap();
+        assert_eq!(found, members, "{group:#}");
+        let enabled = (&group["securityEnabled"], &group["mailEnabled"]);
+        assert_eq!(enabled, (&json!(true), &json!(false)));
+    }
+    let contacts = of(&|entry| entry["objectclass"].iter().any(|class| class == b"contact")).len();
+    Unable { contacts, lists: inside.len() - people.len() - groups.len() - contacts }
+}
+
+fn dn(name: &str) -> String {
+    format!("CN={name},CN=Users,DC=corp,DC=example")
+}
+
+fn person(number: usize) -> String {
+    let name = format!("lin{number}");
+    format!(
+        "dn: {}\nchangetype: add\nobjectClass: user\nsAMAccountName: {name}\n\
+         userPrincipalName: {name}@corp.example\ndisplayName: Lin {number}\ntitle: Weaver\n\
+         userAccountControl: 514\n\n",
+        dn(&name)
+    )
+}
+
+/// People, groups of them, a manager of all, and two objects that Graph does not make.
+fn company() -> String {
+    let mut ldif: String = (0..PEOPLE).map(person).collect();
+    for number in 1..PEOPLE {
+        let (who, boss) = (dn(&format!("lin{number}")), dn("lin0"));
+        if number % 10 == 0 {
+            write!(ldif, "dn: {who}\nchangetype: modify\nadd: manager\nmanager: {boss}\n\n")
+                .unwrap();
+        }
+    }
+    for number in 0..GROUPS {
+        let name = format!("Lins{number}");
+        write!(ldif, "dn: {}\nchangetype: add\nobjectClass: group\n", dn(&name)).unwrap();
+        writeln!(ldif, "sAMAccountName: {name}").unwrap();
+        for member in (number..PEOPLE).step_by(GROUPS) {
+            writeln!(ldif, "member: {}", dn(&format!("lin{member}"))).unwrap();
+        }
+        ldif.push('\n');
+    }
+    let everybody = dn("Lins");
+    write!(
+        ldif,
+        "dn: {everybody}\nchangetype: add\nobjectClass: group\nsAMAccountName: Lins\nmember: {}\nmember: {}\n\n",
+        dn("Lins0"),
+        dn("lin1")
+    )
+    .unwrap();
+    write!(
+        ldif,
+        "dn: {}\nchangetype: add\nobjectClass: group\nsAMAccountName: News\ngroupType: 2\n\
+         mail: news@corp.example\nproxyAddresses: SMTP:news@corp.example\n\n",
+        dn("News")
+    )
+    .unwrap();
+    write!(
+        ldif,
+        "dn: {}\nchangetype: add\nobjectClass: contact\ndisplayName: Oda\nmail: oda@partner.example\n\
+         proxyAddresses: SMTP:oda@partner.example\nmailNickname: oda\n\n",
+        dn("Oda")
+    )
+    .unwrap();
+    ldif
+}
+
+/// Somebody is hired, somebody is promoted and managed by another, somebody leaves with all memberships.
+fn changes() -> String {
+    format!(
+        "{}dn: {}\nchangetype: modify\nreplace: title\ntitle: Chief\n-\nreplace: manager\nmanager: {}\n\n\
+         dn: {}\nchangetype: delete\n\n",
+        person(PEOPLE),
+        dn("lin10"),
+        dn("lin2"),
+        dn("lin4")
+    )
+}

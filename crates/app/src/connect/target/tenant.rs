@@ -6,8 +6,7 @@ use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{Dictionary, TenantKind};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
-    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult,
-    REFERENCES_MAX,
+    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult, REFERENCES_MAX,
 };
 use serde_json::Value as Json;
 

@@ -342,6 +342,48 @@ impl<'lab> Road<'lab> {
         field(&added, "portolan tenant app add", "client_id")
     }
 
+    /// An application of the tenant that acts for itself with these permissions, by a key of its own of a
+    /// kind that `openssl req` knows. Gives its id, and the file of its key and certificate.
+    ///
+    /// # Errors
+    /// When `openssl` or the command fail.
+    pub fn add_daemon(
+        &self,
+        name: &str,
+        kind: &str,
+        permissions: &[&str],
+    ) -> Result<(String, PathBuf), RoadError> {
+        let key = self.path(&format!("{name}.pem"));
+        let certificate = self.path(&format!("{name}.crt"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
+        openssl.args(["-subj", "/CN=writer", "-days", "2", "-keyout"]).arg(&key);
+        openssl.arg("-out").arg(&certificate);
+        finish(openssl, None)?.success()?;
+        let mut add = self.lab.command("tenant", &self.tools.portolan)?;
+        add.args(["tenant", "app", "add", "--name", name, "--json", "--data"]);
+        add.arg(self.path("tenant")).arg("--key").arg(&certificate);
+        for permission in permissions {
+            add.args(["--permission", permission]);
+        }
+        let added = finish(add, None)?.success()?.json()?;
+        // Microsoft's libraries read both from one file.
+        let io = |error| RoadError::Io {
+            what: "cannot put key and certificate together".to_owned(),
+            error,
+        };
+        let both = [std::fs::read(&key).map_err(io)?, std::fs::read(&certificate).map_err(io)?];
+        std::fs::write(&key, both.concat()).map_err(io)?;
+        Ok((field(&added, "portolan tenant app add", "client_id")?, key))
+    }
+
+    /// The tenant, as scripts that read its Graph are told of it.
+    pub(crate) fn graph_question(&self) -> Result<Value, RoadError> {
+        let mut question = self.application_question()?;
+        question["graph"] = json!(format!("https://graph.{TENANT_DOMAIN}"));
+        Ok(question)
+    }
+
     /// Asks a peer's script at `ws1` a question; what all of them need is added to it. `node` scripts
     /// end in `.mjs`, all others are Python's.
     ///

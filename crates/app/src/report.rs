@@ -21,6 +21,8 @@ pub struct Failure {
 const FAILED: u8 = 1;
 /// What it ends with when it was asked for something that makes no sense, or could not judge.
 const NOT_JUDGED: u8 = 2;
+/// What it ends with when all was done but what waits for somebody's word.
+const HELD: u8 = 3;
 
 impl Failure {
     /// A failure in its own words.
@@ -34,6 +36,13 @@ impl Failure {
     #[must_use]
     pub const fn unjudged(mut self) -> Self {
         self.status = NOT_JUDGED;
+        self
+    }
+
+    /// As what was done but for what waits for somebody's word: the process ends with 3.
+    #[must_use]
+    pub const fn held(mut self) -> Self {
+        self.status = HELD;
         self
     }
 

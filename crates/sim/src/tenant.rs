@@ -538,7 +538,13 @@ impl Owned for Line<'_> {
         let mut tx = tx.map_err(|error| broken(&error))?;
         let group = tx.sync_group(tenant.sender).await.map_err(|error| broken(&error))?;
         let owned = tx.owned_objects(group, after, 3).await.map_err(|error| broken(&error))?;
-        let object = |(anchor, kind)| OwnedObject { anchor, kind };
+        let object = |(anchor, kind)| OwnedObject {
+            anchor,
+            kind,
+            content: None,
+            password: false,
+            references: None,
+        };
         Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
     }
 }
@@ -556,6 +562,8 @@ impl Tenancy for Line<'_> {
             verified_domains: vec![VERIFIED.to_owned()],
             sync_group: Some(tenant.sender.to_string()),
             last_batch: Some(batch_name(last)),
+            sync_servers: None,
+            uses_lease: false,
         })
     }
 }

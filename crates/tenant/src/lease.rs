@@ -167,7 +167,7 @@ pub fn decide(
 /// # Errors
 /// Why it may not.
 pub fn fence(lease: Option<&Lease>, by: Guid, sent: Option<u64>) -> Result<(), Refusal> {
-    let is_used = lease.is_some_and(|lease| lease.state != State::Waived);
+    let is_used = lease.is_some_and(Lease::is_used);
     let Some(sent) = sent else {
         return if is_used { Err(Refusal::Required) } else { Ok(()) };
     };
@@ -178,6 +178,12 @@ pub fn fence(lease: Option<&Lease>, by: Guid, sent: Option<u64>) -> Result<(), R
 }
 
 impl Lease {
+    /// Whether a batch has to carry its epoch.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.state != State::Waived
+    }
+
     /// Who holds it.
     #[must_use]
     pub const fn holder(&self) -> Option<&Holder> {

@@ -13,6 +13,7 @@ pub mod directory;
 pub mod feature;
 pub mod grant;
 pub mod graph;
+pub mod held;
 mod identity;
 pub mod ingest;
 pub mod issue;

@@ -1,12 +1,17 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Six requests, all HTTPS and JSON:
+//! Both sides use these types. Eight requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
 //! - `GET /v1.0/tenant` answers a [`TenantResponse`].
 //! - `GET /v1.0/objects?after=<anchor>` answers an [`ObjectsResponse`]: what of the directory is this
-//!   server's. The anchor of the last one asks for more; the last page is empty.
+//!   server's. The anchor of the last one asks for more; the last page is empty. With `with=content` or
+//!   `with=references` come digests ([`crate::held`]), by which a server confirms what it believes.
+//! - `POST /v1.0/objects/read` with an [`ObjectsRequest`] answers a [`HeldResponse`]: the attributes of some
+//!   of them.
+//! - `GET /v1.0/references?anchor=<anchor>&attribute=<name>&after=<anchor>` answers a
+//!   [`ReferencesResponse`]: whom one of them refers to.
 //! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
 //!   new one was used.
 //! - `POST /v1.0/lease` with a [`LeaseRequest`] answers a [`LeaseResponse`].
@@ -70,6 +75,8 @@
 //!
 //! **Credentials** end the user's sessions when `changed_at` is another than before.
 
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -88,6 +95,10 @@ use crate::directory::{
     PHOTO_OCTETS_MAX, Photo, Reference, Shape, Value,
 };
 use crate::ingest::{self, Fault, Upsert};
+
+pub use held::{
+    HeldObject, HeldResponse, ObjectsRequest, ObjectsResponse, OwnedObject, ReferencesResponse,
+};
 
 /// Operations that a batch may have.
 pub const OPERATIONS_MAX: usize = 500;
@@ -194,22 +205,12 @@ pub struct TenantResponse {
     /// none. Another one than the server remembers says that the tenant was restored from a backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_batch: Option<String>,
-}
-
-/// The answer to `GET /v1.0/objects`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectsResponse {
-    /// Living objects in the order of their anchors.
-    pub objects: Vec<OwnedObject>,
-}
-
-/// An object that is a sync server's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedObject {
-    /// Its anchor.
-    pub anchor: String,
-    /// `user`, `contact`, `group` or `device`.
-    pub kind: String,
+    /// How many sync servers are in the group: with more than one, they use a lease.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sync_servers: Option<u32>,
+    /// Whether the group uses a lease, so that each batch carries its epoch.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub uses_lease: bool,
 }
 
 /// The body of `POST /v1.0/ingest`.

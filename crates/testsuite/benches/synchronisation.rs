@@ -42,6 +42,8 @@ fn main() -> Result<(), Failed> {
     let long = arguments.iter().any(|argument| argument == "--long");
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse::<u64>().ok());
     let users = numbers.next().unwrap_or(if long { 1_000_000 } else { 40_000 });
+    // A tenth of them has to have as many as change.
+    let users = users.max(10 * DELTA);
     let size = Size { users, groups: users / 20 };
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

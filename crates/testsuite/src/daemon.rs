@@ -24,14 +24,15 @@ pub struct Daemon<'lab> {
 }
 
 impl<'lab> Daemon<'lab> {
-    /// Starts a program on connect's host; what it says, and its id there, go to files in `work`.
+    /// Starts a program on connect's host; what it says, and its id there, go to files in `work` of this
+    /// name.
     pub(crate) fn begin(
         lab: &'lab Lab,
         program: &Path,
         arguments: &[&OsStr],
-        work: &Path,
+        (work, name): (&Path, &str),
     ) -> Result<Self, RoadError> {
-        let (log, pid) = (work.join("connect.log"), work.join("connect.pid"));
+        let (log, pid) = (work.join(format!("{name}.log")), work.join(format!("{name}.pid")));
         // A host has process ids of its own: the shell writes the one that it hands on.
         let mut command = lab.command("connect", "sh")?;
         command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(&pid).arg(program);
@@ -72,14 +73,23 @@ impl<'lab> Daemon<'lab> {
     /// # Errors
     /// When it cannot be told.
     pub fn hang_up(&self) -> Result<(), RoadError> {
-        self.signal("-HUP")
+        self.signal("HUP")
     }
 
-    fn signal(&self, which: &str) -> Result<(), RoadError> {
-        let io = |error| RoadError::Io { what: format!("cannot send {which}"), error };
+    /// Sends it a signal, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<(), RoadError> {
+        let io = |error| RoadError::Io { what: format!("cannot send SIG{name}"), error };
         let pid = std::fs::read_to_string(&self.pid).map_err(io)?;
         let mut kill = self.lab.command("connect", "kill")?;
-        kill.args([which, pid.trim()]).status().map_err(io)?;
+        kill.args([&format!("-{name}"), pid.trim()]).status().map_err(io)?;
+        if name == "CONT" {
+            // What brought it onto its host stopped with it.
+            let outside = self.child.id().to_string();
+            std::process::Command::new("kill").args(["-CONT", &outside]).status().map_err(io)?;
+        }
         Ok(())
     }
 
@@ -89,7 +99,7 @@ impl<'lab> Daemon<'lab> {
     /// [`RoadError::Daemon`] when it does not end in time.
     pub fn stop(mut self) -> Result<(ExitStatus, String), RoadError> {
         let io = |error| RoadError::Io { what: "cannot wait for the daemon".to_owned(), error };
-        self.signal("-TERM")?;
+        self.signal("TERM")?;
         let until = Instant::now() + WAIT_TIME_MAX;
         loop {
             if let Some(status) = self.child.try_wait().map_err(io)? {

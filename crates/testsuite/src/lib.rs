@@ -5,6 +5,7 @@
 
 mod conversation;
 mod daemon;
+mod freshness;
 mod latency;
 pub mod measure;
 mod outcome;
@@ -12,6 +13,7 @@ mod road;
 mod tools;
 
 pub use daemon::Daemon;
+pub use freshness::Freshness;
 pub use latency::{Changed, Stopwatch};
 pub use outcome::{Outcome, RoadError};
 pub use road::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Road, TENANT_DOMAIN};

@@ -222,6 +222,25 @@ impl<'lab> Road<'lab> {
         finish(command, None)
     }
 
+    /// Enrols a second server in the group of the first, with a state directory of this name.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn second_server_up(&self, name: &str, joins: &str) -> Result<Outcome, RoadError> {
+        let (enrolment, data) = (self.path(&format!("{name}.enrolment")), self.path("tenant"));
+        let words = ["tenant", "enrol", "--joins", joins, "--data"].map(OsStr::new);
+        let words = words.into_iter().chain([data.as_os_str(), OsStr::new("--out")]);
+        self.portolan("tenant", words.chain([enrolment.as_os_str()]))?.success()?;
+        let password_file = self.path("account.password");
+        private_file(&password_file, ACCOUNT_PASSWORD)?;
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "init", "--state"]).arg(self.path(name));
+        command.arg("--enrol").arg(&enrolment);
+        command.args(["--forest", FOREST_DOMAIN, "--account", ACCOUNT, "--password-file"]);
+        command.arg(password_file);
+        finish(command, None)?.success()
+    }
+
     /// Gives connect another secret of its account: the flag and the file of it.
     ///
     /// # Errors
@@ -279,11 +298,23 @@ impl<'lab> Road<'lab> {
     /// # Errors
     /// When it cannot be run.
     pub fn connect_daemon(&self, options: &[&str]) -> Result<Daemon<'lab>, RoadError> {
-        let state = self.path("connect");
+        self.connect_daemon_of("connect", options)
+    }
+
+    /// Starts the daemon of a server whose state directory has this name.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn connect_daemon_of(
+        &self,
+        name: &str,
+        options: &[&str],
+    ) -> Result<Daemon<'lab>, RoadError> {
+        let state = self.path(name);
         let arguments = ["connect", "run", "--state"].map(OsStr::new);
         let arguments = arguments.into_iter().chain([state.as_os_str()]);
         let arguments: Vec<_> = arguments.chain(options.iter().map(OsStr::new)).collect();
-        Daemon::begin(self.lab, &self.tools.portolan, &arguments, &self.work)
+        Daemon::begin(self.lab, &self.tools.portolan, &arguments, (&self.work, name))
     }
 
     /// A peer's script.
@@ -340,6 +371,48 @@ impl<'lab> Road<'lab> {
         }
         let added = finish(command, None)?.success()?.json()?;
         field(&added, "portolan tenant app add", "client_id")
+    }
+
+    /// An application of the tenant that acts for itself with these permissions, by a key of its own of a
+    /// kind that `openssl req` knows. Gives its id, and the file of its key and certificate.
+    ///
+    /// # Errors
+    /// When `openssl` or the command fail.
+    pub fn add_daemon(
+        &self,
+        name: &str,
+        kind: &str,
+        permissions: &[&str],
+    ) -> Result<(String, PathBuf), RoadError> {
+        let key = self.path(&format!("{name}.pem"));
+        let certificate = self.path(&format!("{name}.crt"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
+        openssl.args(["-subj", "/CN=writer", "-days", "2", "-keyout"]).arg(&key);
+        openssl.arg("-out").arg(&certificate);
+        finish(openssl, None)?.success()?;
+        let mut add = self.lab.command("tenant", &self.tools.portolan)?;
+        add.args(["tenant", "app", "add", "--name", name, "--json", "--data"]);
+        add.arg(self.path("tenant")).arg("--key").arg(&certificate);
+        for permission in permissions {
+            add.args(["--permission", permission]);
+        }
+        let added = finish(add, None)?.success()?.json()?;
+        // Microsoft's libraries read both from one file.
+        let io = |error| RoadError::Io {
+            what: "cannot put key and certificate together".to_owned(),
+            error,
+        };
+        let both = [std::fs::read(&key).map_err(io)?, std::fs::read(&certificate).map_err(io)?];
+        std::fs::write(&key, both.concat()).map_err(io)?;
+        Ok((field(&added, "portolan tenant app add", "client_id")?, key))
+    }
+
+    /// The tenant, as scripts that read its Graph are told of it.
+    pub(crate) fn graph_question(&self) -> Result<Value, RoadError> {
+        let mut question = self.application_question()?;
+        question["graph"] = json!(format!("https://graph.{TENANT_DOMAIN}"));
+        Ok(question)
     }
 
     /// Asks a peer's script at `ws1` a question; what all of them need is added to it. `node` scripts

@@ -194,6 +194,9 @@ mod tests {
             let object = |anchor: &&str| OwnedObject {
                 anchor: (*anchor).to_owned(),
                 kind: "user".to_owned(),
+                content: None,
+                password: false,
+                references: None,
             };
             Ok(ObjectsResponse { objects: behind.map(object).collect() })
         }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use portolan_model::{DnsName, Guid};
+use portolan_sync::guard::{self, Allowance};
 use portolan_sync::target::TargetSystem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -37,6 +38,16 @@ pub(super) struct RawConfig {
     pub(super) tenant: Option<RawTenant>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) graph: Option<RawGraph>,
+    /// Whether this server imports and synchronises only, and writes nothing to the tenant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) staging: bool,
+    /// How much may be lost in the tenant without anyone's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) guard: Option<RawGuard>,
+    /// For how many seconds the lease of the group of sync servers is taken: the longest time until another
+    /// one takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease_seconds: Option<u32>,
     /// Ports in place of the chart's, by flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<String, u16>,
@@ -51,6 +62,57 @@ pub(super) struct RawConfig {
     pub(super) schedule: Vec<RawSchedule>,
 }
 
+/// How much may be lost in the tenant in a window of time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGuard {
+    /// Objects of a kind that may be deleted in a window.
+    #[serde(default = "deletions_max")]
+    deletions_max: u64,
+    /// The share of them that may be deleted, in percent; whichever is less counts.
+    #[serde(default = "deletions_percent_max")]
+    deletions_percent_max: u64,
+    /// How long the window is, in hours: at most 31 days.
+    #[serde(default = "window_hours")]
+    window_hours: u16,
+}
+
+const fn deletions_max() -> u64 {
+    guard::DELETIONS_MAX
+}
+
+const fn deletions_percent_max() -> u64 {
+    guard::DELETIONS_PERCENT_MAX
+}
+
+const fn window_hours() -> u16 {
+    guard::WINDOW_HOURS
+}
+
+/// For how many seconds the lease is taken, and for how many it is given.
+const LEASE_SECONDS: u32 = 60;
+const LEASE_SECONDS_LEGAL: std::ops::RangeInclusive<u32> = 5..=600;
+
+/// The longest window of the guard.
+const WINDOW_HOURS_MAX: u16 = 31 * 24;
+
+impl RawGuard {
+    fn check(raw: Option<&Self>, problems: &mut Vec<String>) -> Allowance {
+        let Some(raw) = raw else { return Allowance::default() };
+        if !(1..=WINDOW_HOURS_MAX).contains(&raw.window_hours) {
+            problems.push(format!("guard.window_hours: not from 1 to {WINDOW_HOURS_MAX}"));
+        }
+        if raw.deletions_percent_max > 100 {
+            problems.push("guard.deletions_percent_max: more than 100".to_owned());
+        }
+        Allowance {
+            count: raw.deletions_max,
+            percent: raw.deletions_percent_max,
+            window: time::Duration::hours(raw.window_hours.into()),
+        }
+    }
+}
+
 /// The configuration, checked.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -61,6 +123,12 @@ pub(super) struct Config {
     pub(super) tenant_id: Guid,
     pub(super) tenant_domain: DnsName,
     pub(super) client_id: Guid,
+    /// Whether nothing is written to the tenant.
+    pub(super) staging: bool,
+    /// How much may be lost in the tenant without anyone's word.
+    pub(super) guard: Allowance,
+    /// For how many seconds the lease is taken.
+    pub(super) lease_seconds: u32,
     /// How the target is reached, by what it is.
     pub(super) system: SystemConfig,
     /// Where figures are served.
@@ -230,6 +298,11 @@ impl Config {
 
     pub(super) fn check(raw: RawConfig) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
+        let guard = RawGuard::check(raw.guard.as_ref(), &mut problems);
+        let lease_seconds = raw.lease_seconds.unwrap_or(LEASE_SECONDS);
+        if !LEASE_SECONDS_LEGAL.contains(&lease_seconds) {
+            problems.push("lease_seconds: not from 5 to 600".to_owned());
+        }
         let reach = Reach::check(raw.reach(), &mut problems);
         let forests = raw.forest.check(&mut problems);
         let target = target_config::check(raw.tenant.as_ref(), raw.graph.as_ref(), &mut problems);
@@ -250,6 +323,9 @@ impl Config {
                     tenant_domain,
                     client_id,
                     system,
+                    staging: raw.staging,
+                    guard,
+                    lease_seconds,
                     metrics,
                     profiles,
                     schedule,

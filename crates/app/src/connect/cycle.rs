@@ -15,8 +15,10 @@ use super::batches;
 use super::config::{Config, RawConfig};
 use super::export::{Exported, Exporter};
 use super::forest::Forest;
+use super::gate::Passage;
 use super::import::{Imported, Reading};
 use super::key;
+use super::lease::Lease;
 use super::plan::Chosen;
 use super::profile::Extent;
 use super::running::Running;
@@ -46,6 +48,8 @@ pub(super) struct Server {
     /// The numbers of the forests and of the tenant in it.
     pub(super) connected: Connected,
     pub(super) target: Target,
+    /// The lease of this server's group, if it uses one.
+    pub(super) lease: Lease,
     secrets: Secrets,
     /// The files of rules that are in force.
     pub(super) overlay: Overlay,
@@ -96,11 +100,21 @@ impl Server {
             state,
             connected,
             target,
+            lease: Lease::none(),
             secrets,
             overlay,
             compiled,
             directory,
         })
+    }
+
+    /// A client of the tenant with this server's key as it is now; none of a target that is no tenant.
+    pub(super) fn another_tenant_client(&self) -> Result<Option<Tenant>, Failure> {
+        let SystemConfig::Tenant { ca_sha256 } = &self.config.system else { return Ok(None) };
+        let client = tenant_client::client(&self.network, Fingerprint::new(*ca_sha256));
+        let secrets = Secrets::open(&self.directory)?;
+        let key = key::current(&secrets, self.config.client_id)?;
+        Tenant::new(client, &self.config, key).map(Some)
     }
 
     /// The rules in force, compiled.
@@ -236,6 +250,8 @@ impl Server {
             verified_domains: found.verified.iter().map(ToString::to_string).collect(),
             sync_group: None,
             last_batch: None,
+            sync_servers: None,
+            uses_lease: false,
         })
     }
 
@@ -273,8 +289,13 @@ impl Server {
         chosen: Option<&Chosen>,
         steps: &Steps,
     ) -> Result<Exported, Failure> {
-        let losses = self.state.losses(self.connected.target).await?;
-        losses.check_export(allowed).map_err(|error| Failure::from(error).lasting())?;
+        let quarantine = match self.may_export(allowed, steps).await? {
+            Passage::Open(quarantine) => quarantine,
+            Passage::Closed(closed) => {
+                steps.say(None, &closed.line());
+                return Ok(Exported { closed: Some(closed), ..Exported::default() });
+            }
+        };
         let mut exporter = Exporter {
             target: &mut self.target,
             sending: Sending {
@@ -283,8 +304,10 @@ impl Server {
                 names: &rules.names,
             },
             chosen,
+            quarantine: &quarantine,
         };
-        let exported = exporter.run().await?;
+        let mut exported = exporter.run().await?;
+        exported.held = quarantine.iter().map(ToString::to_string).collect();
         let Exported { added, updated, deleted, references, refused, .. } = &exported;
         let sent = format!(
             "exported {added} new, {updated} changed, {deleted} deleted, {references} references; {} refused",

@@ -9,6 +9,7 @@ use portolan_sync::target::TargetSystem;
 use tokio::time::{Instant, sleep_until};
 
 use super::cycle::Server;
+use super::lease;
 use super::metrics::{Exporter, Metrics};
 use super::notice::Notice;
 use super::passwords::{Health, NO_PASSWORDS, Upkeep};
@@ -92,6 +93,7 @@ impl Daemon {
     /// What cannot be mended.
     pub(super) async fn keep_running(mut self) -> Result<(), Failure> {
         let outcome = Box::pin(self.run_on()).await;
+        self.server.give_lease_back().await;
         self.upkeep.close().await;
         self.notice.close().await;
         outcome
@@ -101,6 +103,7 @@ impl Daemon {
     async fn run_on(&mut self) -> Result<(), Failure> {
         let stop = self.stop.clone();
         let (mut objects_at, mut passwords_at) = (Instant::now(), Instant::now());
+        let (mut role, mut epoch) = (self.server.lease.watch(), None);
         while !stop.is_requested() {
             let scheduled_at = self.scheduled_at();
             tokio::select! {
@@ -110,11 +113,16 @@ impl Daemon {
                     objects_at = Instant::now();
                 },
                 () = sleep_until(objects_at) => {
+                    epoch = self.server.lease.role().epoch();
                     self.reload(false).await;
                     let profile = self.profile.clone();
                     self.until_stopped(&profile).await?;
                     // From its end, so that however long it takes, password hashes have their turn.
                     objects_at = Instant::now() + Duration::from_secs(self.run.interval);
+                }
+                // Whoever takes over does not wait for the clock.
+                () = lease::taken_over(&mut role, &mut epoch), if self.synchronised => {
+                    objects_at = Instant::now();
                 }
                 () = sleep_until(scheduled_at) => self.scheduled().await?,
                 () = sleep_until(self.notice.at), if self.synchronised => {
@@ -258,6 +266,10 @@ impl Daemon {
     }
 
     async fn replicate(&mut self) -> Result<(), Failure> {
+        // What does not read closes as well; the next cycle tells of it.
+        if !matches!(self.server.closed(), Ok(None)) {
+            return Ok(());
+        }
         // Whoever has the turn gives it back, and the next cycle is soon.
         let Some(_turn) = Turn::if_free(&self.server.directory)? else { return Ok(()) };
         let begun = portolan_net::clock::monotonic();

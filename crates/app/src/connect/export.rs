@@ -6,9 +6,11 @@ use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, TargetKey};
 use portolan_sync::engine::PendingExport;
+use portolan_sync::guard::Quarantine;
 use portolan_tenant::wire::{IngestRequest, IngestResponse};
 
 use super::batches::Answered;
+use super::gate::Closed;
 use super::plan::Chosen;
 use super::target::{Receiver, Sending, Taken, Verdict};
 use crate::report::Failure;
@@ -21,6 +23,14 @@ const REFERENCES_AT_ONCE: u32 = 20_000;
 pub trait Ingest {
     /// Sends one batch. The same batch may be sent again: the tenant applies it once.
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure>;
+
+    /// The epoch of the lease that a batch carries; none where no lease is used.
+    ///
+    /// # Errors
+    /// When another server is the one that writes, or may be by now: nothing is sent then.
+    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
 
     /// A name for a batch, which no other one has.
     fn name(&mut self) -> Guid {
@@ -49,6 +59,10 @@ pub(super) struct Exported {
     /// References that were added or removed.
     pub(super) references: usize,
     pub(super) refused: Vec<Refused>,
+    /// What was not exported because it would take too much away.
+    pub(super) held: Vec<String>,
+    /// Why nothing was exported.
+    pub(super) closed: Option<Closed>,
     /// Objects that the target has no kind for; which is told of each once.
     pub(super) unable: usize,
     pub(super) warnings: Vec<String>,
@@ -60,6 +74,8 @@ pub(super) struct Exporter<'a, T> {
     pub(super) sending: Sending<'a>,
     /// What is sent of what is pending; without it, all.
     pub(super) chosen: Option<&'a Chosen>,
+    /// What is not sent because it would take too much away.
+    pub(super) quarantine: &'a Quarantine,
 }
 
 impl<T: Receiver> Exporter<'_, T> {
@@ -91,6 +107,11 @@ impl<T: Receiver> Exporter<'_, T> {
             let mut pending = state.pending_exports(target, after, EXPORTS_AT_ONCE).await?;
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            let waits = |export: &Export| {
+                export.pending == PendingExport::Delete
+                    && self.quarantine.holds_objects(export.kind)
+            };
+            pending.retain(|export| !waits(export));
             if let Some(chosen) = self.chosen {
                 pending.retain(|export| chosen.has(export));
             }
@@ -162,6 +183,9 @@ impl<T: Receiver> Exporter<'_, T> {
             let mut pending = whole(pending, REFERENCES_AT_ONCE);
             let Some(last) = pending.last() else { return Ok(()) };
             after = last.place;
+            pending.retain(|export| {
+                export.is_added || !self.quarantine.holds_references(&export.anchor)
+            });
             if let Some(chosen) = self.chosen {
                 pending.retain(|export| chosen.has_reference(export, names));
             }

@@ -165,6 +165,9 @@ fn configuration(
         graph,
         ports,
         // How this server runs is not what it is enrolled as.
+        staging: earlier.is_some_and(|earlier| earlier.staging),
+        guard: earlier.and_then(|earlier| earlier.guard.clone()),
+        lease_seconds: earlier.and_then(|earlier| earlier.lease_seconds),
         metrics: earlier.and_then(|earlier| earlier.metrics.clone()),
         profile: earlier.map(|earlier| earlier.profile.clone()).unwrap_or_default(),
         schedule: earlier.map(|earlier| earlier.schedule.clone()).unwrap_or_default(),

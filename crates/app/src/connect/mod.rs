@@ -6,7 +6,8 @@
 //! [`perform`] puts them in the order of a [`profile`], each as a step of what is [`running`], and [`mod@run`]
 //! repeats it ([`daemon`]); [`single`] does one of them, and [`object`] all of them to one object; [`mod@plan`] and [`status`] show;
 //! [`reload`] takes a changed configuration, [`metrics`] are a daemon's figures, and a [`turn`] is whose it is to work;
-//! [`batches`] notices a tenant that was restored from a backup;
+//! [`batches`] notices a tenant that was restored from a backup, [`confirm`] whatever else it has lost;
+//! [`gate`] decides whether anything may be written, [`guard`] what of it waits;
 //! [`mod@lint`] finds what will not synchronise and mends it in the forest;
 //! [`mod@writeback`] writes anchors to it, both as a [`writer`] whose missing rights [`grant`] names;
 //! [`target`] is what is exported to, a tenant of ours or Microsoft Graph ([`target_config`]);
@@ -18,6 +19,7 @@
 mod account;
 mod batches;
 mod config;
+mod confirm;
 mod cycle;
 mod daemon;
 mod explain;
@@ -26,12 +28,15 @@ mod filters;
 mod forest;
 mod forest_config;
 mod forests;
+mod gate;
 mod grant;
+mod guard;
 mod history;
 mod import;
 mod init;
 mod joining;
 pub(crate) mod key;
+mod lease;
 mod lint;
 mod metrics;
 mod notice;
@@ -53,6 +58,7 @@ pub(crate) mod secrets;
 pub mod simulated;
 mod single;
 mod source;
+mod staging;
 mod status;
 mod steps;
 mod suffixes;
@@ -87,6 +93,8 @@ pub enum Command {
     Sync(single::Sync),
     /// Send what waits to be exported, and do nothing else
     Export(single::Export),
+    /// Hold what the tenant has against what this server believes, so that the next export repairs it
+    Confirm(Look),
     /// Show what a run would change in the tenant, and change nothing there
     Plan(plan::Plan),
     /// Make the changes of a plan that was kept, and no others, if all of them still hold
@@ -108,6 +116,12 @@ pub enum Command {
     /// The rules: what is wrong with them, which are in force, those of Entra Connect
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// What waits because it would take too much away, and letting it through
+    #[command(subcommand)]
+    Guard(guard::Guard),
+    /// Whether this server writes anything to the tenant
+    #[command(subcommand)]
+    Staging(staging::Staging),
     /// Show the runs of this server, or the steps of one
     History(history::History),
     /// Find what of the forest will not synchronise, propose what to put in its place, and mend it
@@ -155,6 +169,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Import(told) => single::import(told).await,
         Command::Sync(told) => single::sync(told).await,
         Command::Export(told) => single::export(told).await,
+        Command::Confirm(look) => confirm::run(look).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
         Command::Forest(command) => forests::run(command).await,
@@ -164,6 +179,8 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Object(Object::Search(which)) => explain::search(which).await,
         Command::Object(Object::Errors(look)) => history::errors(look).await,
         Command::Rules(command) => rules::run(command).await,
+        Command::Guard(command) => guard::run(command).await,
+        Command::Staging(command) => staging::run(&command),
         Command::History(look) => history::runs(look).await,
         Command::Lint(lint) => lint::run(lint).await,
         Command::Writeback(writeback) => writeback::run(writeback).await,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::cycle::{self, Server};
 use super::export::{Exported, Refused};
+use super::gate::Closed;
 use super::import::Imported;
 use super::metrics::Metrics;
 use super::profile::{Extent, Profile, Step};
@@ -35,6 +36,10 @@ pub(super) struct Summary {
     /// Objects that the target has no kind for.
     unable: usize,
     pub(super) refused: Vec<Refused>,
+    /// What was not exported because it would take too much away.
+    pub(super) held: Vec<String>,
+    /// Why nothing was exported.
+    pub(super) closed: Option<Closed>,
     pub(super) warnings: Vec<String>,
     pub(super) errors: Vec<String>,
 }
@@ -45,6 +50,7 @@ impl Summary {
         self.imported.as_ref().is_none_or(Imported::is_quiet)
             && self.added + self.updated + self.deleted + self.references == 0
             && self.refused.is_empty()
+            && self.held.is_empty()
     }
 
     /// Whether every forest was read.
@@ -86,13 +92,25 @@ impl Summary {
     }
 
     fn take(&mut self, exported: Exported) {
-        let Exported { added, updated, deleted, references, refused, unable, warnings } = exported;
+        let Exported {
+            added,
+            updated,
+            deleted,
+            references,
+            refused,
+            held,
+            closed,
+            unable,
+            warnings,
+        } = exported;
         self.added += added;
         self.updated += updated;
         self.deleted += deleted;
         self.references += references;
         self.unable += unable;
         self.refused.extend(refused);
+        self.held = held;
+        self.closed = closed;
         self.warnings.extend(warnings);
     }
 }

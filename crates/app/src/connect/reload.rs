@@ -70,7 +70,15 @@ impl Server {
             let after_restart = self.another(&Config::read(&self.directory)?)?;
             let state = self.state.clone();
             RawConfig::adopt(&self.directory, portolan_net::clock::now())?;
-            *self = Self::with(Config::read(&self.directory)?, state, &self.directory).await?;
+            let config = Config::read(&self.directory)?;
+            let mut other = Self::with(config, state, &self.directory).await?;
+            // The lease goes on: it is this server's, whatever else it is told.
+            std::mem::swap(&mut other.lease, &mut self.lease);
+            let role = other.lease.is_kept().then(|| other.lease.watch());
+            if let Some(tenant) = other.target.tenant() {
+                tenant.use_lease(role);
+            }
+            *self = other;
             // Its first act may be to seal a secret, which changes the file.
             *seen = Seen::now(&self.directory);
             tell(steps, &after_restart);

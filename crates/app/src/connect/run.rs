@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::cycle::Server;
 use super::daemon::Daemon;
+use super::gate;
 use super::passwords::{NO_PASSWORDS, Replicated, Upkeep};
 use super::perform::Summary;
 use super::print_json;
@@ -79,16 +80,18 @@ impl Counted for Option<Replicated> {
 
 /// Runs `connect run`.
 pub(super) async fn run(run: Run) -> Result<(), Failure> {
-    let server = Server::open(&run.state).await?;
+    let mut server = Server::open(&run.state).await?;
     let stop = Stop::listen()?;
     if !run.once {
         return Box::pin(Daemon::begin(server, run, stop)?.keep_running()).await;
     }
-    let once = Box::pin(once(server, &run, &stop));
-    tokio::select! {
+    let once = Box::pin(once(&mut server, &run, &stop));
+    let outcome = tokio::select! {
         outcome = once => outcome,
         () = after_stop(&stop) => Ok(()),
-    }
+    };
+    server.give_lease_back().await;
+    outcome
 }
 
 /// Resolves a while after this was told to stop.
@@ -98,12 +101,12 @@ pub(super) async fn after_stop(stop: &Stop) {
 }
 
 /// The steps of a profile once, or both cycles in their order; the first failure ends it.
-async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
+async fn once(server: &mut Server, run: &Run, stop: &Stop) -> Result<(), Failure> {
     let steps = Steps::begin();
     let profile = server.config.profile(run.profile.as_deref())?;
     let _turn = Turn::take(&run.state, &steps).await?;
     let running = Running::begin(&server.state, None, &profile.name).await?;
-    let outcome = Box::pin(both(&mut server, &running, &profile, (run, stop), &steps)).await;
+    let outcome = Box::pin(both(server, &running, &profile, (run, stop), &steps)).await;
     let mut counts = Counts::default();
     if let Ok((summary, replicated)) = &outcome {
         counts = summary.counts();
@@ -112,10 +115,16 @@ async fn once(mut server: Server, run: &Run, stop: &Stop) -> Result<(), Failure>
     running.end(&outcome, counts).await?;
     let (summary, replicated) = outcome?;
     let takes_passwords = server.target.tenant().is_some();
-    if run.json && (replicated.is_some() || run.profile.is_some() || !takes_passwords) {
+    if run.json
+        && (replicated.is_some()
+            || run.profile.is_some()
+            || !takes_passwords
+            || summary.closed.is_some())
+    {
         print_json(&Report { objects: Some(&summary), credentials: replicated.as_ref() })?;
     }
-    summary.check_read()
+    summary.check_read()?;
+    gate::check_held(&summary.held)
 }
 
 async fn both(
@@ -128,6 +137,9 @@ async fn both(
     let summary = server.perform(running, profile, run.allow_deletions, steps).await?;
     tell_objects(&summary, steps);
     if run.profile.is_some() && !profile.steps.contains(&Step::Passwords) {
+        return Ok((summary, None));
+    }
+    if server.closed()?.is_some() {
         return Ok((summary, None));
     }
     if server.target.tenant().is_none() {
@@ -157,6 +169,9 @@ pub(super) fn tell_objects(summary: &Summary, steps: &Steps) {
     }
     for refused in &summary.refused {
         steps.say(None, &format!("refused: {}: {}", refused.anchor, refused.why));
+    }
+    for held in &summary.held {
+        steps.say(None, &format!("HELD: {held}; release it with `portolan connect guard release`"));
     }
 }
 

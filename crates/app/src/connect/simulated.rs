@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use portolan_model::DnsName;
 use portolan_store::state::State;
+use portolan_sync::guard::Allowance;
 use portolan_tenant::wire::TenantResponse;
+use time::{Duration, OffsetDateTime};
 
 use super::batches;
 pub use super::batches::Owned;
 use super::cycle::{FILE, domains};
 pub use super::export::Ingest;
 use super::export::{Exported, Exporter};
+use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Reading, Staging};
 use super::running::DONE;
@@ -40,6 +43,9 @@ pub struct Compiled {
     reading: Arc<Reading>,
 }
 
+/// A time at which all losses are long past.
+const NEVER: Duration = Duration::days(1_000_000);
+
 /// A sync server of one forest and one tenant.
 pub struct Server {
     state: State,
@@ -60,6 +66,8 @@ pub struct Cycle {
     pub decided: u64,
     /// Objects and references that were sent and acknowledged.
     pub exported: usize,
+    /// What was not exported because it would take too much away.
+    pub held: Vec<String>,
     /// What the tenant refused: anchors, and why.
     pub refused: Vec<(String, String)>,
     /// What an administrator is told of the import.
@@ -153,13 +161,18 @@ impl Server {
         let synchronised =
             synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
         state.end_run(run, DONE, "{}", self.origin.now()).await?;
-        let losses = state.losses(target).await?;
-        losses.check_export(allowed)?;
+        // Of a run alone: the losses of earlier ones stand under the time of the host.
+        let never = OffsetDateTime::UNIX_EPOCH + NEVER;
+        let allowance = Allowance::default();
+        let quarantine = guard::quarantine(state, target, &allowance, allowed, never).await?;
         let names = &rules.names;
         let sending = Sending { state, target, names };
-        let exported = Exporter { target: tenant, sending, chosen: None }.run().await?;
+        let quarantine = &quarantine;
+        let mut exporter = Exporter { target: tenant, sending, chosen: None, quarantine };
+        let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
+            held: quarantine.iter().map(ToString::to_string).collect(),
             full,
             nothing_read: imported.is_quiet(),
             decided: synchronised.changed + synchronised.references,

@@ -6,6 +6,7 @@ use portolan_model::DnsName;
 use serde::Serialize;
 
 use super::cycle::Server;
+use super::gate;
 use super::import::{Imported, Sought};
 use super::perform::Summary;
 use super::print_json;
@@ -120,7 +121,8 @@ pub(super) async fn export(told: Export) -> Result<(), Failure> {
         }
         println!("{}", summary.line());
     }
-    summary.check_taken()
+    summary.check_taken()?;
+    gate::check_held(&summary.held)
 }
 
 /// One step as a run of its own.
@@ -138,7 +140,9 @@ async fn perform(
     let steps = Steps::begin();
     let _turn = Turn::take(state, &steps).await?;
     let profile = Profile { name: kind.to_owned(), steps: vec![step], forest, ends_early: false };
-    server.run(None, &profile, allowed, &steps).await
+    let outcome = server.run(None, &profile, allowed, &steps).await;
+    server.give_lease_back().await;
+    outcome
 }
 
 /// One object, all the way.

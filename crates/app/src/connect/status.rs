@@ -5,13 +5,15 @@ use portolan_store::state::State;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::target::TargetSystem;
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::config::Config;
 use super::cycle::FILE;
 use super::export::UNABLE;
 use super::passwords::NO_PASSWORDS;
 use super::synchronise::Connected;
-use super::{Look, print_json};
+use super::{Look, guard, lease, print_json};
 use crate::report::Failure;
 
 /// The state of this server.
@@ -25,6 +27,12 @@ struct Status {
     objects: u64,
     exported: u64,
     credentials: u64,
+    /// Whether nothing is written to the tenant.
+    staging: bool,
+    /// What it is among the sync servers of its group.
+    role: lease::Standing,
+    /// What is not exported because it would take too much away.
+    held: Vec<String>,
     /// What the target is.
     system: &'static str,
     /// Exports that the target refused, or has no kind for.
@@ -64,7 +72,12 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             objects: staged.iter().map(|(_, count)| count).sum(),
         });
     }
+    let now = portolan_net::clock::now();
+    let quarantine = guard::quarantine(&state, connected.target, &config.guard, 0, now).await?;
     let status = Status {
+        staging: config.staging,
+        role: role(lease::standing(&state, connected.target).await?),
+        held: quarantine.iter().map(ToString::to_string).collect(),
         system: match config.system.kind() {
             TargetSystem::Tenant => "tenant",
             TargetSystem::Graph => "graph",
@@ -107,11 +120,40 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             _ => println!("refused      {count} of kind {kind}: {code}"),
         }
     }
+    println!("role         {}", spoken(&status.role));
+    if status.staging {
+        println!("STAGING      nothing is exported, and no password is replicated");
+    }
+    for held in &status.held {
+        println!("HELD         {held}");
+    }
     println!("edition      {}", status.edition);
     for row in &status.rows {
         println!("  {row}");
     }
     Ok(())
+}
+
+/// What is remembered of the lease, as it is now.
+fn role(standing: Option<lease::Standing>) -> lease::Standing {
+    let alone =
+        || lease::Standing { role: "alone".to_owned(), epoch: None, until: None, why: None };
+    let mut standing = standing.unwrap_or_else(alone);
+    let now = portolan_net::clock::now().unix_timestamp();
+    if standing.until.is_some_and(|until| until < now) {
+        standing.role = "warm".to_owned();
+        standing.why = Some("its lease ended, and no process of this server renews it".to_owned());
+    }
+    standing
+}
+
+fn spoken(standing: &lease::Standing) -> String {
+    let epoch = standing.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+    let until = standing.until.and_then(|until| OffsetDateTime::from_unix_timestamp(until).ok());
+    let until = until.and_then(|until| until.format(&Rfc3339).ok());
+    let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+    let why = standing.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("{}{epoch}{until}{why}", standing.role)
 }
 
 async fn refused(state: &State, target: ConnectorId) -> Result<Vec<Refused>, Failure> {

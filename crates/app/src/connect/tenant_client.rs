@@ -1,7 +1,9 @@
 //! The tenant as connect reaches it: enrolment, tokens, domains, ingest; all over one row.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use portolan_chart::flow;
 use portolan_model::DnsName;
@@ -9,18 +11,21 @@ use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_tenant::wire::{
-    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, IngestRequest, IngestResponse,
-    KeyRequest, KeyResponse, ObjectsResponse, SecretText, Succession, TenantResponse,
+    EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, HeldResponse, IngestRequest,
+    IngestResponse, KeyRequest, KeyResponse, LeaseRequest, LeaseResponse, ObjectsRequest,
+    ObjectsResponse, ReferencesResponse, SecretText, Succession, TenantResponse,
 };
 use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::batches::Owned;
 use super::export::Ingest;
 use super::key::Registrar;
+use super::lease::{self, Role};
 use crate::report::Failure;
 
 /// A token is asked for anew when less than this is left of it.
@@ -107,8 +112,19 @@ fn is_unproven(response: &Response<Bytes>) -> bool {
     answer.is_ok_and(|answer| answer.error.code == "invalidProof")
 }
 
+/// What the tenant says to who asks for a lease.
+#[derive(Debug)]
+pub(super) enum Leased {
+    /// It is given, for so many seconds from now on.
+    Given(LeaseResponse),
+    /// It is another's, for so long; or the epoch is an older one.
+    Refused { wait: Option<Duration>, why: String },
+}
+
 /// The tenant, for one run.
 pub(super) struct Tenant {
+    /// What this server is among those of its group; none where no lease is used.
+    role: Option<watch::Receiver<Role>>,
     client: net_http::Client,
     login: DnsName,
     sync: DnsName,
@@ -148,7 +164,30 @@ impl Tenant {
             client_id: config.client_id.to_string(),
             key,
             token: None,
+            role: None,
         })
+    }
+
+    /// Lets every batch carry the epoch of a lease, and none be sent without it.
+    pub(super) fn use_lease(&mut self, role: Option<watch::Receiver<Role>>) {
+        self.role = role;
+    }
+
+    /// Asks for the lease of this server's group, for more of it, or gives it back.
+    pub(super) async fn lease(&mut self, request: &LeaseRequest) -> Result<Leased, Failure> {
+        let bearer = self.bearer().await?;
+        let request = json_request("/v1.0/lease", request, Some(&bearer))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        if response.status() != StatusCode::CONFLICT {
+            return accepted(&response, "ask for the lease").map(Leased::Given);
+        }
+        let wait = response.headers().get(RETRY_AFTER);
+        let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+        let answer = serde_json::from_slice::<ErrorResponse>(response.body());
+        let why = answer
+            .map_or_else(|_| "the lease is not given".to_owned(), |answer| answer.error.message);
+        Ok(Leased::Refused { wait, why })
     }
 
     /// The tenant's domains.
@@ -162,6 +201,50 @@ impl Tenant {
         let response =
             self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
         accepted(&response, "read the tenant's domains")
+    }
+
+    /// A page of what is this server's behind an anchor, with digests: of attributes (`content`), or of
+    /// `references`.
+    pub(super) async fn held(
+        &mut self,
+        after: &str,
+        with: &str,
+    ) -> Result<ObjectsResponse, Failure> {
+        self.get(&format!("/v1.0/objects?after={}&with={with}", form_value(after))).await
+    }
+
+    /// The attributes of some of this server's objects.
+    pub(super) async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure> {
+        let bearer = self.bearer().await?;
+        let request =
+            json_request("/v1.0/objects/read", &ObjectsRequest { anchors }, Some(&bearer))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read what the tenant has")
+    }
+
+    /// A page of whom one of this server's objects refers to by an attribute.
+    pub(super) async fn held_references(
+        &mut self,
+        anchor: &str,
+        attribute: &str,
+        after: &str,
+    ) -> Result<ReferencesResponse, Failure> {
+        let (anchor, after) = (form_value(anchor), form_value(after));
+        self.get(&format!("/v1.0/references?anchor={anchor}&attribute={attribute}&after={after}"))
+            .await
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+        let bearer = self.bearer().await?;
+        let request = Request::builder()
+            .uri(path)
+            .header(AUTHORIZATION, authorization(&bearer)?)
+            .body(Bytes::new())
+            .map_err(|error| Failure::because("cannot ask the tenant what it has", &error))?;
+        let response =
+            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
+        accepted(&response, "read what the tenant has")
     }
 
     /// Signs in with another key from here on.
@@ -213,6 +296,11 @@ impl Tenant {
 }
 
 impl Ingest for Tenant {
+    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+        let Some(role) = &self.role else { return Ok(None) };
+        lease::epoch(&role.borrow(), portolan_net::clock::monotonic()).map(Some)
+    }
+
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
         let bearer = self.bearer().await?;
         let request = json_request("/v1.0/ingest", batch, Some(&bearer))?;
@@ -224,15 +312,7 @@ impl Ingest for Tenant {
 
 impl Owned for Tenant {
     async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure> {
-        let bearer = self.bearer().await?;
-        let request = Request::builder()
-            .uri(format!("/v1.0/objects?after={}", form_value(after)))
-            .header(AUTHORIZATION, authorization(&bearer)?)
-            .body(Bytes::new())
-            .map_err(|error| Failure::because("cannot ask the tenant what it has", &error))?;
-        let response =
-            self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
-        accepted(&response, "read what the tenant has")
+        self.get(&format!("/v1.0/objects?after={}", form_value(after))).await
     }
 }
 

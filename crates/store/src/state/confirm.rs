@@ -9,7 +9,7 @@ use portolan_sync::record::Record;
 use sqlx::Row as _;
 
 use super::codes::Code as _;
-use super::rows::Tx;
+use super::rows::{self, Tx};
 use super::{State, StateError, dependence, packed, references};
 
 /// An object that a target has.
@@ -21,6 +21,40 @@ pub struct Held {
     pub kind: TenantKind,
     /// Its attributes, of those that are exported.
     pub record: Record,
+    /// Whether it has a password.
+    pub has_password: bool,
+}
+
+/// What is kept of an object of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What identifies it.
+    pub anchor: SourceAnchor,
+    /// What the target acknowledged of it.
+    pub confirmed: Option<Record>,
+    /// What it is to be; `None` when it is to be deleted.
+    pub wished: Option<Record>,
+}
+
+/// What was other than it was known to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Objects with other attributes.
+    pub other: u64,
+    /// Objects that are not there.
+    pub missing: u64,
+    /// Objects that nobody knew of.
+    pub unknown: u64,
+    /// Users without the password that was acknowledged.
+    pub passwords: u64,
+}
+
+impl Confirmed {
+    /// Whether all was as it was known to be.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is kept of an object before.
@@ -31,11 +65,59 @@ struct Before {
     wished: Option<Vec<u8>>,
 }
 
+impl Before {
+    /// Whether nothing was acknowledged, and this is what it is to be: somebody else exported it.
+    fn awaits(&self, sealed: &[u8]) -> bool {
+        self.confirmed.is_none() && self.wished.as_deref() == Some(sealed)
+    }
+
+    /// Whether it should be there.
+    fn is_wished(&self) -> bool {
+        self.wished.is_some()
+    }
+}
+
 impl State {
+    /// What is kept of a target's objects whose anchors are behind `after` and not behind `through`, in
+    /// the order of their octets, at most `limit`.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn known(
+        &self,
+        target: ConnectorId,
+        after: &str,
+        through: &str,
+        limit: u32,
+    ) -> Result<Vec<Known>, StateError> {
+        let rows = sqlx::query(
+            "SELECT anchor, confirmed, iif(stage = 0, NULL, coalesce(pending, confirmed)) AS wished
+             FROM target_object WHERE connector = ? AND anchor > ? AND anchor <= ?
+             ORDER BY anchor LIMIT ?",
+        )
+        .bind(target.0)
+        .bind(after)
+        .bind(through)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let anchor: &str = row.try_get("anchor")?;
+                let record = |sealed| packed::confirmed(anchor.as_bytes(), sealed);
+                Ok(Known {
+                    confirmed: record(row.try_get("confirmed")?)?,
+                    wished: record(row.try_get("wished")?)?,
+                    anchor: rows::anchor(anchor)?,
+                })
+            })
+            .collect()
+    }
+
     /// Keeps what a target has of all objects whose anchors are behind `after` and not behind
     /// `through`, in the order of their octets. What is other than it should be is to be exported
-    /// again; what was not known is claimed or deleted in the next full synchronisation. Gives how many
-    /// objects were other than they were known to be.
+    /// again; what was not known is claimed or deleted in the next full synchronisation; a password that
+    /// is not there is owed. Gives what was other than it was known to be.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -45,9 +127,9 @@ impl State {
         after: &str,
         through: &str,
         held: &[Held],
-    ) -> Result<u64, StateError> {
+    ) -> Result<Confirmed, StateError> {
         let mut tx = self.database.write().await?;
-        let mut differing = 0;
+        let mut differing = Confirmed::default();
         let is_read = dependence::read_of(&mut tx).await?.contains(&target);
         let mut known = between(&mut tx, target, after, through).await?;
         for object in held {
@@ -57,15 +139,16 @@ impl State {
             if before.as_ref().is_some_and(|b| b.confirmed.as_ref() == Some(&sealed)) {
                 continue;
             }
-            differing += 1;
             match before {
                 Some(before) => {
+                    differing.other += u64::from(!before.awaits(&sealed));
                     found(&mut tx, &before, object.kind, sealed).await?;
                     if is_read {
                         dependence::confirmed(&mut tx, before.key).await?;
                     }
                 }
                 None => {
+                    differing.unknown += 1;
                     let key = last_key(&mut tx).await? + 1;
                     sqlx::query(
                         "INSERT INTO target_object
@@ -83,9 +166,19 @@ impl State {
             }
         }
         for before in known.into_values().filter(|before| before.confirmed.is_some()) {
-            differing += 1;
+            differing.missing += u64::from(before.is_wished());
             missed(&mut tx, &before).await?;
         }
+        let without = held.iter().filter(|object| !object.has_password);
+        differing.passwords = sqlx::query(
+            "UPDATE target_object SET credentialed = 0 WHERE connector = ?1 AND credentialed = 1
+                 AND anchor IN (SELECT value FROM json_each(?2))",
+        )
+        .bind(target.0)
+        .bind(rows::texts(without.map(|object| object.anchor.as_str())))
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
         tx.commit().await?;
         Ok(differing)
     }
@@ -168,9 +261,15 @@ async fn missed(tx: &mut Tx, before: &Before) -> Result<(), StateError> {
     .bind(wished)
     .execute(&mut **tx)
     .await?;
-    let done = sqlx::query("DELETE FROM target_object WHERE key = ? AND stage = 0");
-    done.bind(before.key).execute(&mut **tx).await?;
-    let key = super::rows::numbers([before.key]);
+    // What is not known any more, and has a metaverse object, is decided about again.
+    for statement in [
+        "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
+             CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0",
+        "DELETE FROM target_object WHERE key = ? AND stage = 0",
+    ] {
+        sqlx::query(statement).bind(before.key).execute(&mut **tx).await?;
+    }
+    let key = rows::numbers([before.key]);
     references::mark_target(tx, &key).await?;
     sqlx::query(
         "INSERT OR IGNORE INTO dirty_reference (kind, object) SELECT 2, link.key FROM target_object t
@@ -182,3 +281,6 @@ async fn missed(tx: &mut Tx, before: &Before) -> Result<(), StateError> {
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,11 @@ use super::names::{REPLICATION_CURSOR, remember};
 use super::rows::{self, Tx, hexadecimal};
 use super::{State, StateError, TargetKey};
 
+/// A credential that a target does not have, has, or that there is none of.
+const OWED: i64 = 0;
+const THERE: i64 = 1;
+const NONE: i64 = 2;
+
 /// Objects of forests by the objectGUIDs of one forest, and their target's object.
 const OF_GUIDS: &str = "UPDATE target_object SET credentialed = ?4
     WHERE connector = ?2 AND credentialed <> ?4 AND metaverse IN (
@@ -110,7 +115,22 @@ impl State {
         guids: &[Guid],
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        put(&mut tx, forest, target, guids.iter().copied(), true).await?;
+        put(&mut tx, forest, target, guids.iter().copied(), THERE).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps that these objects have no password: nothing is owed of them until they get one.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn note_without_password(
+        &self,
+        forest: ConnectorId,
+        target: ConnectorId,
+        guids: &[Guid],
+    ) -> Result<(), StateError> {
+        let mut tx = self.database.write().await?;
+        put(&mut tx, forest, target, guids.iter().copied(), NONE).await?;
         Ok(tx.commit().await?)
     }
 
@@ -153,7 +173,7 @@ impl State {
         passed_by: &BTreeSet<Guid>,
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        put(&mut tx, forest, target, passed_by.iter().copied(), false).await?;
+        put(&mut tx, forest, target, passed_by.iter().copied(), OWED).await?;
         remember(&mut tx, forest, REPLICATION_CURSOR, cursor).await?;
         Ok(tx.commit().await?)
     }
@@ -164,7 +184,7 @@ async fn put(
     forest: ConnectorId,
     target: ConnectorId,
     guids: impl Iterator<Item = Guid>,
-    credentialed: bool,
+    credentialed: i64,
 ) -> Result<(), StateError> {
     let octets: Vec<_> = guids.map(Guid::to_bytes_le).collect();
     sqlx::query(OF_GUIDS)

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
-use super::{State, StateError, dependence, names, packed};
+use super::{State, StateError, dependence, losses, names, packed};
 
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +95,11 @@ impl State {
     /// When the state cannot be written.
     pub async fn acknowledge(&self, exports: &[Export]) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
+        let deleted_ones = exports.iter().filter(|export| export.pending == PendingExport::Delete);
+        let deleted_ones: Vec<_> = deleted_ones.map(|export| export.key.0).collect();
+        if !deleted_ones.is_empty() {
+            losses::count_deleted(&mut tx, &deleted_ones).await?;
+        }
         let read = dependence::read_of(&mut tx).await?;
         for export in exports {
             match &export.pending {

@@ -7,7 +7,7 @@ use portolan_sync::ObjectKind;
 use proptest::prelude::*;
 use sqlx::Row as _;
 
-use super::tests::{FOREST, MEMBER, TARGET, export, guid, object, state, synchronise};
+use super::tests::{FOREST, MEMBER, TARGET, export, guid, object, state, synchronise, wanted};
 use super::{Changed, ImportedObject, State};
 
 /// Numbers of objects: few, so that they meet.
@@ -175,7 +175,7 @@ async fn check(state: &State, model: &Model) {
 /// What the target has by now is what the forest has.
 async fn check_target(state: &State, model: &Model) {
     assert_eq!(state.exported_count(TARGET).await.unwrap(), model.objects.len() as u64);
-    assert_eq!(state.losses(TARGET).await.unwrap().lost(), 0);
+    assert_eq!(wanted(state).await, 0);
     let rows = sqlx::query(
         "SELECT s.anchor, t.anchor FROM target_reference r JOIN target_object s ON s.key = r.source
          JOIN target_object t ON t.key = r.target",

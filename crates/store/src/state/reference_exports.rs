@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row as _, Sqlite};
 
 use super::codes::Code as _;
-use super::{State, StateError, TargetKey, names, rows};
+use super::{State, StateError, TargetKey, losses, names, rows};
 
 /// A place in the order of references; the default is in front of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +81,11 @@ impl State {
         exports: &[ReferenceExport],
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
+        let removed = exports.iter().filter(|export| !export.is_added);
+        let removed: Vec<_> = removed.map(|export| export.source.0).collect();
+        if !removed.is_empty() {
+            losses::count_removed(&mut tx, removed).await?;
+        }
         for added in [true, false] {
             let chosen = exports.iter().filter(|export| export.is_added == added);
             let places = places(chosen.map(|export| export.place));

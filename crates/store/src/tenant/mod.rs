@@ -9,6 +9,7 @@ mod conflicts;
 mod credentials;
 mod directory;
 mod extensions;
+mod held;
 #[cfg(test)]
 mod ingested;
 pub mod log;
@@ -35,6 +36,7 @@ use zeroize::Zeroizing;
 
 use crate::sqlite::{Database, OpenError};
 use crate::vault::Keyring;
+pub use held::HeldObject;
 use rotation::Sealed;
 use rows::nanos;
 pub use transaction::SqliteTransaction;

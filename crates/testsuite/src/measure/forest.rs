@@ -17,6 +17,8 @@ const FILTER: &str = "(|(objectCategory=person)(objectCategory=group)\
 /// What connect says right before and right after it reads the forest.
 const BOUND: &str = "all that follows is sealed";
 const IMPORTED: &str = "imported ";
+/// What it says when the tenant has acknowledged everything.
+const EXPORTED: &str = "exported ";
 
 /// Pages as large as Windows gives them.
 const PAGES: &str = "pr=1000/noprompt";
@@ -85,6 +87,17 @@ impl Import {
     }
 }
 
+/// One synchronisation of objects by connect, without its start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cycle {
+    /// Users, groups and contacts that the tenant acknowledged: new ones and changed ones.
+    pub exported: u64,
+    /// How long it took, from the bound connection to the last acknowledgement.
+    pub took: Duration,
+    /// The most memory that was resident at once (VmHWM), in KiB, from the process's start.
+    pub peak_kib: u64,
+}
+
 impl BulkForest {
     /// Brings a lab up whose forest has this many users beyond the usual ones. The first time it is
     /// loaded, which takes minutes; then it comes from an archive. Files are kept below `folder`.
@@ -135,6 +148,19 @@ impl BulkForest {
         let (outcome, marked) = watch(command)?;
         outcome.success()?;
         import_of(&marked).ok_or(RoadError::NoField { what: "connect plan", field: "import" })
+    }
+
+    /// One synchronisation by connect, from the bound connection until the tenant has acknowledged what
+    /// was exported.
+    ///
+    /// # Errors
+    /// When it fails, or does not say when it did what.
+    pub fn cycle(&self, road: &Road<'_>) -> Result<Cycle, RoadError> {
+        let mut command = self.lab.command("connect", &self.tools.portolan)?;
+        command.args(["connect", "run", "--once", "--state"]).arg(road.path("connect"));
+        let (outcome, marked) = watch(command)?;
+        outcome.success()?;
+        cycle_of(&marked).ok_or(RoadError::NoField { what: "connect run", field: "cycle" })
     }
 
     /// Gets a ticket for `ldapsearch`, so that what is measured authenticates by nothing but a
@@ -208,6 +234,23 @@ fn import_of(marked: &[Marked]) -> Option<Import> {
             + number("organizational units")?,
         took: end.at.duration_since(begin.at),
         cpu: end.cpu.saturating_sub(begin.cpu),
+        peak_kib: end.peak_kib,
+    })
+}
+
+/// The cycle within what connect said.
+fn cycle_of(marked: &[Marked]) -> Option<Cycle> {
+    let begin = marked.iter().find(|marked| marked.line.contains(BOUND))?.reading;
+    let (said, end) = marked
+        .iter()
+        .find_map(|marked| Some((marked.line.split_once(EXPORTED)?.1, marked.reading)))?;
+    let number = |kind: &str| {
+        let part = said.split(", ").find(|part| part.contains(kind))?;
+        part.split(' ').next()?.parse::<u64>().ok()
+    };
+    Some(Cycle {
+        exported: number("new")? + number("changed")?,
+        took: end.at.duration_since(begin.at),
         peak_kib: end.peak_kib,
     })
 }

@@ -9,6 +9,6 @@ mod person;
 mod process;
 
 pub use figure::{Better, Comparison, Figure, PAIRS, Peer, median, rounds};
-pub use forest::{BulkForest, Import, Manner};
+pub use forest::{BulkForest, Cycle, Import, Manner};
 pub use person::{TEXTS, person, sid};
 pub use process::{Marked, Reading, watch};

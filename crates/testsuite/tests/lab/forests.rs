@@ -56,7 +56,8 @@ fn anchor(entry: &Entry) -> String {
 /// Changes the other forest.
 fn change_other(road: &Road<'_>, ldif: &str) {
     let database = ["-H", "/run/samba/forest/private/sam.ldb"];
-    road.at_other_forest("ldbmodify", &database, ldif).unwrap().success().unwrap();
+    let done = road.at_other_forest("ldbmodify", &database, ldif).unwrap().success().unwrap();
+    assert_eq!(done.stderr, "", "{}", done.stdout);
 }
 
 fn run(road: &Road<'_>) -> Value {
@@ -76,19 +77,19 @@ fn tie(road: &Road<'_>) {
     let (corp, other) = (of_corp(road), of_other(road));
     let dn = |account: &str| text(&other[account], "dn").unwrap();
     let name = |dn: String| format!("dn:: {}", STANDARD.encode(dn));
-    let sid = &corp["bob"]["objectsid"][0];
+    let sid = |account: &str| Sid::decode(&corp[account]["objectsid"][0]).unwrap().to_string();
     change_other(
         road,
         &format!(
             "{}\nchangetype: modify\nreplace: mail\nmail: alice@corp.example\n-\n\n\
              {}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n-\n\
-             replace: msExchMasterAccountSID\nmsExchMasterAccountSID:: {}\n-\n",
+             replace: msExchMasterAccountSID\nmsExchMasterAccountSID: {}\n-\n\n",
             name(dn("alice")),
             name(dn("bob")),
-            STANDARD.encode(sid),
+            sid("bob"),
         ),
     );
-    let carol = Sid::decode(&corp["carol"]["objectsid"][0]).unwrap().to_string();
+    let carol = sid("carol");
     let add = ["group", "addmembers", "Printers", &carol];
     road.at_other_forest("samba-tool", &add, "").unwrap().success().unwrap();
 }
@@ -98,88 +99,26 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     let world = World::with_two_forests("forests");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut road = world.road();
-    road.tenant_up().unwrap();
-    let data = road.path("tenant");
-    let verify = ["tenant", "domain", "add", "other.example", "--data", data.to_str().unwrap()];
-    road.portolan("tenant", verify).unwrap().success().unwrap();
-    road.connect_up().unwrap().success().unwrap();
-    let rules = road.path("connect").join("rules");
-    std::fs::create_dir(&rules).unwrap();
-    std::fs::write(rules.join("own.toml"), BY_MAIL).unwrap();
-    // Whoever is in both keeps the anchor of the forest that was there first.
-    run(&road);
+    begin(&mut road);
     tie(&road);
-
-    // A wrong password is refused at the check, and the first forest's account is not touched by it.
-    let wrong = road.connect_forest_add("Wrong-Passw0rd").unwrap();
-    assert!(wrong.failure().0.is_some(), "{}", wrong.stderr);
-    road.connect_forest_add(portolan_testsuite::ACCOUNT_PASSWORD).unwrap().success().unwrap();
-    let listed: Value =
-        serde_json::from_str(&connect(&road, &["forest", "list", "--json"])).unwrap();
-    assert_eq!(listed[0]["forest"], "corp.example", "{listed:#}");
-    assert_eq!(listed[1]["forest"], "other.example", "{listed:#}");
-    let written = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
-    assert_eq!(written.matches("[[forest]]").count(), 2, "{written}");
-
+    add(&road);
     run(&road);
-    let (corp, other) = (of_corp(&road), of_other(&road));
-    let held = tenant(&road, &runtime);
-    // Everybody of both is there once: alice is joined by mail, bob by the SID of his account.
-    let mut expected: BTreeSet<String> = corp.values().map(anchor).collect();
-    let joined = ["alice", "bob"];
-    expected.extend(
-        other.iter().filter(|(n, _)| !joined.contains(&n.as_str())).map(|(_, e)| anchor(e)),
-    );
-    assert_eq!(held.user_anchors(), expected);
-    assert_eq!(
-        held.enabled(&anchor(&corp["bob"])),
-        Some(true),
-        "the account counts, not the mailbox"
-    );
-    // The group of the other forest has the member from the first, who stands there by her SID.
-    let printers = road.ldapsearch_other(&["(sAMAccountName=Printers)"]).unwrap();
-    let printers = ldif::parse(&printers).remove(0);
-    let foreign = printers["member"].iter().filter(|name| name.starts_with(b"CN=S-1-5-21-"));
-    assert_eq!(foreign.count(), 1, "{printers:?}");
-    let members = held.members(&anchor(&printers));
-    assert!(members.contains(&anchor(&corp["carol"])), "{members:?}");
-    // Both forests' people sign in with their own passwords.
-    assert!(
-        held.has_credential(&anchor(&corp["heidi"]))
-            && held.has_credential(&anchor(&other["heidi"]))
-    );
-    assert!(held.has_credential(&anchor(&corp["bob"])));
-    assert!(
-        connect(
-            &road,
-            &["explain", "CN=Alice Ångström,OU=Engineering,OU=Staff,DC=other,DC=example"]
-        )
-        .contains("joined with CN=Alice Ångström,OU=Engineering,OU=Staff,DC=corp,DC=example")
-    );
+    let printers = both_are_there_once(&road, &runtime);
     let quiet = run(&road);
-    assert_eq!(
-        (&quiet["added"], &quiet["updated"], &quiet["deleted"]),
-        (&0.into(), &0.into(), &0.into())
-    );
+    let counts = ["added", "updated", "deleted"].map(|count| quiet[count].as_u64());
+    assert_eq!(counts, [Some(0); 3], "{quiet:#}");
 
     // The other forest is down: the first goes on, nothing of the other is touched, and that is told.
+    let other = of_other(&road);
     world.lab.stop_controller("odc1", End::Hard).unwrap();
     let new = ["user", "create", "dora", "Pa55-dora-1", "--given-name=Dora", "--surname=Meier"];
     road.samba_tool(&new).unwrap().success().unwrap();
     road.samba_tool(&["user", "delete", "zoe"]).unwrap().success().unwrap();
-    let outcome = road.connect_run().unwrap();
-    assert!(
-        outcome.stderr.contains("not every forest was read: other.example"),
-        "{}",
-        outcome.stderr
-    );
+    let said = road.connect_run().unwrap().stderr;
+    assert!(said.contains("not every forest was read: other.example"), "{said}");
     let held = tenant(&road, &runtime);
     let corp = of_corp(&road);
-    let mut expected: BTreeSet<String> = corp.values().map(anchor).collect();
-    expected.extend(
-        other.iter().filter(|(n, _)| !joined.contains(&n.as_str())).map(|(_, e)| anchor(e)),
-    );
-    assert_eq!(held.user_anchors(), expected);
+    assert_eq!(held.user_anchors(), together(&corp, &other));
     assert!(held.members(&anchor(&printers)).contains(&anchor(&corp["carol"])));
 
     // It is back, and what changed there meanwhile comes.
@@ -197,4 +136,62 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     road.portolan("connect", &words).unwrap().success().unwrap();
     let expected: BTreeSet<String> = of_corp(&road).values().map(anchor).collect();
     assert_eq!(tenant(&road, &runtime).user_anchors(), expected);
+}
+
+/// The first forest in the tenant: whoever is in both keeps the anchor of the one that was there first.
+fn begin(road: &mut Road<'_>) {
+    road.tenant_up().unwrap();
+    let data = road.path("tenant");
+    let verify = ["tenant", "domain", "add", "other.example", "--data", data.to_str().unwrap()];
+    road.portolan("tenant", verify).unwrap().success().unwrap();
+    road.connect_up().unwrap().success().unwrap();
+    let rules = road.path("connect").join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    std::fs::write(rules.join("own.toml"), BY_MAIL).unwrap();
+    run(road);
+}
+
+/// Adds the other forest. A wrong password is refused at the check, and the first forest's account, which
+/// has the same name, is not touched by it.
+fn add(road: &Road<'_>) {
+    let wrong = road.connect_forest_add("Wrong-Passw0rd").unwrap();
+    assert!(wrong.failure().0.is_some(), "{}", wrong.stderr);
+    road.connect_forest_add(portolan_testsuite::ACCOUNT_PASSWORD).unwrap().success().unwrap();
+    let listed = connect(road, &["forest", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["forest"], "corp.example", "{listed:#}");
+    assert_eq!(listed[1]["forest"], "other.example", "{listed:#}");
+    let written = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
+    assert_eq!(written.matches("[[forest]]").count(), 2, "{written}");
+}
+
+/// The anchors of everybody, once: alice is joined by mail, bob by the SID of his account.
+fn together(corp: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> BTreeSet<String> {
+    let alone = other.iter().filter(|(name, _)| !["alice", "bob"].contains(&name.as_str()));
+    corp.values().chain(alone.map(|(_, entry)| entry)).map(anchor).collect()
+}
+
+/// Gives the group of the other forest with a member from the first.
+fn both_are_there_once(road: &Road<'_>, runtime: &tokio::runtime::Runtime) -> Entry {
+    let (corp, other) = (of_corp(road), of_other(road));
+    let held = tenant(road, runtime);
+    assert_eq!(held.user_anchors(), together(&corp, &other));
+    let bob = anchor(&corp["bob"]);
+    assert_eq!(held.enabled(&bob), Some(true), "the account counts, and not the mailbox");
+    // The member from the first forest stands there by her SID.
+    let printers = road.ldapsearch_other(&["(sAMAccountName=Printers)"]).unwrap();
+    let printers = ldif::parse(&printers).remove(0);
+    let foreign = printers["member"].iter().filter(|name| name.starts_with(b"CN=S-1-5-21-"));
+    assert_eq!(foreign.count(), 1, "{printers:?}");
+    let members = held.members(&anchor(&printers));
+    assert!(members.contains(&anchor(&corp["carol"])), "{members:?}");
+    // Both forests' people have their own passwords, and bob that of his account.
+    for person in [&corp["heidi"], &other["heidi"], &corp["bob"]] {
+        assert!(held.has_credential(&anchor(person)), "{person:?}");
+    }
+    let alice =
+        |suffix| format!("CN=Alice Ångström,OU=Engineering,OU=Staff,DC={suffix},DC=example");
+    let explained = connect(road, &["explain", &alice("other")]);
+    assert!(explained.contains(&format!("joined with {}", alice("corp"))), "{explained}");
+    printers
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use portolan_testsuite::Road;
 use serde_json::{Value, json};
@@ -21,23 +20,7 @@ pub(crate) fn application(
     kind: &str,
     permissions: &[&str],
 ) -> (String, PathBuf) {
-    let (key, certificate) = (road.path(&format!("{name}.pem")), road.path(&format!("{name}.crt")));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-nodes", "-newkey"]).args(kind.split(' '));
-    openssl.args(["-subj", "/CN=writer", "-days", "2", "-keyout"]).arg(&key);
-    let made = openssl.arg("-out").arg(&certificate).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let data = road.path("tenant");
-    let words =
-        ["tenant", "app", "add", "--name", name, "--json", "--data", data.to_str().unwrap()];
-    let permissions = permissions.iter().flat_map(|permission| ["--permission", permission]);
-    let key_words = ["--key", certificate.to_str().unwrap()];
-    let words = words.into_iter().chain(permissions).chain(key_words);
-    let added = road.portolan("tenant", words).unwrap().success().unwrap().json().unwrap();
-    // Microsoft's libraries read both from one file.
-    let both = [std::fs::read(&key).unwrap(), std::fs::read(&certificate).unwrap()].concat();
-    std::fs::write(&key, both).unwrap();
-    (added["client_id"].as_str().unwrap().to_owned(), key)
+    road.add_daemon(name, kind, permissions).unwrap()
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Cycle<'_> {
         let joined = tokio::join!(read, delivered);
         let stretch = self.stretch(joined)?;
         // It was read whole, so a password that is missing here is set later, by a cycle.
-        let acknowledged = self.scope.acknowledge(&stretch.read.without_password).await;
+        let acknowledged = self.scope.without_password(&stretch.read.without_password).await;
         acknowledged.map_err(Trouble::own)?;
         Ok(stretch)
     }

@@ -46,6 +46,12 @@ impl Scope<'_> {
         self.state.acknowledge_credentials(forest, target, guids).await
     }
 
+    /// Keeps that these have no password.
+    pub(super) async fn without_password(&self, guids: &[Guid]) -> Result<(), StateError> {
+        let Self { forest, target, .. } = *self;
+        self.state.note_without_password(forest, target, guids).await
+    }
+
     /// The cursor of the replication.
     pub(super) async fn cursor(&self) -> Result<Option<Vec<u8>>, StateError> {
         self.state.replication_cursor(self.forest).await

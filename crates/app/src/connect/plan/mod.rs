@@ -21,6 +21,7 @@ use self::kept::Kept;
 use self::show::Show;
 use super::cycle::Server;
 use super::export::Exported;
+use super::gate;
 use super::print_json;
 use super::profile::Extent;
 use super::running::{Counted, Running};
@@ -135,8 +136,12 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
     let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
     run.end(&outcome, counts).await?;
     let exported = outcome?;
+    if let Some(closed) = &exported.closed {
+        return Err(Failure::new(closed.line()));
+    }
     if apply.json {
-        return print_json(&exported);
+        print_json(&exported)?;
+        return gate::check_held(&exported.held);
     }
     for refused in &exported.refused {
         println!("refused: {}: {}", refused.anchor, plain(&refused.why));
@@ -149,7 +154,7 @@ pub(super) async fn apply(apply: Apply) -> Result<(), Failure> {
         exported.references,
         exported.refused.len()
     );
-    Ok(())
+    gate::check_held(&exported.held)
 }
 
 /// Makes the changes of a kept plan as a run.

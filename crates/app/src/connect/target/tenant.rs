@@ -1,13 +1,14 @@
 //! A tenant of ours as a target: batches out, and the answers held against what was sent.
 
+use std::collections::BTreeMap;
+
 use portolan_store::state::{Export, ReferenceExport, State, Unanswered};
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_sync::{Dictionary, TenantKind};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
-    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult,
-    REFERENCES_MAX,
+    BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult, REFERENCES_MAX,
 };
 use serde_json::Value as Json;
 
@@ -76,11 +77,19 @@ fn operation(export: &Export, names: &Dictionary) -> Operation {
     // Nobody knows the members of an object of which nothing else is known: they begin anew.
     let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
     let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
-    let attributes = record.iter().filter_map(|(id, values)| {
+    Operation::Upsert { anchor, kind, attributes: attributes(names, record), members }
+}
+
+/// Attributes as they are sent.
+pub(in crate::connect) fn attributes(
+    names: &Dictionary,
+    record: &Record,
+) -> BTreeMap<String, Json> {
+    let sent = record.iter().filter_map(|(id, values)| {
         let name = of_schema(names.name(id)?);
         Some((name.to_owned(), json(name, values)))
     });
-    Operation::Upsert { anchor, kind, attributes: attributes.collect(), members }
+    sent.collect()
 }
 
 /// References of one attribute of one object.
@@ -157,7 +166,7 @@ pub(in crate::connect) async fn send(
     unknown: Unanswered,
 ) -> Result<(Vec<OperationResult>, Answered), Failure> {
     let id = tenant.name().to_string();
-    let batch = IngestRequest { batch: id, lease_epoch: None, operations };
+    let batch = IngestRequest { batch: id, lease_epoch: tenant.lease_epoch()?, operations };
     let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
     let answer = tenant.ingest(&batch).await?;
     let matches = answer.batch == batch.batch
@@ -212,8 +221,6 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn delete(anchor: usize) -> Operation {

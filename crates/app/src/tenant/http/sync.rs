@@ -1,9 +1,10 @@
 //! The sync server's routes: enrolment, the tenant's domains, ingest. The contract is
 //! `portolan_tenant::wire`.
 
+mod held;
 mod lease;
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -18,18 +19,14 @@ use portolan_tenant::rate::draws_of_batch;
 use portolan_tenant::storage::{Access, AuditRecord, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, EnrolRequest, EnrolResponse, ErrorBody, ErrorResponse, IngestRequest,
-    KeyRequest, KeyResponse, OPERATIONS_MAX, ObjectsResponse, Operation, OwnedObject,
-    REFERENCES_MAX, Succession, TenantResponse,
+    KeyRequest, KeyResponse, OPERATIONS_MAX, Operation, REFERENCES_MAX, Succession, TenantResponse,
 };
 use portolan_tenant::{Digest, Opaque, client_key};
-use serde::Deserialize;
 
 use super::bearer::bearer;
 use super::{Context, FORM_OCTETS_MAX, Service, answer, body};
 use crate::tenant::ingest::{self, Batch, Unwritten, batch_name, may_ingest};
 
-/// Objects on a page of what is a sync server's.
-const OBJECTS_MAX: u32 = 2_000;
 /// Where a sync server enrols. It is the one path of this host that anybody may ask.
 pub(super) const ENROL_PATH: &str = "/enrol";
 
@@ -37,7 +34,9 @@ pub(super) fn router() -> Router<Service> {
     Router::new()
         .route(ENROL_PATH, post(post_enrol))
         .route("/v1.0/tenant", get(get_tenant))
-        .route("/v1.0/objects", get(get_objects))
+        .route("/v1.0/objects", get(held::get_objects))
+        .route("/v1.0/objects/read", post(held::post_read))
+        .route("/v1.0/references", get(held::get_references))
         .route("/v1.0/key", post(post_key))
         .route("/v1.0/lease", post(lease::post_lease))
         .route("/v1.0/ingest", post(post_ingest))
@@ -209,6 +208,7 @@ async fn enrol(
         record(&mut tx, context, "application.succeed", &client_id, old.to_string()).await?;
     }
     let group = join(&mut tx, context, application.client_id, joins).await?;
+    let described = describe(&mut tx, service, group, None).await?;
     tx.commit().await?;
     let tenant = service.tenant();
     let sync = tenant.sync_host();
@@ -218,7 +218,7 @@ async fn enrol(
         scope: format!("https://{sync}/.default"),
         ingest_endpoint: format!("https://{sync}/v1.0/ingest"),
         replaced: replaced.map(|id| id.to_string()),
-        tenant: describe(service, group, None),
+        tenant: described,
     })
 }
 
@@ -275,15 +275,24 @@ async fn proven(
     }
 }
 
-fn describe(service: &Service, group: Guid, last_batch: Option<String>) -> TenantResponse {
+async fn describe(
+    tx: &mut SqliteTransaction,
+    service: &Service,
+    group: Guid,
+    last_batch: Option<String>,
+) -> Result<TenantResponse, StorageError> {
     let tenant = service.tenant();
-    TenantResponse {
+    let servers = tx.sync_group_servers(group).await?;
+    let lease = tx.lease(group).await?;
+    Ok(TenantResponse {
         tenant_id: tenant.id.to_string(),
         initial_domain: tenant.domain.to_string(),
         verified_domains: tenant.verified_domains.iter().map(ToString::to_string).collect(),
         sync_group: Some(group.to_string()),
         last_batch,
-    }
+        sync_servers: u32::try_from(servers.len()).ok(),
+        uses_lease: lease.is_some_and(|lease| lease.is_used()),
+    })
 }
 
 /// The enrolled application behind a request.
@@ -356,40 +365,7 @@ async fn tenant_of(
     let client_id = sender(service, context, headers).await?;
     let mut tx = service.store().begin(Access::Read).await?;
     let (group, last) = (tx.sync_group(client_id).await?, tx.last_batch(client_id).await?);
-    Ok(describe(service, group, Some(batch_name(last))))
-}
-
-/// From where a page goes on.
-#[derive(Deserialize)]
-struct After {
-    #[serde(default)]
-    after: String,
-}
-
-async fn get_objects(
-    State(service): State<Service>,
-    context: Context,
-    Query(After { after }): Query<After>,
-    headers: HeaderMap,
-) -> Response {
-    match objects_of(&service, &context, &after, &headers).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(refused) => refuse(&context, refused),
-    }
-}
-
-async fn objects_of(
-    service: &Service,
-    context: &Context,
-    after: &str,
-    headers: &HeaderMap,
-) -> Result<ObjectsResponse, Refused> {
-    let client_id = sender(service, context, headers).await?;
-    let mut tx = service.store().begin(Access::Read).await?;
-    let group = tx.sync_group(client_id).await?;
-    let owned = tx.owned_objects(group, after, OBJECTS_MAX).await?;
-    let object = |(anchor, kind)| OwnedObject { anchor, kind };
-    Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
+    Ok(describe(&mut tx, service, group, Some(batch_name(last))).await?)
 }
 
 async fn post_ingest(

@@ -189,3 +189,27 @@ async fn a_lease_is_renewed_bounded_and_survives_a_restart_of_the_tenant() {
     assert_eq!(write(&mut world, alone, 3, "b", None).await, (412, "leaseRequired".to_owned()));
     assert_eq!(write(&mut world, alone, 4, "b", Some(1)).await, ok());
 }
+
+#[tokio::test]
+async fn what_is_a_group_s_is_told_to_its_servers_alone() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let second = enrolled(&mut world, Some(first)).await;
+    let stranger = enrolled(&mut world, None).await;
+    assert_eq!(write(&mut world, first, 1, "bob", None).await, ok());
+    let read = |anchors: Vec<&str>| json!({"anchors": anchors});
+    for server in [first, second] {
+        let path = "/v1.0/objects/read";
+        let answer = post(&mut world, server, path, &read(vec!["bob", "nobody"])).await.json();
+        assert_eq!(answer["answered"], 2, "{answer:#}");
+        let [bob] = answer["objects"].as_array().unwrap().as_slice() else { panic!("{answer:#}") };
+        assert_eq!(bob["anchor"], "bob");
+        assert_eq!(bob["attributes"]["userPrincipalName"], "bob@corp.example");
+    }
+    let nothing = post(&mut world, stranger, "/v1.0/objects/read", &read(vec!["bob"])).await;
+    assert_eq!(nothing.json(), json!({"objects": [], "answered": 1}));
+    for wrong in [read(vec!["a b"]), read(vec!["bob"; 501]), json!({"anchor": "bob"})] {
+        let answer = post(&mut world, first, "/v1.0/objects/read", &wrong).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+    }
+}

@@ -227,7 +227,7 @@ fn company() -> String {
     write!(
         ldif,
         "dn: {}\nchangetype: add\nobjectClass: contact\ndisplayName: Oda\nmail: oda@partner.example\n\
-         proxyAddresses: SMTP:oda@partner.example\nmailNickname: oda\n\n",
+         proxyAddresses: SMTP:oda@partner.example\n\n",
         dn("Oda")
     )
     .unwrap();

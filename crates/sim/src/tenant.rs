@@ -286,10 +286,10 @@ impl Tenant {
         let names = |anchors: &[String]| anchors.iter().map(name).collect::<Vec<_>>().join(" ");
         let who = name(&operation.anchor().to_owned());
         match operation {
-            Operation::Upsert { anchor, kind, attributes, members } => {
+            Operation::Upsert { anchor, kind, attributes, anew, .. } => {
                 let display = attributes.get("displayName").and_then(|name| name.as_str());
                 let who = display.and_then(number).unwrap_or_default();
-                let anew = if members.is_some() { ", without members" } else { "" };
+                let anew = if *anew { ", anew" } else { "" };
                 format!("{kind} {who} as {anchor}{anew}")
             }
             Operation::Delete { kind, .. } => format!("{kind} {who} goes"),
@@ -370,6 +370,7 @@ impl Tenant {
             kind: kind.clone(),
             attributes: attributes.clone(),
             members: None,
+            anew: false,
         };
         let delete = Operation::Delete { anchor: anchor.clone(), kind: kind.clone() };
         let unasked = match self.bug {

@@ -74,6 +74,8 @@ pub struct Upsert {
     pub attributes: Attributes,
     /// All its members; `None` leaves them.
     pub members: Option<Vec<SourceAnchor>>,
+    /// Whether whomever it referred to is forgotten first.
+    pub anew: bool,
 }
 
 impl Operation {

@@ -47,7 +47,8 @@
 //! `extension_<application id>_<name>`: texts, whole numbers, truth values, times as RFC 3339, octets as
 //! base64, or lists of these.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
-//! is absent they stay as they are.
+//! is absent they stay as they are. With `anew`, whomever the object referred to is forgotten first: of an object
+//! of which its server knows nothing else.
 //!
 //! **Matching.** An upsert whose anchor the directory does not have becomes the cloud's own object of its
 //! kind with the same user principal name, or else with its primary address (`SMTP:`); and one whose anchor
@@ -284,6 +285,9 @@ pub enum Operation {
         /// The anchors of all members; absent when they did not change.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         members: Option<Vec<String>>,
+        /// Whether its members and its manager begin anew.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        anew: bool,
     },
     /// Delete an object.
     Delete {
@@ -446,12 +450,13 @@ impl Operation {
     pub fn check(&self) -> Result<ingest::Operation, Fault> {
         let anchor = parse_anchor(self.anchor())?;
         match self {
-            Self::Upsert { kind, attributes, members, .. } => {
+            Self::Upsert { kind, attributes, members, anew, .. } => {
                 Ok(ingest::Operation::Upsert(Upsert {
                     anchor,
                     kind: parse_kind(kind)?,
                     attributes: parse_attributes(attributes, parse_kind(kind)?)?,
                     members: members.as_deref().map(parse_anchors).transpose()?,
+                    anew: *anew,
                 }))
             }
             Self::References { attribute, added, removed, .. } => {

@@ -19,10 +19,9 @@ import tempfile
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support import expected_conditions as expect
 from selenium.webdriver.support.ui import WebDriverWait
 
-from sign_in import PAGE_TIME_SECONDS, chromium, trust
+from sign_in import PAGE_TIME_SECONDS, chromium, leaves, trust
 
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 AXE = "const done = arguments[arguments.length - 1]; axe.run(document).then(done, e => done({error: String(e)}));"
@@ -93,7 +92,7 @@ def main():
                 if browser.switch_to.active_element.get_attribute("name") == "loginfmt":
                     press(browser, question["user"], Keys.TAB)
                 press(browser, password, Keys.ENTER)
-                wait.until(expect.staleness_of(old))
+                wait.until(leaves(old))
                 if page:
                     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, "[role=alert]"))
                     look.at(page)

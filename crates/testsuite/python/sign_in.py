@@ -28,6 +28,7 @@ import msal
 import requests
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expect
 from selenium.webdriver.support.ui import WebDriverWait
@@ -35,6 +36,19 @@ from selenium.webdriver.support.ui import WebDriverWait
 SCOPES = ["User.Read", "User.Read.All", "Group.Read.All"]
 PAGE_TIME_SECONDS = 20
 SIGN_IN_TIME_SECONDS = 60
+
+
+def leaves(old):
+    """Whether a page has gone. While it goes, ChromeDriver may not be able to say so."""
+    is_stale = expect.staleness_of(old)
+
+    def has_left(browser):
+        try:
+            return is_stale(browser)
+        except WebDriverException:
+            return False
+
+    return has_left
 
 
 def trust(home, ca):
@@ -105,7 +119,7 @@ class Person(webbrowser.BaseBrowser):
             host = browser.current_url.split("/")[2]
             old = browser.find_element(By.TAG_NAME, "html")
             password.submit()
-            wait.until(expect.staleness_of(old))
+            wait.until(leaves(old))
             wait.until(
                 lambda b: b.current_url.split("/")[2] != host
                 or b.find_elements(By.CSS_SELECTOR, "[role=alert]")

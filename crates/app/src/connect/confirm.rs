@@ -284,7 +284,7 @@ fn digest(names: &Dictionary, object: &OwnedObject, record: &Record) -> Option<S
     }
     let (anchor, kind) = (object.anchor.clone(), object.kind.clone());
     let attributes = attributes(names, record);
-    let sent = Operation::Upsert { anchor, kind, attributes, members: None };
+    let sent = Operation::Upsert { anchor, kind, attributes, members: None, anew: false };
     match sent.check() {
         Ok(ingest::Operation::Upsert(upsert)) => Some(held::content(&upsert.attributes, &[])),
         _ => None,

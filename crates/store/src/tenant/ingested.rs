@@ -71,6 +71,7 @@ impl Step {
                     kind: *kind,
                     attributes,
                     members,
+                    anew: false,
                 })
             }
             Self::Delete { anchor: number, kind } => {

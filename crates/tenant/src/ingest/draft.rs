@@ -311,7 +311,7 @@ impl Draft {
         let is_taken = names.check(self, at, before.as_ref(), &upsert.attributes).is_err();
         let whose = (id, before.as_ref());
         let aside = set_aside(self, tenant, whose, &mut upsert.attributes, is_taken, now, rng)?;
-        let Upsert { anchor, kind, attributes, members } = upsert;
+        let Upsert { anchor, kind, attributes, members, anew } = upsert;
         if let Some(name) = attributes.text("userPrincipalName").filter(|_| is_taken) {
             self.changes.drawn.insert(Name::principal(name), anchor.clone());
         }
@@ -332,6 +332,9 @@ impl Draft {
             self.take_over(id);
         }
         self.put(before.as_ref(), anchor, object);
+        if anew {
+            self.forget_references(id);
+        }
         if let Some(members) = members {
             let change = ReferenceChange::whole(id, Reference::Members, &members);
             self.changes.references.push(change);
@@ -343,10 +346,15 @@ impl Draft {
     /// Ends what an object had of the cloud: whoever made it there may know its password, and the forest
     /// alone says whom it refers to.
     fn take_over(&mut self, id: Guid) {
-        let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
-        self.changes.references.extend(gone);
+        self.forget_references(id);
         self.changes.credentials.insert(id, None);
         self.changes.ended.insert(id);
+    }
+
+    /// Ends whomever an object refers to.
+    fn forget_references(&mut self, id: Guid) {
+        let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
+        self.changes.references.extend(gone);
     }
 
     fn put(&mut self, before: Option<&Object>, anchor: SourceAnchor, object: Object) {
@@ -375,8 +383,7 @@ impl Draft {
             let object =
                 Object { deleted_at: Some(now), synchronised_at: Some(now), ..before.clone() };
             self.put(Some(&before), anchor.clone(), object);
-            let gone = Reference::ALL.map(|reference| ReferenceChange::whole(id, reference, &[]));
-            self.changes.references.extend(gone);
+            self.forget_references(id);
             // Who comes back is a member of nothing until it is said again.
             for earlier in &mut self.changes.references {
                 earlier.added.retain(|added| added != anchor);

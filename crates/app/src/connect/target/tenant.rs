@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portolan_store::state::{Export, ReferenceExport, State, Unanswered};
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef, Values};
-use portolan_sync::{Dictionary, TenantKind};
+use portolan_sync::Dictionary;
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult, REFERENCES_MAX,
@@ -74,10 +74,9 @@ fn operation(export: &Export, names: &Dictionary) -> Operation {
         PendingExport::Add(record) | PendingExport::Update(record) => record,
         PendingExport::Delete => return Operation::Delete { anchor, kind },
     };
-    // Nobody knows the members of an object of which nothing else is known: they begin anew.
-    let unknown = export.confirmed.as_ref().is_some_and(Record::is_empty);
-    let members = (unknown && export.kind == TenantKind::Group).then(Vec::new);
-    Operation::Upsert { anchor, kind, attributes: attributes(names, record), members }
+    // Nobody knows whom an object refers to of which nothing else is known: that begins anew.
+    let anew = export.confirmed.as_ref().is_some_and(Record::is_empty);
+    Operation::Upsert { anchor, kind, attributes: attributes(names, record), members: None, anew }
 }
 
 /// Attributes as they are sent.
@@ -230,7 +229,7 @@ mod tests {
     fn large(octets: usize) -> Operation {
         let members = Some(vec!["a".repeat(octets)]);
         let (anchor, kind) = ("g".to_owned(), "group".to_owned());
-        Operation::Upsert { anchor, kind, attributes: BTreeMap::new(), members }
+        Operation::Upsert { anchor, kind, attributes: BTreeMap::new(), members, anew: false }
     }
 
     #[test]

@@ -187,13 +187,13 @@ mod tests {
         let added = world.attributes(None, &PendingExport::Add(after.clone()));
         assert_eq!(
             added.keys().map(String::as_str).collect::<Vec<_>>(),
-            ["accountEnabled", "businessPhones", "displayName", "jobTitle"]
+            ["accountEnabled", "businessPhones", "displayName", "employeeId", "jobTitle"]
         );
         assert_eq!(added["businessPhones"], Some(Value::Texts(vec!["1".to_owned()])));
         let changed = world.attributes(Some(&before), &PendingExport::Update(after.clone()));
         assert_eq!(
             changed.keys().map(String::as_str).collect::<Vec<_>>(),
-            ["accountEnabled", "businessPhones", "city", "jobTitle"]
+            ["accountEnabled", "businessPhones", "city", "employeeId", "jobTitle"]
         );
         assert_eq!(changed["city"], None, "what is gone is taken away");
         assert_eq!(

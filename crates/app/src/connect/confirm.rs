@@ -20,9 +20,9 @@ use serde_json::Value as Json;
 
 use super::cycle::Server;
 use super::steps::Steps;
+use super::synchronise;
 use super::target::tenant::attributes;
 use super::tenant_client::Tenant;
-use super::{Look, print_json, synchronise};
 use crate::report::Failure;
 
 /// Pages of objects that the tenant may have, each of some thousands.
@@ -80,25 +80,10 @@ impl Confirmation {
     }
 }
 
-/// Runs `connect confirm`.
-pub(super) async fn run(look: Look) -> Result<(), Failure> {
-    let steps = Steps::begin();
-    let mut server = Server::open(&look.state).await?;
-    server.prepare(&steps).await?;
-    let confirmation = server.confirm(&steps).await?;
-    if look.json { print_json(&confirmation) } else { Ok(()) }
-}
-
 impl Server {
     /// Holds what the tenant has against what the state believes, and queues what is to be repaired.
     pub(super) async fn confirm(&mut self, steps: &Steps) -> Result<Confirmation, Failure> {
-        let run = self.state.begin_run("confirm", portolan_net::clock::now()).await?;
-        let outcome = self.confirm_all().await;
-        let word = if outcome.is_ok() { "done" } else { "failed" };
-        let counts = outcome.as_ref().ok().and_then(|done| serde_json::to_string(done).ok());
-        let now = portolan_net::clock::now();
-        self.state.end_run(run, word, counts.as_deref().unwrap_or("{}"), now).await?;
-        let confirmation = outcome?;
+        let confirmation = self.confirm_all().await?;
         steps.over(self.network.chart(), flow::CONNECT_TENANT_SYNC, &confirmation.line());
         Ok(confirmation)
     }

@@ -169,7 +169,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Import(told) => single::import(told).await,
         Command::Sync(told) => single::sync(told).await,
         Command::Export(told) => single::export(told).await,
-        Command::Confirm(look) => confirm::run(look).await,
+        Command::Confirm(look) => single::confirm(look).await,
         Command::Plan(plan) => plan::run(plan).await,
         Command::Apply(apply) => plan::apply(apply).await,
         Command::Forest(command) => forests::run(command).await,

@@ -6,6 +6,7 @@ use portolan_store::state::{ErrorPlace, StoredError};
 use portolan_sync::ObjectKind;
 use serde::Serialize;
 
+use super::confirm::Confirmation;
 use super::cycle::{self, Server};
 use super::export::{Exported, Refused};
 use super::gate::Closed;
@@ -27,6 +28,8 @@ pub(super) struct Summary {
     pub(super) imported: Option<Imported>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) synchronised: Option<Synchronised>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) confirmed: Option<Confirmation>,
     added: usize,
     updated: usize,
     deleted: usize,
@@ -170,6 +173,18 @@ impl Counted for Exported {
     }
 }
 
+impl Counted for Confirmation {
+    fn counts(&self) -> Counts {
+        Counts {
+            objects: Some(self.objects),
+            changed: Some(self.other + self.unknown),
+            removed: Some(self.missing),
+            references: Some(self.references),
+            ..Counts::default()
+        }
+    }
+}
+
 impl Counted for Domains {
     fn counts(&self) -> Counts {
         Counts::default()
@@ -188,8 +203,11 @@ impl Server {
         allowed: usize,
         steps: &Steps,
     ) -> Result<Summary, Failure> {
-        let run = Running::begin(&self.state, metrics, &profile.name).await?;
+        let run = Running::begin(&self.state, metrics.clone(), &profile.name).await?;
         let outcome = Box::pin(self.perform(&run, profile, allowed, steps)).await;
+        if let (Some(metrics), Ok(summary)) = (&metrics, &outcome) {
+            metrics.held(summary.held.len());
+        }
         let counts = outcome.as_ref().map(Counted::counts).unwrap_or_default();
         run.end(&outcome, counts).await?;
         outcome
@@ -261,6 +279,11 @@ impl Server {
                     let exported = self.export(&rules, allowed, None, steps);
                     summary.take(Box::pin(run.step("export", None, exported)).await?);
                 }
+                Step::Confirm => {
+                    self.met(&mut domains, run, steps).await?;
+                    let confirmed = run.step("confirm", None, self.confirm(steps));
+                    summary.confirmed = Some(Box::pin(confirmed).await?);
+                }
                 Step::Passwords => {}
             }
         }
@@ -276,7 +299,7 @@ impl Server {
         profile: &Profile,
         steps: &Steps,
     ) -> Result<&'d Domains, Failure> {
-        let goes_there = |step: &Step| matches!(step, Step::Export);
+        let goes_there = |step: &Step| matches!(step, Step::Export | Step::Confirm);
         let last = cycle::domains_of(&self.state, &self.connected, &self.config).await;
         match last {
             Ok(last) if domains.is_none() && !profile.steps.iter().any(goes_there) => {

@@ -27,7 +27,7 @@ const EVERY_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(super) struct RawProfile {
     /// What it is called by.
     pub(super) name: String,
-    /// Its steps in their order: `import`, `sync`, `export`, `passwords`; an import or a
+    /// Its steps in their order: `import`, `sync`, `export`, `confirm`, `passwords`; an import or a
     /// synchronisation with `delta` or `full` behind it.
     pub(super) steps: Vec<String>,
     /// The domain of the one forest that its imports read; all of them without it.
@@ -73,6 +73,8 @@ pub(super) enum Step {
     Synchronise(Extent),
     /// To the target.
     Export,
+    /// From the target: whether it has what it acknowledged.
+    Confirm,
     /// Password hashes.
     Passwords,
 }
@@ -125,6 +127,7 @@ impl fmt::Display for Step {
             Self::Import(_) => "import",
             Self::Synchronise(_) => "sync",
             Self::Export => "export",
+            Self::Confirm => "confirm",
             Self::Passwords => "passwords",
         })
     }
@@ -141,11 +144,12 @@ impl FromStr for Step {
             ["sync"] | ["sync", "delta"] => Self::Synchronise(Extent::Delta),
             ["sync", "full"] => Self::Synchronise(Extent::Full),
             ["export"] => Self::Export,
+            ["confirm"] => Self::Confirm,
             ["passwords"] => Self::Passwords,
             _ => {
                 return Err(format!(
-                    "{text:?} is no step; write import, sync (each with delta or full), export or \
-                     passwords"
+                    "{text:?} is no step; write import, sync (each with delta or full), export, \
+                     confirm or passwords"
                 ));
             }
         })
@@ -170,7 +174,7 @@ impl Profile {
             Step::Import(_) => Some(Step::Import(Extent::Delta)),
             Step::Synchronise(_) => Some(Step::Synchronise(Extent::Delta)),
             Step::Export => Some(Step::Export),
-            Step::Passwords => None,
+            Step::Confirm | Step::Passwords => None,
         };
         let steps = self.steps.iter().filter_map(of_change).collect();
         Self { name: "change".to_owned(), steps, forest: self.forest.clone(), ends_early: true }
@@ -381,7 +385,7 @@ mod tests {
     const NIGHTLY: &str = r#"
         [[profile]]
         name = "nightly"
-        steps = ["import full", "sync full", "export", "passwords"]
+        steps = ["import full", "sync full", "export", "confirm", "passwords"]
         forest = "corp.example"
     "#;
 
@@ -403,6 +407,7 @@ mod tests {
             Step::Import(Extent::Full),
             Step::Synchronise(Extent::Full),
             Step::Export,
+            Step::Confirm,
             Step::Passwords,
         ];
         assert_eq!(profiles[0].steps, expected);
@@ -447,7 +452,7 @@ mod tests {
         );
         insta::assert_snapshot!(problems.unwrap_err().join("\n"), @r#"
         profile "a b": a name is up to 64 letters, digits, - _ .
-        profile "a b": "import fully" is no step; write import, sync (each with delta or full), export or passwords
+        profile "a b": "import fully" is no step; write import, sync (each with delta or full), export, confirm or passwords
         profile "a b": the forest other.example is not configured
         profile "empty": it has between 1 and 32 steps
         schedule: there is no profile "none"

@@ -1,4 +1,4 @@
-//! The steps of a cycle, each alone: `portolan connect import`, `sync` and `export`.
+//! The steps of a cycle, each alone: `portolan connect import`, `sync`, `export` and `confirm`.
 
 use std::path::Path;
 
@@ -123,6 +123,12 @@ pub(super) async fn export(told: Export) -> Result<(), Failure> {
     }
     summary.check_taken()?;
     gate::check_held(&summary.held)
+}
+
+/// Runs `connect confirm`.
+pub(super) async fn confirm(look: Look) -> Result<(), Failure> {
+    let summary = perform(&look.state, "confirm", Step::Confirm, None, 0).await?;
+    if look.json { print_json(&summary.confirmed) } else { Ok(()) }
 }
 
 /// One step as a run of its own.

@@ -35,9 +35,16 @@ impl State {
         lookups: &[(ConnectorId, JoinLookup)],
     ) -> Result<Vec<Vec<JoinCandidate>>, StateError> {
         let mut tx = self.database.read().await?;
+        let there = there(&mut tx, lookups).await?;
         let mut all = Vec::with_capacity(lookups.len());
         for (forest, lookup) in lookups {
-            all.push(find(&mut tx, *forest, lookup).await?);
+            let may_find = lookup.conditions.iter().all(|condition| {
+                let attribute = i64::from(condition.attribute.0);
+                let mut values = condition.values.iter().map(|value| digest(value.borrow()));
+                values.any(|digest| there.contains(&(attribute, digest)))
+            });
+            let found = if may_find { find(&mut tx, *forest, lookup).await? } else { Vec::new() };
+            all.push(found);
         }
         Ok(all)
     }
@@ -225,6 +232,29 @@ fn digest(value: ValueRef<'_>) -> i64 {
     let text = value.to_text().to_lowercase();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref().first_chunk().map_or(0, |octets| i64::from_le_bytes(*octets))
+}
+
+/// Which of the values of these lookups anything in the metaverse has, by their attributes and digests.
+async fn there(
+    tx: &mut Tx,
+    lookups: &[(ConnectorId, JoinLookup)],
+) -> Result<BTreeSet<(i64, i64)>, StateError> {
+    let conditions = lookups.iter().flat_map(|(_, lookup)| &lookup.conditions);
+    let asked: BTreeSet<Digest> = conditions
+        .flat_map(|condition| {
+            let attribute = i64::from(condition.attribute.0);
+            condition.values.iter().map(move |value| (attribute, digest(value.borrow()), 0))
+        })
+        .collect();
+    let asked: Vec<_> = asked.into_iter().collect();
+    let there: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT DISTINCT j.attribute, j.digest FROM json_each(?) d CROSS JOIN join_value j
+             ON j.attribute = d.value ->> 0 AND j.digest = d.value ->> 1",
+    )
+    .bind(triples(&asked))
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(there.into_iter().collect())
 }
 
 async fn find(

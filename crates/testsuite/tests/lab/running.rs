@@ -218,7 +218,9 @@ fn a_daemon_takes_changed_files_keeps_its_schedule_and_tells_its_figures() {
     let said = daemon.wait_for("going on with the configuration of before", 2).unwrap();
     assert!(said.contains("is no step; write import, sync"), "{said}");
     let path = road.path("connect").join("connect.toml");
-    let text = std::fs::read_to_string(&path).unwrap().replace("sing", "sync full");
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("sing\"", "sync full\", \"export\", \"confirm\"");
     let scheduled = "[[schedule]]\nprofile = \"nightly\"\nevery = \"1h\"\n";
     std::fs::write(&path, format!("{text}\n{scheduled}")).unwrap();
     daemon.hang_up().unwrap();
@@ -236,6 +238,8 @@ fn a_daemon_takes_changed_files_keeps_its_schedule_and_tells_its_figures() {
     // The profile runs once, too.
     let once = json(&road, &["run", "--once", "--profile", "nightly"]);
     assert_eq!(once["imported"]["full"], true, "{once:#}");
+    assert!(once["confirmed"]["objects"].as_u64().unwrap() > 10, "{once:#}");
+    assert_eq!(once["confirmed"]["missing"], 0, "{once:#}");
     let none = connect(&road, &["run", "--once", "--profile", "daily"]);
     assert!(none.failure().0.unwrap().contains("there is no profile \"daily\""), "{none:?}");
 }

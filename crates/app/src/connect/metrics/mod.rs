@@ -38,6 +38,7 @@ struct Counted {
     runs_succeeded: BTreeMap<String, OffsetDateTime>,
     credentials: BTreeMap<&'static str, u64>,
     latency: Histogram,
+    held: u64,
     reloads: BTreeMap<&'static str, u64>,
     reloaded: OffsetDateTime,
 }
@@ -53,6 +54,7 @@ impl Metrics {
             runs_succeeded: BTreeMap::new(),
             credentials: BTreeMap::new(),
             latency: Histogram::new(LATENCY_BOUNDS),
+            held: 0,
             reloads: BTreeMap::new(),
             reloaded: now,
         }))
@@ -84,6 +86,11 @@ impl Metrics {
             counted.runs_succeeded.insert(kind.to_owned(), now);
         }
         *counted.runs.entry((kind.to_owned(), outcome)).or_default() += 1;
+    }
+
+    /// So many kinds of change wait for somebody's word.
+    pub(super) fn held(&self, count: usize) {
+        self.counted().held = count as u64;
     }
 
     /// A cycle of password hashes ended: so many credentials were taken and refused, and so old were the

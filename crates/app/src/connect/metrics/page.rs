@@ -56,6 +56,8 @@ fn write(out: &mut String, counted: &Counted) {
     let help =
         "From a password's change to its credential in the target; of changes of the last hour.";
     exposition::histograms(out, "portolan_connect_password_latency_seconds", help, &latency);
+    let held = [(String::new(), number(counted.held))];
+    gauges(out, "quarantined", "Kinds of change that the last run held back in quarantine.", held);
     let reloads = counted.reloads.iter();
     let reloads = reloads.map(|(o, n)| (labels(&[("outcome", *o)]), number(*n)));
     counters(out, "reloads_total", "Changed configurations, by whether they were taken.", reloads);

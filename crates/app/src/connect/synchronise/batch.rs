@@ -1,7 +1,7 @@
 //! A batch of queued objects: linked, decided about, and kept.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use portolan_model::SourceAnchor;
 use portolan_store::state::{Outcome, Queued, QueuedNeighbourhood};
@@ -36,6 +36,28 @@ struct Group {
     touched: HashSet<MetaverseKey>,
     /// Values by which others may join what it makes: of attributes that rules join by.
     made: HashSet<(AttributeId, String)>,
+    /// The same of the groups before it in the batch.
+    made_before: HashSet<(AttributeId, String)>,
+    /// Metaverse objects that were there before, and that an object of the batch joined.
+    joined: HashSet<MetaverseKey>,
+}
+
+impl Group {
+    /// What is to be kept; what the batch has to know of it stays.
+    fn full(&mut self) -> Self {
+        let mut full = std::mem::take(self);
+        self.joined = std::mem::take(&mut full.joined);
+        self.made_before = std::mem::take(&mut full.made_before);
+        self.made_before.extend(full.made.drain());
+        full
+    }
+}
+
+/// What an object without a link asks the metaverse for, and what was found when the batch began.
+#[derive(Default)]
+struct Asked {
+    lookups: Vec<JoinLookup>,
+    found: Vec<Vec<JoinCandidate>>,
 }
 
 /// Numbers for metaverse objects that are made.
@@ -55,7 +77,7 @@ impl Synchronisation<'_> {
         let mut numbers = Numbers(0..0);
         let mut found = self.state.neighbourhoods_of(queued).await?;
         self.complete(found.iter_mut().map(|one| &mut one.neighbourhood)).await?;
-        let mut joined = HashSet::new();
+        let mut asked = self.ask(&found).await?;
         for QueuedNeighbourhood { queued, neighbourhood } in found {
             let alone = match neighbourhood.staged.as_slice() {
                 [staged] if neighbourhood.metaverse.is_none() && staged.link.is_none() => {
@@ -65,14 +87,13 @@ impl Synchronisation<'_> {
             };
             match alone {
                 Some(staged) => {
-                    let linked = self.link(staged, &mut numbers, &mut group, answers, deferred);
-                    let (kept, to) = linked.await?;
-                    changed += kept;
-                    joined.extend(to);
+                    let asked = asked.remove(&staged.key).unwrap_or_default();
+                    let with = (answers, &mut *deferred);
+                    changed += self.link(staged, asked, &mut numbers, &mut group, with).await?;
                 }
                 // An object of this very batch joined it since it was loaded.
-                None if neighbourhood.key().is_some_and(|key| joined.contains(&key)) => {
-                    changed += self.keep(std::mem::take(&mut group), answers, deferred).await?;
+                None if neighbourhood.key().is_some_and(|key| group.joined.contains(&key)) => {
+                    changed += self.keep(group.full(), answers, deferred).await?;
                     if let Some(there) = self.load_again(&neighbourhood).await? {
                         self.put(there, Vec::new(), &mut group);
                     }
@@ -98,34 +119,43 @@ impl Synchronisation<'_> {
     }
 
     /// Links an object without a link, if a rule does, and puts its neighbourhood into the group. What
-    /// the group has is kept first if it could matter to the link. Gives the metaverse object that it
-    /// joined, which was there before.
+    /// the group has is kept first if it could matter to the link.
     async fn link(
         &self,
         mut staged: Staged,
+        Asked { lookups, mut found }: Asked,
         numbers: &mut Numbers,
         group: &mut Group,
-        answers: &Answers,
-        deferred: &mut Deferred,
-    ) -> Result<(u64, Option<MetaverseKey>), Failure> {
-        let (mut changed, mut joined) = (0, None);
+        (answers, deferred): (&Answers, &mut Deferred),
+    ) -> Result<u64, Failure> {
+        let mut changed = 0;
         let engine = &self.engine;
-        let lookups = engine.lookups(&staged);
         if lookups.iter().any(|lookup| could_find(lookup, &group.made)) {
-            changed += self.keep(std::mem::take(group), answers, deferred).await?;
+            changed += self.keep(group.full(), answers, deferred).await?;
         }
-        let found = self.candidates(&staged, &lookups).await?;
-        let (link, neighbourhood) = match engine.link(&staged, &found) {
+        if lookups.iter().any(|lookup| could_find(lookup, &group.made_before)) {
+            found = self.candidates(&staged, &lookups).await?;
+        }
+        let mut decision = engine.link(&staged, &found);
+        if let LinkDecision::Join { metaverse, .. } = decision
+            && (group.touched.contains(&metaverse) || group.joined.contains(&metaverse))
+        {
+            // Who joined it in this batch is not in what was found.
+            changed += self.keep(group.full(), answers, deferred).await?;
+            found = self.candidates(&staged, &lookups).await?;
+            decision = engine.link(&staged, &found);
+        }
+        let (link, neighbourhood) = match decision {
             LinkDecision::Stay => {
                 let objects = vec![staged.key];
                 group.unlinked.push(Outcome { objects, waits: lookups, ..Outcome::default() });
-                return Ok((changed, None));
+                return Ok(changed);
             }
             LinkDecision::Refused(fault) => {
                 let errors = vec![ObjectError { subject: Subject::Staged(staged.key), fault }];
                 let objects = vec![staged.key];
                 group.unlinked.push(Outcome { objects, errors, ..Outcome::default() });
-                return Ok((changed, None));
+                return Ok(changed);
             }
             LinkDecision::Project { .. } => {
                 let metaverse = self.number(numbers).await?;
@@ -134,15 +164,11 @@ impl Synchronisation<'_> {
                 (link, Neighbourhood { metaverse: None, staged, targets })
             }
             LinkDecision::Join { metaverse, kind, .. } => {
-                if group.touched.contains(&metaverse) {
-                    let full = std::mem::take(group);
-                    changed += self.keep(full, answers, deferred).await?;
-                }
                 let there = self.state.neighbourhoods(&[metaverse]).await?.pop();
                 let gone = || Failure::new("a metaverse object is gone that was just found");
                 let mut there = there.ok_or_else(gone)?;
                 self.complete([&mut there]).await?;
-                joined = Some(metaverse);
+                group.joined.insert(metaverse);
                 (Link { metaverse, kind }, there)
             }
         };
@@ -152,7 +178,7 @@ impl Synchronisation<'_> {
         let at = neighbourhood.staged.partition_point(|other| other.key < staged.key);
         neighbourhood.staged.insert(at, staged);
         self.put(neighbourhood, linked, group);
-        Ok((changed, joined))
+        Ok(changed)
     }
 
     /// A number for a metaverse object that is made.
@@ -164,6 +190,30 @@ impl Synchronisation<'_> {
         let number = numbers.0.next();
         let none = || Failure::new("the state has no more numbers for metaverse objects");
         number.map(MetaverseKey).ok_or_else(none)
+    }
+
+    /// What the objects without a link ask for, all at once: as a rule nothing of it is there.
+    async fn ask(
+        &self,
+        found: &[QueuedNeighbourhood],
+    ) -> Result<HashMap<ObjectKey, Asked>, Failure> {
+        let alone = found.iter().map(|one| &one.neighbourhood);
+        let alone = alone.filter(|one| one.metaverse.is_none()).flat_map(|one| &one.staged);
+        let mut asked = HashMap::new();
+        let mut lookups = Vec::new();
+        for staged in alone.filter(|staged| staged.link.is_none()) {
+            let its = self.engine.lookups(staged);
+            lookups.extend(its.iter().map(|lookup| (staged.connector, lookup.clone())));
+            asked.insert(staged.key, its);
+        }
+        let mut answers = self.state.find_join(&lookups).await?.into_iter();
+        let alone = found.iter().flat_map(|one| &one.neighbourhood.staged);
+        let answered = alone.filter_map(|staged| {
+            let lookups = asked.remove(&staged.key)?;
+            let found = answers.by_ref().take(lookups.len()).collect();
+            Some((staged.key, Asked { lookups, found }))
+        });
+        Ok(answered.collect())
     }
 
     /// The answers to an object's lookups, as far as they have to be asked.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use portolan_store::state::{Export, ReferenceExport, State, Unanswered};
+use portolan_sync::Dictionary;
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, ValueRef, Values};
-use portolan_sync::Dictionary;
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult, REFERENCES_MAX,

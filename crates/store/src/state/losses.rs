@@ -17,6 +17,8 @@ use super::{State, StateError, packed};
 const REFERENCES: i64 = 10;
 /// The sort of one group's members.
 const MEMBERS: i64 = 11;
+/// The sort of references that were added to what lost some lately.
+const REGAINED: i64 = 12;
 /// Seconds that are counted together.
 const GRAIN: i64 = 60;
 /// Groups that are named at once.
@@ -118,15 +120,17 @@ impl State {
     ) -> Result<Vec<Toll>, StateError> {
         let mut tx = self.database.read().await?;
         let rows = sqlx::query(
-            "SELECT p.source, count(*) AS wanted, g.kind, g.anchor, (SELECT coalesce(sum(lost), 0)
-                 FROM loss WHERE loss.connector = ?1 AND sort = ?2 AND loss.anchor = g.anchor
-                     AND at > ?3) AS lost
+            "SELECT p.source, count(*) AS wanted, g.kind, g.anchor,
+                 (SELECT max(0, coalesce(sum(iif(sort = ?2, lost, -lost)), 0))
+                     FROM loss WHERE loss.connector = ?1 AND sort IN (?2, ?4)
+                         AND loss.anchor = g.anchor AND at > ?3) AS lost
              FROM pending_reference p CROSS JOIN target_object g ON g.key = p.source
              WHERE p.added = 0 AND g.connector = ?1 GROUP BY p.source",
         )
         .bind(target.0)
         .bind(REFERENCES)
         .bind(since.unix_timestamp())
+        .bind(REGAINED)
         .fetch_all(&mut *tx)
         .await?;
         let mut all = toll(Loss::References, 0, 0);
@@ -250,6 +254,30 @@ pub(super) async fn count_removed(
     )
     .bind(numbers(sources))
     .bind(GRAIN)
+    .bind(REFERENCES)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Counts references that a target added, likewise, of those objects that lost some: who goes and comes back is
+/// no loss of a group's.
+pub(super) async fn count_added(
+    tx: &mut Tx,
+    sources: impl IntoIterator<Item = i64>,
+) -> Result<(), StateError> {
+    sqlx::query(
+        "INSERT INTO loss (connector, sort, anchor, at, lost)
+         SELECT t.connector, ?3, t.anchor, unixepoch() / ?2 * ?2, count(*) FROM json_each(?1)
+             CROSS JOIN target_object t ON t.key = value
+         WHERE EXISTS (SELECT 1 FROM loss l
+             WHERE l.connector = t.connector AND l.sort = ?4 AND l.anchor = t.anchor)
+         GROUP BY t.key
+         ON CONFLICT DO UPDATE SET lost = lost + excluded.lost",
+    )
+    .bind(numbers(sources))
+    .bind(GRAIN)
+    .bind(REGAINED)
     .bind(REFERENCES)
     .execute(&mut **tx)
     .await?;

@@ -86,6 +86,8 @@ impl State {
         if !removed.is_empty() {
             losses::count_removed(&mut tx, removed).await?;
         }
+        let added = exports.iter().filter(|export| export.is_added);
+        losses::count_added(&mut tx, added.map(|export| export.source.0)).await?;
         for added in [true, false] {
             let chosen = exports.iter().filter(|export| export.is_added == added);
             let places = places(chosen.map(|export| export.place));

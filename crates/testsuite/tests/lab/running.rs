@@ -195,10 +195,7 @@ fn a_daemon_takes_changed_files_keeps_its_schedule_and_tells_its_figures() {
     let said = daemon.wait_for("going on with the configuration of before", 1).unwrap();
     assert!(said.contains("own.toml:9:") && said.contains("the rules are not right"), "{said}");
     // Others write to the forest all the time, and what matters is seen all the same.
-    let modify = |dn: &str, attribute: &str, value: &str| {
-        let change = format!("changetype: modify\nreplace: {attribute}\n{attribute}: {value}");
-        road.ldapmodify(&format!("dn: {dn}\n{change}\n")).unwrap();
-    };
+    let modify = |dn: &str, attribute: &str, value: &str| modify(&road, dn, attribute, value);
     for noise in 0..4 {
         modify("CN=Infrastructure,DC=corp,DC=example", "description", &noise.to_string());
         std::thread::sleep(Duration::from_millis(1_500));
@@ -242,6 +239,11 @@ fn a_daemon_takes_changed_files_keeps_its_schedule_and_tells_its_figures() {
     assert_eq!(once["confirmed"]["missing"], 0, "{once:#}");
     let none = connect(&road, &["run", "--once", "--profile", "daily"]);
     assert!(none.failure().0.unwrap().contains("there is no profile \"daily\""), "{none:?}");
+}
+
+fn modify(road: &Road<'_>, dn: &str, attribute: &str, value: &str) {
+    let change = format!("changetype: modify\nreplace: {attribute}\n{attribute}: {value}");
+    road.ldapmodify(&format!("dn: {dn}\n{change}\n")).unwrap();
 }
 
 fn until(what: &str, done: impl Fn() -> bool) {

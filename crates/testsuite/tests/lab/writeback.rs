@@ -113,6 +113,52 @@ fn distinguished_name(road: &Road<'_>, account: &str) -> String {
     ldif::text(&ldif::parse(&road.ldapsearch(&asked).unwrap())[0], "dn").unwrap()
 }
 
+/// A file with the administrator's password, which its owner alone reads.
+fn password_file(road: &Road<'_>) -> String {
+    let password = road.path("administrator.password");
+    std::fs::write(&password, ADMINISTRATOR_PASSWORD).unwrap();
+    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&password, mode).unwrap();
+    password.display().to_string()
+}
+
+fn members_of(entry: &ldif::Entry) -> Vec<String> {
+    let values = entry.get("member").map_or(&[][..], Vec::as_slice);
+    let mut names: Vec<_> =
+        values.iter().map(|name| String::from_utf8(name.clone()).unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// What was written is the tenant's own, and a synchronisation does not bring it back from the forest.
+fn does_not_come_back(road: &Road<'_>, name: &str, known: impl Fn() -> Value) {
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["refused"], json!([]), "{summary:#}");
+    let filter = format!("(cn={name})");
+    let written = ldif::parse(&road.ldapsearch(&["-b", UNIT, &filter, "objectGUID"]).unwrap());
+    let anchor = STANDARD.encode(&written[0]["objectguid"][0]);
+    assert!(!known().as_object().unwrap().contains_key(&anchor));
+}
+
+fn names_the_right(refused: &Outcome) {
+    let (error, hint) = refused.failure();
+    let lacking = "svc_connect@corp.example lacks the right \"Create and Delete Group objects\"";
+    assert!(error.unwrap().starts_with(lacking), "{}{}", refused.stdout, refused.stderr);
+    assert!(hint.unwrap().contains("samba-tool dsacl set"), "{}", refused.stderr);
+}
+
+fn is_cloud_team(entry: &ldif::Entry, name: &str) {
+    for (attribute, expected) in [
+        ("admindescription", name),
+        ("samaccountname", name),
+        ("displayname", "Cloud Team"),
+        ("description", "of the cloud"),
+        ("grouptype", "-2147483640"),
+    ] {
+        assert_eq!(ldif::text(entry, attribute).as_deref(), Some(expected), "{attribute}");
+    }
+}
+
 #[test]
 fn groups_of_the_tenant_are_written_to_a_unit_and_nothing_else_there_is_touched() {
     let world = World::up("writebackgroups");
@@ -135,22 +181,14 @@ fn groups_of_the_tenant_are_written_to_a_unit_and_nothing_else_there_is_touched(
     let id = made["outcomes"][0]["id"].as_str().unwrap().to_owned();
 
     let state = road.path("connect").display().to_string();
-    let password = road.path("administrator.password");
-    std::fs::write(&password, ADMINISTRATOR_PASSWORD).unwrap();
-    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&password, mode).unwrap();
-    let password = password.display().to_string();
+    let password = password_file(&road);
     let key = key.display().to_string();
     let groups = |more: &[&str]| {
         let words = ["connect", "writeback", "groups", "--state", &state, "--unit", UNIT];
         let reader = ["--reader", &client_id, "--reader-key", &key];
         road.portolan("connect", [&words[..], &reader, more].concat()).unwrap()
     };
-    let refused = groups(&["--plan"]);
-    let (error, hint) = refused.failure();
-    let lacking = "svc_connect@corp.example lacks the right \"Create and Delete Group objects\"";
-    assert!(error.unwrap().starts_with(lacking), "{}{}", refused.stdout, refused.stderr);
-    assert!(hint.unwrap().contains("samba-tool dsacl set"), "{}", refused.stderr);
+    names_the_right(&groups(&["--plan"]));
     let administrator = ["--account", "Administrator", "--password-file", &password];
     let by = |word: &str| groups(&[&[word], &administrator[..]].concat()).success().unwrap().stdout;
     let said = by("--plan");
@@ -163,38 +201,17 @@ fn groups_of_the_tenant_are_written_to_a_unit_and_nothing_else_there_is_touched(
     let name = format!("Group_{id}");
     assert_eq!(names, [name.clone(), "Other".to_owned()]);
     let marked = marked.unwrap();
-    for (attribute, expected) in [
-        ("admindescription", name.as_str()),
-        ("samaccountname", &name),
-        ("displayname", "Cloud Team"),
-        ("description", "of the cloud"),
-        ("grouptype", "-2147483640"),
-    ] {
-        assert_eq!(ldif::text(&marked, attribute).as_deref(), Some(expected), "{attribute}");
-    }
-    let members = |entry: &ldif::Entry| {
-        let values = entry.get("member").map_or(&[][..], Vec::as_slice);
-        let mut names: Vec<_> =
-            values.iter().map(|name| String::from_utf8(name.clone()).unwrap()).collect();
-        names.sort();
-        names
-    };
+    is_cloud_team(&marked, &name);
     let of = |accounts: [&str; 2]| {
         let mut names = accounts.map(|account| distinguished_name(&road, account));
         names.sort();
         names
     };
-    assert_eq!(members(&marked), of(["alice", "bob"]));
+    assert_eq!(members_of(&marked), of(["alice", "bob"]));
     let said = by("--apply");
     assert!(said.contains("0 changes, 1 groups are as they should be"), "{said}");
-    // It is the tenant's own, and does not come back from the forest.
-    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
-    assert_eq!(summary["refused"], json!([]), "{summary:#}");
-    let filter = format!("(cn={name})");
-    let written = ldif::parse(&road.ldapsearch(&["-b", UNIT, &filter, "objectGUID"]).unwrap());
-    let known = graph(&road, "known", &[], &client_id, &key);
-    let anchor = STANDARD.encode(&written[0]["objectguid"][0]);
-    assert!(!known.as_object().unwrap().contains_key(&anchor), "{known:#}");
+    let known = || graph(&road, "known", &[], &client_id, &key);
+    does_not_come_back(&road, &name, known);
 
     let renamed = json!({"op": "write", "anchor": "team==", "kind": "group", "attributes":
         {"displayName": "Team", "description": null}});
@@ -205,7 +222,7 @@ fn groups_of_the_tenant_are_written_to_a_unit_and_nothing_else_there_is_touched(
     let marked = unit(&road).1.unwrap();
     assert_eq!(ldif::text(&marked, "displayname").as_deref(), Some("Team"));
     assert_eq!(ldif::text(&marked, "description"), None);
-    assert_eq!(members(&marked), of(["alice", "carol"]));
+    assert_eq!(members_of(&marked), of(["alice", "carol"]));
 
     let gone = json!({"op": "delete", "anchor": "team==", "kind": "group"});
     assert_eq!(at_graph(&road, cloud, &[gone])["done"], 1);

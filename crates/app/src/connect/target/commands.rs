@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use super::file;
 use super::graph::{self, Address, Graph};
 use super::proof::Proof;
+use super::record::Record;
 use crate::connect::print_json;
 use crate::report::Failure;
 
@@ -62,6 +63,10 @@ pub struct Export {
     /// The changes, one JSON object a line
     #[arg(long, value_name = "FILE")]
     changes: PathBuf,
+    /// Write what is asked of Graph and what it answers to a new file, one exchange a line, without tokens and
+    /// passwords
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// The arguments of `known`.
@@ -136,9 +141,12 @@ async fn known(place: Place) -> Result<(), Failure> {
 }
 
 async fn export(arguments: Export) -> Result<(), Failure> {
-    let Export { place, changes } = arguments;
+    let Export { place, changes, record } = arguments;
     let changes = file::read(&changes)?;
     let mut graph = open(&place)?;
+    if let Some(path) = record {
+        graph.keep_record(Record::begin(&path)?);
+    }
     let known = graph.known().await?;
     let (outcomes, _) = graph.export(changes, known).await?;
     let done = outcomes.iter().filter(|outcome| outcome.is_done()).count();

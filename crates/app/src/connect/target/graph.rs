@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::proof::Proof;
+use super::record::Record;
 use crate::connect::config::Config;
 use crate::connect::target_config::GraphConfig;
 use crate::connect::tenant_client::{authorization, form_value, refused, usable_for};
@@ -69,6 +70,8 @@ pub(in crate::connect) struct Graph {
     address: Address,
     proof: Proof,
     token: Option<(Zeroizing<String>, OffsetDateTime)>,
+    /// Where what is asked and answered is written.
+    record: Option<Record>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +86,12 @@ impl Graph {
         address: Address,
         proof: Proof,
     ) -> Self {
-        Self { client, address, proof, token: None }
+        Self { client, address, proof, token: None, record: None }
+    }
+
+    /// Writes from now on what is asked and answered.
+    pub(super) fn keep_record(&mut self, record: Record) {
+        self.record = Some(record);
     }
 
     /// A client of the Graph of a configured server.
@@ -221,6 +229,9 @@ impl Graph {
     async fn request(&mut self, batch: Batch) -> Result<Request<Bytes>, Failure> {
         let bearer = self.bearer().await?;
         tracing::debug!(batch = batch.number, requests = batch.requests, "Sending to Graph");
+        if let Some(record) = &mut self.record {
+            record.asked(batch.number, &batch.body);
+        }
         Request::builder()
             .method(Method::POST)
             .uri("/v1.0/$batch")
@@ -249,6 +260,9 @@ impl Graph {
                     retry_after: retry_after(&response),
                     body: response.into_body().to_vec(),
                 };
+                if let Some(record) = &mut self.record {
+                    record.answered(number, &reply.body)?;
+                }
                 exporter.answered(number, &reply, now, rng);
             }
             Err(error) => {

@@ -9,6 +9,7 @@ mod commands;
 mod file;
 pub(super) mod graph;
 pub(super) mod proof;
+mod record;
 pub(super) mod tenant;
 
 use portolan_store::state::{Export, ReferenceExport, State};

@@ -267,6 +267,9 @@ impl Graph {
             }
             Err(error) => {
                 tracing::warn!(batch = number, %error, "No answer from Graph");
+                if let Some(record) = &mut self.record {
+                    record.lost(number);
+                }
                 exporter.lost(number, now, rng);
             }
         }

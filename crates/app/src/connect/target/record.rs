@@ -33,11 +33,17 @@ impl Record {
         Ok(Self { file, asked: HashMap::new() })
     }
 
-    /// A batch is about to be sent.
+    /// A batch is about to be sent. Its passwords are not kept until it is answered.
     pub(super) fn asked(&mut self, batch: u64, body: &[u8]) {
-        if let Ok(body) = serde_json::from_slice(body) {
-            self.asked.insert(batch, body);
-        }
+        let Ok(mut asked) = serde_json::from_slice::<Json>(body) else { return };
+        let requests = asked["requests"].as_array_mut().into_iter().flatten();
+        requests.for_each(|request| hide_password(&mut request["body"]));
+        self.asked.insert(batch, asked);
+    }
+
+    /// A batch was lost: nobody will answer it.
+    pub(super) fn lost(&mut self, batch: u64) {
+        self.asked.remove(&batch);
     }
 
     /// A batch was answered.
@@ -50,7 +56,7 @@ impl Record {
             let exchange = json!({
                 "method": request["method"],
                 "path": request["url"],
-                "request": without_passwords(&request["body"]),
+                "request": request["body"],
                 "status": answer["status"],
                 "response": answer["body"],
             });
@@ -65,12 +71,10 @@ fn list<'a>(of: &'a Json, name: &str) -> &'a [Json] {
     of[name].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn without_passwords(body: &Json) -> Json {
-    let mut body = body.clone();
+fn hide_password(body: &mut Json) {
     if let Some(password) = body.pointer_mut("/passwordProfile/password") {
         *password = Json::from(HIDDEN);
     }
-    body
 }
 
 #[cfg(test)]

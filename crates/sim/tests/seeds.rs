@@ -185,3 +185,18 @@ fn a_tenant_that_is_restored_twice_leaves_the_state_whole() {
 fn a_manager_who_is_back_is_the_manager_again() {
     check(69);
 }
+
+/// A tenant that was restored had a user's manager, the user's name was refused, and the manager was sent all
+/// the same: it went with everything else when the user was written anew.
+#[test]
+fn a_manager_waits_until_who_has_it_is_written_anew() {
+    check(133);
+    check(223);
+}
+
+/// What a batch did was kept, that it was answered was not, and the tenant was restored to what it was before
+/// the batch: nothing of it was ever sent again.
+#[test]
+fn a_batch_that_is_lost_after_it_was_kept_is_missed() {
+    check(190);
+}

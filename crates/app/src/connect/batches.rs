@@ -109,14 +109,15 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Remembers that the batch was acknowledged, once what of it was done is kept. If the one in front of
-    /// it is none of those that were known, the next synchronisation sends everything again.
-    pub(super) async fn end(self, state: &State, target: ConnectorId) -> Result<(), Failure> {
+    /// What is remembered once the batch was acknowledged, to be kept with what of it was done: a batch that
+    /// is known without the other, or the other way round, would be missed when the tenant loses it. If the
+    /// one in front of it is none of those that were known, the next synchronisation sends everything again.
+    pub(super) fn octets(self) -> Result<Vec<u8>, Failure> {
         let Self { begun, batch, previous } = self;
         let is_known = previous.is_none_or(|previous| begun.before.knows(&previous));
         let acknowledged = if is_known { batch } else { LOST.to_owned() };
         let unanswered = begun.unanswered.without(&begun.sent);
-        Batches { acknowledged, unanswered, ..Batches::default() }.write(state, target).await
+        Batches { acknowledged, unanswered, ..Batches::default() }.octets()
     }
 }
 
@@ -174,7 +175,7 @@ mod tests {
     use std::path::Path;
 
     use portolan_model::{DnsName, Guid, SourceAnchor};
-    use portolan_store::state::{ImportedObject, Place};
+    use portolan_store::state::{Answer, ImportedObject, Place};
     use portolan_sync::ObjectKind;
     use portolan_sync::engine::{PendingExport, Side};
     use portolan_sync::record::Value;
@@ -222,7 +223,8 @@ mod tests {
         let begun = Batches::begin(state, target, batch, Unanswered::default()).await.unwrap();
         if comes {
             let (batch, previous) = (batch.to_owned(), Some(previous.to_owned()));
-            Answered { begun, batch, previous }.end(state, target).await.unwrap();
+            let batches = Answered { begun, batch, previous }.octets().unwrap();
+            state.commit_batches(target, &batches).await.unwrap();
         }
     }
 
@@ -265,8 +267,9 @@ mod tests {
         let synchronisation = Synchronisation::begin(state, &rules, &connected, &domains, run);
         synchronisation.await.unwrap().changes().await.unwrap();
         let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
-        state.acknowledge(&pending).await.unwrap();
-        state.acknowledge_credentials(*forest, *target, &[guid]).await.unwrap();
+        let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        state.acknowledge(&pending, &[], answer).await.unwrap();
+        state.acknowledge_credentials(*forest, *target, &[guid], answer).await.unwrap();
         assert_eq!(state.exported_count(*target).await.unwrap(), 1);
         assert_eq!(state.credentialed_count(*target).await.unwrap(), 1);
         anchor

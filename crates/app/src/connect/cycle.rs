@@ -305,6 +305,7 @@ impl Server {
             },
             chosen,
             quarantine: &quarantine,
+            origin: &Host,
         };
         let mut exported = exporter.run().await?;
         exported.held = quarantine.iter().map(ToString::to_string).collect();

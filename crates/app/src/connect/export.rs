@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
-use portolan_store::state::{Export, Place, ReferenceExport, ReferencePlace, Refusal, TargetKey};
+use portolan_store::state::{
+    Answer, Export, Place, ReferenceExport, ReferencePlace, Refusal, TargetKey,
+};
 use portolan_sync::engine::PendingExport;
 use portolan_sync::guard::Quarantine;
 use portolan_tenant::wire::{IngestRequest, IngestResponse};
@@ -12,6 +14,7 @@ use portolan_tenant::wire::{IngestRequest, IngestResponse};
 use super::batches::Answered;
 use super::gate::Closed;
 use super::plan::Chosen;
+use super::synchronise::Origin;
 use super::target::{Receiver, Sending, Taken, Verdict};
 use crate::report::Failure;
 
@@ -76,6 +79,8 @@ pub(super) struct Exporter<'a, T> {
     pub(super) chosen: Option<&'a Chosen>,
     /// What is not sent because it would take too much away.
     pub(super) quarantine: &'a Quarantine,
+    /// The clock by which losses are counted.
+    pub(super) origin: &'a dyn Origin,
 }
 
 impl<T: Receiver> Exporter<'_, T> {
@@ -168,11 +173,11 @@ impl<T: Receiver> Exporter<'_, T> {
                 }
             }
         }
-        self.sending.state.acknowledge(&acknowledged).await?;
-        if !refusals.is_empty() {
-            self.sending.state.refuse(&refusals).await?;
-        }
-        self.answered(taken.answered).await
+        let Sending { state, target, .. } = self.sending;
+        let batches = taken.answered.map(Answered::octets).transpose()?;
+        let batches = batches.as_deref().map(|batches| (target, batches));
+        let answer = Answer { at: self.origin.now(), batches };
+        Ok(state.acknowledge(&acknowledged, &refusals, answer).await?)
     }
 
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
@@ -212,16 +217,12 @@ impl<T: Receiver> Exporter<'_, T> {
                     }
                 }
                 exported.references += acknowledged.len();
-                state.acknowledge_references(&acknowledged).await?;
-                self.answered(taken.answered).await?;
+                let batches = taken.answered.map(Answered::octets).transpose()?;
+                let batches = batches.as_deref().map(|batches| (target, batches));
+                let answer = Answer { at: self.origin.now(), batches };
+                state.acknowledge_references(&acknowledged, answer).await?;
             }
         }
-    }
-
-    /// What was answered is known once what came of it is kept.
-    async fn answered(&self, answered: Option<Answered>) -> Result<(), Failure> {
-        let Some(answered) = answered else { return Ok(()) };
-        answered.end(self.sending.state, self.sending.target).await
     }
 
     /// The name of an object for people.

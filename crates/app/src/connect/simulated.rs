@@ -168,7 +168,8 @@ impl Server {
         let names = &rules.names;
         let sending = Sending { state, target, names };
         let quarantine = &quarantine;
-        let mut exporter = Exporter { target: tenant, sending, chosen: None, quarantine };
+        let mut exporter =
+            Exporter { target: tenant, sending, chosen: None, quarantine, origin: &*self.origin };
         let exported = exporter.run().await?;
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {

@@ -26,8 +26,17 @@ pub struct Changes {
     tx: Tx,
     connector: ConnectorId,
     /// Objects whose name may be other than before: what stands below them is in their name.
-    renamed: Vec<(i64, DistinguishedName)>,
+    renamed: Vec<Renamed>,
     changed: Changed,
+}
+
+/// An object whose name may be other than before.
+#[derive(Debug)]
+struct Renamed {
+    key: i64,
+    name: DistinguishedName,
+    /// The object whose name was told, and from which this one's follows.
+    told: i64,
 }
 
 /// What an import did.
@@ -124,7 +133,7 @@ impl Changes {
             self.changed.changed += 1;
         }
         if renamed {
-            self.renamed.push((key, object.dn.clone()));
+            self.renamed.push(Renamed { key, name: object.dn.clone(), told: key });
         }
         for (attribute, to) in &object.references {
             self.put_references(key, *attribute, to).await?;
@@ -277,24 +286,27 @@ impl Changes {
     }
 
     /// A directory says nothing of what stands below a renamed object: its name follows from the
-    /// name above. Ends, for a name that grows without end is none.
+    /// name above. Until a reply's last part, two objects may stand below each other: where one moved, and
+    /// the other moved below it, and is told first. What was told is not renamed for its own sake.
     async fn rename_below(&mut self) -> Result<(), StateError> {
-        while let Some((above, name)) = self.renamed.pop() {
+        while let Some(Renamed { key: above, name, told }) = self.renamed.pop() {
             let mut after = 0_i64;
             loop {
                 let rows = sqlx::query(
                     "SELECT i.key, i.kind, NULL AS parent, s.dn, s.record FROM identity i
                          CROSS JOIN staged s ON s.key = i.key
-                     WHERE i.parent = ? AND i.state = 1 AND i.key > ? ORDER BY i.key LIMIT ?",
+                     WHERE i.parent = ?1 AND i.state = 1 AND i.key > ?2 AND i.key <> ?4
+                     ORDER BY i.key LIMIT ?3",
                 )
                 .bind(above)
                 .bind(after)
                 .bind(ROWS_MAX)
+                .bind(told)
                 .fetch_all(&mut *self.tx)
                 .await?;
                 let Some(last) = rows.last() else { break };
                 after = last.try_get("key")?;
-                self.rename(&rows, &name).await?;
+                self.rename(&rows, &name, told).await?;
             }
         }
         Ok(())
@@ -305,6 +317,7 @@ impl Changes {
         &mut self,
         rows: &[SqliteRow],
         above: &DistinguishedName,
+        told: i64,
     ) -> Result<(), StateError> {
         let mut renamed = Vec::new();
         for row in rows {
@@ -324,7 +337,7 @@ impl Changes {
                 .execute(&mut *self.tx)
                 .await?;
             renamed.push(key);
-            self.renamed.push((key, now));
+            self.renamed.push(Renamed { key, name: now, told });
         }
         self.changed.changed += renamed.len() as u64;
         queue::queue(&mut self.tx, renamed).await

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::names::{REPLICATION_CURSOR, remember};
 use super::rows::{self, Tx, hexadecimal};
-use super::{State, StateError, TargetKey};
+use super::{Answer, State, StateError, TargetKey};
 
 /// A credential that a target does not have, has, or that there is none of.
 const OWED: i64 = 0;
@@ -113,9 +113,11 @@ impl State {
         forest: ConnectorId,
         target: ConnectorId,
         guids: &[Guid],
+        answer: Answer<'_>,
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
         put(&mut tx, forest, target, guids.iter().copied(), THERE).await?;
+        answer.remember(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 

@@ -5,6 +5,7 @@ use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, MetaverseKey, PendingExport};
 use portolan_sync::record::Record;
 use sqlx::Row as _;
+use time::OffsetDateTime;
 
 use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
@@ -63,6 +64,31 @@ pub struct Refusal {
     pub text: String,
 }
 
+/// A target's answer: when it came, and what is remembered from then on of the batches that the target was
+/// sent. Both are kept in the transaction that keeps what was answered: a state that has the one without the
+/// other would take a target that lost the batch for one that never had it.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// When it came: losses are counted by it.
+    pub at: OffsetDateTime,
+    /// What is remembered, of a target that names its batches.
+    pub batches: Option<(ConnectorId, &'a [u8])>,
+}
+
+impl Answer<'_> {
+    /// One of a target that names no batches.
+    #[must_use]
+    pub const fn at(at: OffsetDateTime) -> Self {
+        Self { at, batches: None }
+    }
+
+    /// Keeps what is remembered of batches.
+    pub(super) async fn remember(&self, tx: &mut Tx) -> Result<(), StateError> {
+        let Some((target, batches)) = self.batches else { return Ok(()) };
+        names::remember(tx, target, names::BATCHES, batches).await
+    }
+}
+
 impl State {
     /// What is to be exported to a target, behind a place.
     ///
@@ -88,17 +114,22 @@ impl State {
         rows.iter().map(export).collect()
     }
 
-    /// Keeps that a target has done what was to be done. What was decided anew in the meantime is
-    /// still to be done.
+    /// Keeps that a target has done what was to be done, and what it refused, which is tried again in the
+    /// next run. What was decided anew in the meantime is still to be done.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn acknowledge(&self, exports: &[Export]) -> Result<(), StateError> {
+    pub async fn acknowledge(
+        &self,
+        exports: &[Export],
+        refusals: &[Refusal],
+        answer: Answer<'_>,
+    ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
         let deleted_ones = exports.iter().filter(|export| export.pending == PendingExport::Delete);
         let deleted_ones: Vec<_> = deleted_ones.map(|export| export.key.0).collect();
         if !deleted_ones.is_empty() {
-            losses::count_deleted(&mut tx, &deleted_ones).await?;
+            losses::count_deleted(&mut tx, &deleted_ones, answer.at).await?;
         }
         let read = dependence::read_of(&mut tx).await?;
         for export in exports {
@@ -112,15 +143,6 @@ impl State {
                 PendingExport::Delete => deleted(&mut tx, export.key).await?,
             }
         }
-        Ok(tx.commit().await?)
-    }
-
-    /// Keeps that a target refused what was to be done. It is tried again in the next run.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn refuse(&self, refusals: &[Refusal]) -> Result<(), StateError> {
-        let mut tx = self.database.write().await?;
         for refusal in refusals {
             sqlx::query(
                 "UPDATE target_object SET attempts = attempts + 1, code = ?, error = ? WHERE key = ?",
@@ -131,6 +153,7 @@ impl State {
             .execute(&mut *tx)
             .await?;
         }
+        answer.remember(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 

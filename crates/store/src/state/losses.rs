@@ -1,7 +1,7 @@
 //! What targets lost lately, are to lose now, and what of it somebody let through. What is too much is
 //! decided elsewhere: `portolan_sync::guard`.
 //!
-//! A loss is counted in the transaction that keeps its acknowledgement, at the time of the store.
+//! A loss is counted in the transaction that keeps its acknowledgement, at the time at which it came.
 
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::{Loss, Toll, is_always_let_through};
@@ -223,17 +223,21 @@ impl State {
 }
 
 /// Counts objects of a target that it deleted, before they are forgotten.
-pub(super) async fn count_deleted(tx: &mut Tx, keys: &[i64]) -> Result<(), StateError> {
-    forget_old(tx).await?;
+pub(super) async fn count_deleted(
+    tx: &mut Tx,
+    keys: &[i64],
+    at: OffsetDateTime,
+) -> Result<(), StateError> {
+    forget_old(tx, at).await?;
     sqlx::query(
         "INSERT INTO loss (connector, sort, anchor, at, lost)
-         SELECT connector, kind, '', unixepoch() / ?2 * ?2, count(*) FROM target_object
+         SELECT connector, kind, '', ?2, count(*) FROM target_object
          WHERE key IN (SELECT value FROM json_each(?1)) AND stage = 0 AND confirmed IS NOT NULL
          GROUP BY connector, kind
          ON CONFLICT DO UPDATE SET lost = lost + excluded.lost",
     )
     .bind(numbers(keys.iter().copied()))
-    .bind(GRAIN)
+    .bind(grain(at))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -243,17 +247,18 @@ pub(super) async fn count_deleted(tx: &mut Tx, keys: &[i64]) -> Result<(), State
 pub(super) async fn count_removed(
     tx: &mut Tx,
     sources: impl IntoIterator<Item = i64>,
+    at: OffsetDateTime,
 ) -> Result<(), StateError> {
-    forget_old(tx).await?;
+    forget_old(tx, at).await?;
     sqlx::query(
         "INSERT INTO loss (connector, sort, anchor, at, lost)
-         SELECT t.connector, ?3, t.anchor, unixepoch() / ?2 * ?2, count(*) FROM json_each(?1)
+         SELECT t.connector, ?3, t.anchor, ?2, count(*) FROM json_each(?1)
              CROSS JOIN target_object t ON t.key = value
          WHERE true GROUP BY t.key
          ON CONFLICT DO UPDATE SET lost = lost + excluded.lost",
     )
     .bind(numbers(sources))
-    .bind(GRAIN)
+    .bind(grain(at))
     .bind(REFERENCES)
     .execute(&mut **tx)
     .await?;
@@ -265,10 +270,11 @@ pub(super) async fn count_removed(
 pub(super) async fn count_added(
     tx: &mut Tx,
     sources: impl IntoIterator<Item = i64>,
+    at: OffsetDateTime,
 ) -> Result<(), StateError> {
     sqlx::query(
         "INSERT INTO loss (connector, sort, anchor, at, lost)
-         SELECT t.connector, ?3, t.anchor, unixepoch() / ?2 * ?2, count(*) FROM json_each(?1)
+         SELECT t.connector, ?3, t.anchor, ?2, count(*) FROM json_each(?1)
              CROSS JOIN target_object t ON t.key = value
          WHERE EXISTS (SELECT 1 FROM loss l
              WHERE l.connector = t.connector AND l.sort = ?4 AND l.anchor = t.anchor)
@@ -276,7 +282,7 @@ pub(super) async fn count_added(
          ON CONFLICT DO UPDATE SET lost = lost + excluded.lost",
     )
     .bind(numbers(sources))
-    .bind(GRAIN)
+    .bind(grain(at))
     .bind(REGAINED)
     .bind(REFERENCES)
     .execute(&mut **tx)
@@ -284,12 +290,14 @@ pub(super) async fn count_added(
     Ok(())
 }
 
-async fn forget_old(tx: &mut Tx) -> Result<(), StateError> {
-    for statement in [
-        "DELETE FROM loss WHERE at < unixepoch() - ?",
-        "DELETE FROM release WHERE at < unixepoch() - ?",
-    ] {
-        sqlx::query(statement).bind(KEPT_SECONDS).execute(&mut **tx).await?;
+/// The moment by which losses are counted together.
+fn grain(at: OffsetDateTime) -> i64 {
+    at.unix_timestamp().div_euclid(GRAIN) * GRAIN
+}
+
+async fn forget_old(tx: &mut Tx, at: OffsetDateTime) -> Result<(), StateError> {
+    for statement in ["DELETE FROM loss WHERE at < ?", "DELETE FROM release WHERE at < ?"] {
+        sqlx::query(statement).bind(at.unix_timestamp() - KEPT_SECONDS).execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub use changes::{Changed, Changes, Found};
 pub use confirm::{Confirmed, Held, Known};
 pub use confirm_references::KnownReferences;
 pub use error::StateError;
-pub use exports::{Export, Place, Refusal, TargetKey};
+pub use exports::{Answer, Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
 pub use losses::Release;

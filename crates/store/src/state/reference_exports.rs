@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row as _, Sqlite};
 
 use super::codes::Code as _;
-use super::{State, StateError, TargetKey, losses, names, rows};
+use super::{Answer, State, StateError, TargetKey, losses, names, rows};
 
 /// A place in the order of references; the default is in front of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,8 @@ pub struct ReferenceExport {
 
 impl State {
     /// References that are to be added or removed in a target, behind a place: those of one attribute
-    /// of one object are together. Those of objects that the target does not have yet wait.
+    /// of one object are together. Those of objects that the target does not have yet wait; so do those of an
+    /// object of which only that is known, whose references begin anew when it is written.
     ///
     /// # Errors
     /// When something does not read back.
@@ -79,15 +80,17 @@ impl State {
     pub async fn acknowledge_references(
         &self,
         exports: &[ReferenceExport],
+        answer: Answer<'_>,
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
         let removed = exports.iter().filter(|export| !export.is_added);
         let removed: Vec<_> = removed.map(|export| export.source.0).collect();
         if !removed.is_empty() {
-            losses::count_removed(&mut tx, removed).await?;
+            losses::count_removed(&mut tx, removed, answer.at).await?;
         }
         let added = exports.iter().filter(|export| export.is_added);
-        losses::count_added(&mut tx, added.map(|export| export.source.0)).await?;
+        let added = added.map(|export| export.source.0);
+        losses::count_added(&mut tx, added, answer.at).await?;
         for added in [true, false] {
             let chosen = exports.iter().filter(|export| export.is_added == added);
             let places = places(chosen.map(|export| export.place));
@@ -113,6 +116,7 @@ impl State {
             }
             sqlx::query(keep).bind(&places).execute(&mut *tx).await?;
         }
+        answer.remember(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -122,7 +126,7 @@ const PENDING: &str = "SELECT p.source, p.attribute, p.target, p.added, g.anchor
      FROM pending_reference p CROSS JOIN target_object g ON g.key = p.source
          CROSS JOIN target_object u ON u.key = p.target
      WHERE (p.source, p.attribute, p.target) > (?2, ?3, ?4) AND g.connector = ?1
-         AND g.confirmed IS NOT NULL AND u.confirmed IS NOT NULL
+         AND g.confirmed IS NOT NULL AND g.confirmed <> x'' AND u.confirmed IS NOT NULL
      ORDER BY p.source, p.attribute, p.target LIMIT ?5";
 
 /// A query of references in a target behind a place.

@@ -129,6 +129,7 @@ pub(super) async fn synchronise(state: &State) -> usize {
 /// Exports all that is pending, and says what.
 pub(super) async fn export(state: &State) -> Vec<String> {
     let number = |anchor: &SourceAnchor| format!("{:x}", anchor.guid().unwrap().to_bytes_le()[0]);
+    let answer = Answer::at(now(state).await);
     let mut told = Vec::new();
     let mut after = Place::default();
     loop {
@@ -143,7 +144,7 @@ pub(super) async fn export(state: &State) -> Vec<String> {
             };
             told.push(format!("{what} {} {}", export.kind, number(&export.anchor)));
         }
-        state.acknowledge(&exports).await.unwrap();
+        state.acknowledge(&exports, &[], answer).await.unwrap();
     }
     let mut after = ReferencePlace::default();
     loop {
@@ -154,7 +155,7 @@ pub(super) async fn export(state: &State) -> Vec<String> {
             let sign = if export.is_added { '+' } else { '-' };
             told.push(format!("{} {sign}{}", number(&export.anchor), number(&export.target)));
         }
-        state.acknowledge_references(&exports).await.unwrap();
+        state.acknowledge_references(&exports, answer).await.unwrap();
     }
     told
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portolan_app::connect::simulated::{Compiled, Origin, Server};
 use portolan_model::Entropy as _;
 use portolan_net::entropy::SystemEntropy;
-use portolan_store::state::{KeyRange, Place, ReferencePlace, State, StateError};
+use portolan_store::state::{Answer, KeyRange, Place, ReferencePlace, State, StateError};
 use portolan_sync::ObjectKind;
 use portolan_sync::engine::Side;
 use portolan_testsuite::measure::Reading;
@@ -265,19 +265,20 @@ impl Clocks {
 /// Acknowledges everything that is to be exported.
 async fn confirm(state: &State) -> Result<(), Failed> {
     let target = state.connector(TENANT, Side::Target).await?;
+    let answer = Answer::at(portolan_net::clock::now());
     let mut after = Place::default();
     loop {
         let exports = state.pending_exports(target, after, ACKNOWLEDGED_AT_ONCE).await?;
         let Some(last) = exports.last() else { break };
         after = last.place;
-        state.acknowledge(&exports).await?;
+        state.acknowledge(&exports, &[], answer).await?;
     }
     let mut after = ReferencePlace::default();
     loop {
         let exports = state.pending_references(target, after, 10 * ACKNOWLEDGED_AT_ONCE).await?;
         let Some(last) = exports.last() else { return Ok(()) };
         after = last.place;
-        state.acknowledge_references(&exports).await?;
+        state.acknowledge_references(&exports, answer).await?;
     }
 }
 

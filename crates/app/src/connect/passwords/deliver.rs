@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use portolan_model::Guid;
-use portolan_store::state::Unanswered;
+use portolan_store::state::{Answer, Unanswered};
 use portolan_tenant::wire::Operation;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -103,8 +103,9 @@ async fn send(
         }
     }
     delivered.sent += taken.len();
-    scope.acknowledge(&taken).await?;
-    answered.end(scope.state, scope.target).await
+    let batches = answered.octets()?;
+    let answer = Answer { at: now, batches: Some((scope.target, &batches)) };
+    Ok(scope.acknowledge(&taken, answer).await?)
 }
 
 /// When the password of a credential was set.

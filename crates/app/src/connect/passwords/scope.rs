@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use portolan_model::{Guid, SourceAnchor};
-use portolan_store::state::{State, StateError, TargetKey};
+use portolan_store::state::{Answer, State, StateError, TargetKey};
 use portolan_sync::engine::ConnectorId;
 
 /// Users whose credential is owed that are read at once.
@@ -41,9 +41,13 @@ impl Scope<'_> {
     }
 
     /// Keeps that the target has these credentials.
-    pub(super) async fn acknowledge(&self, guids: &[Guid]) -> Result<(), StateError> {
+    pub(super) async fn acknowledge(
+        &self,
+        guids: &[Guid],
+        answer: Answer<'_>,
+    ) -> Result<(), StateError> {
         let Self { forest, target, .. } = *self;
-        self.state.acknowledge_credentials(forest, target, guids).await
+        self.state.acknowledge_credentials(forest, target, guids, answer).await
     }
 
     /// Keeps that these have no password.

@@ -1,7 +1,7 @@
 //! Several forests in one metaverse, on a real state without a network.
 
 use portolan_model::{DnsName, Guid};
-use portolan_store::state::{ImportedObject, Place, State, TargetKey};
+use portolan_store::state::{Answer, ImportedObject, Place, State, TargetKey};
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, Value};
 use portolan_sync::{AttributeId, ObjectKind};
@@ -128,7 +128,8 @@ impl World {
     async fn acknowledge(&self) {
         let target = self.connected.target;
         let pending = self.state.pending_exports(target, Place::default(), 100).await.unwrap();
-        self.state.acknowledge(&pending).await.unwrap();
+        let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        self.state.acknowledge(&pending, &[], answer).await.unwrap();
     }
 }
 

@@ -3,8 +3,10 @@
 use portolan_sync::ObjectKind;
 use portolan_tenant::directory::Reference;
 
-use super::super::KnownReferences;
-use super::super::tests::{FOREST, TARGET, export, import, object, record, state, synchronise};
+use super::super::tests::{
+    FOREST, TARGET, export, import, now, object, record, state, synchronise,
+};
+use super::super::{Answer, KnownReferences};
 use super::*;
 
 const USER: ObjectKind = ObjectKind::User;
@@ -75,7 +77,8 @@ async fn what_is_other_and_what_is_missing_is_exported_again_with_its_references
     let state = state(directory.path()).await;
     exported(&state).await;
     let guid = super::super::tests::guid(0x22);
-    state.acknowledge_credentials(FOREST, TARGET, &[guid]).await.unwrap();
+    let answer = Answer::at(now(&state).await);
+    state.acknowledge_credentials(FOREST, TARGET, &[guid], answer).await.unwrap();
     let found = vec![held(0x11, TenantKind::Group, "staff"), held(0x21, TenantKind::User, "Eve")];
     let confirmed = confirm(&state, found).await;
     assert_eq!(confirmed, Confirmed { other: 1, missing: 1, ..Confirmed::default() });
@@ -118,7 +121,8 @@ async fn a_password_that_is_not_there_is_owed() {
     let state = state(directory.path()).await;
     exported(&state).await;
     let guid = super::super::tests::guid(0x22);
-    state.acknowledge_credentials(FOREST, TARGET, &[guid]).await.unwrap();
+    let answer = Answer::at(now(&state).await);
+    state.acknowledge_credentials(FOREST, TARGET, &[guid], answer).await.unwrap();
     let mut found = all();
     found[2].has_password = false;
     let confirmed = confirm(&state, found).await;

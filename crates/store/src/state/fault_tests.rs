@@ -145,6 +145,22 @@ async fn what_a_target_says_that_it_has_is_what_counts_and_is_mended() {
     assert_eq!(differing(state.confirm(TARGET, "", &first, &[]).await.unwrap()), 1);
 }
 
+/// What a group refers to is written when nothing but that it is there is known no more: what would be sent
+/// before goes with all else that it referred to.
+#[tokio::test]
+async fn references_wait_for_an_object_that_is_written_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = exported(directory.path()).await;
+    let there = [1, 2, 3].map(|number| (anchor(number), TenantKind::User)).into_iter();
+    let there: Vec<_> = there.chain([(anchor(10), TenantKind::Group)]).collect();
+    state.begin_anew(TARGET, &there, b"batches").await.unwrap();
+    while !state.resolve_references(100).await.unwrap().is_done {}
+    let after = ReferencePlace::default();
+    assert_eq!(state.pending_references(TARGET, after, 100).await.unwrap(), []);
+    assert!(export(&state).await.iter().any(|told| told.starts_with("a +")));
+    state.check().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_target_that_lost_everything_gets_it_again_also_when_forgetting_breaks_off() {
     let there = [(anchor(1), TenantKind::User), (anchor(9), TenantKind::User)];

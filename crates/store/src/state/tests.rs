@@ -288,6 +288,34 @@ async fn a_delta_changes_what_it_names_and_what_follows_from_it() {
     assert_eq!(state.forest_cursor(FOREST).await.unwrap().as_deref(), Some(&b"last"[..]));
 }
 
+/// One unit moved, the other moved below it, and a reply in parts tells of the latter first.
+#[tokio::test]
+async fn two_units_that_changed_places_stand_below_each_other_until_all_was_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let unit = |number, parent: Option<u8>, dn: &str| ImportedObject {
+        parent: parent.map(guid),
+        dn: dn.parse().unwrap(),
+        references: Vec::new(),
+        ..object(number, ObjectKind::OrganizationalUnit, "unit", &[])
+    };
+    let mut zoe = object(0x21, USER, "Zoë", &[]);
+    (zoe.parent, zoe.dn) = (Some(guid(0x42)), "CN=Zoë,OU=b,OU=a,DC=x".parse().unwrap());
+    let (a, b) = (unit(0x41, None, "OU=a,DC=x"), unit(0x42, Some(0x41), "OU=b,OU=a,DC=x"));
+    import(&state, &[a, b, zoe]).await;
+    for told in [unit(0x41, Some(0x42), "OU=a,OU=b,DC=x"), unit(0x42, Some(0x43), "OU=b,DC=x")] {
+        let mut changes = state.begin_changes(FOREST).await.unwrap();
+        changes.put(&told, true).await.unwrap();
+        changes.finish(b"next").await.unwrap();
+    }
+    let mut changes = state.begin_changes(FOREST).await.unwrap();
+    for (number, name) in
+        [(0x41, "OU=a,OU=b,DC=x"), (0x42, "OU=b,DC=x"), (0x21, "CN=Zoë,OU=b,DC=x")]
+    {
+        assert_eq!(changes.get(&guid(number)).await.unwrap().unwrap().dn.as_str(), name);
+    }
+}
+
 #[tokio::test]
 async fn an_import_that_is_dropped_counts_for_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::expected::{self, Shown};
 use crate::forest::Forest;
 use crate::tenant::{Found, Log};
+use time::OffsetDateTime;
 
 /// Differences that are named.
 const NAMED_MAX: usize = 8;
@@ -30,6 +31,8 @@ pub enum Law {
     Succeeds,
     /// The state is what was written.
     StateIsWhole,
+    /// Of a kind no more goes in a day than is allowed, and what somebody let through.
+    LosesNoMoreThanAllowed,
 }
 
 /// A law that was broken, and how.
@@ -54,11 +57,16 @@ impl Violation {
     }
 }
 
-/// What holds at any time, whatever went wrong.
+/// What holds at any time, whatever went wrong; also of what goes, at this time, if a guard keeps it.
 ///
 /// # Errors
 /// The first law that was broken.
-pub fn always(forests: &[&Forest], log: &Log, found: &[Found]) -> Result<(), Violation> {
+pub fn always(
+    forests: &[&Forest],
+    log: &Log,
+    found: &[Found],
+    guarded_at: Option<OffsetDateTime>,
+) -> Result<(), Violation> {
     if let Some(batch) = log.unlike.first() {
         return Err(Violation::of(Law::AnswersStay, format!("batch {batch} has two answers")));
     }
@@ -76,14 +84,19 @@ pub fn always(forests: &[&Forest], log: &Log, found: &[Found]) -> Result<(), Vio
     }
     for (number, anchors) in &log.anchors {
         // An object that was away may come back as another one.
-        if anchors.len() > 1 && !log.deleted.contains(number) {
+        let may = forests.iter().any(|forest| forest.may_have_other_anchor(number));
+        if anchors.len() > 1 && !log.deleted.contains(number) && !may {
             let how = format!("{number} was written under the anchors {anchors:?}");
             return Err(Violation::of(Law::AnchorsStay, how));
         }
     }
     let mut seen = BTreeMap::new();
     for object in found {
-        if let Some(other) = seen.insert(&object.number, &object.anchor) {
+        // One that was written as another waits for the guard.
+        let may = forests.iter().any(|forest| forest.may_have_other_anchor(&object.number));
+        if let Some(other) = seen.insert(&object.number, &object.anchor)
+            && !may
+        {
             let how = format!("{} is there as {other} and as {}", object.number, object.anchor);
             return Err(Violation::of(Law::NothingDoubled, how));
         }
@@ -93,8 +106,9 @@ pub fn always(forests: &[&Forest], log: &Log, found: &[Found]) -> Result<(), Vio
             return Err(Violation::of(Law::AnchorsStay, how));
         }
     }
-    // What is gone was deleted by somebody.
-    Ok(())
+    let Some(now) = guarded_at else { return Ok(()) };
+    let there = |number: &str| found.iter().any(|object| object.number == number);
+    log.books.check(forests, there, now)
 }
 
 /// What holds at the end, when nothing goes wrong any more.
@@ -102,8 +116,7 @@ pub fn always(forests: &[&Forest], log: &Log, found: &[Found]) -> Result<(), Vio
 /// # Errors
 /// The first law that was broken.
 pub fn at_rest(forests: &[&Forest], found: &[Found]) -> Result<(), Violation> {
-    let expected: BTreeMap<String, Shown> =
-        forests.iter().flat_map(|forest| expected::of(forest)).collect();
+    let expected: BTreeMap<String, Shown> = expected::of(forests);
     let there: BTreeMap<&String, &Shown> =
         found.iter().map(|object| (&object.number, &object.shown)).collect();
     let lost: Vec<_> = expected.keys().filter(|number| !there.contains_key(number)).collect();
@@ -115,6 +128,9 @@ pub fn at_rest(forests: &[&Forest], found: &[Found]) -> Result<(), Violation> {
     if !more.is_empty() {
         let how = format!("the tenant still has {:?}", &more[..more.len().min(NAMED_MAX)]);
         return Err(Violation::of(Law::NothingDoubled, how));
+    }
+    if there.len() < found.len() {
+        return Err(Violation::of(Law::NothingDoubled, "an object is there twice"));
     }
     for (number, is) in there {
         let Some(should) = expected.get(number) else { continue };

@@ -13,6 +13,8 @@ use crate::forest::{Class, Database, Forest, Object, is_user};
 pub const INITIAL: &str = "cloud.example";
 /// The domain that it verified, which is the forest's.
 pub const VERIFIED: &str = "corp.example";
+/// Another one, of another forest.
+pub const BRANCH: &str = "branch.example";
 
 /// An object of a tenant, as far as the checkers look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,11 @@ pub fn is_in_scope(database: &Database, object: &Object) -> bool {
             let has_main = main.into_iter().any(|address| address.starts_with(b"SMTP:"));
             has("mail") && (has_main || has("proxyAddresses"))
         }
-        Class::Computer | Class::OrganizationalUnit | Class::Container | Class::Domain => false,
+        Class::Foreign
+        | Class::Computer
+        | Class::OrganizationalUnit
+        | Class::Container
+        | Class::Domain => false,
     }
 }
 
@@ -58,15 +64,37 @@ fn number_of(forest: &Forest, object: &Object) -> String {
     format!("{}#{}", forest.domain, object.serial)
 }
 
-/// Everything that a tenant is to have of a forest, by number.
+/// Everything that a tenant is to have of forests, by number.
 #[must_use]
-pub fn of(forest: &Forest) -> BTreeMap<String, Shown> {
-    let database = &forest.truth;
-    let in_scope = database.all_living().filter(|object| is_in_scope(database, object));
-    in_scope.map(|object| (number_of(forest, object), shown(forest, object))).collect()
+pub fn of(forests: &[&Forest]) -> BTreeMap<String, Shown> {
+    let of_one = |forest: &&Forest| {
+        let database = &forest.truth;
+        let in_scope = database.all_living().filter(|object| is_in_scope(database, object));
+        in_scope
+            .map(|object| (number_of(forest, object), shown(forests, forest, object)))
+            .collect::<Vec<_>>()
+    };
+    forests.iter().flat_map(of_one).collect()
 }
 
-fn shown(forest: &Forest, object: &Object) -> Shown {
+/// The numbers of those for whom an object stands: itself, or whoever has its security identifier elsewhere.
+fn stands_for(forests: &[&Forest], forest: &Forest, object: &Object) -> Vec<String> {
+    if object.class != Class::Foreign {
+        let is_there = is_in_scope(&forest.truth, object);
+        return is_there.then(|| number_of(forest, object)).into_iter().collect();
+    }
+    let Some(sid) = object.attributes.get("objectSid").and_then(|values| values.first()) else {
+        return Vec::new();
+    };
+    let elsewhere = forests.iter().filter(|other| other.domain != forest.domain);
+    let of = |other: &&Forest| {
+        let found = other.truth.with_sid(sid).filter(|one| is_in_scope(&other.truth, one));
+        found.map(|one| number_of(other, one)).collect::<Vec<_>>()
+    };
+    elsewhere.flat_map(of).collect()
+}
+
+fn shown(forests: &[&Forest], forest: &Forest, object: &Object) -> Shown {
     let database = &forest.truth;
     let mut attributes = BTreeMap::new();
     let mut put = |name: &'static str, values: Option<String>| {
@@ -89,7 +117,7 @@ fn shown(forest: &Forest, object: &Object) -> Shown {
     put("proxyAddresses", addresses.map(|all| all.into_iter().collect::<Vec<_>>().join("|")));
     let of = |attribute: &'static str| {
         let there = database.referred(object, attribute);
-        there.filter(|other| is_in_scope(database, other)).map(|other| number_of(forest, other))
+        there.flat_map(|other| stands_for(forests, forest, other))
     };
     let (kind, members, manager) = match object.class {
         Class::Group => {
@@ -127,7 +155,8 @@ fn principal(forest: &Forest, object: &Object) -> String {
     });
     let (local, domain) = name.split_once('@').unwrap_or((&name, ""));
     let domain = domain.to_lowercase();
-    let domain = if domain == VERIFIED { domain } else { INITIAL.to_owned() };
+    let is_verified = [VERIFIED, BRANCH].contains(&domain.as_str());
+    let domain = if is_verified { domain } else { INITIAL.to_owned() };
     format!("{local}@{domain}")
 }
 

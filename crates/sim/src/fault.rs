@@ -82,6 +82,10 @@ pub struct Faults {
     pub repeats: bool,
     /// Objects come in no order.
     pub reorders: bool,
+    /// No controller answers.
+    pub down: bool,
+    /// The bug of a server that takes what does not answer for empty.
+    pub is_taken_for_empty: bool,
 }
 
 /// Bugs that are put in on purpose: each of them a checker must find.
@@ -103,4 +107,8 @@ pub enum Bug {
     ChangesAnchor,
     /// There is something to do in every cycle.
     NeverQuiet,
+    /// The server deletes as many as there are.
+    IgnoresGuard,
+    /// The server takes a forest that does not answer for one in which all is deleted.
+    TakesUnreadForEmpty,
 }

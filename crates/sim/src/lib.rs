@@ -13,11 +13,13 @@
 //!
 //! `cargo xtask sim` runs seeds. A seed that found something becomes a test by name, in `tests/seeds.rs`.
 
+pub mod books;
 pub mod chance;
 pub mod check;
 pub mod expected;
 pub mod fault;
 pub mod forest;
+pub mod setting;
 pub mod shrink;
 pub mod step;
 pub mod tenant;

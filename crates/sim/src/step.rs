@@ -2,6 +2,7 @@
 //! shorter by leaving steps out.
 
 use crate::chance::Chance;
+use crate::setting::Setting;
 
 /// Steps of a run at most.
 const STEPS_MAX: usize = 60;
@@ -32,6 +33,14 @@ pub enum StepKind {
     Tenant,
     /// The server's administrator makes a backup of its state, or restores it.
     Server,
+    /// The server's state is lost, and it begins with a new one.
+    Lost,
+    /// An account of one forest comes into or out of a group of another.
+    Foreign,
+    /// Many objects go at once, or that is undone.
+    Mass,
+    /// An administrator lets through what waits.
+    Release,
 }
 
 /// The steps of a seed.
@@ -40,14 +49,18 @@ pub fn steps(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, 1);
     let count = STEPS_MAX / 3 + chance.below(STEPS_MAX * 2 / 3);
     let step = |_| {
-        let kind = match chance.below(40) {
+        let kind = match chance.below(if Setting::is_wide(seed) { 48 } else { 40 }) {
             0..=19 => StepKind::Change,
             20..=24 => StepKind::Replicate,
             25 => StepKind::Controller,
             26 | 27 => StepKind::Wait,
             28..=36 => StepKind::Cycle,
             37 | 38 => StepKind::Tenant,
-            _ => StepKind::Server,
+            39 => StepKind::Server,
+            40 => StepKind::Lost,
+            41..=44 => StepKind::Foreign,
+            45 | 46 => StepKind::Mass,
+            _ => StepKind::Release,
         };
         Step { kind, seed: chance.number() }
     };

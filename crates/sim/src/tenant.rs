@@ -21,8 +21,9 @@ use portolan_tenant::wire::{
 };
 use portolan_tenant::{Digest, Tenant as Identity};
 
+use crate::books::Books;
 use crate::chance::{Chance, Virtual};
-use crate::expected::{INITIAL, Shown, VERIFIED, number};
+use crate::expected::{BRANCH, INITIAL, Shown, VERIFIED, number};
 use crate::fault::{Bug, Fuse};
 
 /// Objects that are read at once.
@@ -60,6 +61,8 @@ pub struct Log {
     pub unlike: Vec<String>,
     /// What was written since it was last asked, for people.
     pub said: Vec<String>,
+    /// What went, and what was let go.
+    pub books: Books,
 }
 
 /// A tenant.
@@ -106,7 +109,11 @@ fn identity() -> Result<Identity, Failure> {
         name.parse().map_err(|error| Failure::because("the simulated tenant's name", &error))
     };
     let id = Guid::from_random([1; 16]);
-    Ok(Identity { id, domain: name(INITIAL)?, verified_domains: vec![name(VERIFIED)?] })
+    Ok(Identity {
+        id,
+        domain: name(INITIAL)?,
+        verified_domains: vec![name(VERIFIED)?, name(BRANCH)?],
+    })
 }
 
 /// The sync server's application.
@@ -269,8 +276,11 @@ impl Tenant {
                         self.log.numbers.insert(anchor, number);
                     }
                 }
-                Operation::Delete { .. } => {
-                    self.log.deleted.extend(self.log.numbers.get(&anchor).cloned());
+                Operation::Delete { kind, .. } => {
+                    if let Some(number) = self.log.numbers.get(&anchor) {
+                        self.log.books.deleted(number, kind, self.clock.now());
+                        self.log.deleted.insert(number.clone());
+                    }
                 }
                 _ => {}
             }
@@ -560,7 +570,7 @@ impl Tenancy for Line<'_> {
         Ok(TenantResponse {
             tenant_id: tenant.identity.id.to_string(),
             initial_domain: INITIAL.to_owned(),
-            verified_domains: vec![VERIFIED.to_owned()],
+            verified_domains: vec![VERIFIED.to_owned(), BRANCH.to_owned()],
             sync_group: Some(tenant.sender.to_string()),
             last_batch: Some(batch_name(last)),
             sync_servers: None,

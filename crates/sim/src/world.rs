@@ -14,21 +14,28 @@ use time::macros::datetime;
 
 use crate::chance::{Chance, Virtual};
 use crate::check::{self, Law, Violation};
-use crate::expected::{INITIAL, VERIFIED};
+use crate::expected::{BRANCH, INITIAL, VERIFIED};
 use crate::fault::{Bug, Cut, Faults, Fuse};
-use crate::forest::{Connection, Forest};
+use crate::forest::{Beginning, Connection, Forest};
+use crate::setting::Setting;
 use crate::step::{Step, StepKind};
 use crate::tenant::{self, Line, Tenant, Trouble};
 
 /// When every run begins.
 pub const EPOCH: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
-/// Deletions that nobody is asked about: the guard is not what is looked at here.
-const ALLOWED: usize = 1_000;
-/// Cycles in which a run comes to rest.
+/// Cycles in which a run comes to rest: an administrator is asked in some of them.
 const CALM_MAX: usize = 8;
+const CALM_GUARDED_MAX: usize = 16;
+/// The forests of a run, in their order.
+const FORESTS: [&str; 2] = [VERIFIED, BRANCH];
 /// The file of the server's state, and of its backup.
 const STATE: &str = "connector-space.db";
 const STATE_BACKUP: &str = "connector-space.backup";
+
+/// Objects of a forest have numbers below the next one's.
+const SERIALS: u32 = 500;
+/// What is said of a full read that lacks too much.
+const NOT_BELIEVED: &str = "the directory no longer shows";
 
 /// What several parts of a run look at.
 pub type Shared<T> = Rc<RefCell<T>>;
@@ -55,8 +62,12 @@ pub struct Ran {
 struct World<'t> {
     template: &'t Template,
     directory: tempfile::TempDir,
-    forest: Shared<Forest>,
-    controller: usize,
+    setting: Setting,
+    forests: Vec<Shared<Forest>>,
+    /// The controller of each that is asked.
+    controllers: Vec<usize>,
+    /// Whether an administrator lets everything go in the next cycle.
+    is_all_allowed: bool,
     tenant: Tenant,
     server: Server,
     clock: Arc<Virtual>,
@@ -121,33 +132,59 @@ impl<'t> World<'t> {
         let clock = Arc::new(Virtual::new(EPOCH, Chance::new(seed, 2)));
         let chance = Chance::new(seed, 3);
         let tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
-        let server = Self::open(template, directory.path(), &clock).await?;
-        let forest = Forest::new(domain(VERIFIED)?, &mut Chance::new(seed, 4));
-        let ran = Ran { trace: Vec::new(), cycles: 0, violation: None };
-        let forest = Rc::new(RefCell::new(forest));
-        let (controller, has_backup) = (0, false);
+        let setting = Setting::of(seed);
+        let server = Self::open(template, directory.path(), setting, &clock).await?;
+        let mut forests = Vec::new();
+        for (at, name) in FORESTS.into_iter().take(setting.forests).enumerate() {
+            let beginning = Beginning { users: setting.users(), serials: at as u32 * SERIALS };
+            let purpose = if at == 0 { 4 } else { 9 };
+            let forest = Forest::new(domain(name)?, beginning, &mut Chance::new(seed, purpose));
+            forests.push(Rc::new(RefCell::new(forest)));
+        }
         Ok(Self {
             template,
             directory,
-            forest,
-            controller,
+            setting,
+            controllers: vec![0; forests.len()],
+            forests,
+            is_all_allowed: false,
             tenant,
             server,
             clock,
-            has_backup,
+            has_backup: false,
             bug,
-            ran,
+            ran: Ran { trace: Vec::new(), cycles: 0, violation: None },
         })
     }
 
     async fn open(
         template: &Template,
         directory: &Path,
+        setting: Setting,
         clock: &Arc<Virtual>,
     ) -> Result<Server, Failure> {
-        let (forest, tenant) = (domain(VERIFIED)?, domain(INITIAL)?);
-        let clock = Arc::clone(clock);
-        Server::open(directory, &template.compiled, &forest, &tenant, clock).await
+        let forests = FORESTS.into_iter().take(setting.forests).map(domain);
+        let forests: Vec<_> = forests.collect::<Result<_, _>>()?;
+        let (tenant, clock) = (domain(INITIAL)?, Arc::clone(clock));
+        Server::open(directory, &template.compiled, &forests, &tenant, clock).await
+    }
+
+    /// Starts the server on what is in its folder.
+    async fn start(&mut self) -> Result<(), Failure> {
+        let place = self.directory.path();
+        self.server = Self::open(self.template, place, self.setting, &self.clock).await?;
+        Ok(())
+    }
+
+    /// A forest by chance: the only one without.
+    fn some_forest(&self, chance: &mut Chance) -> usize {
+        if self.forests.len() > 1 { chance.below(self.forests.len()) } else { 0 }
+    }
+
+    fn each_forest(&self, mut done: impl FnMut(&mut Forest)) {
+        for forest in &self.forests {
+            done(&mut forest.borrow_mut());
+        }
     }
 
     fn say(&mut self, line: impl Into<String>) {
@@ -163,13 +200,13 @@ impl<'t> World<'t> {
                 return Ok(Err(violation));
             }
         }
-        self.forest.borrow_mut().replicate_all();
+        self.each_forest(Forest::replicate_all);
         self.say("all is well from here on");
         if let Err(violation) = self.rest().await? {
             return Ok(Err(violation));
         }
-        self.forest.borrow_mut().heal();
-        self.forest.borrow_mut().replicate_all();
+        self.each_forest(Forest::heal);
+        self.each_forest(Forest::replicate_all);
         self.say("the forest's administrator mends what nobody can decide");
         if let Err(violation) = self.rest().await? {
             return Ok(Err(violation));
@@ -178,24 +215,37 @@ impl<'t> World<'t> {
             return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
         }
         let found = self.tenant.shown().await?;
-        Ok(check::at_rest(&[&self.forest.borrow()], &found))
+        let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
+        let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        Ok(check::at_rest(&forests, &found))
     }
 
     async fn step(&mut self, step: Step) -> Judged {
         let mut chance = Chance::new(step.seed, 5);
         match step.kind {
             StepKind::Change => {
-                let done = self.forest.borrow_mut().anything(&mut chance);
-                if !done.is_empty() {
-                    self.say(done);
-                }
-                if chance.once_in(2) {
-                    self.forest.borrow_mut().replicate_all();
-                }
+                let at = self.some_forest(&mut chance);
+                let done = self.forests[at].borrow_mut().anything(&mut chance);
+                self.change(at, done, &mut chance);
             }
+            StepKind::Foreign if self.forests.len() > 1 => {
+                let at = self.some_forest(&mut chance);
+                let others = self.forests[1 - at].borrow().sids();
+                let done = self.forests[at].borrow_mut().foreign(&others, &mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Mass => {
+                let at = self.some_forest(&mut chance);
+                let done = self.forests[at].borrow_mut().mass(&mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Release if self.setting.is_guarded => self.release().await?,
+            StepKind::Foreign | StepKind::Release => {}
+            StepKind::Lost => self.lose_state().await?,
             StepKind::Replicate => {
+                let at = self.some_forest(&mut chance);
                 let (controller, changes) = (chance.below(2), chance.below(12));
-                self.forest.borrow_mut().replicate(controller, changes);
+                self.forests[at].borrow_mut().replicate(controller, changes);
                 self.say(format!("controller {controller} learns of {changes} changes"));
             }
             StepKind::Controller => self.of_controller(&mut chance),
@@ -211,15 +261,26 @@ impl<'t> World<'t> {
         Ok(Ok(()))
     }
 
+    /// Says what somebody did to a forest, of which others may learn at once.
+    fn change(&mut self, at: usize, done: String, chance: &mut Chance) {
+        if !done.is_empty() {
+            self.say(done);
+        }
+        if chance.once_in(2) {
+            self.forests[at].borrow_mut().replicate_all();
+        }
+    }
+
     fn of_controller(&mut self, chance: &mut Chance) {
+        let at = self.some_forest(chance);
         let controller = chance.below(2);
         if chance.once_in(2) {
-            self.forest.borrow_mut().back_up(controller);
+            self.forests[at].borrow_mut().back_up(controller);
             self.say(format!("controller {controller} is backed up"));
             return;
         }
         let invocation = (!chance.once_in(4)).then(|| chance.guid());
-        if self.forest.borrow_mut().restore(controller, invocation) {
+        if self.forests[at].borrow_mut().restore(controller, invocation) {
             self.say(format!("controller {controller} is restored from its backup"));
         }
     }
@@ -243,9 +304,33 @@ impl<'t> World<'t> {
             self.say("the server's state is backed up");
         } else if self.has_backup {
             copy(at(STATE_BACKUP), at(STATE))?;
+            self.forget();
             self.say("the server's state is restored from its backup");
         }
-        self.server = Self::open(self.template, self.directory.path(), &self.clock).await?;
+        self.start().await
+    }
+
+    /// The server does not know any more what it did.
+    fn forget(&mut self) {
+        self.tenant.log.books.begin_anew();
+        self.each_forest(Forest::forget);
+    }
+
+    async fn lose_state(&mut self) -> Result<(), Failure> {
+        self.server.state().close().await;
+        copy(self.template.directory.path().join(STATE), self.directory.path().join(STATE))?;
+        self.forget();
+        self.say("the server's state is lost");
+        self.start().await
+    }
+
+    /// An administrator lets through what waits.
+    async fn release(&mut self) -> Result<(), Failure> {
+        let (allowance, _) = self.setting.allowance();
+        for (kind, count) in self.server.release(&allowance).await? {
+            self.tenant.log.books.released(kind, count, self.clock.now());
+            self.say(format!("the administrator lets {count} more {kind} go"));
+        }
         Ok(())
     }
 
@@ -264,9 +349,13 @@ impl<'t> World<'t> {
             cookie_refused: chance.once_in(12),
             repeats: chance.once_in(4),
             reorders: chance.once_in(3),
+            down: false,
+            is_taken_for_empty: self.bug == Some(Bug::TakesUnreadForEmpty),
         };
-        if chance.once_in(4) {
-            self.controller = chance.below(2);
+        for controller in &mut self.controllers {
+            if chance.once_in(4) {
+                *controller = chance.below(2);
+            }
         }
         let cut = match chance.below(4) {
             0 => Some(Cut::Lost),
@@ -278,7 +367,10 @@ impl<'t> World<'t> {
         if let Some(commits) = power {
             self.server.state().lose_power_after(commits).await?;
         }
-        let outcome = self.cycle(&fuse, trouble, faults, chance.number()).await;
+        let number = chance.number();
+        let several = self.forests.len() > 1;
+        let down = FORESTS.map(|_| several && chance.once_in(6));
+        let outcome = self.cycle(&fuse, trouble, (faults, down), number).await;
         let what = match &outcome {
             None => format!("the server dies at {}", fuse.at()),
             Some(Err(failure)) => format!("a cycle fails: {}", failure.text()),
@@ -288,11 +380,11 @@ impl<'t> World<'t> {
             Some(commits) => format!("{what} (its power lasts for {commits} transactions)"),
             None => what,
         };
-        let controller = self.controller;
-        self.say(format!("by controller {controller}: {what}"));
+        let controllers: Vec<_> = self.controllers.iter().map(ToString::to_string).collect();
+        self.say(format!("by controller {}: {what}", controllers.join(" and ")));
         if outcome.is_none() || power.is_some() {
             self.server.state().close().await;
-            self.server = Self::open(self.template, self.directory.path(), &self.clock).await?;
+            self.start().await?;
         }
         self.check().await
     }
@@ -302,21 +394,35 @@ impl<'t> World<'t> {
         &mut self,
         fuse: &Fuse,
         trouble: Trouble,
-        faults: Faults,
+        (faults, down): (Faults, [bool; 2]),
         seed: u64,
     ) -> Option<Result<Cycle, Failure>> {
         self.ran.cycles += 1;
-        let chance = Chance::new(seed, 6);
-        let mut directory = Connection::new(&self.forest, self.controller, chance, fuse, faults);
+        let connection = |at: usize, forest| {
+            let chance = Chance::new(seed, if at == 0 { 6 } else { 10 });
+            let faults = Faults { down: down[at], ..faults };
+            Connection::new(forest, self.controllers[at], chance, fuse, faults)
+        };
+        let directories = self.forests.iter().enumerate();
+        let mut directories: Vec<_> =
+            directories.map(|(at, forest)| connection(at, forest)).collect();
         let chance = Chance::new(seed, 7);
         let mut line = Line { tenant: &mut self.tenant, fuse, trouble, chance };
-        let cycle = self.server.synchronise(&mut directory, &mut line, ALLOWED);
+        let (allowance, mut allowed) = self.setting.allowance();
+        if self.is_all_allowed || self.bug == Some(Bug::IgnoresGuard) {
+            allowed = Setting::allowed();
+        }
+        let cycle = self.server.synchronise(&mut directories, &mut line, (&allowance, allowed));
         let outcome = tokio::select! {
             biased;
             () = fuse.burnt() => None,
             cycle = cycle => Some(cycle),
         };
-        let meanwhile = std::mem::take(&mut self.forest.borrow_mut().meanwhile);
+        if std::mem::take(&mut self.is_all_allowed) {
+            self.tenant.log.books.begin_anew();
+        }
+        let mut meanwhile = Vec::new();
+        self.each_forest(|forest| meanwhile.append(&mut forest.meanwhile));
         for line in meanwhile.iter().filter(|line| !line.is_empty()) {
             self.say(format!("  meanwhile {line}"));
         }
@@ -328,19 +434,29 @@ impl<'t> World<'t> {
 
     /// Cycles without faults, until one has nothing to do.
     async fn rest(&mut self) -> Judged {
-        for round in 0..CALM_MAX {
+        let rounds = if self.setting.is_guarded { CALM_GUARDED_MAX } else { CALM_MAX };
+        for round in 0..rounds {
             self.clock.pass(time::Duration::minutes(3));
             if self.bug == Some(Bug::NeverQuiet) {
-                let mut forest = self.forest.borrow_mut();
+                let mut forest = self.forests[0].borrow_mut();
                 for step in 0..9 {
                     forest.anything(&mut Chance::new(round as u64, step));
                 }
                 forest.replicate_all();
             }
             let (fuse, number) = (Fuse::new(0, None), self.ran.cycles as u64);
-            let cycle = self.cycle(&fuse, Trouble::default(), Faults::default(), number).await;
+            let faults = (Faults::default(), [false; 2]);
+            let cycle = self.cycle(&fuse, Trouble::default(), faults, number).await;
             let cycle = match cycle {
                 Some(Ok(cycle)) => cycle,
+                // A full read lacks so much that somebody has to say that it is right.
+                Some(Err(failure))
+                    if self.setting.is_guarded && failure.text().contains(NOT_BELIEVED) =>
+                {
+                    self.say(format!("{}; the administrator lets all of it go", failure.text()));
+                    self.is_all_allowed = true;
+                    continue;
+                }
                 Some(Err(failure)) => {
                     return Ok(Err(Violation::of(Law::Succeeds, failure.text())));
                 }
@@ -350,23 +466,34 @@ impl<'t> World<'t> {
             if let Err(violation) = self.check().await? {
                 return Ok(Err(violation));
             }
+            if !cycle.held.is_empty() {
+                self.release().await?;
+            }
+            self.is_all_allowed = cycle.unread.iter().any(|why| why.contains(NOT_BELIEVED));
+            if !cycle.held.is_empty() || !cycle.unread.is_empty() {
+                continue;
+            }
             // What is wrong with single objects is decided about in each cycle.
             if cycle.exported == 0 && (cycle.full || cycle.nothing_read) {
                 return Ok(Ok(()));
             }
         }
-        let how = format!("there is something to do in each of {CALM_MAX} cycles");
+        let how = format!("there is something to do in each of {rounds} cycles");
         Ok(Err(Violation::of(Law::ComesToRest, how)))
     }
 
     async fn check(&self) -> Judged {
         let found = self.tenant.shown().await?;
-        Ok(check::always(&[&self.forest.borrow()], &self.tenant.log, &found))
+        let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
+        let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        let guarded_at = self.setting.is_guarded.then(|| self.clock.now());
+        Ok(check::always(&forests, &self.tenant.log, &found, guarded_at))
     }
 }
 
 fn told(cycle: &Cycle) -> String {
-    let Cycle { full, decided, exported, refused, notes, .. } = cycle;
+    let Cycle { full, decided, exported, refused, notes, held, unread, .. } = cycle;
+    let notes: Vec<_> = [notes, held, unread].into_iter().flatten().cloned().collect();
     let how = if *full { "a full cycle" } else { "a cycle" };
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     let refused: Vec<_> = refused.iter().map(|(anchor, why)| format!("{anchor}: {why}")).collect();

@@ -4,7 +4,7 @@ use portolan_model::SourceAnchor;
 use portolan_store::state::{Release, State};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
-use portolan_sync::guard::{Allowance, Loss, Quarantine, Toll};
+use portolan_sync::guard::{Allowance, Loss, Quarantine, Quarantined, Toll};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
@@ -115,11 +115,7 @@ async fn release(
     };
     let mut released = 0;
     for held in quarantine.iter().filter(|held| is_meant(&held.toll.loss)) {
-        // With what was released before.
-        let count = held.to_release().saturating_sub(held.toll.released);
-        let until = now + Duration::hours(releasing.until.into());
-        let release = Release { loss: held.toll.loss.clone(), count, at: now, until };
-        state.release(target, &release).await?;
+        let_through(state, target, held, releasing.until, now).await?;
         println!("released: {held}");
         released += 1;
     }
@@ -128,6 +124,22 @@ async fn release(
             .with_hint("look at `portolan connect guard status`"));
     }
     Ok(())
+}
+
+/// Lets one of those that wait through, for so many hours. Gives how many that are, above what goes without a
+/// word and what was let through before.
+pub(super) async fn let_through(
+    state: &State,
+    target: ConnectorId,
+    held: &Quarantined,
+    hours: u32,
+    now: OffsetDateTime,
+) -> Result<u64, Failure> {
+    let count = held.to_release().saturating_sub(held.toll.released);
+    let until = now + Duration::hours(hours.into());
+    let release = Release { loss: held.toll.loss.clone(), count, at: now, until };
+    state.release(target, &release).await?;
+    Ok(count)
 }
 
 /// What is to be lost in a target, and what was.
@@ -164,8 +176,7 @@ pub(super) async fn quarantine(
 pub(super) fn waiting(toll: &Toll, allowance: &Allowance) -> Waiting {
     let held = allowance.judge([toll.clone()]);
     let limit = allowance.limit(&toll.loss, toll.there.saturating_add(toll.lost));
-    let what =
-        portolan_sync::guard::Quarantined { toll: toll.clone(), limit, window: allowance.window };
+    let what = Quarantined { toll: toll.clone(), limit, window: allowance.window };
     Waiting {
         kind: toll.loss.as_str(),
         group: match &toll.loss {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use portolan_model::DnsName;
 use portolan_store::state::State;
-use portolan_sync::guard::Allowance;
+pub use portolan_sync::guard::Allowance;
 use portolan_tenant::wire::TenantResponse;
-use time::{Duration, OffsetDateTime};
 
 use super::batches;
 pub use super::batches::Owned;
@@ -20,7 +19,7 @@ pub use super::export::Ingest;
 use super::export::{Exported, Exporter};
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
-use super::import::{self, Reading, Staging};
+use super::import::{self, Imported, Reading, Staging};
 use super::running::DONE;
 pub use super::synchronise::Origin;
 use super::synchronise::{
@@ -43,15 +42,15 @@ pub struct Compiled {
     reading: Arc<Reading>,
 }
 
-/// A time at which all losses are long past.
-const NEVER: Duration = Duration::days(1_000_000);
+/// Hours for which what is released may be lost.
+const RELEASED_HOURS: u32 = 24;
 
-/// A sync server of one forest and one tenant.
+/// A sync server of some forests and one tenant.
 pub struct Server {
     state: State,
     compiled: Compiled,
     connected: Connected,
-    forest: DnsName,
+    forests: Vec<DnsName>,
     origin: Arc<dyn Origin + Send>,
 }
 
@@ -72,6 +71,8 @@ pub struct Cycle {
     pub refused: Vec<(String, String)>,
     /// What an administrator is told of the import.
     pub notes: Vec<String>,
+    /// Forests that were not read, and why.
+    pub unread: Vec<String>,
 }
 
 /// What a synchronisation alone did.
@@ -110,13 +111,14 @@ impl Server {
     pub async fn open(
         directory: &Path,
         compiled: &Compiled,
-        forest: &DnsName,
+        forests: &[DnsName],
         tenant: &DnsName,
         origin: Arc<dyn Origin + Send>,
     ) -> Result<Self, Failure> {
         let state = State::open(&directory.join(FILE)).await?;
-        let connected = Connected::by(&state, std::slice::from_ref(forest), tenant).await?;
-        Ok(Self { state, compiled: compiled.clone(), connected, forest: forest.clone(), origin })
+        let connected = Connected::by(&state, forests, tenant).await?;
+        let (compiled, forests) = (compiled.clone(), forests.to_vec());
+        Ok(Self { state, compiled, connected, forests, origin })
     }
 
     /// Its state.
@@ -125,35 +127,43 @@ impl Server {
         &self.state
     }
 
+    /// Reads the forests one after another, of which each has its directory. A server reads them side by
+    /// side: what comes of that is the same, and not in the same order every time.
+    async fn import(
+        &self,
+        directories: &mut [impl Directory],
+        allowed: usize,
+    ) -> Result<Imported, Failure> {
+        let (state, reading) = (&self.state, &self.compiled.reading);
+        let mut outcomes = Vec::with_capacity(directories.len());
+        for (forest, directory) in self.connected.forests.iter().zip(directories) {
+            let ConnectedForest { domain, connector } = forest;
+            let staging = Staging { domain, state, connector: *connector, reading };
+            outcomes.push((domain.clone(), import::read(directory, &staging, allowed).await));
+        }
+        Imported::of_all(outcomes)
+    }
+
     /// One synchronisation: import, synchronise, export. `allowed` objects of a kind may be missing or
-    /// deleted, above what goes without a word.
+    /// deleted, above what goes without a word by the allowance.
     ///
     /// # Errors
     /// What broke it off.
     pub async fn synchronise(
         &self,
-        directory: &mut impl Directory,
+        directories: &mut [impl Directory],
         tenant: &mut impl Tenancy,
-        allowed: usize,
+        (allowance, allowed): (&Allowance, usize),
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
-        let reading = &self.compiled.reading;
-        let [ConnectedForest { connector, .. }] = *self.connected.forests else {
-            return Err(Failure::new("a simulated server has one forest"));
-        };
-        let staging = Staging { domain: &self.forest, state, connector, reading };
-        let imported = import::read(directory, &staging, allowed).await?;
+        let imported = self.import(directories, allowed).await?;
         let answer = tenant.describe().await?;
         if let Some(last) = &answer.last_batch
             && batches::reconcile(tenant, state, target, last).await?.is_some()
         {
             synchronise::run_in_full_next(state, &self.connected).await?;
         }
-        let domains = domains(
-            std::slice::from_ref(&self.forest),
-            &answer.initial_domain,
-            &answer.verified_domains,
-        )?;
+        let domains = domains(&self.forests, &answer.initial_domain, &answer.verified_domains)?;
         let (rules, full) = (&self.compiled.rules, imported.full);
         let run = state.begin_run("cycle", self.origin.now()).await?;
         let scope = if full { Scope::Everything } else { Scope::Changes };
@@ -161,10 +171,8 @@ impl Server {
         let synchronised =
             synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
         state.end_run(run, DONE, "{}", self.origin.now()).await?;
-        // Of a run alone: the losses of earlier ones stand under the time of the host.
-        let never = OffsetDateTime::UNIX_EPOCH + NEVER;
-        let allowance = Allowance::default();
-        let quarantine = guard::quarantine(state, target, &allowance, allowed, never).await?;
+        let now = self.origin.now();
+        let quarantine = guard::quarantine(state, target, allowance, allowed, now).await?;
         let names = &rules.names;
         let sending = Sending { state, target, names };
         let quarantine = &quarantine;
@@ -180,7 +188,26 @@ impl Server {
             exported: added + updated + deleted + references,
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
+            unread: imported.unread.into_iter().map(|unread| unread.why).collect(),
         })
+    }
+
+    /// Lets through what waits in quarantine now, for a day: what of, and how many.
+    ///
+    /// # Errors
+    /// When the state fails.
+    pub async fn release(
+        &self,
+        allowance: &Allowance,
+    ) -> Result<Vec<(&'static str, u64)>, Failure> {
+        let (state, target, now) = (&self.state, self.connected.target, self.origin.now());
+        let quarantine = guard::quarantine(state, target, allowance, 0, now).await?;
+        let mut released = Vec::new();
+        for held in quarantine.iter() {
+            let count = guard::let_through(state, target, held, RELEASED_HOURS, now).await?;
+            released.push((held.toll.loss.as_str(), count));
+        }
+        Ok(released)
     }
 
     /// Synchronises alone, for a tenant with this initial domain: what changed, or `everything`.
@@ -189,7 +216,7 @@ impl Server {
     /// What broke it off.
     pub async fn decide(&self, initial: &str, everything: bool) -> Result<Decided, Failure> {
         let (state, rules) = (&self.state, &self.compiled.rules);
-        let domains = domains(std::slice::from_ref(&self.forest), initial, &[])?;
+        let domains = domains(&self.forests, initial, &[])?;
         let run = state.begin_run("synchronise", self.origin.now()).await?;
         let begun = Synchronisation::begin(state, rules, &self.connected, &domains, run).await?;
         let begun = begun.with(&*self.origin);

@@ -15,6 +15,8 @@ pub enum Class {
     Group,
     /// Somebody outside.
     Contact,
+    /// An account or a group of another forest, for which it stands here.
+    Foreign,
     /// A computer.
     Computer,
     /// A unit.
@@ -173,6 +175,13 @@ impl Database {
     #[must_use]
     pub fn living(&self, guid: Guid) -> Option<&Object> {
         self.objects.get(&guid).filter(|object| !object.is_deleted)
+    }
+
+    /// Objects that have a security identifier.
+    pub fn with_sid<'a>(&'a self, sid: &'a [u8]) -> impl Iterator<Item = &'a Object> {
+        self.all_living().filter(move |object| {
+            object.attributes.get("objectSid").is_some_and(|values| values.iter().any(|v| v == sid))
+        })
     }
 
     /// All living objects.

@@ -263,8 +263,13 @@ fn changes(
     if faults.reorders {
         chance.shuffle(&mut found);
     }
+    let is_empty = faults.down && faults.is_taken_for_empty;
+    if is_empty {
+        found = database.objects.values().filter(|object| object.class != Class::Domain).collect();
+    }
     let tell = |object: &&Object| {
-        let lines = told_of(database, object, since);
+        let gone = Object { is_deleted: true, ..(*object).clone() };
+        let lines = told_of(database, if is_empty { &gone } else { object }, since);
         entry(&extended(database, object), &lines, &request.attributes)
     };
     let entries = found.iter().filter_map(tell).collect();
@@ -357,6 +362,9 @@ impl<'w> Directory for Connection<'w> {
         controls: Vec<Control>,
     ) -> Result<Running<'w>, SearchError> {
         self.fuse.pass("a search").await?;
+        if self.faults.down && !self.faults.is_taken_for_empty {
+            return Err(Failure::new("no domain controller answers").into());
+        }
         self.meanwhile();
         if is_full_read(&request.filter) {
             let mut forest = self.forest.borrow_mut();

@@ -15,6 +15,7 @@ pub use directory::Connection;
 pub(crate) use operations::is_user;
 
 use crate::chance::Chance;
+use crate::expected;
 
 /// Controllers of a domain.
 pub const CONTROLLERS: usize = 2;
@@ -68,12 +69,26 @@ pub struct Forest {
     pub may_go: BTreeSet<u32>,
     /// What was done while it was read, for people.
     pub meanwhile: Vec<String>,
+    /// Whether a server forgot under which anchors it wrote objects: one whose attribute changed since may go
+    /// and come back under another.
+    pub is_forgotten: bool,
+    /// Those that many were taken away of at once, and how.
+    massed: Vec<Guid>,
+}
+
+/// What a domain begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// Users.
+    pub users: usize,
+    /// The number of the first object is behind this one, so that no other domain has the same.
+    pub serials: u32,
 }
 
 impl Forest {
     /// A new domain with a few objects.
     #[must_use]
-    pub fn new(domain: DnsName, chance: &mut Chance) -> Self {
+    pub fn new(domain: DnsName, beginning: Beginning, chance: &mut Chance) -> Self {
         let root = chance.guid();
         let controller = |chance: &mut Chance| Controller {
             database: Database { usn: 1_000, ..Database::default() },
@@ -95,9 +110,11 @@ impl Forest {
             entries_max: 1 + chance.below(8),
             has_limit: chance.once_in(2),
             root,
-            serials: 0,
+            serials: beginning.serials,
             may_go: BTreeSet::new(),
             meanwhile: Vec::new(),
+            is_forgotten: false,
+            massed: Vec::new(),
         };
         let labels: Vec<_> =
             forest.domain.to_string().split('.').map(|label| format!("DC={label}")).collect();
@@ -109,7 +126,7 @@ impl Forest {
             name: labels.join(","),
             attributes: Vec::new(),
         });
-        forest.found(chance);
+        forest.found(beginning.users, chance);
         forest
     }
 
@@ -117,14 +134,52 @@ impl Forest {
     pub fn change(&mut self, change: Change) {
         self.truth.take(&change);
         self.log.push(change);
+        self.judge();
+    }
+
+    /// Remembers what may go.
+    fn judge(&mut self) {
         let gone: Vec<_> = self
             .truth
             .objects
             .values()
-            .filter(|object| !crate::expected::is_in_scope(&self.truth, object))
+            .filter(|object| {
+                !expected::is_in_scope(&self.truth, object) || self.may_be_other(object)
+            })
             .map(|object| object.serial)
             .collect();
         self.may_go.extend(gone);
+    }
+
+    /// Whether nobody knows under which anchor an object was written.
+    fn may_be_other(&self, object: &Object) -> bool {
+        self.is_forgotten && object.changed_at.contains_key("mS-DS-ConsistencyGuid")
+    }
+
+    /// The object with a number; none of a number of another domain.
+    fn numbered(&self, number: &str) -> Option<&Object> {
+        let (domain, serial) = number.rsplit_once('#')?;
+        let serial: u32 = serial.parse().ok().filter(|_| domain == self.domain.to_string())?;
+        self.truth.objects.values().find(|object| object.serial == serial)
+    }
+
+    /// Whether the object with a number may be written under another anchor than before.
+    #[must_use]
+    pub fn may_have_other_anchor(&self, number: &str) -> bool {
+        self.numbered(number).is_some_and(|object| self.may_be_other(object))
+    }
+
+    /// A server lost what it knew of objects.
+    pub fn forget(&mut self) {
+        self.is_forgotten = true;
+        self.judge();
+    }
+
+    /// Whether a tenant is to have the object with a number; nothing of a number of another domain.
+    #[must_use]
+    pub fn wants(&self, number: &str) -> Option<bool> {
+        let object = self.numbered(number)?;
+        Some(expected::is_in_scope(&self.truth, object))
     }
 
     /// Lets a controller learn of so many changes more.

@@ -27,11 +27,11 @@ fn sid(root: Guid, serial: u32) -> Vec<u8> {
 
 impl Forest {
     /// The first objects of a domain.
-    pub(super) fn found(&mut self, chance: &mut Chance) {
+    pub(super) fn found(&mut self, users: usize, chance: &mut Chance) {
         let root = self.root;
         self.create(Class::Container, root, chance);
         self.create(Class::OrganizationalUnit, root, chance);
-        for _ in 0..4 {
+        for _ in 0..users {
             self.create_somewhere(Class::User, chance);
         }
         self.create_somewhere(Class::Group, chance);
@@ -86,7 +86,10 @@ impl Forest {
         let mut attributes = vec![("displayName", self.display(serial, chance))];
         match class {
             Class::User | Class::InetOrgPerson => {
-                let domain = if chance.once_in(4) { "other.example" } else { "CORP.example" };
+                let own = self.domain.to_string();
+                let own = own.split_once('.').map(|(first, rest)| (first.to_uppercase(), rest));
+                let own = own.map(|(first, rest)| format!("{first}.{rest}")).unwrap_or_default();
+                let domain = if chance.once_in(4) { "other.example".to_owned() } else { own };
                 attributes.push(("sAMAccountName", text(format!("u{serial}"))));
                 attributes.push(("sAMAccountType", text("805306368")));
                 attributes.push(("userAccountControl", text("512")));
@@ -106,6 +109,7 @@ impl Forest {
                 let address = format!("SMTP:c{serial}@mail.example");
                 attributes.push(("proxyAddresses", text(address)));
             }
+            Class::Foreign => attributes.clear(),
             Class::Computer => {
                 attributes.push(("sAMAccountName", text(format!("pc{serial}$"))));
                 attributes.push(("sAMAccountType", text("805306369")));
@@ -187,6 +191,11 @@ impl Forest {
         let Some((guid, serial)) = self.some(chance, |object| !has_below(object.guid)) else {
             return String::new();
         };
+        // A directory without any user is not believed.
+        let is_other = |one: &Object| is_user(one.class) && one.guid != guid;
+        if !self.truth.all_living().any(is_other) {
+            return String::new();
+        }
         self.change(Change::Delete(guid));
         format!("{serial} is deleted")
     }
@@ -267,8 +276,8 @@ impl Forest {
         let values = match chance.below(4) {
             0 => Vec::new(),
             1 => text(format!("u{serial}@other.example")),
-            2 => text(format!("u{other}@corp.example")),
-            _ => text(format!("u{serial}@corp.example")),
+            2 => text(format!("u{other}@{}", self.domain)),
+            _ => text(format!("u{serial}@{}", self.domain)),
         };
         self.change(Change::Set(guid, "userPrincipalName", values));
         format!("{serial} has another user principal name, perhaps that of {other}")
@@ -332,10 +341,75 @@ impl Forest {
                 values.iter().all(|name| String::from_utf8_lossy(name).starts_with(&own))
             });
             if is_user(class) && !is_own {
-                let name = text(format!("u{serial}@corp.example"));
+                let name = text(format!("u{serial}@{}", self.domain));
                 self.change(Change::Set(guid, "userPrincipalName", name));
             }
         }
+    }
+
+    /// The security identifiers of accounts and groups, for those who stand for them elsewhere.
+    #[must_use]
+    pub fn sids(&self) -> Vec<Vec<u8>> {
+        let of = |object: &Object| is_user(object.class) || object.class == Class::Group;
+        let all = self.truth.all_living().filter(|object| of(object));
+        all.filter_map(|object| object.attributes.get("objectSid")?.first().cloned()).collect()
+    }
+
+    /// Lets an account or a group of another forest be a member of a group of this one, or no more: another
+    /// object stands for it here.
+    pub fn foreign(&mut self, others: &[Vec<u8>], chance: &mut Chance) -> String {
+        let Some(sid) = chance.one(others) else { return String::new() };
+        let is_group = |object: &Object| object.class == Class::Group;
+        let Some((group, of)) = self.some(chance, is_group) else { return String::new() };
+        let is_it = |object: &&Object| object.class == Class::Foreign;
+        let known = self.truth.with_sid(sid).find(is_it).map(|object| (object.guid, object.serial));
+        let (guid, serial) = known.unwrap_or_else(|| {
+            self.serials += 1;
+            let (guid, serial) = (chance.guid(), self.serials);
+            let attributes = vec![("objectSid", vec![sid.clone()])];
+            let (class, parent, name) = (Class::Foreign, self.root, format!("S-1-5-21-{serial}"));
+            self.change(Change::Create { guid, serial, class, parent, name, attributes });
+            (guid, serial)
+        });
+        let link = ("member", guid);
+        let object = self.truth.living(group);
+        let is_there = object.and_then(|object| object.links.get(&link)).is_some_and(|(is, _)| *is);
+        self.change(Change::Refer(group, link, !is_there));
+        let is = if is_there { "no" } else { "a" };
+        format!("{serial}, who is of another forest, is {is} member of {of}")
+    }
+
+    /// Takes all users away at once, or undoes that: by a filter, or by deletion.
+    pub fn mass(&mut self, chance: &mut Chance) -> String {
+        let filter = "isCriticalSystemObject";
+        if !self.massed.is_empty() && chance.once_in(2) {
+            for guid in std::mem::take(&mut self.massed) {
+                if self.truth.living(guid).is_none() {
+                    self.change(Change::Restore(guid, self.root));
+                }
+                self.change(Change::Set(guid, filter, Vec::new()));
+            }
+            return "what was taken away at once is undone".to_owned();
+        }
+        let is_deletion = chance.once_in(3);
+        let users = self.truth.all_living().filter(|object| is_user(object.class));
+        let users: Vec<_> = users.map(|object| object.guid).collect();
+        for guid in &users {
+            let change = if is_deletion {
+                Change::Delete(*guid)
+            } else {
+                Change::Set(*guid, filter, text("TRUE"))
+            };
+            self.change(change);
+        }
+        let count = users.len();
+        self.massed.extend(users);
+        self.massed.sort_unstable();
+        self.massed.dedup();
+        // Somebody is always there, or nobody believes a directory.
+        let stays = self.create_somewhere(Class::User, chance);
+        let how = if is_deletion { "are deleted" } else { "go out of scope" };
+        format!("{count} users {how} at once, and {stays}")
     }
 
     /// Remembers what a controller that is read in full does not know: it cannot be told from what is gone.

@@ -17,6 +17,7 @@ pub(super) fn classes(class: Class) -> Values {
         Class::InetOrgPerson => &["top", "person", "organizationalPerson", "user", "inetOrgPerson"],
         Class::Group => &["top", "group"],
         Class::Contact => &["top", "person", "organizationalPerson", "contact"],
+        Class::Foreign => &["top", "foreignSecurityPrincipal"],
         Class::Computer => &["top", "person", "organizationalPerson", "user", "computer"],
         Class::OrganizationalUnit => &["top", "organizationalUnit"],
         Class::Container => &["top", "container"],
@@ -30,6 +31,7 @@ const fn category(class: Class) -> &'static str {
     match class {
         Class::User | Class::InetOrgPerson | Class::Contact => "person",
         Class::Group => "group",
+        Class::Foreign => "foreignSecurityPrincipal",
         Class::Computer => "computer",
         Class::OrganizationalUnit => "organizationalUnit",
         Class::Container => "container",

@@ -189,7 +189,8 @@ impl Task {
     async fn server(&self) -> Result<Server, Failed> {
         let compiled = Compiled::by(&self.place).await.map_err(failed)?;
         let (forest, tenant) = (FOREST.parse()?, TENANT.parse()?);
-        let opened = Server::open(&self.place, &compiled, &forest, &tenant, Arc::new(Host)).await;
+        let (forests, origin) = ([forest], Arc::new(Host));
+        let opened = Server::open(&self.place, &compiled, &forests, &tenant, origin).await;
         opened.map_err(failed)
     }
 

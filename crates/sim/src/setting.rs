@@ -1,0 +1,63 @@
+//! What a run is made of besides its steps.
+
+use portolan_app::connect::simulated::Allowance;
+use time::Duration;
+
+use crate::books;
+use crate::chance::Chance;
+
+/// Seeds from here on draw what they are made of. Those before are of one forest, and of a guard that nobody
+/// minds: what they found once stays what they are about.
+pub const WIDE: u64 = 10_000;
+
+/// Deletions that nobody is asked about, where the guard is not what is looked at.
+const ALLOWED: usize = 1_000;
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Forests.
+    pub forests: usize,
+    /// Whether the guard keeps what would take too much away, until an administrator lets it through.
+    pub is_guarded: bool,
+}
+
+impl Setting {
+    /// That of a seed.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        if seed < WIDE {
+            return Self { forests: 1, is_guarded: false };
+        }
+        let mut chance = Chance::new(seed, 8);
+        Self { forests: 1 + chance.below(2), is_guarded: !chance.once_in(3) }
+    }
+
+    /// Whether more is drawn than in the first runs.
+    #[must_use]
+    pub const fn is_wide(seed: u64) -> bool {
+        seed >= WIDE
+    }
+
+    /// What may go without a word, and how many above that in a cycle.
+    #[must_use]
+    pub fn allowance(self) -> (Allowance, usize) {
+        if self.is_guarded {
+            (Allowance { window: books::WINDOW, ..Allowance::default() }, 0)
+        } else {
+            (Allowance { window: Duration::ZERO, ..Allowance::default() }, ALLOWED)
+        }
+    }
+
+    /// Deletions that an administrator allows when asked.
+    #[must_use]
+    pub const fn allowed() -> usize {
+        ALLOWED
+    }
+
+    /// Users that a forest begins with.
+    #[must_use]
+    pub const fn users(self) -> usize {
+        if self.is_guarded { 16 } else { 4 }
+    }
+}

@@ -1,9 +1,10 @@
 //! A simulation of synchronisation: one thread, one seed, virtual time.
 //!
-//! A run is a forest that people change by chance, controllers that learn of it in their own time, a sync
-//! server and a tenant. Connections are lost, replies are lost, come twice and come late; the server dies at
+//! A run is one or two forests that people change by chance, controllers that learn of it in their own time, a
+//! sync server and a tenant. Connections are lost, replies are lost, come twice and come late; the server dies at
 //! any request and between any two transactions; controllers, the server and the tenant are restored from
-//! backups. The server is the real one, from its import to its export, over its real state
+//! backups; a forest does not answer; many objects go at once, and wait for somebody's word ([`books`]).
+//! The server is the real one, from its import to its export, over its real state
 //! (`portolan_app::connect::simulated`); the tenant's decisions and store are the real ones too
 //! (`portolan_app::tenant::ingest`). Only the forest ([`forest`]) and the line between them are models.
 //!

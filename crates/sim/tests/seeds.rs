@@ -227,3 +227,19 @@ fn a_manager_waits_until_who_has_it_is_written_anew() {
 fn a_batch_that_is_lost_after_it_was_kept_is_missed() {
     check(190);
 }
+
+/// The server's state was restored to one that did not know a user, whose anchor had changed since: nobody knows
+/// that the object in the tenant is the user's, and the checkers expect nobody to.
+#[test]
+fn a_user_whose_anchor_changed_while_the_state_was_lost_is_another_one() {
+    check(519);
+    check(10_064);
+    check(10_076);
+}
+
+/// One of two forests lacked so much that it was not read, which is no failure of the other one.
+#[test]
+fn a_forest_that_is_not_believed_waits_while_the_other_is_synchronised() {
+    check(10_044);
+    check(10_055);
+}

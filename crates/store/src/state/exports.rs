@@ -158,7 +158,8 @@ impl State {
     }
 
     /// Marks for deletion what a target has and no metaverse object has claimed, once all objects were
-    /// synchronised. Gives how many.
+    /// synchronised. What several objects claim is one of theirs, and stays until it is known whose. Gives how
+    /// many.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -170,7 +171,10 @@ impl State {
                  AND NOT EXISTS (SELECT 1 FROM link CROSS JOIN object_error e
                      ON e.key = iif(e.subject = 0, link.key, link.metaverse)
                      WHERE link.anchor = target_object.anchor AND link.metaverse IS NOT NULL
-                         AND e.code = 'anchor-changed')",
+                         AND e.code = 'anchor-changed')
+                 AND (NOT EXISTS (SELECT 1 FROM object_error e
+                         WHERE e.anchor = target_object.anchor)
+                     OR EXISTS (SELECT 1 FROM link WHERE link.anchor = target_object.anchor))",
         )
         .bind(target.0)
         .execute(&mut *tx)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use portolan_model::SourceAnchor;
 use portolan_sync::engine::{
-    AnchorClaim, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey,
+    AnchorClaim, Fault, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectError,
+    ObjectKey, Subject,
 };
 use portolan_sync::record::{Record, Value};
 use portolan_sync::rules::{MetaverseKind, RuleId};
@@ -143,6 +144,31 @@ async fn what_a_target_says_that_it_has_is_what_counts_and_is_mended() {
     let page: Vec<_> = all.iter().filter(|one| one.anchor.as_str() == first).cloned().collect();
     assert_eq!(differing(state.confirm(TARGET, "", &first, &page).await.unwrap()), 0);
     assert_eq!(differing(state.confirm(TARGET, "", &first, &[]).await.unwrap()), 1);
+}
+
+/// A state that knows nothing finds an object in the target that two objects of the forest claim.
+#[tokio::test]
+async fn what_two_objects_claim_stays_until_it_is_known_whose_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    import(&state, &[object(1, USER, "u1", &[]), object(2, USER, "u2", &[])]).await;
+    let there = [(anchor(7), TenantKind::User), (anchor(8), TenantKind::User)];
+    state.begin_anew(TARGET, &there, b"batches").await.unwrap();
+    let queued = state.next_pending(10).await.unwrap();
+    let disputed = queued.iter().map(|queued| {
+        let fault = Fault::AnchorShared { anchor: anchor(7) };
+        let errors = vec![ObjectError { subject: Subject::Staged(queued.key), fault }];
+        Outcome { objects: vec![queued.key], errors, ..Outcome::default() }
+    });
+    let disputed: Vec<_> = disputed.collect();
+    state.apply(None, &queued, &disputed).await.unwrap();
+    assert_eq!(state.delete_unclaimed(TARGET).await.unwrap(), 1, "the other one is nobody's");
+    assert_eq!(export(&state).await, ["delete user 8"]);
+    // One is corrected, and the other one leaves the forest.
+    import(&state, &[object(3, USER, "u3", &[])]).await;
+    synchronise(&state).await;
+    assert_eq!(state.delete_unclaimed(TARGET).await.unwrap(), 1);
+    state.check().await.unwrap();
 }
 
 /// What a group refers to is written when nothing but that it is there is known no more: what would be sent

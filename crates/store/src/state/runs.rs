@@ -1,6 +1,6 @@
 //! What runs did, and what is wrong with objects.
 
-use portolan_model::Hint as _;
+use portolan_model::{Hint as _, SourceAnchor};
 use portolan_sync::engine::{MetaverseKey, ObjectError, ObjectKey, Subject};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -263,8 +263,8 @@ pub(super) async fn put(
     for error in errors {
         let (subject, key) = place(error.subject);
         sqlx::query(
-            "INSERT INTO object_error (subject, key, ordinal, code, text, hint, run)
-             SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6
+            "INSERT INTO object_error (subject, key, ordinal, code, text, hint, run, anchor)
+             SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7
              FROM object_error WHERE subject = ?1 AND key = ?2",
         )
         .bind(subject)
@@ -273,6 +273,7 @@ pub(super) async fn put(
         .bind(error.fault.to_string())
         .bind(error.fault.hint())
         .bind(run.map(|run| run.0))
+        .bind(error.fault.disputed().map(SourceAnchor::as_str))
         .execute(&mut **tx)
         .await?;
     }

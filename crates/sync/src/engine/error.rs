@@ -98,6 +98,17 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The anchor that others claim as well; `None` of what is wrong otherwise.
+    #[must_use]
+    pub const fn disputed(&self) -> Option<&SourceAnchor> {
+        match self {
+            Self::AnchorShared { anchor } => Some(anchor),
+            _ => None,
+        }
+    }
+}
+
 impl portolan_model::Hint for Fault {
     fn hint(&self) -> Option<String> {
         let text = match self {

@@ -11,6 +11,7 @@ mod guid;
 mod hint;
 mod principal;
 mod secret;
+pub mod security_descriptor;
 mod sid;
 
 pub use anchor::SourceAnchor;

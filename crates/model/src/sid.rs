@@ -49,6 +49,13 @@ impl Sid {
         out
     }
 
+    /// An account of this domain, by its relative identifier; nothing when it has no place left for one.
+    #[must_use]
+    pub fn with_rid(mut self, rid: u32) -> Option<Self> {
+        self.sub_authorities.push(rid);
+        (self.sub_authorities.len() <= SUB_AUTHORITIES_MAX).then_some(self)
+    }
+
     /// The relative identifier: the last sub-authority.
     #[must_use]
     pub fn rid(&self) -> u32 {

@@ -2,11 +2,12 @@
 //!
 //! `$select`, `$top`, `$count`, a part of `$filter` ([`filter`]) and the continuation are understood; any
 //! other query option is refused rather than passed over, since an answer without what was asked for is
-//! a wrong answer. Writes are in [`write`](mod@write), their bodies in [`body`], batches of requests in
-//! [`batch`], how many requests there may be in [`throttle`].
+//! a wrong answer. Writes are in [`write`](mod@write), their bodies in [`body`], what devices have besides in
+//! [`device`], batches of requests in [`batch`], how many requests there may be in [`throttle`].
 
 pub mod batch;
 pub mod body;
+pub mod device;
 pub mod fault;
 pub mod filter;
 pub mod throttle;
@@ -63,7 +64,7 @@ pub enum Resource {
     Groups,
     /// The members of a group.
     Members,
-    /// Devices.
+    /// Devices, and who registered them.
     Devices,
     /// A user's manager.
     Manager,
@@ -100,7 +101,12 @@ impl Resource {
                 P::GroupReadWriteAll,
                 P::DirectoryReadWriteAll,
             ],
-            Self::Devices => &[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll],
+            Self::Devices => &[
+                P::DeviceReadAll,
+                P::DirectoryReadAll,
+                P::DeviceReadWriteAll,
+                P::DirectoryReadWriteAll,
+            ],
             // Whoever may not read the others sees the id alone, as in a group's members.
             Self::Manager => &[
                 P::UserReadAll,
@@ -142,6 +148,10 @@ pub enum Writes {
     Groups,
     /// The members of groups.
     Members,
+    /// Devices that are there, and whose they are.
+    Devices,
+    /// New devices, and what a device proves itself by.
+    Registrations,
 }
 
 impl Writes {
@@ -158,6 +168,10 @@ impl Writes {
             Self::Members => {
                 &[P::GroupMemberReadWriteAll, P::GroupReadWriteAll, P::DirectoryReadWriteAll]
             }
+            Self::Devices => &[P::DeviceReadWriteAll, P::DirectoryReadWriteAll],
+            // DIVERGES: at Graph no application registers devices, but a person whose role lets them, or
+            // the registration service. Neither is here yet.
+            Self::Registrations => &[P::DirectoryReadWriteAll],
         }
     }
 
@@ -209,9 +223,15 @@ impl View {
                 ],
                 &[],
             ),
-            Kind::Device => {
-                (&[P::DeviceReadAll, P::DirectoryReadAll, P::DirectoryReadWriteAll], &[])
-            }
+            Kind::Device => (
+                &[
+                    P::DeviceReadAll,
+                    P::DirectoryReadAll,
+                    P::DeviceReadWriteAll,
+                    P::DirectoryReadWriteAll,
+                ],
+                &[],
+            ),
         };
         if any_of(whole, token) {
             Self::Whole
@@ -291,6 +311,8 @@ pub enum Property {
     Value(Option<Value>),
     /// Values within one.
     Within(Vec<(&'static str, Option<Value>)>),
+    /// What a device proves itself by: the keys as base64, each of [`device::SECURITY_ID_TYPE`].
+    SecurityIds(Vec<String>),
 }
 
 impl Query {
@@ -416,6 +438,12 @@ fn property(object: &Object, name: &'static str) -> Property {
             return Property::Within(rows.map(|row| (row.name, value(row))).collect());
         }
         PROVISIONING_ERRORS => Some(Value::Texts(Vec::new())),
+        device::SECURITY_IDS => {
+            return Property::SecurityIds(match object.attributes.value(name) {
+                Some(Value::Texts(keys)) => keys.clone(),
+                _ => Vec::new(),
+            });
+        }
         // Graph gives an empty list, not null, for a list that is unset.
         _ => match (object.attributes.value(name), Attribute::named(name)) {
             (None, Some(row)) if row.shape == crate::directory::Shape::Texts => {

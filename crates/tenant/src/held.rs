@@ -34,7 +34,7 @@ pub fn content(attributes: &Attributes, set_aside: &[ProvisioningError]) -> Stri
                     addresses.push(value);
                 }
             }
-            Naming::Unique => {}
+            Naming::Unique | Naming::Device => {}
         }
     }
     for value in document.values_mut() {
@@ -113,6 +113,7 @@ fn json(value: &Value) -> Json {
         Value::Flag(flag) => Json::from(*flag),
         Value::Texts(texts) => Json::from(texts.as_slice()),
         Value::Time(at) => Json::from(moment(*at)),
+        Value::Number(number) => Json::from(*number),
     }
 }
 

@@ -134,6 +134,9 @@ pub enum Fault {
     /// The user principal name is another user's.
     #[error("another user has this user principal name")]
     NameTaken,
+    /// The deviceId is another device's.
+    #[error("another device has this deviceId")]
+    DeviceIdTaken,
     /// An address is another object's.
     #[error("another object has one of the proxy addresses")]
     AddressTaken,
@@ -171,6 +174,7 @@ impl Fault {
             Self::InvalidName => "invalidUserPrincipalName",
             Self::UnverifiedDomain => "unverifiedDomain",
             Self::NameTaken => "userPrincipalNameTaken",
+            Self::DeviceIdTaken => "deviceIdTaken",
             Self::AddressTaken => "proxyAddressTaken",
             Self::MatchBlocked => "matchBlocked",
             Self::NotAGroup => "notAGroup",

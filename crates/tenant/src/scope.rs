@@ -51,6 +51,9 @@ permissions! {
     /// Read every device.
     DeviceReadAll, "Device.Read.All",
         "Read all devices of the organisation";
+    /// Change and delete devices, and say whose they are; not make one, nor set what it proves itself by.
+    DeviceReadWriteAll, "Device.ReadWrite.All",
+        "Change and delete the devices of the organisation";
     /// Read the organisation.
     OrganizationReadAll, "Organization.Read.All",
         "Read what the organisation is called and which domains it has";
@@ -85,6 +88,7 @@ impl Permission {
                 | Self::UserPasswordProfileReadWriteAll
                 | Self::GroupReadWriteAll
                 | Self::GroupMemberReadWriteAll
+                | Self::DeviceReadWriteAll
                 | Self::DirectoryReadWriteAll
         )
     }

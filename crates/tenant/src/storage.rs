@@ -293,14 +293,29 @@ pub trait Transaction: Send {
     /// The living group of a unique name, compared with case.
     fn group_by_unique_name(&mut self, name: &str) -> impl Stored<Option<Object>>;
 
-    /// Puts objects that are there into a group, by their ids.
-    fn add_members(&mut self, group: Guid, members: &[Guid]) -> impl Stored<()>;
+    /// The living device of a `deviceId`.
+    fn device_by_id(&mut self, device_id: Guid) -> impl Stored<Option<Object>>;
 
-    /// Which of these objects are in a group, by their ids or their anchors.
-    fn members_among(&mut self, group: Guid, members: &[Guid]) -> impl Stored<Vec<Guid>>;
+    /// Living objects that an object refers to in the order of their ids, behind `after`, at most `count`.
+    fn referred(
+        &mut self,
+        whose: (Guid, Reference),
+        after: Option<Guid>,
+        count: u32,
+    ) -> impl Stored<Vec<Object>>;
 
-    /// Takes an object out of a group; false when it is not in it.
-    fn remove_member(&mut self, group: Guid, member: Guid) -> impl Stored<bool>;
+    /// Lets an object refer to others that are there, by their ids.
+    fn add_references(&mut self, whose: (Guid, Reference), to: &[Guid]) -> impl Stored<()>;
+
+    /// To which of these objects an object refers, by their ids or their anchors.
+    fn referred_among(
+        &mut self,
+        whose: (Guid, Reference),
+        among: &[Guid],
+    ) -> impl Stored<Vec<Guid>>;
+
+    /// Lets an object refer to another one no more; false when it does not.
+    fn remove_reference(&mut self, whose: (Guid, Reference), to: Guid) -> impl Stored<bool>;
 
     /// Sets or clears a user's manager.
     fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> impl Stored<()>;

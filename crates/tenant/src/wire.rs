@@ -68,7 +68,8 @@
 //! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
 //! [`PHOTO_OCTETS_MAX`] octets; null removes one.
 //!
-//! **Devices** need `deviceId` (a GUID) and `accountEnabled`.
+//! **Devices** need `deviceId` (a GUID) and `accountEnabled`. One that registered in the cloud under the same
+//! `deviceId` is matched by it; one of another device is refused (`deviceIdTaken`).
 //!
 //! **Deletes** leave a tombstone and erase the password and all references from and to the object; an
 //! unknown anchor is no error. An upsert of a deleted anchor brings the object back under its old id,
@@ -503,7 +504,9 @@ fn parse_references(
     added: &[String],
     removed: &[String],
 ) -> Result<ingest::Operation, Fault> {
-    let reference = Reference::from_word(attribute).ok_or(Fault::InvalidReferences)?;
+    let reference = Reference::from_word(attribute)
+        .filter(|reference| !reference.is_graphs_own())
+        .ok_or(Fault::InvalidReferences)?;
     let (added, removed) = (parse_anchors(added)?, parse_anchors(removed)?);
     let come: BTreeSet<_> = added.iter().collect();
     let too_many = reference.is_single() && come.len() > 1;
@@ -573,6 +576,7 @@ fn parse_value(shape: Shape, json: &Json) -> Option<Value> {
         Shape::Text => Value::Text(json.as_str()?.to_owned()),
         Shape::Flag => Value::Flag(json.as_bool()?),
         Shape::Time => Value::Time(OffsetDateTime::parse(json.as_str()?, &Rfc3339).ok()?),
+        Shape::Number => Value::Number(json.as_i64()?),
         Shape::Texts => {
             let texts = json.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
             Value::Texts(texts.collect::<Option<_>>()?)

@@ -57,24 +57,40 @@ async fn schema_guid(
     Ok(octets.and_then(|octets| octets.try_into().ok()).map(Guid::from_bytes_le))
 }
 
-/// What an account lacks that may not make groups in a unit.
-pub(super) async fn missing_groups(
+/// A class of object, by its name and its schemaIDGUID.
+pub(super) type Class = (&'static str, &'static str);
+
+/// The class group ([MS-ADSC] 2.53).
+///
+/// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
+pub(super) const GROUP: Class = ("Group", "bf967a9c-0de6-11d0-a285-00aa003049e2");
+/// The class msDS-Device ([MS-ADSC] 2.136).
+///
+/// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
+pub(super) const DEVICE: Class = ("msDS-Device", "5df2b673-6d41-4774-b3e8-d52e8ee9ff99");
+
+/// What an account lacks that may not make objects of a class below one.
+pub(super) async fn missing_children(
     directory: &mut LdapConnection,
     domain: &DnsName,
     account: &str,
-    unit: &str,
+    (above, (class, guid)): (&str, Class),
 ) -> Result<Failure, Failure> {
     let grantee = Grantee::look_up(directory, domain, account).await?;
     let principal = &grantee.principal;
-    let text = format!("{principal} lacks the right \"Create and Delete Group objects\" on {unit}");
+    let text =
+        format!("{principal} lacks the right \"Create and Delete {class} objects\" on {above}");
     let command = if grantee.is_samba {
         let sid = &grantee.sid;
         format!(
-            "samba-tool dsacl set --action=allow --objectdn=\"{unit}\" \
-             --sddl=\"(OA;CI;CCDC;{GROUP};;{sid})(OA;CIIO;RPWP;;{GROUP};{sid})\""
+            "samba-tool dsacl set --action=allow --objectdn=\"{above}\" \
+             --sddl=\"(OA;CI;CCDC;{guid};;{sid})(OA;CIIO;RPWP;;{guid};{sid})\""
         )
     } else {
-        format!("dsacls \"{unit}\" /I:T /G \"{principal}:CCDC;group\" \"{principal}:RPWP;;group\"")
+        let class = class.to_lowercase();
+        format!(
+            "dsacls \"{above}\" /I:T /G \"{principal}:CCDC;{class}\" \"{principal}:RPWP;;{class}\""
+        )
     };
     let hint = format!(
         "grant it on a domain controller: `{command}`; or name an account that has it by --account \
@@ -82,8 +98,3 @@ pub(super) async fn missing_groups(
     );
     Ok(Failure::new(text).with_hint(hint))
 }
-
-/// The schemaIDGUID of the class group ([MS-ADSC] 2.53).
-///
-/// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
-const GROUP: &str = "bf967a9c-0de6-11d0-a285-00aa003049e2";

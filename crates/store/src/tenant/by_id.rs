@@ -1,4 +1,4 @@
-//! References that Graph writes: members and managers by the id of whom they name.
+//! References that Graph writes: members, managers and who registered a device, by the id of whom they name.
 //!
 //! What the forest says refers by anchor, so that a member may come before its object. Whoever writes by
 //! Graph names objects that are there, of which some have no anchor. Both kinds stand in the same table
@@ -15,6 +15,8 @@ pub(super) const fn by_id(reference: Reference) -> &'static str {
     match reference {
         Reference::Members => "membersById",
         Reference::Manager => "managerById",
+        Reference::RegisteredOwners => "registeredOwnersById",
+        Reference::RegisteredUsers => "registeredUsersById",
     }
 }
 
@@ -51,53 +53,57 @@ impl SqliteTransaction {
         .map_err(StorageError::new)
     }
 
-    pub(super) async fn link_members(
+    pub(super) async fn link(
         &mut self,
-        group: Guid,
-        members: &[Guid],
+        (from, reference): (Guid, Reference),
+        to: &[Guid],
     ) -> Result<(), StorageError> {
-        let group = self.rid(group).await?;
-        self.set_link(group, by_id(Reference::Members), members).await
+        let from = self.rid(from).await?;
+        self.set_link(from, by_id(reference), to).await
     }
 
-    /// Which of these objects are members, by their id or by their anchor.
-    pub(super) async fn linked_members(
+    /// To which of these an object refers, by their id or by their anchor.
+    pub(super) async fn linked_among(
         &mut self,
-        group: Guid,
-        members: &[Guid],
+        (from, reference): (Guid, Reference),
+        among: &[Guid],
     ) -> Result<Vec<Guid>, StorageError> {
-        let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+        let among: Vec<_> = among.iter().map(ToString::to_string).collect();
         let found: Vec<(String,)> = sqlx::query_as(
             "SELECT o.id FROM object o JOIN object g ON g.id = ?1
              WHERE o.id IN (SELECT value FROM json_each(?2)) AND EXISTS (
                  SELECT 1 FROM link l WHERE l.src_rid = g.rid AND l.deleted = 0
-                 AND (l.attr = 'members' AND l.dst_anchor = o.anchor
-                      OR l.attr = 'membersById' AND l.dst_anchor = o.id))",
+                 AND (l.attr = ?3 AND l.dst_anchor = o.anchor
+                      OR l.attr = ?4 AND l.dst_anchor = o.id))",
         )
-        .bind(group.to_string())
-        .bind(serde_json::to_string(&members).map_err(StorageError::new)?)
+        .bind(from.to_string())
+        .bind(serde_json::to_string(&among).map_err(StorageError::new)?)
+        .bind(reference.as_str())
+        .bind(by_id(reference))
         .fetch_all(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;
         found.into_iter().map(|(id,)| id.parse().map_err(StorageError::new)).collect()
     }
 
-    /// Takes a member out of a group, under whichever name they are in; false when they are not.
-    pub(super) async fn unlink_member(
+    /// Ends a reference to an object, under whichever name it is there; false when there is none.
+    pub(super) async fn unlink(
         &mut self,
-        group: Guid,
-        member: Guid,
+        (from, reference): (Guid, Reference),
+        to: Guid,
     ) -> Result<bool, StorageError> {
         let seq = self.next_seqs(1).await?;
         let done = sqlx::query(
             "UPDATE link SET deleted = 1, seq = ?1, deleted_at = NULL
              WHERE src_rid = (SELECT rid FROM object WHERE id = ?2) AND deleted = 0
-             AND (attr = 'membersById' AND dst_anchor = ?3
-                  OR attr = 'members' AND dst_anchor = (SELECT anchor FROM object WHERE id = ?3))",
+             AND (attr = ?4 AND dst_anchor = ?3
+                  OR attr = ?5 AND dst_anchor = (SELECT anchor FROM object WHERE id = ?3))",
         )
         .bind(seq)
-        .bind(group.to_string())
-        .bind(member.to_string())
+        .bind(from.to_string())
+        .bind(to.to_string())
+        .bind(by_id(reference))
+        .bind(reference.as_str())
         .execute(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;

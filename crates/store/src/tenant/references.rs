@@ -186,7 +186,7 @@ impl SqliteTransaction {
     }
 
     /// Whom an object refers to, by anchor or by id.
-    async fn living_referred(
+    pub(super) async fn living_referred(
         &mut self,
         (from, reference): (Guid, Reference),
         after: Option<Guid>,

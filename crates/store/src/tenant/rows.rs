@@ -88,6 +88,7 @@ pub(super) fn document(attributes: &Attributes) -> Result<String, StorageError> 
             Value::Flag(flag) => Json::from(*flag),
             Value::Texts(texts) => Json::from(texts.as_slice()),
             Value::Time(at) => Json::from(at.format(&Rfc3339).map_err(StorageError::new)?),
+            Value::Number(number) => Json::from(*number),
         })
     };
     let known = attributes.iter().map(|(name, value)| Ok((name.to_owned(), json(value)?)));
@@ -111,6 +112,9 @@ fn attributes(document: &str) -> Result<Attributes, StorageError> {
         let value = match (shape, json) {
             (Shape::Text, Json::String(text)) => Value::Text(text),
             (Shape::Flag, Json::Bool(flag)) => Value::Flag(flag),
+            (Shape::Number, Json::Number(number)) => {
+                Value::Number(number.as_i64().ok_or_else(bad)?)
+            }
             (Shape::Time, Json::String(text)) => {
                 Value::Time(OffsetDateTime::parse(&text, &Rfc3339).map_err(StorageError::new)?)
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use portolan_legacy_crypto::pph1::CredentialData;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::application::Application;
-use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::directory::{
+    Definition, Kind, Name, Object, Photo, ProvisioningError, Reference,
+};
 use portolan_tenant::feature::Features;
 use portolan_tenant::grant::DEVICE_LIFETIME;
 use portolan_tenant::storage::{
@@ -171,20 +173,41 @@ impl Transaction for SqliteTransaction {
         self.object_where_name(Name::unique(name)).await
     }
 
-    async fn add_members(&mut self, group: Guid, members: &[Guid]) -> Result<(), StorageError> {
-        self.link_members(group, members).await
+    async fn device_by_id(&mut self, device_id: Guid) -> Result<Option<Object>, StorageError> {
+        self.object_where_name(Name::device(&device_id.to_string())).await
     }
 
-    async fn members_among(
+    async fn referred(
         &mut self,
-        group: Guid,
-        members: &[Guid],
-    ) -> Result<Vec<Guid>, StorageError> {
-        self.linked_members(group, members).await
+        whose: (Guid, Reference),
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        self.living_referred(whose, after, count).await
     }
 
-    async fn remove_member(&mut self, group: Guid, member: Guid) -> Result<bool, StorageError> {
-        self.unlink_member(group, member).await
+    async fn add_references(
+        &mut self,
+        whose: (Guid, Reference),
+        to: &[Guid],
+    ) -> Result<(), StorageError> {
+        self.link(whose, to).await
+    }
+
+    async fn referred_among(
+        &mut self,
+        whose: (Guid, Reference),
+        among: &[Guid],
+    ) -> Result<Vec<Guid>, StorageError> {
+        self.linked_among(whose, among).await
+    }
+
+    async fn remove_reference(
+        &mut self,
+        whose: (Guid, Reference),
+        to: Guid,
+    ) -> Result<bool, StorageError> {
+        self.unlink(whose, to).await
     }
 
     async fn put_manager(&mut self, user: Guid, manager: Option<Guid>) -> Result<(), StorageError> {

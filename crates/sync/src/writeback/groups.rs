@@ -9,6 +9,8 @@ use std::fmt;
 
 use portolan_model::Guid;
 
+use super::deletions::{self, TooManyDeleted};
+
 /// The attribute of the mark.
 pub const MARK_ATTRIBUTE: &str = "adminDescription";
 /// What a mark begins with.
@@ -24,10 +26,6 @@ const DESCRIPTION_CHARS_MAX: usize = 1_024;
 /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
 const UNIVERSAL: i32 = 0x0000_0008;
 const SECURITY: i32 = i32::MIN;
-/// Deletions of which nobody is asked, if they are no more than this part of what is there.
-const DELETED_MAX: usize = 5;
-const DELETED_PART: usize = 10;
-
 /// A group of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudGroup {
@@ -113,16 +111,6 @@ pub struct Plan {
     pub there: usize,
 }
 
-/// The plan would delete too much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{deleted} of {there} groups would be deleted")]
-pub struct TooManyDeleted {
-    /// How many.
-    pub deleted: usize,
-    /// Of how many.
-    pub there: usize,
-}
-
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -194,15 +182,7 @@ impl Plan {
     /// # Errors
     /// When it would delete more.
     pub const fn check(&self, allowed: usize) -> Result<(), TooManyDeleted> {
-        let Self { deleted, there, .. } = *self;
-        let part = there / DELETED_PART;
-        let free = if part > DELETED_MAX { part } else { DELETED_MAX };
-        // Everything at once is never a matter of course.
-        let is_all = deleted == there && deleted > 1;
-        if deleted <= allowed || (deleted <= free && !is_all) {
-            return Ok(());
-        }
-        Err(TooManyDeleted { deleted, there })
+        deletions::check(self.deleted, self.there, allowed, "groups")
     }
 }
 
@@ -286,21 +266,5 @@ mod tests {
         assert!(matches!(gone.changes.as_slice(), [Change::Delete { .. }]), "{gone:?}");
         let twice = plan_of(vec![cloud(1, &[])], vec![forest(1, &[]), forest(1, &[])]);
         assert_eq!((twice.deleted, twice.same), (1, 1));
-    }
-
-    #[test]
-    fn more_deletions_than_a_matter_of_course_are_asked_about() {
-        let check = |deleted, there, allowed, expected: bool| {
-            let plan = Plan { changes: Vec::new(), same: 0, deleted, there };
-            assert_eq!(plan.check(allowed).is_ok(), expected, "{deleted} of {there}, {allowed}");
-        };
-        check(0, 0, 0, true);
-        check(1, 1, 0, true);
-        check(2, 2, 0, false);
-        check(2, 2, 2, true);
-        check(5, 20, 0, true);
-        check(6, 20, 0, false);
-        check(10, 100, 0, true);
-        check(11, 100, 0, false);
     }
 }

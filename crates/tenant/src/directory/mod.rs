@@ -100,6 +100,8 @@ pub enum Value {
     Texts(Vec<String>),
     /// A moment.
     Time(OffsetDateTime),
+    /// A whole number.
+    Number(i64),
 }
 
 impl Value {
@@ -109,7 +111,7 @@ impl Value {
         match self {
             Self::Text(text) => text.len(),
             Self::Texts(texts) => texts.iter().map(String::len).sum(),
-            Self::Flag(_) | Self::Time(_) => 0,
+            Self::Flag(_) | Self::Time(_) | Self::Number(_) => 0,
         }
     }
 }
@@ -145,6 +147,7 @@ impl Attributes {
             Value::Flag(_) => Shape::Flag,
             Value::Texts(_) => Shape::Texts,
             Value::Time(_) => Shape::Time,
+            Value::Number(_) => Shape::Number,
         };
         if shape != attribute.shape {
             return Err(InvalidAttribute::WrongShape);
@@ -153,7 +156,7 @@ impl Attributes {
         let fits = match &value {
             Value::Text(text) => text_fits(text),
             Value::Texts(texts) => texts.len() <= LIST_TEXTS_MAX && texts.iter().all(text_fits),
-            Value::Flag(_) | Value::Time(_) => true,
+            Value::Flag(_) | Value::Time(_) | Value::Number(_) => true,
         };
         if !fits {
             return Err(InvalidAttribute::TooLong);

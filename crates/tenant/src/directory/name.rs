@@ -16,6 +16,8 @@ pub enum Naming {
     Proxy,
     /// The key of a group that its maker chose by Graph, compared with case.
     Unique,
+    /// The `deviceId` of a device.
+    Device,
 }
 
 impl Naming {
@@ -26,13 +28,14 @@ impl Naming {
             Self::Principal => "userPrincipalName",
             Self::Proxy => "proxyAddresses",
             Self::Unique => "uniqueName",
+            Self::Device => "deviceId",
         }
     }
 
     /// From the attribute's name.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        let all = [Self::Principal, Self::Proxy, Self::Unique];
+        let all = [Self::Principal, Self::Proxy, Self::Unique, Self::Device];
         all.into_iter().find(|naming| naming.as_str() == word)
     }
 
@@ -45,6 +48,7 @@ impl Naming {
             Self::Principal => "UserPrincipalName",
             Self::Proxy => "ProxyAddress",
             Self::Unique => "UniqueName",
+            Self::Device => "DeviceId",
         }
     }
 }
@@ -77,6 +81,12 @@ impl Name {
         Self { naming: Naming::Unique, folded: name.to_owned() }
     }
 
+    /// A device's `deviceId`.
+    #[must_use]
+    pub fn device(id: &str) -> Self {
+        Self { naming: Naming::Device, folded: id.to_ascii_lowercase() }
+    }
+
     /// The name of an attribute's value.
     #[must_use]
     pub fn of(naming: Naming, value: &str) -> Self {
@@ -84,6 +94,7 @@ impl Name {
             Naming::Principal => Self::principal(value),
             Naming::Proxy => Self::proxy(value),
             Naming::Unique => Self::unique(value),
+            Naming::Device => Self::device(value),
         }
     }
 
@@ -92,13 +103,14 @@ impl Name {
     pub fn all(kind: Kind, attributes: &Attributes) -> BTreeSet<Self> {
         let principal = attributes.text("userPrincipalName").filter(|_| kind == Kind::User);
         let unique = attributes.text("uniqueName").filter(|_| kind == Kind::Group);
+        let device = attributes.text("deviceId").filter(|_| kind == Kind::Device);
         let addresses = match attributes.value("proxyAddresses") {
             Some(Value::Texts(addresses)) => addresses.as_slice(),
             _ => &[],
         };
         let addresses = addresses.iter().map(|address| Self::proxy(address));
         let own = principal.map(Self::principal).into_iter().chain(unique.map(Self::unique));
-        own.chain(addresses).collect()
+        own.chain(device.map(Self::device)).chain(addresses).collect()
     }
 }
 

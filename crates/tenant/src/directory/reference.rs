@@ -12,11 +12,16 @@ pub enum Reference {
     Members,
     /// A user's manager.
     Manager,
+    /// Who joined a device to the cloud, or registered it.
+    RegisteredOwners,
+    /// Who uses a device.
+    RegisteredUsers,
 }
 
 impl Reference {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Members, Self::Manager];
+    pub const ALL: [Self; 4] =
+        [Self::Members, Self::Manager, Self::RegisteredOwners, Self::RegisteredUsers];
 
     /// Graph's name for it.
     #[must_use]
@@ -24,6 +29,8 @@ impl Reference {
         match self {
             Self::Members => "members",
             Self::Manager => "manager",
+            Self::RegisteredOwners => "registeredOwners",
+            Self::RegisteredUsers => "registeredUsers",
         }
     }
 
@@ -39,7 +46,14 @@ impl Reference {
         match self {
             Self::Members => Kind::Group,
             Self::Manager => Kind::User,
+            Self::RegisteredOwners | Self::RegisteredUsers => Kind::Device,
         }
+    }
+
+    /// Whether Graph alone sets it: no forest says who registered a device.
+    #[must_use]
+    pub const fn is_graphs_own(self) -> bool {
+        matches!(self, Self::RegisteredOwners | Self::RegisteredUsers)
     }
 
     /// Whether an object has at most one: a new one takes the place of the old.

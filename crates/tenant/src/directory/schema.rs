@@ -21,6 +21,8 @@ pub enum Shape {
     Texts,
     /// A moment.
     Time,
+    /// A whole number.
+    Number,
 }
 
 /// When Graph shows an attribute.
@@ -56,10 +58,24 @@ impl Attribute {
         ATTRIBUTES.iter().find(|attribute| attribute.name == name)
     }
 
-    /// Whether Graph alone sets it: a group's `uniqueName` is a key that its maker chose.
+    /// Whether Graph alone sets it: a group's `uniqueName` is a key that its maker chose, and what a device
+    /// proves itself by is told at its registration.
     #[must_use]
     pub fn is_graphs_own(&self) -> bool {
-        self.name == "uniqueName"
+        self.name == "uniqueName" || self.is_of_registration()
+    }
+
+    /// Whether it comes with the registration of a device, which no forest knows.
+    #[must_use]
+    pub fn is_of_registration(&self) -> bool {
+        matches!(
+            self.name,
+            "alternativeSecurityIds"
+                | "deviceVersion"
+                | "isCompliant"
+                | "isManaged"
+                | "physicalIds"
+        )
     }
 
     /// Whether Graph shows it of an object of this kind without being asked.
@@ -111,6 +127,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
     row("operatingSystem", DEVICE, Shape::Text, Shown::ByDefault),
     row("operatingSystemVersion", DEVICE, Shape::Text, Shown::ByDefault),
     row("trustType", DEVICE, Shape::Text, Shown::ByDefault),
+    row("alternativeSecurityIds", DEVICE, Shape::Texts, Shown::ByDefault),
+    row("deviceVersion", DEVICE, Shape::Number, Shown::ByDefault),
+    row("isCompliant", DEVICE, Shape::Flag, Shown::ByDefault),
+    row("isManaged", DEVICE, Shape::Flag, Shown::ByDefault),
+    row("physicalIds", DEVICE, Shape::Texts, Shown::ByDefault),
     row("mailNickname", ALL, Shape::Text, Shown::WhenSelected),
     row("proxyAddresses", ALL, Shape::Texts, Shown::WhenSelected),
     row("otherMails", USER, Shape::Texts, Shown::WhenSelected),

@@ -1,6 +1,7 @@
 //! The bodies of Graph's writes: which properties there are, what fits in them, what is asked.
 //!
-//! Names, limits and what must be there are those of [create user], [update user] and [create group].
+//! Names, limits and what must be there are those of [create user], [update user] and [create group]; what
+//! devices have besides is in [`device`](super::device).
 //! A property that is not kept here is refused, not passed over: an answer of success would be a lie.
 //!
 //! [create user]: https://learn.microsoft.com/graph/api/user-post-users
@@ -11,6 +12,7 @@ use portolan_model::{Guid, SecretString, SourceAnchor};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::device;
 use super::fault::Fault;
 use super::write::MEMBERS_BOUND_MAX;
 use crate::directory::{Attribute, Kind, Shape, Shown, Value};
@@ -32,26 +34,34 @@ const NOT_IN_NICKNAMES: &str = "@()\\[]\";:<>, ";
 /// The properties that Graph writes, and how many characters each text may have.
 const WRITABLE: &[(&str, usize)] = &[
     ("accountEnabled", 0),
+    (device::SECURITY_IDS, 0),
     ("businessPhones", 64),
     ("city", 128),
     ("companyName", 64),
     ("country", 128),
     ("department", 64),
     ("description", 1024),
+    ("deviceId", 36),
+    ("deviceVersion", 0),
     ("displayName", 256),
     ("employeeId", 16),
     ("employeeType", TEXT_CHARS_MAX),
     ("faxNumber", 64),
     ("givenName", 64),
     ("groupTypes", 64),
+    ("isCompliant", 0),
+    ("isManaged", 0),
     ("jobTitle", 128),
     ("mail", 320),
     ("mailEnabled", 0),
     ("mailNickname", NICKNAME_CHARS_MAX),
     ("mobilePhone", 64),
     ("officeLocation", 128),
+    ("operatingSystem", 1024),
+    ("operatingSystemVersion", 512),
     ("otherMails", 250),
     ("passwordPolicies", 64),
+    ("physicalIds", 1024),
     ("postalCode", 40),
     ("preferredLanguage", 64),
     ("securityEnabled", 0),
@@ -150,6 +160,13 @@ impl Asked {
             ("onPremisesImmutableId", Kind::User) => self.anchor = Some(anchor(json)?),
             ("onPremisesExtensionAttributes", Kind::User) => self.take_extensions(json)?,
             ("members@odata.bind", Kind::Group) => self.members = members(json, graph_host)?,
+            (device::SECURITY_IDS, Kind::Device) => {
+                let keys = device::security_ids(json)?;
+                self.attributes.push((device::SECURITY_IDS, Some(keys)));
+            }
+            ("deviceId", Kind::Device) => {
+                self.attributes.push(("deviceId", Some(device::device_id(json)?)));
+            }
             _ => {
                 let (name, chars_max) = writable(name, kind)?;
                 let value = value(name, json, chars_max, kind)?;
@@ -223,6 +240,7 @@ fn value(
         (_, Json::Null) => return Ok(None),
         (Shape::Text, json) => Value::Text(text(json)?),
         (Shape::Flag, Json::Bool(flag)) => Value::Flag(*flag),
+        (Shape::Number, json) => Value::Number(json.as_i64().filter(is_int32).ok_or_else(invalid)?),
         (Shape::Texts, Json::Array(texts)) if texts.len() <= LIST_TEXTS_MAX => {
             Value::Texts(texts.iter().map(text).collect::<Result<_, _>>()?)
         }
@@ -244,6 +262,11 @@ fn value(
         _ => true,
     };
     if holds { Ok(Some(value)) } else { Err(invalid()) }
+}
+
+/// Whether a number fits where Graph has 32 bits for it.
+fn is_int32(number: &i64) -> bool {
+    i32::try_from(*number).is_ok()
 }
 
 fn is_nickname(text: &str) -> bool {
@@ -273,7 +296,7 @@ fn members(json: &Json, graph_host: &str) -> Result<Vec<Guid>, Fault> {
         let member = reference(address.as_str().unwrap_or_default(), graph_host)?;
         // Twice in one request is once too often, as for one who is in the group already.
         if members.contains(&member) {
-            return Err(Fault::AlreadyMember);
+            return Err(Fault::AlreadyReferred("members"));
         }
         members.push(member);
     }
@@ -360,7 +383,7 @@ mod tests {
         let good = format!("https://{HOST}/v1.0/directoryObjects/{id}");
         group(json!([good]), Ok(()));
         group(json!([format!("https://{HOST}/v1.0/users/{id}")]), Ok(()));
-        group(json!([good, good]), Err(Fault::AlreadyMember));
+        group(json!([good, good]), Err(Fault::AlreadyReferred("members")));
         group(json!(vec![good.clone(); 21]), Err(Fault::TooManyBound));
         for address in [
             format!("https://graph.other.example/v1.0/users/{id}"),

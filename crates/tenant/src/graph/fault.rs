@@ -60,11 +60,11 @@ pub enum Fault {
     /// A reference is no address of an object at this Graph.
     #[error("Invalid URL format specified in @odata.id for value '{0}'.")]
     InvalidReference(String),
-    /// One of those to be added is in the group already.
+    /// One of those to be added is there already.
     #[error(
-        "One or more added object references already exist for the following modified properties: 'members'."
+        "One or more added object references already exist for the following modified properties: '{0}'."
     )]
-    AlreadyMember,
+    AlreadyReferred(&'static str),
     /// More members than one request may name.
     #[error("The number of references in 'members@odata.bind' exceeds {MEMBERS_BOUND_MAX}.")]
     TooManyBound,

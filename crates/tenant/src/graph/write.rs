@@ -1,4 +1,4 @@
-//! Writes of Graph: users, groups, members and managers that are the cloud's own.
+//! Writes of Graph: users, groups, devices, and whom they refer to, as far as they are the cloud's own.
 //!
 //! An object that a sync server writes is written by nobody else: every write of one is refused as Graph
 //! refuses it. Each operation looks before it writes, so that one that is refused leaves nothing behind.
@@ -48,7 +48,7 @@ macro_rules! check {
     };
 }
 
-/// Makes a user, or a group with its first members.
+/// Makes a user, a device, or a group with its first members.
 ///
 /// # Errors
 /// The outer error when the store fails: the transaction is to be dropped.
@@ -85,12 +85,12 @@ pub async fn create<T: Transaction>(
         tx.put_credential(object.id, &credential).await?;
     }
     if !asked.members.is_empty() {
-        tx.add_members(object.id, &asked.members).await?;
+        tx.add_references((object.id, Reference::Members), &asked.members).await?;
     }
     Ok(Ok(object))
 }
 
-/// Changes a user or a group, and adds members to it.
+/// Changes a user, a device or a group, and adds members to it.
 ///
 /// # Errors
 /// The outer error when the store fails.
@@ -115,7 +115,7 @@ pub async fn update<T: Transaction>(
     check!(is_sound(tenant, &object));
     check!(are_free(tx, &object, &asked).await?);
     check!(are_there(tx, &asked.members).await?);
-    check!(are_new(tx, &object, &asked.members).await?);
+    check!(are_new(tx, (&object, Reference::Members), &asked.members).await?);
     let credential = match &asked.password {
         Some(profile) => check!(credential(&mut object, profile, now, rng)),
         None => None,
@@ -127,7 +127,7 @@ pub async fn update<T: Transaction>(
         tx.put_credential(object.id, credential).await?;
     }
     if !asked.members.is_empty() {
-        tx.add_members(object.id, &asked.members).await?;
+        tx.add_references((object.id, Reference::Members), &asked.members).await?;
     }
     if credential.is_some() || was_enabled && !is_enabled(&object) {
         tx.end_sessions_of(object.id, now).await?;
@@ -135,7 +135,7 @@ pub async fn update<T: Transaction>(
     Ok(Ok(()))
 }
 
-/// Deletes a user or a group.
+/// Deletes a user, a device or a group.
 ///
 /// # Errors
 /// The outer error when the store fails.
@@ -157,30 +157,40 @@ pub async fn delete<T: Transaction>(
     Ok(Ok(()))
 }
 
-/// Puts one object into a group.
+/// Lets an object refer to another one: puts it into a group, or makes it a device's owner or user.
 ///
 /// # Errors
 /// The outer error when the store fails.
-pub async fn add_member<T: Transaction>(tx: &mut T, group: &Object, member: Guid) -> Outcome<()> {
-    check!(is_clouds_own(group));
-    check!(are_there(tx, &[member]).await?);
-    check!(are_new(tx, group, &[member]).await?);
-    tx.add_members(group.id, &[member]).await?;
+pub async fn add_reference<T: Transaction>(
+    tx: &mut T,
+    (object, reference): (&Object, Reference),
+    to: Guid,
+) -> Outcome<()> {
+    check!(is_clouds_own(object));
+    check!(are_there(tx, &[to]).await?);
+    let is_user = async |tx: &mut T| {
+        Ok::<_, StorageError>(tx.object(to).await?.is_some_and(|found| found.kind == Kind::User))
+    };
+    if object.kind == Kind::Device && !is_user(tx).await? {
+        return Ok(Err(Fault::not_found(to)));
+    }
+    check!(are_new(tx, (object, reference), &[to]).await?);
+    tx.add_references((object.id, reference), &[to]).await?;
     Ok(Ok(()))
 }
 
-/// Takes one object out of a group.
+/// Lets an object refer to another one no more.
 ///
 /// # Errors
 /// The outer error when the store fails.
-pub async fn remove_member<T: Transaction>(
+pub async fn remove_reference<T: Transaction>(
     tx: &mut T,
-    group: &Object,
-    member: Guid,
+    (object, reference): (&Object, Reference),
+    to: Guid,
 ) -> Outcome<()> {
-    check!(is_clouds_own(group));
-    let found = tx.remove_member(group.id, member).await?;
-    Ok(if found { Ok(()) } else { Err(Fault::not_found(member)) })
+    check!(is_clouds_own(object));
+    let found = tx.remove_reference((object.id, reference), to).await?;
+    Ok(if found { Ok(()) } else { Err(Fault::not_found(to)) })
 }
 
 /// Sets or clears a user's manager.
@@ -236,6 +246,7 @@ fn is_sensitive(asked: &Asked) -> bool {
 /// Whether everything is there without which there is no such object.
 fn is_complete(kind: Kind, asked: &Asked) -> Result<(), Fault> {
     let needed: &[&'static str] = match kind {
+        Kind::Device => &super::device::NEEDED,
         Kind::User => &["accountEnabled", "displayName", "mailNickname", "userPrincipalName"],
         _ => &["displayName", "mailEnabled", "mailNickname", "securityEnabled"],
     };
@@ -257,12 +268,21 @@ fn change(object: &mut Object, asked: &Asked) -> Result<(), Fault> {
         let is_other = object.attributes.value(name) != value.as_ref();
         match (*name, value) {
             // A key that was given is kept.
-            ("uniqueName", _) if is_other && object.attributes.value(name).is_some() => {
-                return Err(Fault::ReadOnly("uniqueName"));
+            ("uniqueName" | "deviceId", _)
+                if is_other && object.attributes.value(name).is_some() =>
+            {
+                return Err(Fault::ReadOnly(name));
             }
             (
-                "accountEnabled" | "displayName" | "mailNickname" | "userPrincipalName"
-                | "securityEnabled" | "mailEnabled",
+                "accountEnabled"
+                | "displayName"
+                | "mailNickname"
+                | "userPrincipalName"
+                | "securityEnabled"
+                | "mailEnabled"
+                | "operatingSystem"
+                | "operatingSystemVersion"
+                | "physicalIds",
                 None,
             ) => {
                 return Err(Fault::InvalidValue(name, noun(object.kind)));
@@ -289,6 +309,9 @@ fn is_sound(tenant: &Tenant, object: &Object) -> Result<(), Fault> {
             false => Ok(()),
         };
     }
+    if object.kind == Kind::Device {
+        return Ok(());
+    }
     let invalid = Fault::InvalidValue("userPrincipalName", noun(object.kind));
     let name = object.upn().unwrap_or_default();
     // As at the ingest: with the root's dot behind it, it would be another name to look up by.
@@ -310,6 +333,12 @@ async fn are_free<T: Transaction>(tx: &mut T, object: &Object, asked: &Asked) ->
     {
         return Ok(Err(Fault::Taken("uniqueName")));
     }
+    if let (Some(Some(_)), Some(Ok(id))) =
+        (asked.attribute("deviceId"), object.attributes.text("deviceId").map(str::parse))
+        && is_other(tx.device_by_id(id).await?)
+    {
+        return Ok(Err(Fault::Taken("deviceId")));
+    }
     // One that was deleted keeps its anchor until it is forgotten: it may come back.
     if let Some(Some(anchor)) = &asked.anchor
         && is_other(tx.object_by_anchor(anchor).await?)
@@ -329,15 +358,19 @@ async fn are_there<T: Transaction>(tx: &mut T, members: &[Guid]) -> Outcome<()> 
     Ok(Ok(()))
 }
 
-async fn are_new<T: Transaction>(tx: &mut T, group: &Object, members: &[Guid]) -> Outcome<()> {
-    if members.is_empty() {
+async fn are_new<T: Transaction>(
+    tx: &mut T,
+    (object, reference): (&Object, Reference),
+    to: &[Guid],
+) -> Outcome<()> {
+    if to.is_empty() {
         return Ok(Ok(()));
     }
-    if members.contains(&group.id) {
-        return Ok(Err(Fault::ToItself("members")));
+    if to.contains(&object.id) {
+        return Ok(Err(Fault::ToItself(reference.as_str())));
     }
-    let held = tx.members_among(group.id, members).await?;
-    Ok(if held.is_empty() { Ok(()) } else { Err(Fault::AlreadyMember) })
+    let held = tx.referred_among((object.id, reference), to).await?;
+    Ok(if held.is_empty() { Ok(()) } else { Err(Fault::AlreadyReferred(reference.as_str())) })
 }
 
 /// The credential of a password that is set, and whether it is to be changed first.

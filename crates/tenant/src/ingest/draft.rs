@@ -308,6 +308,11 @@ impl Draft {
         let (before, matched) = counterpart(self, &upsert)?;
         check_alone(tenant, before.as_ref(), &upsert)?;
         let id = before.as_ref().map_or_else(|| Guid::from_random(octets), |old| old.id);
+        let device = upsert.attributes.text("deviceId").filter(|_| upsert.kind == Kind::Device);
+        let holder = device.and_then(|device| self.holder(&Name::device(device)));
+        if holder.is_some_and(|holder| holder != id) {
+            return Err(Fault::DeviceIdTaken);
+        }
         let is_taken = names.check(self, at, before.as_ref(), &upsert.attributes).is_err();
         let whose = (id, before.as_ref());
         let aside = set_aside(self, tenant, whose, &mut upsert.attributes, is_taken, now, rng)?;

@@ -1,7 +1,8 @@
 //! Which object of the cloud an object of the forest is, when the directory does not have its anchor.
 //!
-//! By its `onPremisesImmutableId` (hard), or by its name or its primary address (soft). Nobody who has a
-//! role in the directory is ever matched: whoever writes the forest would write an administrator.
+//! By its `onPremisesImmutableId` (hard), or by its name, its primary address or, of a device, its `deviceId`
+//! (soft). Nobody who has a role in the directory is ever matched: whoever writes the forest would write an
+//! administrator.
 
 use super::Fault;
 use super::Upsert;
@@ -14,7 +15,7 @@ use crate::feature::Feature;
 pub enum Match {
     /// By its `onPremisesImmutableId`.
     Hard,
-    /// By its user principal name or its primary address.
+    /// By its user principal name, its primary address or its `deviceId`.
     Soft,
 }
 
@@ -56,7 +57,8 @@ pub(super) fn counterpart(
     Ok((found.cloned(), found.map(|_| Match::Soft)))
 }
 
-/// The names by which an object of the cloud is found: the user's own, then the primary address.
+/// The names by which an object of the cloud is found: the user's own, then the primary address; of a device
+/// its id, under which it may have registered before it was synchronised.
 fn names(upsert: &Upsert) -> Vec<Name> {
     let principal = upsert.attributes.text("userPrincipalName");
     let principal = principal.filter(|_| upsert.kind == Kind::User).map(Name::principal);
@@ -64,5 +66,7 @@ fn names(upsert: &Upsert) -> Vec<Name> {
         Some(Value::Texts(all)) => all.iter().find(|address| address.starts_with("SMTP:")),
         _ => None,
     };
-    principal.into_iter().chain(primary.map(|address| Name::proxy(address))).collect()
+    let device = upsert.attributes.text("deviceId").filter(|_| upsert.kind == Kind::Device);
+    let primary = primary.map(|address| Name::proxy(address));
+    principal.into_iter().chain(primary).chain(device.map(Name::device)).collect()
 }

@@ -194,7 +194,7 @@ fn give_back(tenant: &Tenant, attributes: &mut Attributes, error: &ProvisioningE
             all.push(error.value.clone());
             attributes.set("proxyAddresses", Value::Texts(all)).is_ok()
         }
-        // No sync server sends one, so that none is ever set aside.
-        Naming::Unique => false,
+        // None is ever set aside: the one no sync server sends, and with the other taken a device is refused.
+        Naming::Unique | Naming::Device => false,
     }
 }

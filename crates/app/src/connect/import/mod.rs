@@ -12,7 +12,7 @@ mod full;
 mod incremental;
 mod one;
 mod reading;
-mod search;
+pub(super) mod search;
 #[cfg(test)]
 mod tests;
 

@@ -21,7 +21,7 @@ const VALUES_MAX: usize = 1_000_000;
 
 /// How a search is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(in crate::connect) enum Pace {
     /// In one piece: Samba reads almost three times faster so, and has no limit.
     Whole,
     /// In pages, without which Windows ends a search after its first thousand entries.
@@ -30,7 +30,7 @@ pub(super) enum Pace {
 
 /// Reads a search to its end. A directory that ends it for its size is asked again, in pages: entries
 /// may come twice.
-pub(super) async fn all<D: Directory>(
+pub(in crate::connect) async fn all<D: Directory>(
     directory: &mut D,
     pace: Pace,
     request: &SearchRequest,

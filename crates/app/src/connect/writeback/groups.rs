@@ -4,41 +4,30 @@
 //! is not looked at; a marked group is asked for its mark in the very change that is made of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use portolan_ldap::{
     AddRequest, ChangeOperation, DelRequest, Filter, ModifyRequest, PartialAttribute, Scope,
     SearchRequest, ValueRange,
 };
-use portolan_model::{DistinguishedName, Guid, SourceAnchor};
-use portolan_net::Network;
+use portolan_model::{DistinguishedName, Guid};
 use portolan_net::ldap::{LdapConnection, LdapError};
-use portolan_net::tls::Fingerprint;
 use portolan_store::state::State;
-use portolan_sync::engine::{ObjectKey, Side};
+use portolan_sync::engine::Side;
 use portolan_sync::writeback::groups::{
     Change, CloudGroup, ForestGroup, MARK_ATTRIBUTE, MARK_PREFIX, mark, plan,
 };
 use serde_json::Value as Json;
 
-use super::OBJECTS_AT_ONCE;
+use super::reading::{ReaderArguments, for_each_of, may_make};
 use crate::connect::config::Config;
 use crate::connect::cycle::FILE;
-use crate::connect::secrets::Secrets;
+use crate::connect::grant;
 use crate::connect::steps::Steps;
-use crate::connect::target::graph::{Address, Graph};
-use crate::connect::target::proof::Proof;
-use crate::connect::target_config::SystemConfig;
+use crate::connect::target::graph::Graph;
 use crate::connect::writer::{Writer, WriterArguments};
-use crate::connect::{grant, key, tenant_client};
 use crate::report::Failure;
 use crate::terminal::plain;
 
-/// What says which classes of object the account may make below one, worked out by the directory for
-/// whoever asks ([MS-ADTS] 3.1.1.4.5.17, allowedChildClassesEffective).
-///
-/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
-const MAY_MAKE: &str = "allowedChildClassesEffective";
 /// Members that one request names.
 const MEMBERS_AT_ONCE: usize = 500;
 
@@ -60,42 +49,32 @@ pub(super) struct Groups {
     /// Let this many groups be deleted, where it is more than goes without a word
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     allow_deletions: usize,
-    /// The application that reads a tenant of ours by Graph
-    #[arg(long, value_name = "ID", requires = "reader_key")]
-    reader: Option<Guid>,
-    /// Its private key as PEM (PKCS#8; RSA or P-256); its owner alone may read it
-    #[arg(long, value_name = "FILE", requires = "reader")]
-    reader_key: Option<PathBuf>,
+    #[command(flatten)]
+    reader: ReaderArguments,
     #[command(flatten)]
     writer: WriterArguments,
 }
 
 /// Runs `connect writeback groups`.
 pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
-    let Groups { unit, chosen, plan: _, apply, allow_deletions, reader, reader_key, writer } =
-        groups;
+    let Groups { unit, chosen, plan: _, apply, allow_deletions, reader, writer } = groups;
     let (directory, unit) = (writer.state.clone(), unit.to_string());
     let writer = Writer::open(writer)?;
     let config = Config::read(&directory)?;
     let network = config.reach.network()?;
-    let mut graph = graph(&config, &network, &directory, reader.zip(reader_key))?;
+    let mut graph = reader.graph(&config, &network, &directory, "Group.Read.All")?;
     let state = State::open(&directory.join(FILE)).await?;
     let forest = state.connector(&writer.forest.domain.to_string(), Side::Forest).await?;
 
     let known = graph.known().await?;
     let mut of_forest = BTreeMap::new();
-    let mut after = ObjectKey(0);
-    loop {
-        let batch = state.staged_objects(after, OBJECTS_AT_ONCE).await?;
-        let Some(last) = batch.last() else { break };
-        after = last.key;
-        for object in batch.into_iter().filter(|object| object.connector == forest) {
-            let id = object.anchor.as_ref().and_then(|anchor: &SourceAnchor| known.get(anchor));
-            if let Some(id) = id {
-                of_forest.insert(*id, object.dn);
-            }
+    for_each_of(&state, forest, |object| {
+        let id = object.anchor.as_ref().and_then(|anchor| known.get(anchor));
+        if let Some(id) = id {
+            of_forest.insert(*id, object.dn);
         }
-    }
+    })
+    .await?;
     let mut connection = writer.connect(&Steps::begin()).await?;
     check_unit(&mut connection, &unit).await?;
     let marked = marked(&mut connection, &unit).await?;
@@ -111,9 +90,10 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
             .with_hint("look at the plan, and let them through with --allow-deletions")
     })?;
     let makes = plan.changes.iter().any(|change| matches!(change, Change::Add { .. }));
-    if makes && !may_make(&mut connection, &unit).await? {
+    if makes && !may_make(&mut connection, &unit, "group").await? {
         let (domain, account) = (&writer.forest.domain, &writer.account);
-        return Err(grant::missing_groups(&mut connection, domain, account, &unit).await?);
+        let of = (unit.as_str(), grant::GROUP);
+        return Err(grant::missing_children(&mut connection, domain, account, of).await?);
     }
     if !apply {
         return Ok(());
@@ -132,42 +112,6 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
     }
     println!("{written} written, {left} left as they are");
     Ok(())
-}
-
-/// The tenant as it is read by Graph: the target, or a tenant of ours for an application that may.
-fn graph(
-    config: &Config,
-    network: &Network,
-    directory: &std::path::Path,
-    reader: Option<(Guid, PathBuf)>,
-) -> Result<Graph, Failure> {
-    match (&config.system, reader) {
-        (SystemConfig::Graph(place), _) => {
-            let key = key::current(&Secrets::open(directory)?, config.client_id)?;
-            Ok(Graph::configured(network, config, place, key))
-        }
-        (SystemConfig::Tenant { ca_sha256 }, Some((reader, file))) => {
-            let domain = &config.tenant_domain;
-            let host = |site: &str| {
-                let name = format!("{site}.{domain}");
-                name.parse().map_err(|error| Failure::because("the tenant's host", &error))
-            };
-            let address = Address {
-                graph: host("graph")?,
-                login: host("login")?,
-                tenant: config.tenant_id.to_string(),
-                client_id: reader.to_string(),
-            };
-            let client = tenant_client::client(network, Fingerprint::new(*ca_sha256));
-            Ok(Graph::new(client, address, Proof::read(&file, None)?))
-        }
-        (SystemConfig::Tenant { .. }, None) => {
-            Err(Failure::new("this server may not read the tenant's groups").with_hint(
-                "make an application by `portolan tenant app add` with Group.Read.All and \
-                 User.Read.All, and name it by --reader and --reader-key",
-            ))
-        }
-    }
 }
 
 /// The groups that the tenant alone has, with those of their members that the forest has.
@@ -272,14 +216,6 @@ async fn check_unit(directory: &mut LdapConnection, unit: &str) -> Result<(), Fa
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Whether the account may make groups below the unit.
-async fn may_make(directory: &mut LdapConnection, unit: &str) -> Result<bool, Failure> {
-    let request = SearchRequest::new(unit, Scope::Base, Filter::And(vec![])).select([MAY_MAKE]);
-    let mut found = directory.search(request, Vec::new()).await?;
-    let entry = found.next().await?;
-    Ok(entry.is_some_and(|entry| entry.all(MAY_MAKE).any(|class| class == b"group")))
 }
 
 /// Makes a change. A group that lost its mark meanwhile refuses it.

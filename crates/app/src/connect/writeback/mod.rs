@@ -1,9 +1,16 @@
 //! `portolan connect writeback`: what of the tenant's knowledge is written to the forest, shown first.
 //!
+//! Anchors are here, [`groups`] and [`devices`] in modules of their own, the latter in a [`container`] that is
+//! made for them and with a [`journal`]; what they read alike is in [`reading`].
+//!
 //! Only what was synchronised is looked at, each object is asked whether the account may write to it,
 //! and nothing that is there is written over. `portolan_sync` decides.
 
+mod container;
+mod devices;
 mod groups;
+mod journal;
+mod reading;
 
 use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest};
 use portolan_model::{Guid, SourceAnchor};
@@ -52,6 +59,11 @@ pub struct Writeback {
 enum What {
     /// Write the groups that the tenant alone has to a unit of the forest
     Groups(groups::Groups),
+    /// Write the devices that registered in the tenant to the forest's container of devices
+    Devices(devices::Devices),
+    /// Make the container of devices, and let the account that reads the forest write devices there and
+    /// nothing else
+    PrepareDevices(container::Prepare),
 }
 
 /// What came of the persons.
@@ -73,8 +85,11 @@ struct Person {
 
 /// Runs `connect writeback`.
 pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
-    if let Some(What::Groups(groups)) = writeback.what {
-        return groups::run(groups).await;
+    match writeback.what {
+        Some(What::Groups(groups)) => return groups::run(groups).await,
+        Some(What::Devices(devices)) => return devices::run(devices).await,
+        Some(What::PrepareDevices(prepare)) => return container::run(prepare).await,
+        None => {}
     }
     let path = writeback.writer.state.join(FILE);
     let writer = Writer::open(writeback.writer)?;

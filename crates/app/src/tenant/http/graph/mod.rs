@@ -36,6 +36,7 @@ pub(super) fn router(service: &Service) -> Router {
 fn single(service: &Service) -> Router {
     let throttled = middleware::from_fn_with_state(service.clone(), throttle::admit);
     read::router()
+        .merge(write::devices())
         .route("/v1.0/users", get(read::users).post(write::create_user))
         .route(
             "/v1.0/users/{id}",
@@ -243,6 +244,18 @@ async fn group_named(tx: &mut SqliteTransaction, named: &str) -> Result<Object, 
         (Err(_), None) => None,
     };
     living(found, Kind::Group)
+}
+
+/// The device of an id, or of `'…')`, the rest of `(deviceId='…')`.
+async fn device_named(tx: &mut SqliteTransaction, named: &str) -> Result<Object, Refused> {
+    let found = match named.parse::<Guid>() {
+        Ok(id) => tx.object(id).await?,
+        Err(_) => {
+            let key = unique_name(named).and_then(|key| key.parse().ok());
+            tx.device_by_id(key.ok_or(Refused::NotFound)?).await?
+        }
+    };
+    living(found, Kind::Device)
 }
 
 /// The unique name of a key, as in `'name')`: a quotation mark of its own is doubled.

@@ -15,6 +15,7 @@ use portolan_model::Guid;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Parameters;
 use portolan_tenant::directory::{Kind, Object, Value};
+use portolan_tenant::graph::device::SECURITY_ID_TYPE;
 use portolan_tenant::graph::filter::Filter;
 use portolan_tenant::graph::{InvalidQuery, Property, Query, Resource, View, properties};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
@@ -22,7 +23,7 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, Value as JsonValue, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Asked, Refused, good_token, group_named, living, user_named};
+use super::{Asked, Refused, device_named, good_token, group_named, living, user_named};
 use crate::tenant::http::{Service, query};
 
 /// Objects that a filter looks at between two reads of the store.
@@ -200,6 +201,10 @@ impl Call {
                 Err(_) => None,
             },
             (Some(("userPrincipalName", name)), Kind::User) => tx.user_by_name(name).await?,
+            (Some(("deviceId", id)), Kind::Device) => match id.parse() {
+                Ok(id) => tx.device_by_id(id).await?,
+                Err(_) => None,
+            },
             _ => return Ok(None),
         };
         let is_shown = |object: &Object| {
@@ -232,6 +237,7 @@ pub(super) fn entity(
         Some(Value::Flag(flag)) => json!(flag),
         Some(Value::Texts(texts)) => json!(texts),
         Some(Value::Time(at)) => json!(at.format(&Rfc3339).ok()),
+        Some(Value::Number(number)) => json!(number),
     };
     properties(object, select, view)
         .into_iter()
@@ -243,6 +249,11 @@ pub(super) fn entity(
                     .map(|(name, single)| (name.to_owned(), value(single)))
                     .collect();
                 (name.to_owned(), JsonValue::Object(values))
+            }
+            Property::SecurityIds(keys) => {
+                let id =
+                    |key| json!({"type": SECURITY_ID_TYPE, "identityProvider": null, "key": key});
+                (name.to_owned(), keys.into_iter().map(id).collect())
             }
         })
         .collect()

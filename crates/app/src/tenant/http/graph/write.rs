@@ -1,5 +1,7 @@
-//! Graph's writes. A handler reads the body first, so that a slow sender holds no transaction; then who
+//! Graph's writes; those of devices are in [`devices`](mod@devices). A handler reads the body first, so that a slow sender holds no transaction; then who
 //! asks is looked at in the same transaction in which is written.
+
+mod devices;
 
 use axum::Json;
 use axum::body::Body;
@@ -9,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use portolan_model::Guid;
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
-use portolan_tenant::directory::{Kind, Object, Value};
+use portolan_tenant::directory::{Kind, Object, Reference, Value};
 use portolan_tenant::graph::body::{self, Asked as Wanted};
 use portolan_tenant::graph::fault::Fault;
 use portolan_tenant::graph::write::{self, Rights};
@@ -19,8 +21,10 @@ use portolan_token::claims::AccessToken;
 use serde_json::{Map, json};
 
 use super::read::entity;
-use super::{Asked, Refused, good_token, group_named, unique_name, user_named};
+use super::{Asked, Refused, device_named, good_token, group_named, unique_name, user_named};
 use crate::tenant::http::body as read_body;
+
+pub(super) use devices::router as devices;
 
 /// Octets that a body may have.
 const BODY_OCTETS_MAX: usize = 256 * 1024;
@@ -129,7 +133,11 @@ async fn made(
 
 /// The answer to a creation: 201, the object, and where it is.
 fn shown(asked: &Asked, object: &Object) -> Response {
-    let set = if object.kind == Kind::User { "users" } else { "groups" };
+    let set = match object.kind {
+        Kind::User => "users",
+        Kind::Device => "devices",
+        Kind::Group | Kind::Contact => "groups",
+    };
     let root = format!("https://{}/v1.0", asked.service.tenant().graph_host());
     let mut body = Map::new();
     body.insert("@odata.context".to_owned(), json!(format!("{root}/$metadata#{set}/$entity")));
@@ -270,7 +278,7 @@ pub(super) async fn add_member(asked: Asked, Path(named): Path<String>, body: Bo
         let member = reference(&asked, body).await?;
         let mut permitted = Permitted::begin(&asked, &token, Writes::Members).await?;
         let group = group_named(&mut permitted.tx, &named).await?;
-        write::add_member(&mut permitted.tx, &group, member).await??;
+        write::add_reference(&mut permitted.tx, (&group, Reference::Members), member).await??;
         permitted.done(&asked, UPSERT, group.id).await
     };
     asked.answer(outcome.await)
@@ -285,7 +293,7 @@ pub(super) async fn remove_member(
         let member = member.parse().map_err(|_| Refused::NotFound)?;
         let mut permitted = Permitted::begin(&asked, &token, Writes::Members).await?;
         let group = group_named(&mut permitted.tx, &named).await?;
-        write::remove_member(&mut permitted.tx, &group, member).await??;
+        write::remove_reference(&mut permitted.tx, (&group, Reference::Members), member).await??;
         permitted.done(&asked, UPSERT, group.id).await
     };
     asked.answer(outcome.await)

@@ -43,6 +43,12 @@ async fn devices_are_written_listed_and_members_of_groups() {
     let mut expected = good.clone();
     expected["id"] = results[0]["id"].clone();
     expected["onPremisesSyncEnabled"] = json!(true);
+    for name in ["alternativeSecurityIds", "physicalIds"] {
+        expected[name] = json!([]);
+    }
+    for name in ["deviceVersion", "isCompliant", "isManaged"] {
+        expected[name] = Json::Null;
+    }
     assert_eq!(list["value"], json!([expected]));
     let path = format!("/v1.0/devices/{}", results[0]["id"].as_str().unwrap());
     assert_eq!(world.get_as(&token, &path).await.json()["trustType"], "ServerAd");

@@ -7,7 +7,9 @@ use portolan_model::{SecretString, SourceAnchor};
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::Digest;
 use portolan_tenant::authorize::Prompt;
-use portolan_tenant::directory::{Definition, Kind, Name, Object, Photo, ProvisioningError};
+use portolan_tenant::directory::{
+    Definition, Kind, Name, Object, Photo, ProvisioningError, Reference,
+};
 use portolan_tenant::feature::Features;
 use portolan_tenant::sign_in::{self, Start, Submission};
 use portolan_tenant::storage::{
@@ -62,9 +64,11 @@ noting! {
     end_references_to(anchors: &[&SourceAnchor]) -> ();
     members(group: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;
     group_by_unique_name(name: &str) -> Option<Object>;
-    add_members(group: Guid, members: &[Guid]) -> ();
-    members_among(group: Guid, members: &[Guid]) -> Vec<Guid>;
-    remove_member(group: Guid, member: Guid) -> bool;
+    device_by_id(device_id: Guid) -> Option<Object>;
+    referred(whose: (Guid, Reference), after: Option<Guid>, count: u32) -> Vec<Object>;
+    add_references(whose: (Guid, Reference), to: &[Guid]) -> ();
+    referred_among(whose: (Guid, Reference), among: &[Guid]) -> Vec<Guid>;
+    remove_reference(whose: (Guid, Reference), to: Guid) -> bool;
     put_manager(user: Guid, manager: Option<Guid>) -> ();
     manager(user: Guid) -> Option<Object>;
     direct_reports(user: Guid, after: Option<Guid>, count: u32) -> Vec<Object>;

@@ -1,5 +1,7 @@
 //! Graph's writes: users, groups, members, managers, and who may.
 
+use portolan_tenant::directory::Reference;
+
 use super::*;
 
 pub(super) const ALL_WRITES: [&str; 3] =
@@ -49,18 +51,18 @@ fn group(name: &str) -> Json {
 }
 
 /// The status, the code and the sentence of a refusal.
-fn refused(answer: &Answer) -> (u16, String, String) {
+pub(super) fn refused(answer: &Answer) -> (u16, String, String) {
     let error = &answer.json()["error"];
     let text = |name: &str| error[name].as_str().unwrap().to_owned();
     (answer.status, text("code"), text("message"))
 }
 
-fn id_of(answer: &Answer) -> String {
+pub(super) fn id_of(answer: &Answer) -> String {
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn reference(id: &str) -> Json {
+pub(super) fn reference(id: &str) -> Json {
     json!({"@odata.id": format!("https://{GRAPH}/v1.0/directoryObjects/{id}")})
 }
 
@@ -362,7 +364,8 @@ async fn a_group_that_the_forest_takes_over_has_the_forests_members_alone() {
     let answer = world.graph(&token, Method::POST, &refs, reference(&bob)).await;
     assert!(refused(&answer).2.contains("on-premises mastered"));
     let mut tx = world.service.store().begin(Access::Write).await.unwrap();
-    tx.add_members(crew.parse().unwrap(), &[bob.parse().unwrap()]).await.unwrap();
+    let whose = (crew.parse().unwrap(), Reference::Members);
+    tx.add_references(whose, &[bob.parse().unwrap()]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(member_ids(&mut world, &token, &crew).await.len(), 2);
     world.ingest(&batch(21, &["alice"])).await;

@@ -3,6 +3,7 @@
 
 mod administration;
 mod attacks;
+mod device_writes;
 mod devices;
 mod directory;
 mod effort;

@@ -31,7 +31,7 @@ fn odata_type(kind: Kind) -> JsonValue {
 }
 
 /// A page of objects that another one refers to.
-fn page(call: &Call, objects: &[Object], path: &str) -> JsonValue {
+pub(super) fn page(call: &Call, objects: &[Object], path: &str) -> JsonValue {
     let mut body = call.page(objects, "directoryObjects", path);
     let values = body["value"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
     for (value, object) in values.iter_mut().zip(objects) {
@@ -41,7 +41,7 @@ fn page(call: &Call, objects: &[Object], path: &str) -> JsonValue {
 }
 
 /// A request for a page of references, which neither a filter nor a count is understood of.
-async fn begin(asked: &Asked, resource: Resource, of: &str) -> Result<Call, Refused> {
+pub(super) async fn begin(asked: &Asked, resource: Resource, of: &str) -> Result<Call, Refused> {
     let call = Call::begin(asked, resource, Kind::User).await?;
     if call.query.filter.is_some() || call.query.count {
         let refused = InvalidQuery::UnknownOption(format!("$filter or $count of {of}"));

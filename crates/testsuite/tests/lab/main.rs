@@ -36,3 +36,4 @@ mod states;
 mod takeover;
 mod world;
 mod writeback;
+mod writeback_devices;

@@ -21,7 +21,7 @@ fn writeback(road: &Road<'_>, arguments: &[&str]) -> Outcome {
 }
 
 /// The objectGUID and the mS-DS-ConsistencyGuid of an account.
-fn guids(road: &Road<'_>, account: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
+pub(crate) fn guids(road: &Road<'_>, account: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
     let filter = format!("(sAMAccountName={account})");
     let asked = ["-b", "DC=corp,DC=example", &filter, "objectGUID", "mS-DS-ConsistencyGuid"];
     let mut entry = ldif::parse(&road.ldapsearch(&asked).unwrap()).remove(0);
@@ -114,7 +114,7 @@ fn distinguished_name(road: &Road<'_>, account: &str) -> String {
 }
 
 /// A file with the administrator's password, which its owner alone reads.
-fn password_file(road: &Road<'_>) -> String {
+pub(crate) fn password_file(road: &Road<'_>) -> String {
     let password = road.path("administrator.password");
     std::fs::write(&password, ADMINISTRATOR_PASSWORD).unwrap();
     let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);

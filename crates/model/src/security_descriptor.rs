@@ -18,6 +18,8 @@ pub mod rights {
     pub const WRITE_PROPERTY: u32 = 0x0000_0020;
     /// RIGHT_DS_LIST_OBJECT.
     pub const LIST_OBJECT: u32 = 0x0000_0080;
+    /// RIGHT_DELETE.
+    pub const DELETE: u32 = 0x0001_0000;
     /// RIGHT_READ_CONTROL.
     pub const READ_CONTROL: u32 = 0x0002_0000;
     /// Everything that there is of a directory's object.

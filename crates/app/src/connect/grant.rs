@@ -84,12 +84,12 @@ pub(super) async fn missing_children(
         let sid = &grantee.sid;
         format!(
             "samba-tool dsacl set --action=allow --objectdn=\"{above}\" \
-             --sddl=\"(OA;CI;CCDC;{guid};;{sid})(OA;CIIO;RPWP;;{guid};{sid})\""
+             --sddl=\"(OA;CI;CCDC;{guid};;{sid})(OA;CIIO;RPWPSD;;{guid};{sid})\""
         )
     } else {
         let class = class.to_lowercase();
         format!(
-            "dsacls \"{above}\" /I:T /G \"{principal}:CCDC;{class}\" \"{principal}:RPWP;;{class}\""
+            "dsacls \"{above}\" /I:T /G \"{principal}:CCDC;{class}\" \"{principal}:RPWPSD;;{class}\""
         )
     };
     let hint = format!(

@@ -109,7 +109,8 @@ async fn descriptor(
     let read =
         rights::READ_PROPERTY | rights::LIST_CONTENTS | rights::LIST_OBJECT | rights::READ_CONTROL;
     let make = rights::CREATE_CHILD | rights::DELETE_CHILD;
-    let change = rights::READ_PROPERTY | rights::WRITE_PROPERTY;
+    // Samba looks for the right to delete at the object, or for that to delete children of any class.
+    let change = rights::READ_PROPERTY | rights::WRITE_PROPERTY | rights::DELETE;
     let reach = Reach::Below(class);
     Ok(discretionary(&[
         on_it(everybody, read),

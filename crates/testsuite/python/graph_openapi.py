@@ -94,6 +94,16 @@ class Description:
             known.update(self.known(part) or {})
         return known or None
 
+    def derived(self, value):
+        """The schema of the type that an object says it is, where its place is for any of several."""
+        name = str(value.get("@odata.type", "")).removeprefix("#")
+        return self.document["components"]["schemas"].get(name)
+
+    def invalid(self, schema, value, where):
+        validator = Draft202012Validator(draft_2020(schema), registry=self.registry)
+        for error in validator.iter_errors(value):
+            yield f"{where}/{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+
     def unknown(self, schema, value, where):
         schema = self.resolved(schema)
         if isinstance(value, list):
@@ -102,6 +112,10 @@ class Description:
             return
         if not isinstance(value, dict):
             return
+        derived = self.derived(value)
+        if derived is not None:
+            schema = derived
+            yield from self.invalid(derived, value, where)
         known = self.known(schema)
         if known is None:
             return
@@ -121,9 +135,7 @@ class Description:
             if body is not None:
                 yield f"{where}: a body, where none is described"
             return
-        validator = Draft202012Validator(draft_2020(schema), registry=self.registry)
-        for error in validator.iter_errors(body):
-            yield f"{where}/{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+        yield from self.invalid(schema, body, where)
         yield from self.unknown(schema, body, where)
 
 

@@ -17,6 +17,7 @@ const LAPTOP: &str = "6f1c36a1-0a41-4f5e-9d4f-11aa22bb33cc";
 const PHONE: &str = "0e7d4c1b-5a52-4b1e-8c61-0102030405ff";
 const KEYLESS: &str = "11111111-2222-4333-8444-555555555555";
 const OTHERS: &str = "99999999-8888-4777-8666-555544443333";
+/// What a device's certificate is known by: its thumbprint and the digest of its key.
 const KEY: &str = "X509:<SHA1-TP-PUBKEY>0A1B2C3D4E5F60718293A4B5C6D7E8F901234567+nl5i9eVvXqSTGpW==";
 
 /// The road, and who writes at both of its ends.
@@ -162,6 +163,96 @@ fn id(step: &Value) -> String {
     step["id"].as_str().unwrap_or_else(|| panic!("{step:#}")).to_owned()
 }
 
+/// What there is in the tenant, by its ids there.
+struct Registered {
+    alice: String,
+    bob: String,
+    pc: String,
+    mobile: String,
+}
+
+/// Devices of the tenant: one with an owner and users, one without, and one that no forest could hold.
+fn register(registry: &Registry<'_>) -> Registered {
+    let user = |name: &str| json!({"op": "user", "name": format!("{name}@corp.example")});
+    let steps = [user("alice"), user("bob"), laptop(), phone(PHONE, "Phone", KEY), laptop()];
+    let made = registry.at_graph(json!(steps));
+    let (alice, bob, pc, mobile) = (id(&made[0]), id(&made[1]), id(&made[2]), id(&made[3]));
+    assert_eq!((&made[4]["status"], &made[4]["targets"]), (&json!(400), &json!(["deviceId"])));
+    let of = registry.at_graph(json!([
+        registration("register", &pc, "owner", &alice),
+        registration("register", &pc, "user", &alice),
+        registration("register", &pc, "user", &bob),
+        {"op": "registered", "id": pc, "as": "owner"},
+        {"op": "read_by_key", "device_id": LAPTOP},
+        phone(KEYLESS, "Keyless", "Kerberos:host/x"),
+    ]));
+    assert_eq!((&of[3]["ids"], &of[4]["id"]), (&json!([alice]), &json!(pc)));
+    Registered { alice, bob, pc, mobile }
+}
+
+fn registration(op: &str, device: &str, whose: &str, user: &str) -> Value {
+    json!({"op": op, "id": device, "as": whose, "user": user})
+}
+
+/// What the phone has in the forest, from first to last.
+fn is_the_phone(entry: &Entry) {
+    let expected: [(&str, &[&[u8]]); 6] = [
+        ("displayName", &[b"Phone"]),
+        ("msDS-DeviceID", &[&octets(PHONE)]),
+        ("msDS-IsEnabled", &[b"TRUE"]),
+        ("altSecurityIdentities", &[KEY.as_bytes()]),
+        ("msDS-DeviceOSType", &[b"Android"]),
+        ("msDS-DeviceOSVersion", &[b"16"]),
+    ];
+    has(entry, &expected);
+}
+
+/// What the laptop has in the forest, of which some changes. The schema of this forest, that of Windows Server
+/// 2012 R2, has no msDS-IsCompliant: it does without.
+fn is_the_laptop(entry: &Entry, name: &str, enabled: &str, (owner, users): (&[u8], &[&[u8]])) {
+    let expected: [(&str, &[&[u8]]); 12] = [
+        ("displayName", &[name.as_bytes()]),
+        ("msDS-IsEnabled", &[enabled.as_bytes()]),
+        ("msDS-RegisteredOwner", &[owner]),
+        ("msDS-RegisteredUsers", users),
+        ("msDS-DeviceID", &[&octets(LAPTOP)]),
+        ("altSecurityIdentities", &[KEY.as_bytes()]),
+        ("msDS-CloudIsManaged", &[b"TRUE"]),
+        ("msDS-IsManaged", &[b"TRUE"]),
+        ("msDS-DeviceObjectVersion", &[b"2"]),
+        ("msDS-DeviceOSType", &[b"Windows"]),
+        ("msDS-DeviceOSVersion", &[b"10.0.26100.1"]),
+        ("msDS-DevicePhysicalIDs", &[b"[USER-HWID]:7", b"[GID]:g:1"]),
+    ];
+    has(entry, &expected);
+}
+
+/// Somebody else's object is in the way of a device, and has no mark.
+fn put_in_the_way(road: &Road<'_>) {
+    let other = format!(
+        "dn: CN={OTHERS},{CONTAINER}\nchangetype: add\nobjectClass: msDS-Device\n\
+         displayName: Not ours\nmsDS-IsEnabled: TRUE\naltSecurityIdentities: X509:x\n\
+         msDS-DeviceID:: MDEyMzQ1Njc4OWFiY2RlZg==\n"
+    );
+    road.ldapmodify(&other).unwrap();
+}
+
+/// Everything at once is asked about; what carries no mark stays.
+fn are_gone_when_let_through(registry: &Registry<'_>, Registered { pc, mobile, .. }: &Registered) {
+    let gone =
+        registry.at_graph(json!([{"op": "delete", "id": pc}, {"op": "delete", "id": mobile}]));
+    assert_eq!(gone, [json!({}), json!({})]);
+    let guarded = registry.devices(&["--apply"]);
+    let (error, _) = guarded.failure();
+    assert!(error.unwrap().contains("2 of 2 devices would be deleted"), "{}", guarded.stderr);
+    assert_eq!(registry.container().len(), 3);
+    let let_through = registry.devices(&["--apply", "--allow-deletions", "2"]).success().unwrap();
+    assert!(let_through.stdout.contains(&format!("delete CN={LAPTOP}")), "{}", let_through.stdout);
+    let names: Vec<_> =
+        registry.container().iter().filter_map(|entry| ldif::text(entry, "cn")).collect();
+    assert_eq!(names, [OTHERS]);
+}
+
 #[test]
 fn devices_come_change_and_go_in_the_forest_and_nothing_else_there_is_touched() {
     let world = World::up("writebackdevices");
@@ -170,22 +261,8 @@ fn devices_come_change_and_go_in_the_forest_and_nothing_else_there_is_touched() 
     road.connect_up().unwrap();
     road.connect_run().unwrap().success().unwrap();
     let registry = Registry::new(&road);
-    let user = |name: &str| json!({"op": "user", "name": format!("{name}@corp.example")});
-    let steps = [user("alice"), user("bob"), laptop(), phone(PHONE, "Phone", KEY), laptop()];
-    let made = registry.at_graph(json!(steps));
-    let (alice, bob, pc, mobile) = (id(&made[0]), id(&made[1]), id(&made[2]), id(&made[3]));
-    assert_eq!((&made[4]["status"], &made[4]["targets"]), (&json!(400), &json!(["deviceId"])));
-    let owner =
-        |op: &str, whose: &str, user: &str| json!({"op": op, "id": pc, "as": whose, "user": user});
-    let of = registry.at_graph(json!([
-        owner("register", "owner", &alice),
-        owner("register", "user", &alice),
-        owner("register", "user", &bob),
-        {"op": "registered", "id": pc, "as": "owner"},
-        {"op": "read_by_key", "device_id": LAPTOP},
-        phone(KEYLESS, "Keyless", "Kerberos:host/x"),
-    ]));
-    assert_eq!((&of[3]["ids"], &of[4]["id"]), (&json!([alice]), &json!(pc)));
+    let registered = register(&registry);
+    let Registered { alice, bob, pc, .. } = &registered;
 
     // Without the container nothing is done, and it is said what to do.
     let lacking = registry.devices(&["--plan"]);
@@ -204,92 +281,34 @@ fn devices_come_change_and_go_in_the_forest_and_nothing_else_there_is_touched() 
     assert!(said.contains("2 written, 0 left as they are"), "{said}");
     let (ann, bobs) = (registry.sid("alice"), registry.sid("bob"));
     let written = registry.device(LAPTOP);
-    has(
-        &written,
-        &[
-            ("displayName", &[b"Ann's laptop"]),
-            ("msDS-DeviceID", &[&octets(LAPTOP)]),
-            ("msDS-IsEnabled", &[b"TRUE"]),
-            ("altSecurityIdentities", &[KEY.as_bytes()]),
-            ("msDS-CloudIsManaged", &[b"TRUE"]),
-            ("msDS-IsManaged", &[b"TRUE"]),
-            ("msDS-DeviceObjectVersion", &[b"2"]),
-            ("msDS-DeviceOSType", &[b"Windows"]),
-            ("msDS-DeviceOSVersion", &[b"10.0.26100.1"]),
-            ("msDS-DevicePhysicalIDs", &[b"[USER-HWID]:7", b"[GID]:g:1"]),
-            ("msDS-RegisteredOwner", &[&ann]),
-            ("msDS-RegisteredUsers", &[&ann, &bobs]),
-        ],
-    );
+    is_the_laptop(&written, "Ann's laptop", "TRUE", (&ann, &[&ann, &bobs]));
     assert!(
         ldif::text(&written, "msds-cloudanchor").unwrap().starts_with(&format!("Device_{pc}@"))
     );
-    let of_phone: &[(&str, &[&[u8]])] = &[
-        ("displayName", &[b"Phone"]),
-        ("msDS-DeviceID", &[&octets(PHONE)]),
-        ("msDS-IsEnabled", &[b"TRUE"]),
-        ("altSecurityIdentities", &[KEY.as_bytes()]),
-        ("msDS-DeviceOSType", &[b"Android"]),
-        ("msDS-DeviceOSVersion", &[b"16"]),
-    ];
-    has(&registry.device(PHONE), of_phone);
+    is_the_phone(&registry.device(PHONE));
     let said = registry.said("--apply");
     assert!(said.contains("0 changes, 2 devices are as they should be"), "{said}");
     // What was written does not come back as another device of the tenant.
     let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
     assert_eq!((&summary["added"], &summary["refused"]), (&json!(0), &json!([])), "{summary:#}");
 
-    // Somebody else's object is in the way of a device, and one without a mark beside it.
-    let other = format!(
-        "dn: CN={OTHERS},{CONTAINER}\nchangetype: add\nobjectClass: msDS-Device\n\
-         displayName: Not ours\nmsDS-IsEnabled: TRUE\naltSecurityIdentities: X509:x\n\
-         msDS-DeviceID:: MDEyMzQ1Njc4OWFiY2RlZg==\n"
-    );
-    road.ldapmodify(&other).unwrap();
+    put_in_the_way(&road);
     let changed = registry.at_graph(json!([
         {"op": "change", "id": pc, "enabled": false, "name": "Bob's laptop", "compliant": true},
-        owner("unregister", "owner", &alice),
-        owner("register", "owner", &bob),
-        owner("unregister", "user", &alice),
+        registration("unregister", pc, "owner", alice),
+        registration("register", pc, "owner", bob),
+        registration("unregister", pc, "user", alice),
         phone(OTHERS, "Meant for it", KEY),
     ]));
     id(&changed[4]);
     let said = registry.said("--apply");
     assert!(said.contains("1 written, 0 left as they are"), "{said}");
     assert!(said.contains("never written over"), "{said}");
-    let device_id = octets(LAPTOP);
-    let after: [(&str, &[&[u8]]); 12] = [
-        ("displayName", &[b"Bob's laptop"]),
-        ("msDS-IsEnabled", &[b"FALSE"]),
-        ("msDS-RegisteredOwner", &[&bobs]),
-        ("msDS-RegisteredUsers", &[&bobs]),
-        ("msDS-DeviceID", &[&device_id]),
-        ("altSecurityIdentities", &[KEY.as_bytes()]),
-        ("msDS-CloudIsManaged", &[b"TRUE"]),
-        ("msDS-IsManaged", &[b"TRUE"]),
-        ("msDS-DeviceObjectVersion", &[b"2"]),
-        ("msDS-DeviceOSType", &[b"Windows"]),
-        ("msDS-DeviceOSVersion", &[b"10.0.26100.1"]),
-        ("msDS-DevicePhysicalIDs", &[b"[USER-HWID]:7", b"[GID]:g:1"]),
-    ];
-    // The schema of this forest, that of Windows Server 2012 R2, has no msDS-IsCompliant: it does without.
-    has(&registry.device(LAPTOP), &after);
-    has(&registry.device(PHONE), of_phone);
+    is_the_laptop(&registry.device(LAPTOP), "Bob's laptop", "FALSE", (&bobs, &[&bobs]));
+    is_the_phone(&registry.device(PHONE));
     assert_eq!(ldif::text(&registry.device(OTHERS), "displayname").as_deref(), Some("Not ours"));
 
-    // Everything at once is asked about; what carries no mark stays.
-    let gone =
-        registry.at_graph(json!([{"op": "delete", "id": pc}, {"op": "delete", "id": mobile}]));
-    assert_eq!(gone, [json!({}), json!({})]);
-    let guarded = registry.devices(&["--apply"]);
-    let (error, _) = guarded.failure();
-    assert!(error.unwrap().contains("2 of 2 devices would be deleted"), "{}", guarded.stderr);
-    assert_eq!(registry.container().len(), 3);
-    let let_through = registry.devices(&["--apply", "--allow-deletions", "2"]).success().unwrap();
-    assert!(let_through.stdout.contains(&format!("delete CN={LAPTOP}")), "{}", let_through.stdout);
-    let names: Vec<_> =
-        registry.container().iter().filter_map(|entry| ldif::text(entry, "cn")).collect();
-    assert_eq!(names, [OTHERS]);
+    are_gone_when_let_through(&registry, &registered);
     journalled(&road);
     as_described(&road, &registry);
 }

@@ -102,6 +102,29 @@ auxiliaryClass: labExchMailbox
 ",
 ];
 
+/// What the schema of Windows Server 2016 has of a device that Samba's own, of Windows Server 2012 R2, lacks, as
+/// far as a writeback writes it (`msDS-IsCompliant` of [MS-ADA2]).
+///
+/// [MS-ADA2]: https://learn.microsoft.com/openspecs/windows_protocols/ms-ada2
+const SCHEMA_OF_DEVICES: [&str; 2] = [
+    "dn: CN=ms-DS-Is-Compliant,CN=Schema,CN=Configuration,DC=other,DC=example
+changetype: add
+objectClass: attributeSchema
+lDAPDisplayName: msDS-IsCompliant
+attributeID: 1.2.840.113556.1.4.2314
+attributeSyntax: 2.5.5.8
+oMSyntax: 1
+isSingleValued: TRUE
+searchFlags: 0
+schemaIDGUID:: D31SWcC34kyh3XHO9pYykg==
+",
+    "dn: CN=ms-DS-Device,CN=Schema,CN=Configuration,DC=other,DC=example
+changetype: modify
+add: mayContain
+mayContain: msDS-IsCompliant
+",
+];
+
 /// What every controller has a copy of.
 const NAMING_CONTEXTS: [&str; 5] = [
     "DC=corp,DC=example",
@@ -227,7 +250,7 @@ impl<'lab> Forest<'lab> {
         if second.host.domain != FOREST_DOMAIN {
             let configuration = configuration(second.host, self.chart)?;
             let arguments = provision_arguments(second.host, &OTHER_IDENTITIES).join("\n");
-            let schema = SCHEMA_OF_MAILBOXES.join("\n");
+            let schema = [&SCHEMA_OF_MAILBOXES[..], &SCHEMA_OF_DEVICES].concat().join("\n");
             let inputs = [OTHER_RECIPE, digest, &configuration, &arguments, &schema];
             return Ok(format!("forest-{}-other.tar.zst", name_of(&inputs.map(str::as_bytes))));
         }
@@ -250,7 +273,7 @@ impl<'lab> Forest<'lab> {
         let arguments = provision_arguments(other.host, &OTHER_IDENTITIES);
         let words: Vec<_> = arguments.iter().map(String::as_str).collect();
         self.make(other, &[&["domain", "provision", "--quiet"], &words[..]].concat())?;
-        for step in SCHEMA_OF_MAILBOXES {
+        for step in SCHEMA_OF_MAILBOXES.into_iter().chain(SCHEMA_OF_DEVICES) {
             let modify = other.namespace.program("ldbmodify");
             let modify = modify.arg("--option=dsdb:schema update allowed=true");
             let modify = modify.arg(format!("--configfile={}", place("etc/smb.conf")));

@@ -23,7 +23,7 @@ use super::deletions::{self, TooManyDeleted};
 
 /// The container, below the domain.
 pub const CONTAINER: &str = "CN=RegisteredDevices";
-/// The class of the container ([MS-ADSC] 2.137), and of a device ([MS-ADSC] 2.136).
+/// The class of the container, and of a device ([MS-ADSC] 2.136).
 ///
 /// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
 pub const CONTAINER_CLASS: &str = "msDS-DeviceContainer";

@@ -313,6 +313,40 @@ fn devices_come_change_and_go_in_the_forest_and_nothing_else_there_is_touched() 
     as_described(&road, &registry);
 }
 
+#[test]
+fn a_forest_of_a_newer_schema_gets_what_that_knows_besides() {
+    let world = World::with_two_forests("writebackdeviceschema");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+    road.connect_forest_add(portolan_testsuite::ACCOUNT_PASSWORD).unwrap().success().unwrap();
+    road.connect_run().unwrap();
+    let registry = Registry::new(&road);
+    let mut compliant = laptop();
+    compliant["compliant"] = json!(true);
+    let pc = id(&registry.at_graph(json!([compliant]))[0]);
+    let there = ["--forest", "other.example"];
+    let by = ["--account", "Administrator", "--password-file", &registry.administrator];
+    registry.prepare(&[&["--apply"], &by[..], &there].concat()).success().unwrap();
+    let said = registry.devices(&[&["--apply"], &there[..]].concat()).success().unwrap().stdout;
+    assert!(said.contains("1 written, 0 left as they are"), "{said}");
+    let found = || {
+        let all = ["(objectClass=msDS-Device)", "*"];
+        ldif::parse(&road.ldapsearch_other(&all).unwrap()).remove(0)
+    };
+    let of = |entry: &Entry| ldif::text(entry, "msds-iscompliant");
+    assert_eq!(
+        (ldif::text(&found(), "cn").as_deref(), of(&found()).as_deref()),
+        (Some(LAPTOP), Some("TRUE"))
+    );
+    registry.at_graph(json!([{"op": "change", "id": pc, "compliant": false}]));
+    registry.devices(&[&["--apply"], &there[..]].concat()).success().unwrap();
+    assert_eq!(of(&found()).as_deref(), Some("FALSE"));
+    // The first forest was not asked about, and has no container.
+    let (error, _) = registry.devices(&["--plan"]).failure();
+    assert!(error.unwrap().contains("CN=RegisteredDevices,DC=corp,DC=example is not there"));
+}
+
 /// Every change stands in the journal, and that it was made.
 fn journalled(road: &Road<'_>) {
     let path = road.path("connect").join("writeback-devices.jsonl");

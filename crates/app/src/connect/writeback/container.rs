@@ -91,7 +91,7 @@ pub(super) async fn run(prepare: Prepare) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the class's own default allows ([MS-ADSC] 2.137), and what the account needs.
+/// What the class's own default allows ([MS-ADSC], defaultSecurityDescriptor), and what the account needs.
 ///
 /// [MS-ADSC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adsc
 async fn descriptor(

@@ -471,6 +471,7 @@ fn attributes(object: &Object) -> BTreeMap<&'static str, String> {
             Value::Text(text) => text.clone(),
             Value::Flag(flag) => flag.to_string(),
             Value::Time(time) => time.to_string(),
+            Value::Number(number) => number.to_string(),
             Value::Texts(texts) => {
                 let texts: BTreeSet<_> = texts.iter().map(String::as_str).collect();
                 texts.into_iter().collect::<Vec<_>>().join("|")

@@ -343,7 +343,8 @@ fn a_forest_of_a_newer_schema_gets_what_that_knows_besides() {
     registry.devices(&[&["--apply"], &there[..]].concat()).success().unwrap();
     assert_eq!(of(&found()).as_deref(), Some("FALSE"));
     // The first forest was not asked about, and has no container.
-    let (error, _) = registry.devices(&["--plan"]).failure();
+    let first = registry.devices(&["--plan"]);
+    let (error, _) = first.failure();
     assert!(error.unwrap().contains("CN=RegisteredDevices,DC=corp,DC=example is not there"));
 }
 

@@ -6,7 +6,7 @@ use portolan_model::{Entropy, Guid};
 use portolan_sync::TenantKind;
 use portolan_sync::target::graph::Value;
 use portolan_sync::target::graph::{
-    Action, Change, Desired, Exporter, Known, Reply, Settings, read_page,
+    Action, Change, Conversation, Desired, Exporter, Known, Reply, Settings, read_page,
 };
 use portolan_tenant::directory::{Attributes, Kind};
 use portolan_tenant::graph::batch::{self, REQUESTS_MAX, fold};

@@ -14,6 +14,8 @@
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -30,6 +32,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// long as an import may take to be given up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How a transaction begins that writes.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// The permissions of the file: its owner reads and writes, nobody else does.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -38,6 +43,8 @@ const OWNER_ONLY: u32 = 0o600;
 pub struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Whether a simulation took its power away: nothing brings the writer back then.
+    is_powerless: Arc<AtomicBool>,
 }
 
 /// Why a database does not open.
@@ -136,7 +143,7 @@ impl Database {
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, is_powerless: Arc::default() })
     }
 
     /// The version of its schema: the number of the last step.
@@ -155,7 +162,17 @@ impl Database {
     /// # Errors
     /// When the database does not answer.
     pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        match self.writer.begin_with(BEGIN).await {
+            // On a full disk SQLite ends a transaction by itself, and the connection believes that it is
+            // still inside: another one takes its place, so that it goes on when there is room.
+            Err(sqlx::Error::InvalidSavePointStatement)
+                if !self.is_powerless.load(Ordering::Relaxed) =>
+            {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with(BEGIN).await
+            }
+            begun => begun,
+        }
     }
 
     /// A transaction that reads one state.
@@ -194,6 +211,7 @@ impl Database {
     /// # Errors
     /// When the database does not answer.
     pub async fn lose_power_after(&self, mut commits: u32) -> Result<(), sqlx::Error> {
+        self.is_powerless.store(true, Ordering::Relaxed);
         let mut writer = self.writer.acquire().await?;
         writer.lock_handle().await?.set_commit_hook(move || {
             let commits_this = commits > 0;
@@ -307,6 +325,30 @@ mod tests {
         let changed = schema(&[(1, "CREATE TABLE a (z)"), SECOND]);
         let error = Database::open(&path, &changed, false).await.unwrap_err();
         assert!(matches!(error, OpenError::Foreign { version: 1, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_found_no_room_goes_on_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.sqlite");
+        let database = Database::open(&path, &schema(&[FIRST]), true).await.unwrap();
+        let pages: i64 =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&database.writer).await.unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + 1);
+        sqlx::query(sqlx::AssertSqlSafe(limit)).execute(&database.writer).await.unwrap();
+        let mut tx = database.write().await.unwrap();
+        let much = "INSERT INTO a SELECT hex(randomblob(100000)) FROM (SELECT 1 UNION SELECT 2)";
+        let full = sqlx::query(much).execute(&mut *tx).await.unwrap_err();
+        let code = full.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        assert_eq!(code.as_deref(), Some("13"), "SQLITE_FULL: {full}");
+        drop(tx);
+        let mut tx = database.write().await.unwrap();
+        sqlx::query("INSERT INTO a VALUES (8)").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = database.read().await.unwrap();
+        let kept: Vec<i64> =
+            sqlx::query_scalar("SELECT x FROM a ORDER BY x").fetch_all(&mut *tx).await.unwrap();
+        assert_eq!(kept, [7, 8]);
     }
 
     #[tokio::test]

@@ -15,25 +15,11 @@ that a synchronisation wrote, and `groups` by their names, with the names (or el
 import json
 import ssl
 import sys
-from urllib.parse import urlparse
 
 import httpx
-from azure.identity import CertificateCredential
+from graph_client import token
 
 USER = "id,userPrincipalName,displayName,jobTitle,accountEnabled,onPremisesDistinguishedName"
-
-
-def token(question):
-    authority = urlparse(question["authority"])
-    credential = CertificateCredential(
-        tenant_id=authority.path.strip("/"),
-        client_id=question["client_id"],
-        certificate_path=question["key"],
-        authority=f"https://{authority.hostname}",
-        disable_instance_discovery=True,
-        connection_verify=question["ca"],
-    )
-    return credential.get_token(f"{question['graph']}/.default").token
 
 
 def pages(client, url):

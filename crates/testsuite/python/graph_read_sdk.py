@@ -13,25 +13,17 @@ and writes one to standard output: users by their onPremisesImmutableId and grou
 
 import asyncio
 import json
-import os
 import sys
 
-from graph_write_sdk import client
+from graph_client import everything, sdk, trust_alone
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph.generated.groups.groups_request_builder import GroupsRequestBuilder
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
-from msgraph_core.tasks import PageIterator
 
 USER = ["id", "userPrincipalName", "displayName", "jobTitle", "department", "accountEnabled",
         "onPremisesImmutableId", "onPremisesSyncEnabled"]
 GROUP = ["id", "displayName", "securityEnabled", "mailEnabled", "uniqueName"]
-
-
-async def everything(adapter, page):
-    found = []
-    await PageIterator(page, adapter).iterate(lambda item: found.append(item) or True)
-    return found
 
 
 async def manager(graph, user):
@@ -45,7 +37,7 @@ async def manager(graph, user):
 
 
 async def read(question):
-    adapter, graph = client(question)
+    adapter, graph = sdk(question)
     parameters = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(select=USER)
     users = await everything(adapter, await graph.users.get(RequestConfiguration(query_parameters=parameters)))
     parameters = GroupsRequestBuilder.GroupsRequestBuilderGetQueryParameters(select=GROUP)
@@ -78,11 +70,7 @@ async def read(question):
 
 def main():
     question = json.load(sys.stdin)
-    os.environ["SSL_CERT_FILE"] = question["ca"]
-    os.environ["REQUESTS_CA_BUNDLE"] = question["ca"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    trust_alone(question)
     json.dump(asyncio.run(read(question)), sys.stdout)
 
 

@@ -12,21 +12,14 @@ and writes one to standard output: what the SDK's models hold, and how it report
 
 import asyncio
 import json
-import os
 import sys
 import time
-from urllib.parse import urlparse
 
 from azure.core.credentials import AccessToken
+from graph_client import everything, refusal, sdk, trust_alone
 from kiota_abstractions.base_request_configuration import RequestConfiguration
-from kiota_authentication_azure.azure_identity_authentication_provider import (
-    AzureIdentityAuthenticationProvider,
-)
-from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.groups.item.members.members_request_builder import MembersRequestBuilder
-from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
-from msgraph_core.tasks import PageIterator
 
 PAGE = 2
 
@@ -41,37 +34,13 @@ class Held:
         return AccessToken(self.token, int(time.time()) + 600)
 
 
-def client(question):
-    host = urlparse(question["graph"]).hostname
-    provider = AzureIdentityAuthenticationProvider(
-        Held(question["token"]), scopes=[f"{question['graph']}/.default"], allowed_hosts=[host]
-    )
-    adapter = GraphRequestAdapter(provider)
-    adapter.base_url = f"{question['graph']}/v1.0"
-    return adapter, GraphServiceClient(request_adapter=adapter)
-
-
 def users_query(**options):
     parameters = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(**options)
     return RequestConfiguration(query_parameters=parameters)
 
 
-async def everything(adapter, page):
-    found = []
-    await PageIterator(page, adapter).iterate(lambda item: found.append(item) or True)
-    return found
-
-
-async def refusal(request):
-    try:
-        await request
-    except ODataError as error:
-        return {"status": error.response_status_code, "code": error.error.code, "message": error.error.message}
-    return None
-
-
 async def read(question):
-    adapter, graph = client(question)
+    adapter, graph = sdk(question, Held(question["token"]))
     select = ["id", "displayName", "userPrincipalName", "onPremisesImmutableId", "onPremisesSyncEnabled",
               "onPremisesSamAccountName", "accountEnabled", "businessPhones", "onPremisesExtensionAttributes"]
     first = await graph.users.get(users_query(top=PAGE, select=select))
@@ -124,10 +93,7 @@ async def read(question):
 
 def main():
     question = json.load(sys.stdin)
-    os.environ["SSL_CERT_FILE"] = question["ca"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    trust_alone(question)
     json.dump(asyncio.run(read(question)), sys.stdout)
 
 

@@ -15,17 +15,10 @@ application proves itself by its certificate, as MSAL does it.
 
 import asyncio
 import json
-import os
 import sys
-from urllib.parse import urlparse
 
-from azure.identity import CertificateCredential
-from kiota_authentication_azure.azure_identity_authentication_provider import (
-    AzureIdentityAuthenticationProvider,
-)
-from msgraph import GraphRequestAdapter, GraphServiceClient
+from graph_client import refusal, sdk, trust_alone
 from msgraph.generated.models.group import Group
-from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.password_profile import PasswordProfile
 from msgraph.generated.models.reference_create import ReferenceCreate
 from msgraph.generated.models.reference_update import ReferenceUpdate
@@ -37,25 +30,6 @@ from msgraph_core.requests.batch_request_item import BatchRequestItem
 PASSWORD = "Some-Pass!word1"
 
 
-def client(question):
-    authority = urlparse(question["authority"])
-    credential = CertificateCredential(
-        tenant_id=authority.path.strip("/"),
-        client_id=question["client_id"],
-        certificate_path=question["key"],
-        authority=f"https://{authority.hostname}",
-        disable_instance_discovery=True,
-        connection_verify=question["ca"],
-    )
-    host = urlparse(question["graph"]).hostname
-    provider = AzureIdentityAuthenticationProvider(
-        credential, scopes=[f"{question['graph']}/.default"], allowed_hosts=[host]
-    )
-    adapter = GraphRequestAdapter(provider)
-    adapter.base_url = f"{question['graph']}/v1.0"
-    return adapter, GraphServiceClient(request_adapter=adapter)
-
-
 def person(question, name):
     return User(
         account_enabled=True,
@@ -65,16 +39,6 @@ def person(question, name):
         on_premises_immutable_id=f"{name}==",
         password_profile=PasswordProfile(password=PASSWORD, force_change_password_next_sign_in=False),
     )
-
-
-async def refusal(request):
-    try:
-        await request
-    except ODataError as error:
-        details = error.error.details or []
-        return {"status": error.response_status_code, "code": error.error.code,
-                "message": error.error.message, "targets": [detail.target for detail in details]}
-    return None
 
 
 async def members_of(graph, group):
@@ -152,7 +116,7 @@ async def in_a_batch(question, adapter, graph):
 
 
 async def write(question):
-    adapter, graph = client(question)
+    adapter, graph = sdk(question)
     return {
         "single": await one_by_one(question, graph),
         "batch": await in_a_batch(question, adapter, graph),
@@ -161,11 +125,7 @@ async def write(question):
 
 def main():
     question = json.load(sys.stdin)
-    os.environ["SSL_CERT_FILE"] = question["ca"]
-    os.environ["REQUESTS_CA_BUNDLE"] = question["ca"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    trust_alone(question)
     json.dump(asyncio.run(write(question)), sys.stdout)
 
 

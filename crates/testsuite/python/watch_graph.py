@@ -13,25 +13,12 @@ and the answer: found, and at: when the answer that had it was there, by the mac
 import json
 import sys
 import time
-from urllib.parse import quote, urlparse
+from urllib.parse import quote
 
 import requests
-from azure.identity import CertificateCredential
+from graph_client import token
 
 APART_SECONDS = 0.05
-
-
-def token(question):
-    authority = urlparse(question["authority"])
-    credential = CertificateCredential(
-        tenant_id=authority.path.strip("/"),
-        client_id=question["client_id"],
-        certificate_path=question["key"],
-        authority=f"https://{authority.hostname}",
-        disable_instance_discovery=True,
-        connection_verify=question["ca"],
-    )
-    return credential.get_token(f"{question['graph']}/.default").token
 
 
 def main():

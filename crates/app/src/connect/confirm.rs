@@ -1,7 +1,8 @@
 //! Confirming: what the tenant has, held against what the state believes that it has.
 //!
 //! The tenant gives digests, so that nothing is read of what is as it should be. What is other, and what is
-//! missing, is to be exported again; what nobody knew of is claimed or deleted by a full synchronisation.
+//! missing, is to be exported again; what nobody knew of is claimed or deleted by a full synchronisation. A
+//! Graph gives no digests, and what nobody knew of there is others': [`survey`].
 //! Nothing is written to the tenant here. A server that becomes the one that writes confirms first: what the
 //! other one exported is known then, and not exported again.
 
@@ -22,6 +23,7 @@ use super::cycle::Server;
 use super::steps::Steps;
 use super::synchronise;
 use super::target::tenant::attributes;
+use super::target::{Sending, Target, survey};
 use super::tenant_client::Tenant;
 use crate::report::Failure;
 
@@ -72,7 +74,7 @@ impl Confirmation {
         )
     }
 
-    fn count(&mut self, one: Confirmed) {
+    pub(super) fn count(&mut self, one: Confirmed) {
         self.other += one.other;
         self.missing += one.missing;
         self.unknown += one.unknown;
@@ -89,11 +91,17 @@ impl Server {
     }
 
     fn tenant(&mut self) -> Result<&mut Tenant, Failure> {
-        let none = || Failure::new("what Graph has is not confirmed: it is no tenant of ours");
+        let none = || Failure::new("a Graph is not asked as a tenant of ours is");
         self.target.tenant().ok_or_else(none)
     }
 
     async fn confirm_all(&mut self) -> Result<Confirmation, Failure> {
+        if let Target::Graph(graph) = &mut self.target {
+            let names = self.state.dictionary().await?;
+            let target = self.connected.target;
+            let sending = Sending { state: &self.state, target, names: &names };
+            return survey::confirm(graph, sending).await;
+        }
         let mut done = Confirmation::default();
         self.confirm_objects(&mut done).await?;
         // References count between objects that the tenant has: that is known by now.

@@ -100,9 +100,7 @@ impl Server {
             return Ok(Passage::Closed(closed));
         }
         if self.must_confirm().await? {
-            if self.target.tenant().is_some() {
-                self.confirm(steps).await?;
-            }
+            self.confirm(steps).await?;
             self.state.forget(target, UNCONFIRMED).await?;
         }
         if let Role::Active { epoch, .. } = self.lease.role() {

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::config::Config;
 use super::cycle::FILE;
+use super::running::{Counted, Counts, Running};
 use super::synchronise::Connected;
 use super::{Look, print_json};
 use crate::report::Failure;
@@ -61,6 +62,25 @@ pub(super) struct Waiting {
     pub(super) what: String,
 }
 
+/// What was let through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Released {
+    /// Objects that may be deleted.
+    objects: u64,
+    /// References that may be removed: those of single groups are among all of them.
+    references: u64,
+}
+
+impl Counted for Released {
+    fn counts(&self) -> Counts {
+        Counts {
+            deleted: Some(self.objects),
+            references: Some(self.references),
+            ..Counts::default()
+        }
+    }
+}
+
 /// Runs `connect guard`.
 pub(super) async fn run(guard: Guard) -> Result<(), Failure> {
     let look = match &guard {
@@ -75,8 +95,13 @@ pub(super) async fn run(guard: Guard) -> Result<(), Failure> {
     let tolls = tolls(&state, target, &config.guard, now).await?;
     let quarantine = config.guard.judge(tolls.clone());
     if let Guard::Release(releasing) = &guard {
-        release(&state, target, releasing, &quarantine, now).await?;
-        return Ok(());
+        // Who let what through, and when, is asked later: it stands in the history as a run does.
+        let run = Running::begin(&state, None, "guard release").await?;
+        let released = release(&state, target, releasing, &quarantine, now);
+        let released = run.step("release", None, released).await;
+        let counts = released.as_ref().map(Counted::counts).unwrap_or_default();
+        run.end(&released, counts).await?;
+        return released.map(|_| ());
     }
     let waiting: Vec<_> = tolls.iter().map(|toll| waiting(toll, &config.guard)).collect();
     if look.json {
@@ -97,7 +122,7 @@ async fn release(
     releasing: &Releasing,
     quarantine: &Quarantine,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<Released, Failure> {
     let group = releasing.group.as_deref().map(str::parse::<SourceAnchor>).transpose();
     let group = group.map_err(|error| Failure::because("this is no sourceAnchor", &error))?;
     let words =
@@ -113,17 +138,26 @@ async fn release(
         let of_group = group.as_ref().is_none_or(|group| *loss == Loss::Members(group.clone()));
         of_kind && of_group
     };
-    let mut released = 0;
+    let mut done = Released::default();
     for held in quarantine.iter().filter(|held| is_meant(&held.toll.loss)) {
-        let_through(state, target, held, releasing.until, now).await?;
+        let count = let_through(state, target, held, releasing.until, now).await?;
         println!("released: {held}");
-        released += 1;
+        let (sort, hours) = (held.toll.loss.as_str(), releasing.until);
+        let group = match &held.toll.loss {
+            Loss::Members(group) => group.as_str(),
+            Loss::Objects(_) | Loss::References => "",
+        };
+        tracing::info!(target: "portolan::run", sort, group, count, hours, "Quarantine released");
+        match held.toll.loss {
+            Loss::Objects(_) => done.objects += held.toll.wanted,
+            Loss::References | Loss::Members(_) => done.references += held.toll.wanted,
+        }
     }
-    if released == 0 {
+    if done == Released::default() {
         return Err(Failure::new("nothing of that waits in quarantine")
             .with_hint("look at `portolan connect guard status`"));
     }
-    Ok(())
+    Ok(done)
 }
 
 /// Lets one of those that wait through, for so many hours. Gives how many that are, above what goes without a

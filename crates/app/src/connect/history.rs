@@ -3,12 +3,14 @@
 
 use std::path::PathBuf;
 
-use portolan_store::state::{ErrorPlace, Run, RunId, RunStep, State, StoredError};
+use portolan_store::state::{ErrorPlace, RefusedObject, Run, RunId, RunStep, State, StoredError};
+use portolan_sync::target::graph::Fault;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::config::Config;
 use super::cycle::FILE;
+use super::export::UNABLE;
 use super::suffixes::{Renamed, Suffixes};
 use super::synchronise::Connected;
 use super::{Look, print_json};
@@ -158,12 +160,20 @@ pub(super) async fn errors(look: Look) -> Result<(), Failure> {
     let config = Config::read(&look.state)?;
     let connected = Connected::of(&state, &config).await?;
     let suffixes = Suffixes::of(&state, connected.target, RENAMED_MAX).await?;
+    let refused = state.refused_objects(connected.target, UNABLE, ERRORS_MAX).await?;
+    shown.extend(refused.into_iter().map(refusal));
+    let count = shown.len();
     shown.extend(suffixes.first.iter().map(renamed));
     if look.json {
         return print_json(&shown);
     }
     print_errors(&shown);
-    println!("{} objects with errors", shown.len() - suffixes.first.len());
+    println!("{count} objects with errors");
+    for (kind, code, count) in state.refused_counts(connected.target).await? {
+        if code == UNABLE {
+            println!("{count} of kind {kind} are not exported: Graph has no such objects");
+        }
+    }
     if suffixes.count > 0 {
         println!("{} users whose suffix the tenant has not verified:", suffixes.count);
         for (suffix, count) in &suffixes.by_suffix {
@@ -171,6 +181,18 @@ pub(super) async fn errors(look: Look) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// An object that the target refused, and what to do.
+fn refusal(refused: RefusedObject) -> ShownError {
+    let RefusedObject { kind, anchor, dn, code, text } = refused;
+    let hint = Fault::remedy(&code).unwrap_or("it is sent again by the next export");
+    ShownError {
+        object: Some(dn.unwrap_or_else(|| format!("{kind} {anchor}"))),
+        text: format!("the target refused it: {text}"),
+        hint: Some(hint.to_owned()),
+        code,
+    }
 }
 
 fn renamed(renamed: &Renamed) -> ShownError {

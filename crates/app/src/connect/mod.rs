@@ -41,6 +41,7 @@ mod lint;
 mod metrics;
 mod notice;
 mod object;
+mod outage;
 mod passwords;
 mod perform;
 mod plan;

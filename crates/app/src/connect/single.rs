@@ -16,6 +16,7 @@ use super::steps::Steps;
 use super::turn::Turn;
 use super::{Look, cycle};
 use crate::report::Failure;
+use crate::signal::Stop;
 use crate::terminal::plain;
 
 /// What `connect import` is told.
@@ -157,7 +158,9 @@ async fn one(look: &Look, object: &Sought, forest: Option<&DnsName>) -> Result<(
     let steps = Steps::begin();
     let _turn = Turn::take(&look.state, &steps).await?;
     let run = Running::begin(&server.state, None, "sync object").await?;
-    let outcome = Box::pin(server.synchronise_one(&run, object, forest, &steps)).await;
+    let stop = Stop::listen()?;
+    let outcome = server.synchronise_one(&run, object, forest, (&stop, &steps));
+    let outcome = Box::pin(outcome).await;
     let counts = outcome.as_ref().map_or_else(|_| Counts::default(), |shown| shown.counts());
     run.end(&outcome, counts).await?;
     let shown = outcome?;

@@ -2,6 +2,7 @@
 //! state; and the import of all of them side by side.
 
 use std::path::Path;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use portolan_chart::flow;
@@ -15,6 +16,7 @@ use super::config::Config;
 use super::forest::Forest;
 use super::forest_config::ForestConfig;
 use super::import::{self, Imported, Reading, Staging};
+use super::outage::Outage;
 use super::running::Running;
 use super::steps::Steps;
 use super::synchronise::Connected;
@@ -28,6 +30,8 @@ pub(super) struct Source {
     network: Network,
     /// What its account proves itself with; `None` while that was refused, or does not read.
     proof: Option<Proof>,
+    /// Whether it answers; of several forests alone.
+    outage: Option<Outage>,
 }
 
 /// What an account proves itself with.
@@ -52,7 +56,10 @@ pub(super) fn open(
     for (forest, known) in config.forests.iter().zip(&connected.forests) {
         let (network, config) = (forest.network(&config.reach)?, forest.clone());
         let proof = Proof::of(&config, state).map_err(|failure| failed = Some(failure)).ok();
-        sources.push(Source { config, connector: known.connector, network, proof });
+        sources.push(Source { config, connector: known.connector, network, proof, outage: None });
+    }
+    if sources.len() > 1 {
+        sources.iter_mut().for_each(|source| source.outage = Some(Outage::default()));
     }
     match failed {
         Some(failure) if sources.iter().all(|source| source.proof.is_none()) => Err(failure),
@@ -83,14 +90,18 @@ pub(super) async fn import_all(
             if let Err(failure) = &read {
                 steps.say(None, &format!("not read: {}", failure.text()));
             }
+            if let Some(outage) = &source.outage {
+                outage.keep(space.1, source.connector).await?;
+            }
             read
         } else {
             let read = source.import(space, reading, allowed, steps);
             Box::pin(run.step("import", Some(&name), read)).await
         };
-        (domain, read)
+        Ok((domain, read))
     });
-    Imported::of_all(join_all(imports.map(Box::pin)).await)
+    let read = join_all(imports.map(Box::pin)).await;
+    Imported::of_all(read.into_iter().collect::<Result<_, Failure>>()?)
 }
 
 impl Source {
@@ -118,7 +129,30 @@ impl Source {
     }
 
     /// The forest, found anew, by the account with the secret that it has now.
+    ///
+    /// # Errors
+    /// When it does not answer; at once while it rests for that.
     pub(super) async fn find(&mut self, state: &Path, steps: &Steps) -> Result<Forest, Failure> {
+        let began = portolan_net::clock::monotonic();
+        if let Some(outage) = &self.outage {
+            outage.check(began)?;
+        }
+        let found = self.look_for(state, steps).await;
+        if found.is_err() {
+            self.took(&found, began);
+        }
+        found
+    }
+
+    /// Takes what came of an attempt to reach the forest.
+    fn took<T>(&mut self, outcome: &Result<T, Failure>, began: Instant) {
+        let (ended, now) = (portolan_net::clock::monotonic(), portolan_net::clock::now());
+        if let Some(outage) = &mut self.outage {
+            outage.took(outcome, (began, ended), now);
+        }
+    }
+
+    async fn look_for(&mut self, state: &Path, steps: &Steps) -> Result<Forest, Failure> {
         self.renew_secret(state)?;
         let none = || Failure::new("the account has no secret that may be tried").lasting();
         let credential = self.proof.as_ref().ok_or_else(none)?.credential.clone();
@@ -136,7 +170,10 @@ impl Source {
         steps: &Steps,
     ) -> Result<Imported, Failure> {
         let forest = self.find(directory, steps).await?;
-        let mut connection = forest.ldap(steps).await?;
+        let began = portolan_net::clock::monotonic();
+        let connected = forest.ldap(steps).await;
+        self.took(&connected, began);
+        let mut connection = connected?;
         let begun = portolan_net::clock::monotonic();
         let mut failed = Vec::new();
         let mut imported = loop {

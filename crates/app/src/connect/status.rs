@@ -11,10 +11,12 @@ use time::format_description::well_known::Rfc3339;
 use super::config::Config;
 use super::cycle::FILE;
 use super::export::UNABLE;
+use super::outage::Down;
 use super::passwords::NO_PASSWORDS;
 use super::synchronise::Connected;
 use super::{Look, guard, lease, print_json};
 use crate::report::Failure;
+use crate::terminal::plain;
 
 /// The state of this server.
 #[derive(Serialize)]
@@ -47,6 +49,9 @@ struct OfForest {
     account: String,
     ldap: &'static str,
     objects: u64,
+    /// Since when it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    down: Option<Down>,
 }
 
 /// Exports that the target refused, of one kind and for one reason.
@@ -70,6 +75,7 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             account: forest.account.clone(),
             ldap: if forest.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
             objects: staged.iter().map(|(_, count)| count).sum(),
+            down: Down::of(&state, known.connector).await?,
         });
     }
     let now = portolan_net::clock::now();
@@ -104,6 +110,15 @@ fn show(status: &Status, system: TargetSystem) {
     for forest in &status.forests {
         println!("forest       {} as {}", forest.forest, forest.account);
         println!("read         {}", forest.ldap);
+        if let Some(Down { since, why, again }) = &forest.down {
+            let at = |seconds| moment(seconds).unwrap_or_default();
+            println!(
+                "DOWN         since {}, asked again at {}: {}",
+                at(*since),
+                at(*again),
+                plain(why)
+            );
+        }
         if status.forests.len() > 1 {
             println!("  objects    {} imported", forest.objects);
         }
@@ -153,11 +168,15 @@ fn role(standing: Option<lease::Standing>) -> lease::Standing {
 
 fn spoken(standing: &lease::Standing) -> String {
     let epoch = standing.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
-    let until = standing.until.and_then(|until| OffsetDateTime::from_unix_timestamp(until).ok());
-    let until = until.and_then(|until| until.format(&Rfc3339).ok());
+    let until = standing.until.and_then(moment);
     let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
     let why = standing.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     format!("{}{epoch}{until}{why}", standing.role)
+}
+
+/// A moment in seconds since 1970, as it is shown.
+fn moment(seconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 
 async fn refused(state: &State, target: ConnectorId) -> Result<Vec<Refused>, Failure> {

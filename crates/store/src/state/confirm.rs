@@ -7,6 +7,7 @@ use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::record::Record;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::codes::Code as _;
 use super::rows::{self, Tx};
@@ -30,6 +31,8 @@ pub struct Held {
 pub struct Known {
     /// What identifies it.
     pub anchor: SourceAnchor,
+    /// What it is.
+    pub kind: TenantKind,
     /// What the target acknowledged of it.
     pub confirmed: Option<Record>,
     /// What it is to be; `None` when it is to be deleted.
@@ -91,7 +94,8 @@ impl State {
         limit: u32,
     ) -> Result<Vec<Known>, StateError> {
         let rows = sqlx::query(
-            "SELECT anchor, confirmed, iif(stage = 0, NULL, coalesce(pending, confirmed)) AS wished
+            "SELECT anchor, kind, confirmed,
+                 iif(stage = 0, NULL, coalesce(pending, confirmed)) AS wished
              FROM target_object WHERE connector = ? AND anchor > ? AND anchor <= ?
              ORDER BY anchor LIMIT ?",
         )
@@ -101,17 +105,69 @@ impl State {
         .bind(limit)
         .fetch_all(&mut *self.database.read().await?)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let anchor: &str = row.try_get("anchor")?;
-                let record = |sealed| packed::confirmed(anchor.as_bytes(), sealed);
-                Ok(Known {
-                    confirmed: record(row.try_get("confirmed")?)?,
-                    wished: record(row.try_get("wished")?)?,
-                    anchor: rows::anchor(anchor)?,
-                })
-            })
-            .collect()
+        rows.iter().map(known).collect()
+    }
+
+    /// What is kept of those of a target's objects that have these anchors.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn known_of(
+        &self,
+        target: ConnectorId,
+        anchors: &[SourceAnchor],
+    ) -> Result<Vec<Known>, StateError> {
+        let rows = sqlx::query(
+            "SELECT t.anchor, t.kind, t.confirmed,
+                 iif(t.stage = 0, NULL, coalesce(t.pending, t.confirmed)) AS wished
+             FROM json_each(?2) CROSS JOIN target_object t
+                 ON t.connector = ?1 AND t.anchor = value",
+        )
+        .bind(target.0)
+        .bind(rows::texts(anchors.iter().map(SourceAnchor::as_str)))
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter().map(known).collect()
+    }
+
+    /// Keeps what a target has of single objects, and that it does not have others any more. What is other
+    /// than it should be is to be exported again. Of an object that is not known here nothing is kept: it is
+    /// somebody else's. Gives what was other than it was known to be.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn confirm_some(
+        &self,
+        target: ConnectorId,
+        held: &[Held],
+        missing: &[SourceAnchor],
+    ) -> Result<Confirmed, StateError> {
+        let mut tx = self.database.write().await?;
+        let mut differing = Confirmed::default();
+        let is_read = dependence::read_of(&mut tx).await?.contains(&target);
+        let named = held.iter().map(|object| &object.anchor).chain(missing);
+        let mut known = with_anchors(&mut tx, target, named).await?;
+        for object in held {
+            let of = object.anchor.as_str();
+            let sealed = packed::seal_record(&[of.as_bytes()], &object.record);
+            let Some(before) = known.remove(of) else { continue };
+            if before.confirmed.as_ref() == Some(&sealed) {
+                continue;
+            }
+            differing.other += u64::from(!before.awaits(&sealed));
+            found(&mut tx, &before, object.kind, sealed).await?;
+            if is_read {
+                dependence::confirmed(&mut tx, before.key).await?;
+            }
+        }
+        for anchor in missing {
+            let before = known.remove(anchor.as_str()).filter(|before| before.confirmed.is_some());
+            let Some(before) = before else { continue };
+            differing.missing += u64::from(before.is_wished());
+            missed(&mut tx, &before).await?;
+        }
+        tx.commit().await?;
+        Ok(differing)
     }
 
     /// Keeps what a target has of all objects whose anchors are behind `after` and not behind
@@ -206,18 +262,47 @@ async fn between(
     .bind(through)
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let anchor: String = row.try_get("anchor")?;
-            let before = Before {
-                key: row.try_get("key")?,
-                anchor: anchor.clone(),
-                confirmed: row.try_get("confirmed")?,
-                wished: row.try_get("wished")?,
-            };
-            Ok((anchor, before))
-        })
-        .collect()
+    rows.iter().map(before).collect()
+}
+
+/// What is kept of those of a target's objects that have these anchors.
+async fn with_anchors(
+    tx: &mut Tx,
+    target: ConnectorId,
+    anchors: impl Iterator<Item = &SourceAnchor>,
+) -> Result<BTreeMap<String, Before>, StateError> {
+    let rows = sqlx::query(
+        "SELECT t.key, t.anchor, t.confirmed,
+             iif(t.stage = 0, NULL, coalesce(t.pending, t.confirmed)) AS wished
+         FROM json_each(?2) CROSS JOIN target_object t ON t.connector = ?1 AND t.anchor = value",
+    )
+    .bind(target.0)
+    .bind(rows::texts(anchors.map(SourceAnchor::as_str)))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(before).collect()
+}
+
+fn before(row: &SqliteRow) -> Result<(String, Before), StateError> {
+    let anchor: String = row.try_get("anchor")?;
+    let before = Before {
+        key: row.try_get("key")?,
+        anchor: anchor.clone(),
+        confirmed: row.try_get("confirmed")?,
+        wished: row.try_get("wished")?,
+    };
+    Ok((anchor, before))
+}
+
+fn known(row: &SqliteRow) -> Result<Known, StateError> {
+    let anchor: &str = row.try_get("anchor")?;
+    let record = |sealed| packed::confirmed(anchor.as_bytes(), sealed);
+    Ok(Known {
+        confirmed: record(row.try_get("confirmed")?)?,
+        wished: record(row.try_get("wished")?)?,
+        kind: TenantKind::of_code(row.try_get("kind")?)?,
+        anchor: rows::anchor(anchor)?,
+    })
 }
 
 /// A target has something else of an object than was known.

@@ -13,6 +13,21 @@ use super::references::mark_target;
 use super::rows::{self, numbers, texts};
 use super::{State, StateError, TargetKey};
 
+/// An object that a target refused to take as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedObject {
+    /// What it is.
+    pub kind: TenantKind,
+    /// What identifies it.
+    pub anchor: SourceAnchor,
+    /// Its name in a forest, if it has one there.
+    pub dn: Option<String>,
+    /// What kind of refusal.
+    pub code: String,
+    /// What the target says.
+    pub text: String,
+}
+
 impl State {
     /// The ids of those of a target's objects that are known.
     ///
@@ -67,6 +82,35 @@ impl State {
         .execute(&mut *tx)
         .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Objects that are wished for, were sent, and of which no answer came, behind a key.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn in_doubt(
+        &self,
+        target: ConnectorId,
+        after: TargetKey,
+        limit: u32,
+    ) -> Result<Vec<(TargetKey, SourceAnchor, TenantKind)>, StateError> {
+        let rows = sqlx::query(
+            "SELECT t.key, t.anchor, t.kind FROM target_identity i INDEXED BY target_in_doubt
+                 CROSS JOIN target_object t ON t.key = i.key
+             WHERE i.id IS NULL AND i.key > ? AND t.connector = ? ORDER BY i.key LIMIT ?",
+        )
+        .bind(after.0)
+        .bind(target.0)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let kind = TenantKind::of_code(row.try_get("kind")?)?;
+                let key = TargetKey(row.try_get("key")?);
+                Ok((key, rows::anchor(row.try_get("anchor")?)?, kind))
+            })
+            .collect()
     }
 
     /// Keeps the ids of a target's objects; those of anchors that are none of its objects' are not kept.
@@ -167,6 +211,42 @@ impl State {
         Ok(tx.commit().await?)
     }
 
+    /// Objects that a target refused, at most `limit`; those of one code are passed over.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn refused_objects(
+        &self,
+        target: ConnectorId,
+        passed_over: &str,
+        limit: u32,
+    ) -> Result<Vec<RefusedObject>, StateError> {
+        let rows = sqlx::query(
+            "SELECT t.kind, t.anchor, t.code, t.error, (SELECT s.dn FROM link l
+                 CROSS JOIN staged s ON s.key = l.key
+                 WHERE l.metaverse = t.metaverse ORDER BY l.key LIMIT 1) AS dn
+             FROM target_object t INDEXED BY target_refused
+             WHERE t.connector = ?1 AND t.code IS NOT NULL AND t.code <> ?2
+             ORDER BY t.kind, t.code, t.key LIMIT ?3",
+        )
+        .bind(target.0)
+        .bind(passed_over)
+        .bind(limit)
+        .fetch_all(&mut *self.database.read().await?)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(RefusedObject {
+                    kind: TenantKind::of_code(row.try_get("kind")?)?,
+                    anchor: rows::anchor(row.try_get("anchor")?)?,
+                    dn: row.try_get("dn")?,
+                    code: row.try_get("code")?,
+                    text: row.try_get::<Option<String>, _>("error")?.unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
     /// How many exports a target refused, by the kind of object and of refusal.
     ///
     /// # Errors
@@ -196,7 +276,7 @@ impl State {
 mod tests {
     use portolan_sync::ObjectKind;
 
-    use super::super::tests::{TARGET, export, guid, import, object, state, synchronise};
+    use super::super::tests::{TARGET, export, guid, import, now, object, state, synchronise};
     use super::super::{Export, Place};
     use super::*;
 
@@ -221,8 +301,12 @@ mod tests {
         let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
         state.doubt(&keys).await.unwrap();
         assert_eq!(state.identities(TARGET, &both).await.unwrap(), [], "one in doubt has none");
+        let doubtful = state.in_doubt(TARGET, TargetKey::default(), 10).await.unwrap();
+        assert_eq!(doubtful.len(), 2);
+        assert_eq!(state.in_doubt(TARGET, doubtful[0].0, 10).await.unwrap(), doubtful[1..]);
         let known = [(anchor(0x21), guid(1)), (anchor(0x22), guid(2)), (anchor(0x23), guid(3))];
         state.identify(TARGET, &known).await.unwrap();
+        assert_eq!(state.in_doubt(TARGET, TargetKey::default(), 10).await.unwrap(), []);
         export(&state).await;
         assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..2]);
         import(&state, &forest[..1]).await;
@@ -248,6 +332,31 @@ mod tests {
         assert_eq!(state.doubts(TARGET, 10).await.unwrap(), [(anchor(0x21), TenantKind::User)]);
         state.resolve_doubts(TARGET, &[anchor(0x21)]).await.unwrap();
         assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_listed_with_its_name_in_the_forest_until_it_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        import(&state, &[object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])]).await;
+        synchronise(&state).await;
+        let refusal = |export: &Export, code: &str| super::super::Refusal {
+            key: export.key,
+            code: code.to_owned(),
+            text: "no".to_owned(),
+        };
+        let both = pending(&state).await;
+        let refusals = [refusal(&both[0], "taken"), refusal(&both[1], "unable")];
+        let answer = super::super::Answer { at: now(&state).await, batches: None };
+        state.acknowledge(&[], &refusals, answer).await.unwrap();
+        let listed = state.refused_objects(TARGET, "unable", 10).await.unwrap();
+        let [one] = listed.as_slice() else { panic!("one, and not {listed:?}") };
+        assert_eq!((one.code.as_str(), one.text.as_str()), ("taken", "no"));
+        assert_eq!(one.anchor, both[0].anchor);
+        assert!(one.dn.is_some(), "{one:?}");
+        assert_eq!(state.refused_objects(TARGET, "", 1).await.unwrap().len(), 1, "a limit");
+        export(&state).await;
+        assert_eq!(state.refused_objects(TARGET, "", 10).await.unwrap(), []);
     }
 
     #[tokio::test]

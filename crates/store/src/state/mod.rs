@@ -58,6 +58,7 @@ pub use error::StateError;
 pub use exports::{Answer, Export, Place, Refusal, TargetKey};
 pub use figures::{Figures, Waiting};
 pub use full::{FullImport, ImportedObject};
+pub use identities::RefusedObject;
 pub use losses::Release;
 pub use neighbourhoods::QueuedNeighbourhood;
 pub use planned::PlannedReference;

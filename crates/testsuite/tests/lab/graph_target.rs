@@ -97,7 +97,7 @@ fn users(road: &Road<'_>) -> u64 {
 }
 
 /// Configures connect to export to the tenant's Graph.
-fn init(road: &Road<'_>, client_id: &str, key: &Path) {
+pub(crate) fn init(road: &Road<'_>, client_id: &str, key: &Path) {
     let password = road.path("account.password");
     std::fs::write(&password, portolan_testsuite::ACCOUNT_PASSWORD).unwrap();
     let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -120,19 +120,19 @@ fn init(road: &Road<'_>, client_id: &str, key: &Path) {
 }
 
 /// What Microsoft's SDK reads.
-fn read(road: &Road<'_>, (client_id, key): &(String, PathBuf)) -> Value {
+pub(crate) fn read(road: &Road<'_>, (client_id, key): &(String, PathBuf)) -> Value {
     road.ask("graph_read_sdk.py", json!({"client_id": client_id, "key": key})).unwrap()
 }
 
 /// How many objects of the forest are in scope and none that Graph makes.
-struct Unable {
-    contacts: usize,
-    lists: usize,
+pub(crate) struct Unable {
+    pub(crate) contacts: usize,
+    pub(crate) lists: usize,
 }
 
 /// The users and security groups of the forest are at Graph, with their members and managers, and nobody
 /// else is.
-fn equals(road: &Road<'_>, reader: &(String, PathBuf)) -> Unable {
+pub(crate) fn equals(road: &Road<'_>, reader: &(String, PathBuf)) -> Unable {
     let forest = Forest::read(road);
     let found = read(road, reader);
     let inside = forest.in_scope();
@@ -187,11 +187,11 @@ fn is_user(entry: &Entry) -> bool {
     entry["objectclass"].iter().any(|class| class == b"user")
 }
 
-fn dn(name: &str) -> String {
+pub(crate) fn dn(name: &str) -> String {
     format!("CN={name},CN=Users,DC=corp,DC=example")
 }
 
-fn person(number: usize) -> String {
+pub(crate) fn person(number: usize) -> String {
     let name = format!("lin{number}");
     format!(
         "dn: {}\nchangetype: add\nobjectClass: user\nsAMAccountName: {name}\n\
@@ -202,7 +202,7 @@ fn person(number: usize) -> String {
 }
 
 /// People, groups of them, a manager of all, and two objects that Graph does not make.
-fn company() -> String {
+pub(crate) fn company() -> String {
     let mut ldif: String = (0..PEOPLE).map(person).collect();
     for number in 1..PEOPLE {
         let (who, boss) = (dn(&format!("lin{number}")), dn("lin0"));

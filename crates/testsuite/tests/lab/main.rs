@@ -18,6 +18,7 @@ mod firewall_formats;
 mod first_light;
 mod forests;
 mod graph;
+mod graph_repair;
 mod graph_target;
 mod holdings;
 mod impact;

@@ -45,7 +45,7 @@ pub(crate) fn connect(road: &Road<'_>, words: &[&str]) -> Outcome {
 }
 
 /// Changes the tenant's database behind its back, as a fault of a disk or a hand would.
-fn tamper(road: &Road<'_>, statements: &str) {
+pub(crate) fn tamper(road: &Road<'_>, statements: &str) {
     let path = road.path("tenant").join("tenant.sqlite");
     let script = "import sqlite3, sys\n\
                   db = sqlite3.connect(sys.argv[1], timeout=30)\n\

@@ -9,14 +9,17 @@ use portolan_model::{DnsName, Guid, SourceAnchor};
 use portolan_net::ldap::LdapConnection;
 use portolan_store::state::{ErrorPlace, Export, Place, Queued};
 use portolan_sync::engine::{ConnectorId, ObjectKey, Staged, TargetObject};
+use portolan_sync::target::TargetSystem;
 
 use super::cycle::Server;
 use super::import::{self, One, Reading, Sought, Staging};
+use super::passwords;
 use super::plan::Chosen;
 use super::running::{Counted, Counts, Running};
 use super::steps::Steps;
 use super::synchronise::{Ruleset, Scope, Surroundings};
 use crate::report::Failure;
+use crate::signal::Stop;
 
 pub(super) use show::Shown;
 
@@ -29,6 +32,8 @@ const CANDIDATES_MAX: u32 = 100;
 
 /// Where an object is.
 struct Located {
+    /// The forest's place in the configuration.
+    place: usize,
     domain: DnsName,
     connector: ConnectorId,
     guid: Guid,
@@ -54,8 +59,8 @@ impl Counted for One {
 }
 
 impl Server {
-    /// Reads one object, decides about it and what is joined to it, and exports what came of it. `forest`
-    /// is where it is looked for, among several.
+    /// Reads one object, decides about it and what is joined to it, exports what came of it, and brings its
+    /// password. `forest` is where it is looked for, among several.
     ///
     /// # Errors
     /// When it is nowhere, or a step fails.
@@ -64,7 +69,7 @@ impl Server {
         run: &Running,
         sought: &Sought,
         forest: Option<&DnsName>,
-        steps: &Steps,
+        (stop, steps): (&Stop, &Steps),
     ) -> Result<Shown, Failure> {
         let rules = self.rules().await?;
         let reading = Reading::by(&rules.rules, rules.names.clone(), &self.state).await?;
@@ -89,8 +94,14 @@ impl Server {
         let chosen = Chosen::Of(anchors);
         let exported = self.export(&rules, 0, Some(&chosen), steps);
         let exported = Box::pin(run.step("export", None, exported)).await?;
+        let mut password = Ok(None);
+        if exported.closed.is_none() && self.has_password(connector, guid).await? {
+            let one = passwords::one(self, (located.place, guid), stop, steps);
+            password = Box::pin(run.step("passwords", Some(&name), one)).await;
+        }
         let mut shown = Shown::new(run.id(), (&name, guid), &one, &rules.names);
         shown.sent(&pending, exported, &rules.names);
+        shown.password(password);
         if let Some(staged) = &after.staged {
             shown.left_out = self.left_out(staged, &rules).await?;
         }
@@ -118,11 +129,11 @@ impl Server {
             let staging = Staging { domain: &domain, state: &state, connector, reading };
             let mut connection = self.forest(at, steps).await?.ldap(steps).await?;
             if let Some(guid) = import::find(&mut connection, &staging, sought).await? {
-                return Ok(Located { domain, connector, guid, connection });
+                return Ok(Located { place: at, domain, connector, guid, connection });
             }
             match self.imported_as(connector, sought, rules).await? {
                 Some(guid) if known.is_none() => {
-                    known = Some(Located { domain, connector, guid, connection });
+                    known = Some(Located { place: at, domain, connector, guid, connection });
                 }
                 _ => {
                     let _ = connection.close().await;
@@ -159,6 +170,16 @@ impl Server {
                 Ok(found.iter().find(has_it).map(|staged| staged.guid))
             }
         }
+    }
+
+    /// Whether an object is a user whose password is replicated to the target.
+    async fn has_password(&self, forest: ConnectorId, guid: Guid) -> Result<bool, Failure> {
+        if self.config.system.kind() != TargetSystem::Tenant {
+            return Ok(false);
+        }
+        let target = self.connected.target;
+        let users = self.state.anchors_of_password_users(forest, target, &[guid]).await?;
+        Ok(!users.is_empty())
     }
 
     async fn standing(&self, forest: ConnectorId, guid: Guid) -> Result<Standing, Failure> {

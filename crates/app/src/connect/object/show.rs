@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::connect::export::Exported;
 use crate::connect::import::One;
+use crate::connect::passwords::Replicated;
 use crate::connect::running::{Counted, Counts};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -38,6 +39,8 @@ pub(in super::super) struct Shown {
     exports: Vec<Sent>,
     /// References of it and to it that were added or removed.
     references: usize,
+    /// What became of its password, of a user whose password is replicated.
+    password: Option<String>,
     /// What the target refused, and why.
     refused: Vec<String>,
 }
@@ -109,8 +112,31 @@ impl Shown {
             errors: Vec::new(),
             exports: Vec::new(),
             references: 0,
+            password: None,
             refused: Vec::new(),
         }
+    }
+
+    /// What became of its password.
+    pub(super) fn password(&mut self, replicated: Result<Option<Replicated>, Failure>) {
+        let why = match replicated {
+            Ok(None) => return,
+            Ok(Some(done)) if done.sent > 0 => {
+                self.password = Some("replicated".to_owned());
+                return;
+            }
+            Ok(Some(done)) => {
+                let refused = done.refused.into_iter().map(|one| one.why);
+                refused.chain(done.faulty.into_iter().map(|one| one.why)).next()
+            }
+            Err(failure) => Some(failure.text().to_owned()),
+        };
+        let Some(why) = why else {
+            self.password = Some("it has none".to_owned());
+            return;
+        };
+        self.refused.push(format!("its password was not replicated: {why}"));
+        self.password = Some(format!("not replicated: {why}"));
     }
 
     /// What was to be sent, and what became of it.
@@ -129,7 +155,7 @@ impl Shown {
         }
         self.references = exported.references;
         let refused = exported.refused.into_iter();
-        self.refused = refused.map(|one| format!("{}: {}", one.anchor, one.why)).collect();
+        self.refused.extend(refused.map(|one| format!("{}: {}", one.anchor, one.why)));
     }
 
     /// Prints it for people's eyes.
@@ -155,6 +181,9 @@ impl Shown {
         if self.references > 0 {
             println!("  in the target: {} references added or removed", self.references);
         }
+        if let Some(password) = &self.password {
+            println!("  password: {}", plain(password));
+        }
     }
 
     /// Whether the target took everything.
@@ -165,8 +194,8 @@ impl Shown {
         if self.refused.is_empty() {
             return Ok(());
         }
-        Err(Failure::new(format!("the target refused it: {}", self.refused.join("; ")))
-            .with_hint("it is tried again by the next export"))
+        Err(Failure::new(format!("not all of it was taken: {}", self.refused.join("; ")))
+            .with_hint("it is tried again by the next cycle"))
     }
 }
 

@@ -124,6 +124,23 @@ impl Cycle<'_> {
         self.stretch(joined)
     }
 
+    /// Reads one user in scope alone, and brings what it has to the tenant. The cursor stays where it is.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(in super::super) async fn one(
+        &mut self,
+        replica: &mut DrsConnection,
+        guid: Guid,
+    ) -> Result<Replicated, Trouble> {
+        let began = portolan_net::clock::monotonic();
+        let mut done = Replicated::default();
+        let stretch = self.alone(replica, &[guid], &Progress::begin()).await?;
+        done.add(stretch);
+        done.seconds = portolan_net::clock::monotonic().duration_since(began).as_secs_f64();
+        Ok(done)
+    }
+
     /// The given objects, each read alone.
     async fn alone(
         &mut self,

@@ -8,15 +8,13 @@ use tokio::time::{Instant, timeout};
 
 use super::scope::Scope;
 use super::upkeep::Health;
-use super::{Cycle, NO_PASSWORDS, Replicated, Trouble};
+use super::{Cycle, GOODBYE_TIME_MAX, NO_PASSWORDS, Replicated, Trouble};
 use crate::connect::cycle::Server;
 use crate::connect::steps::Steps;
 use crate::connect::target::Target;
 use crate::report::Failure;
 use crate::signal::Stop;
 
-/// How long a controller may take to take its handle back.
-const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often the one cycle of a run that does not keep running is attempted.
 const ATTEMPTS_MAX: u32 = 3;
 

@@ -6,6 +6,7 @@
 //! - [`fetch`] reads pages, and single objects, from a domain controller;
 //! - [`deliver`] sends credentials to the tenant and records what it acknowledged;
 //! - [`cycle`] runs both beside each other, and says when the cursor moves;
+//! - [`single`] does all of that for one user;
 //! - [`line`] keeps the connection to a forest between cycles, and [`upkeep`] those of all forests, and
 //!   decides when to try again.
 
@@ -16,6 +17,7 @@ mod fetch;
 mod line;
 mod open;
 mod scope;
+mod single;
 mod upkeep;
 
 use std::time::Duration;
@@ -25,7 +27,11 @@ use serde::Serialize;
 use cycle::{Cycle, Trouble};
 pub(super) use fetch::prove_rights;
 use open::Faulty;
+pub(super) use single::one;
 pub(super) use upkeep::{Health, Upkeep};
+
+/// How long a controller may take to take its handle back.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Why no password is replicated where the target takes no hash.
 pub(super) const NO_PASSWORDS: &str = "passwords are not replicated: Graph takes no hash";

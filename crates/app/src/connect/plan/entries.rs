@@ -10,9 +10,11 @@ use portolan_sync::engine::{
     ConnectorId, Engine, MetaverseKey, Moment, Neighbourhood, ObjectKey, PendingExport,
     TargetObject,
 };
+use portolan_sync::target::TargetSystem;
 
 use super::kept::{ReferenceDigests, name_of};
 use crate::connect::synchronise::{Ruleset, Surroundings};
+use crate::connect::target;
 use crate::report::Failure;
 
 /// Changes that are read from the state at once.
@@ -26,6 +28,8 @@ pub(super) struct Planning<'a> {
     pub(super) rules: &'a Ruleset,
     pub(super) surroundings: &'a Surroundings,
     pub(super) target: ConnectorId,
+    /// What the target is.
+    pub(super) system: TargetSystem,
     /// Of the rules in force and what they depend on.
     pub(super) digest: Digest,
 }
@@ -38,6 +42,8 @@ pub(super) struct Pending {
     left_out: Option<String>,
     /// Whether an object of a forest was ever known to be its.
     is_claimed: bool,
+    /// Why the target cannot have the object at all: nothing comes of it.
+    pub(super) inability: Option<String>,
 }
 
 impl Planning<'_> {
@@ -58,12 +64,19 @@ impl Planning<'_> {
         let claimants = self.state.claimants(&anchors).await?;
         let mut all = Vec::with_capacity(exports.len());
         for export in exports {
-            all.push(match found.remove(&export.metaverse) {
-                Some(neighbourhood) => {
-                    Pending { export, neighbourhood, left_out: None, is_claimed: true }
-                }
+            let inability = target::inability(self.system, &export, &self.rules.names);
+            let mut pending = match found.remove(&export.metaverse) {
+                Some(neighbourhood) => Pending {
+                    export,
+                    neighbourhood,
+                    left_out: None,
+                    is_claimed: true,
+                    inability: None,
+                },
                 None => self.orphan(export, &claimants).await?,
-            });
+            };
+            pending.inability = inability;
+            all.push(pending);
         }
         Ok(all)
     }
@@ -97,7 +110,8 @@ impl Planning<'_> {
             password: false,
         };
         let neighbourhood = Neighbourhood { metaverse: None, staged, targets: vec![target] };
-        Ok(Pending { export, neighbourhood, left_out, is_claimed: claimant.is_some() })
+        let is_claimed = claimant.is_some();
+        Ok(Pending { export, neighbourhood, left_out, is_claimed, inability: None })
     }
 
     /// The entries of some of what is pending. `before` is the state before anything was read or decided.
@@ -152,7 +166,7 @@ impl Planning<'_> {
         Ok(pending)
     }
 
-    /// Every pending change by what it is about, with a digest of all that it is made of.
+    /// Every pending change that the target can take by what it is about, with a digest of all that it is made of.
     pub(super) async fn changes(&self) -> Result<BTreeMap<String, String>, Failure> {
         let mut all = BTreeMap::new();
         let mut after = Place::default();
@@ -161,7 +175,8 @@ impl Planning<'_> {
             if pending.is_empty() {
                 break;
             }
-            all.extend(pending.iter().filter_map(|one| self.change(one)));
+            let possible = pending.iter().filter(|one| one.inability.is_none());
+            all.extend(possible.filter_map(|one| self.change(one)));
         }
         let mut after = ReferencePlace::default();
         let mut digests = ReferenceDigests::default();

@@ -122,7 +122,8 @@ fn planning<'a>(
     let digest = digest::digest(&digest::SHA256, rules.made_of(domains).as_bytes());
     let digest: Digest = digest.as_ref().try_into().unwrap_or_default();
     let (state, target) = (&server.state, server.connected.target);
-    Planning { state, engine, rules, surroundings, target, digest }
+    let system = server.config.system.kind();
+    Planning { state, engine, rules, surroundings, target, system, digest }
 }
 
 /// Runs `connect apply`: the changes of a kept plan and no others, if all of them still hold.

@@ -1,7 +1,8 @@
 //! A plan as it is shown: each change with what it comes from, then groups of those that do the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use portolan_model::SourceAnchor;
 use portolan_store::state::{Place, PlannedReference, ReferencePlace, State};
 use portolan_sync::engine::explain::RuleTrace;
 use portolan_sync::engine::plan::{
@@ -61,6 +62,52 @@ struct References {
     named: Vec<String>,
 }
 
+/// Objects of a kind that the target cannot have: nothing is to become of them.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Unable {
+    change: &'static str,
+    kind: &'static str,
+    count: usize,
+    why: String,
+}
+
+/// Everything that the target cannot have.
+#[derive(Debug, Default)]
+struct Impossible {
+    anchors: BTreeSet<SourceAnchor>,
+    counts: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Impossible {
+    /// Counts what is impossible. Gives the rest.
+    fn divide(&mut self, pending: Vec<Pending>) -> Vec<Pending> {
+        let mut possible = Vec::with_capacity(pending.len());
+        for one in pending {
+            let Some(why) = &one.inability else {
+                possible.push(one);
+                continue;
+            };
+            *self.counts.entry((one.export.kind.as_str(), why.clone())).or_default() += 1;
+            self.anchors.insert(one.export.anchor);
+        }
+        possible
+    }
+
+    fn has(&self, anchor: &SourceAnchor) -> bool {
+        self.anchors.contains(anchor)
+    }
+
+    fn shown(&self) -> impl Iterator<Item = Unable> {
+        let one = |((kind, why), count): (&(&'static str, String), &usize)| Unable {
+            change: "unable",
+            kind,
+            count: *count,
+            why: why.clone(),
+        };
+        self.counts.iter().map(one)
+    }
+}
+
 /// Shows plans.
 pub(super) struct Show<'a> {
     planning: &'a Planning<'a>,
@@ -88,12 +135,14 @@ impl<'a> Show<'a> {
     pub(super) async fn all(mut self) -> Result<(), Failure> {
         let mut groups = PlanGroups::default();
         let mut counts = BTreeMap::<Operation, usize>::new();
+        let mut impossible = Impossible::default();
         let mut after = Place::default();
         loop {
             let pending = self.planning.next(&mut after).await?;
             if pending.is_empty() {
                 break;
             }
+            let pending = impossible.divide(pending);
             let entries = self.planning.entries(&pending, self.before).await?;
             let mut pending = pending.iter();
             for entry in &entries {
@@ -107,8 +156,11 @@ impl<'a> Show<'a> {
                 if self.json { self.line(&shown)? } else { print(&shown) }
             }
         }
-        let references = self.references().await?;
+        let references = self.references(&impossible).await?;
         if self.json {
+            for one in impossible.shown() {
+                self.line(&one)?;
+            }
             println!("{}", if self.is_first { "[]" } else { "]" });
             return Ok(());
         }
@@ -122,6 +174,9 @@ impl<'a> Show<'a> {
         let count = |operation| counts.get(&operation).copied().unwrap_or_default();
         let (added, changed) = (count(Operation::Add), count(Operation::Update));
         println!("{added} to add, {changed} to change, {} to delete", count(Operation::Delete));
+        for Unable { kind, count, why, .. } in impossible.shown() {
+            println!("{count} of kind {kind} are not exported: {why}");
+        }
         Ok(())
     }
 
@@ -162,6 +217,7 @@ impl<'a> Show<'a> {
     /// Shows what changes of references. Gives how many are added and removed, by kind and attribute.
     async fn references(
         &mut self,
+        impossible: &Impossible,
     ) -> Result<BTreeMap<(&'static str, String), [usize; 2]>, Failure> {
         let mut counts = BTreeMap::<_, [usize; 2]>::new();
         let mut shown: Option<References> = None;
@@ -173,6 +229,9 @@ impl<'a> Show<'a> {
             }
             for planned in references {
                 let PlannedReference { reference, source_name, target_name } = planned;
+                if impossible.has(&reference.anchor) || impossible.has(&reference.target) {
+                    continue;
+                }
                 let attribute = self.planning.rules.names.show(reference.attribute).to_string();
                 let (kind, anchor) = (reference.kind.as_str(), reference.anchor.to_string());
                 let count = counts.entry((kind, attribute.clone())).or_default();

@@ -2,8 +2,8 @@
 //! verdicts, and the ids by which Graph knows its objects.
 //!
 //! An id is kept before an object counts as exported. One that is made is in doubt from before it is sent
-//! until its answer came: a run that is broken off between the two finds it by its anchor, and takes it
-//! away if it is not wished for any more.
+//! until its answer came: the run behind one that is broken off between the two asks for it by its anchor,
+//! twenty in a request, and takes it away if it is not wished for any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use portolan_sync::target::graph::{
 };
 
 use super::graph::Graph;
-use super::{Sending, Taken, Verdict};
+use super::{Sending, Taken, Verdict, survey};
 use crate::report::Failure;
 
 /// Objects that are sent at once: what a run that is broken off has to look up again.
@@ -29,15 +29,15 @@ const ROUNDS_MAX: usize = 10_000;
 /// Characters of a refusal that are kept.
 const TEXT_CHARS_MAX: usize = 1_000;
 
-/// Finds what Graph has already of the objects that are to be exported, once; and takes away what an
-/// earlier run made and nobody wishes for any more.
+/// Finds what Graph has already of the objects that are to be exported: once of all, and of those whose
+/// answer did not come; and takes away what an earlier run made and nobody wishes for any more.
 pub(super) async fn begin(graph: &mut Graph, sending: Sending<'_>) -> Result<(), Failure> {
     let Sending { state, target, .. } = sending;
     if state.remembered(target, LOOKED_AT).await?.is_none() {
-        let known: Vec<_> = graph.known().await?.into_iter().collect();
-        state.identify(target, &known).await?;
+        survey::confirm(graph, sending).await?;
         state.remember(target, LOOKED_AT, b"done").await?;
     }
+    survey::settle_doubts(graph, sending).await?;
     let limit = u32::try_from(OBJECTS_AT_ONCE).unwrap_or(u32::MAX);
     for _ in 0..ROUNDS_MAX {
         let doubts = state.doubts(target, limit).await?;
@@ -150,7 +150,7 @@ async fn known(
     Ok(ids.into_iter().collect())
 }
 
-fn wish(export: &Export) -> Wish<'_> {
+pub(super) fn wish(export: &Export) -> Wish<'_> {
     Wish {
         anchor: &export.anchor,
         kind: export.kind,
@@ -171,7 +171,7 @@ fn reference_wish(export: &ReferenceExport) -> ReferenceWish<'_> {
 /// What became of an object.
 fn verdict(outcome: &Outcome) -> Verdict {
     let Some(fault) = outcome.faults.first() else { return Verdict::Done };
-    let (code, text) = (code(fault).to_owned(), text(outcome));
+    let (code, text) = (fault.code().to_owned(), text(outcome));
     match fault {
         Fault::Unable(_) => Verdict::Unable(text),
         // It may be given free by one that is still to be written, and what is gone is made anew.
@@ -196,7 +196,7 @@ fn verdict_of(export: &ReferenceExport, outcomes: &[Outcome]) -> Verdict {
         return Verdict::Done;
     }
     let outcome = outcomes.iter().find(|outcome| !outcome.is_done()).unwrap_or(first);
-    let code = outcome.faults.first().map_or("refused", code);
+    let code = outcome.faults.first().map_or("refused", Fault::code);
     Verdict::Refused { code: code.to_owned(), text: text(outcome) }
 }
 
@@ -209,19 +209,6 @@ fn text(outcome: &Outcome) -> String {
 /// Whether an object may be at Graph although this went wrong.
 const fn may_be_there(fault: &Fault) -> bool {
     matches!(fault, Fault::Unavailable { .. })
-}
-
-const fn code(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::Unable(_) => "unable",
-        Fault::Taken(_) => "taken",
-        Fault::MasteredOnPremises => "mastered-on-premises",
-        Fault::Vanished => "vanished",
-        Fault::Absent(_) => "absent",
-        Fault::Denied(_) => "denied",
-        Fault::Refused { .. } => "refused",
-        Fault::Unavailable { .. } => "unavailable",
-    }
 }
 
 #[cfg(test)]

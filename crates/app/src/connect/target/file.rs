@@ -8,7 +8,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::BufRead as _;
+use std::io::{BufRead, Read as _};
 use std::path::Path;
 
 use portolan_sync::TenantKind;
@@ -71,21 +71,33 @@ impl From<RawValue> for Value {
 pub(super) fn read(path: &Path) -> Result<Vec<Change>, Failure> {
     let doing = format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).map_err(|error| Failure::because(&doing, &error))?;
+    let mut lines = std::io::BufReader::new(file);
     let mut changes = Vec::new();
-    for (at, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|error| Failure::because(&doing, &error))?;
-        if line.trim().is_empty() {
-            continue;
+    let wrong = |at: u64, why: &str| Failure::new(format!("{}: line {at}: {why}", path.display()));
+    for at in 1.. {
+        let line = next_line(&mut lines).map_err(|error| Failure::because(&doing, &error))?;
+        let Some(line) = line else { break };
+        if line.len() > LINE_OCTETS_MAX || changes.len() >= CHANGES_MAX {
+            return Err(wrong(at, "the line is too long, or one too many"));
         }
-        let change = match line.len() <= LINE_OCTETS_MAX && changes.len() < CHANGES_MAX {
-            true => parse(&line),
-            false => Err("the line is too long, or one too many".to_owned()),
-        };
-        let change = change
-            .map_err(|why| Failure::new(format!("{}: line {}: {why}", path.display(), at + 1)))?;
-        changes.push(change);
+        let line = String::from_utf8(line).map_err(|_| wrong(at, "it is no UTF-8"))?;
+        if !line.trim().is_empty() {
+            changes.push(parse(&line).map_err(|why| wrong(at, &why))?);
+        }
     }
     Ok(changes)
+}
+
+/// The next line; of one that is too long, one octet more than it may have. None behind the last.
+fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let most = LINE_OCTETS_MAX as u64 + 1;
+    lines.take(most).read_until(b'\n', &mut line)?;
+    let is_end = line.is_empty();
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok((!is_end).then_some(line))
 }
 
 fn parse(line: &str) -> Result<Change, String> {
@@ -119,6 +131,18 @@ fn parse(line: &str) -> Result<Change, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_line_no_more_is_read_than_it_may_have() {
+        let mut endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        let line = next_line(&mut endless).unwrap().unwrap();
+        assert_eq!(line.len(), LINE_OCTETS_MAX + 1);
+        let mut lines = &b"one\n\nlast"[..];
+        for expected in [&b"one"[..], b"", b"last"] {
+            assert_eq!(next_line(&mut lines).unwrap().as_deref(), Some(expected));
+        }
+        assert_eq!(next_line(&mut lines).unwrap(), None);
+    }
 
     #[test]
     fn lines_are_read_and_what_is_wrong_is_named() {

@@ -14,7 +14,8 @@ use portolan_net::tls::{self, Revocation, Roots, Trust};
 use portolan_net::{Network, clock, http as net_http};
 use portolan_sync::target::graph::organization::{self, Organization};
 use portolan_sync::target::graph::{
-    Action, Batch, Change, Exporter, Known, List, Outcome, Reply, Settings, first_pages, read_page,
+    Action, Batch, Change, Conversation, Exporter, Known, List, Looked, Lookups, Outcome, Reply,
+    Settings, first_pages, read_page,
 };
 use portolan_tenant::wire::SecretText;
 use portolan_token::SigningKey;
@@ -39,7 +40,7 @@ const BATCHES_MAX: usize = 4;
 const ATTEMPTS_MAX: u32 = 14;
 
 /// Pages that are read of one kind of object: a million objects, and as many again.
-const PAGES_MAX: usize = 2_500;
+pub(super) const PAGES_MAX: usize = 2_500;
 
 /// How often a page is asked for.
 const PAGE_ATTEMPTS_MAX: u32 = 8;
@@ -118,7 +119,7 @@ impl Graph {
             .map_err(|error| Failure::because("cannot read which tenant Graph has", &error))
     }
 
-    fn base(&self) -> String {
+    pub(super) fn base(&self) -> String {
         format!("https://{}/v1.0", self.address.graph)
     }
 
@@ -143,11 +144,9 @@ impl Graph {
 
     /// The objects of a list, page by page.
     pub(in crate::connect) async fn list(&mut self, first: &str) -> Result<Vec<Json>, Failure> {
-        let (mut objects, base, mut path) = (Vec::new(), self.base(), first.to_owned());
+        let (mut objects, mut path) = (Vec::new(), first.to_owned());
         for _ in 0..PAGES_MAX {
-            let response = self.page(&path).await?;
-            let list = List::read(response.body(), &base)
-                .map_err(|error| Failure::because("cannot read what Graph has", &error))?;
+            let list = self.list_page(&path).await?;
             objects.extend(list.objects);
             match list.next {
                 Some(next) => path = next,
@@ -155,6 +154,13 @@ impl Graph {
             }
         }
         Ok(objects)
+    }
+
+    /// A page of a list, as it came.
+    pub(super) async fn list_page(&mut self, path: &str) -> Result<List, Failure> {
+        let response = self.page(path).await?;
+        List::read(response.body(), &self.base())
+            .map_err(|error| Failure::because("cannot read what Graph has", &error))
     }
 
     /// One page. Reading it twice harms nothing, so it is asked for again when it does not come.
@@ -199,13 +205,28 @@ impl Graph {
         changes: Vec<Change>,
         known: Known,
     ) -> Result<(Vec<Outcome>, Known), Failure> {
-        let settings =
-            Settings { base: self.base(), batches_max: BATCHES_MAX, attempts_max: ATTEMPTS_MAX };
-        let mut exporter = Exporter::new(changes, known, settings);
+        let mut exporter = Exporter::new(changes, known, self.settings());
+        self.converse(&mut exporter).await?;
+        Ok(exporter.finish())
+    }
+
+    /// Reads these addresses; what each gave, in their order.
+    pub(super) async fn look_up(&mut self, paths: Vec<String>) -> Result<Vec<Looked>, Failure> {
+        let mut lookups = Lookups::new(paths, self.settings());
+        self.converse(&mut lookups).await?;
+        Ok(lookups.finish())
+    }
+
+    fn settings(&self) -> Settings {
+        Settings { base: self.base(), batches_max: BATCHES_MAX, attempts_max: ATTEMPTS_MAX }
+    }
+
+    /// Sends what a conversation says until it is done.
+    async fn converse(&mut self, with: &mut impl Conversation) -> Result<(), Failure> {
         let mut under_way = JoinSet::new();
         loop {
-            match exporter.next(clock::now(), &mut SystemEntropy) {
-                Action::Done => return Ok(exporter.finish()),
+            match with.next(clock::now(), &mut SystemEntropy) {
+                Action::Done => return Ok(()),
                 Action::Send(batch) => {
                     let (number, request) = (batch.number, self.request(batch).await?);
                     let (client, graph) = (self.client.clone(), self.address.graph.clone());
@@ -218,7 +239,7 @@ impl Graph {
                     let wait = until.map(|until| until - clock::now());
                     let wait = wait.map(|wait| wait.try_into().unwrap_or_default());
                     tokio::select! {
-                        Some(came) = under_way.join_next() => self.take(&mut exporter, came)?,
+                        Some(came) = under_way.join_next() => self.take(with, came)?,
                         () = sleep(wait) => {}
                     }
                 }
@@ -241,10 +262,10 @@ impl Graph {
             .map_err(|error| Failure::because("cannot write the request to Graph", &error))
     }
 
-    /// Tells the exporter what became of a batch.
+    /// Tells a conversation what became of a batch.
     fn take(
         &mut self,
-        exporter: &mut Exporter,
+        with: &mut impl Conversation,
         came: Result<(u64, Result<Response<Bytes>, net_http::HttpError>), tokio::task::JoinError>,
     ) -> Result<(), Failure> {
         let (number, sent) =
@@ -263,14 +284,14 @@ impl Graph {
                 if let Some(record) = &mut self.record {
                     record.answered(number, &reply.body)?;
                 }
-                exporter.answered(number, &reply, now, rng);
+                with.answered(number, &reply, now, rng);
             }
             Err(error) => {
                 tracing::warn!(batch = number, %error, "No answer from Graph");
                 if let Some(record) = &mut self.record {
                     record.lost(number);
                 }
-                exporter.lost(number, now, rng);
+                with.lost(number, now, rng);
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What is exported to: a tenant of ours ([`tenant`]), or Microsoft Graph ([`graph`], [`changes`]); and the
-//! [`commands`] about the latter.
+//! What is exported to: a tenant of ours ([`tenant`]), or Microsoft Graph ([`graph`], [`changes`], and what it has
+//! already: [`survey`]); and the [`commands`] about the latter.
 //!
 //! A [`Target`] takes as much of what is pending as it does at once, and gives a [`Verdict`] on each. What
 //! is pending, and what becomes of it in the state, is the exporter's, whatever the target.
@@ -10,11 +10,13 @@ mod file;
 pub(super) mod graph;
 pub(super) mod proof;
 mod record;
+pub(super) mod survey;
 pub(super) mod tenant;
 
 use portolan_store::state::{Export, ReferenceExport, State};
 use portolan_sync::Dictionary;
 use portolan_sync::engine::ConnectorId;
+use portolan_sync::target::TargetSystem;
 
 pub(super) use self::commands::{Capabilities, Command, capabilities, run};
 use self::graph::Graph;
@@ -140,6 +142,18 @@ impl Receiver for Target {
             Self::Tenant(tenant) => tenant.references(sending, exports).await,
             Self::Graph(graph) => changes::references(graph, sending, exports).await,
         }
+    }
+}
+
+/// Why a target of a kind cannot have an object at all; `None` when it can.
+pub(super) fn inability(
+    system: TargetSystem,
+    export: &Export,
+    names: &Dictionary,
+) -> Option<String> {
+    match system {
+        TargetSystem::Tenant => None,
+        TargetSystem::Graph => changes::wish(export).inability(names).map(|why| why.to_string()),
     }
 }
 

@@ -183,3 +183,21 @@ async fn references_that_are_other_are_mended_one_by_one() {
     assert_eq!(export(&state).await, ["11 +22", "11 -23"]);
     state.check().await.unwrap();
 }
+
+#[tokio::test]
+async fn single_objects_are_confirmed_and_what_is_nobodys_here_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    exported(&state).await;
+    let found = [held(0x21, TenantKind::User, "Eve"), held(0x77, TenantKind::User, "stranger")];
+    let gone = [anchor(0x22), anchor(0x78)];
+    let confirmed = state.confirm_some(TARGET, &found, &gone).await.unwrap();
+    assert_eq!(confirmed, Confirmed { other: 1, missing: 1, ..Confirmed::default() });
+    synchronise(&state).await;
+    assert_eq!(export(&state).await, ["update user 21", "add user 22", "11 +22"]);
+    let all = [anchor(0x21), anchor(0x22), anchor(0x77)];
+    assert_eq!(state.known_of(TARGET, &all).await.unwrap().len(), 2);
+    let same = [held(0x21, TenantKind::User, "Zoë")];
+    assert!(state.confirm_some(TARGET, &same, &[]).await.unwrap().is_nothing());
+    state.check().await.unwrap();
+}

@@ -114,6 +114,51 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The code by which it is kept and counted.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unable(_) => "unable",
+            Self::Taken(_) => "taken",
+            Self::MasteredOnPremises => "mastered-on-premises",
+            Self::Vanished => "vanished",
+            Self::Absent(_) => "absent",
+            Self::Denied(_) => "denied",
+            Self::Refused { .. } => "refused",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+
+    /// What an administrator does about a fault of a code, in one sentence; `None` when waiting is all.
+    #[must_use]
+    pub fn remedy(code: &str) -> Option<&'static str> {
+        Some(match code {
+            "taken" => {
+                "another object at Graph has the value: change one of the two, or give that one this object's \
+                 anchor as onPremisesImmutableId; one in the recycle bin is restored there, or deleted for good"
+            }
+            "mastered-on-premises" => {
+                "another agent synchronises the object, and Graph lets nobody else write it: take it out of that \
+                 agent's scope, or out of the scope here"
+            }
+            "absent" => {
+                "what it names was refused itself, or is not exported: see to that one first"
+            }
+            "denied" => {
+                "give the application the permissions User.ReadWrite.All and Group.ReadWrite.All, with an \
+                 administrator's consent; who has a role of an administrator takes a role of the application's, too"
+            }
+            "refused" => "correct the value in the forest, or give another one by a rule",
+            "vanished" => "it is made anew by the next export",
+            "unavailable" => {
+                "it is sent again by the next export; if it stays, look at the state of the service"
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// What became of a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {

@@ -59,7 +59,15 @@ impl List {
     /// # Errors
     /// When it is none, or leads elsewhere.
     pub fn read(body: &[u8], base: &str) -> Result<Self, InvalidPage> {
-        let mut json: Json = serde_json::from_slice(body).map_err(|_| InvalidPage::Malformed)?;
+        let json = serde_json::from_slice(body).map_err(|_| InvalidPage::Malformed)?;
+        Self::of(json, base)
+    }
+
+    /// The same of one that is read already.
+    ///
+    /// # Errors
+    /// When it is none, or leads elsewhere.
+    pub fn of(mut json: Json, base: &str) -> Result<Self, InvalidPage> {
         let next = json.get("@odata.nextLink").and_then(Json::as_str);
         let path = |link: &str| {
             let path = link.strip_prefix(base).filter(|path| path.starts_with('/'));

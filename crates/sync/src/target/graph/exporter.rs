@@ -9,6 +9,8 @@
 mod ready;
 mod replies;
 
+pub(super) use replies::backoff;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -26,7 +28,7 @@ use crate::target::graph::change::Value;
 use ready::Ready;
 
 /// Requests that a batch may have.
-const BATCH_REQUESTS_MAX: usize = 20;
+pub(super) const BATCH_REQUESTS_MAX: usize = 20;
 
 /// Members that one request names.
 const BOUND_MEMBERS_MAX: usize = 20;
@@ -78,6 +80,18 @@ pub enum Action {
     },
     /// Everything is settled.
     Done,
+}
+
+/// What talks to a Graph in batches, and leaves the sending to a driver.
+pub trait Conversation {
+    /// What is to be done now.
+    fn next(&mut self, now: OffsetDateTime, rng: &mut dyn Entropy) -> Action;
+
+    /// Takes the reply to a batch. A second one to the same batch is nobody's and changes nothing.
+    fn answered(&mut self, number: u64, reply: &Reply, now: OffsetDateTime, rng: &mut dyn Entropy);
+
+    /// Takes it that there is no reply to a batch: it may have been received.
+    fn lost(&mut self, number: u64, now: OffsetDateTime, rng: &mut dyn Entropy);
 }
 
 /// An export under way.
@@ -199,36 +213,6 @@ impl Exporter {
         }
     }
 
-    /// What is to be done now.
-    pub fn next(&mut self, now: OffsetDateTime, rng: &mut dyn Entropy) -> Action {
-        loop {
-            if self.waiting.is_empty() && self.under_way.is_empty() {
-                return Action::Done;
-            }
-            if self.under_way.len() >= self.allowed {
-                return Action::Wait { until: None };
-            }
-            if let Some(until) = self.paused_until.filter(|until| *until > now) {
-                return Action::Wait { until: Some(until) };
-            }
-            let before = self.waiting.len();
-            let (requests, works) = self.pack(now, rng);
-            if !works.is_empty() {
-                return Action::Send(self.batch(requests, works));
-            }
-            // What was settled without a request may be what others waited for.
-            if self.waiting.len() != before {
-                continue;
-            }
-            let times = self.waiting.values().filter_map(|work| work.not_before);
-            let until = times.filter(|at| *at > now).min();
-            if until.is_some() || !self.under_way.is_empty() {
-                return Action::Wait { until };
-            }
-            self.release();
-        }
-    }
-
     fn batch(&mut self, requests: Vec<Json>, works: Vec<((Rank, usize), Work)>) -> Batch {
         let (number, count) = (self.next_batch, works.len());
         self.next_batch += 1;
@@ -315,14 +299,51 @@ impl Exporter {
         }
     }
 
-    /// Takes the reply to a batch. A second one to the same batch is nobody's and changes nothing.
-    pub fn answered(
-        &mut self,
-        number: u64,
-        reply: &Reply,
-        now: OffsetDateTime,
-        rng: &mut dyn Entropy,
-    ) {
+    /// What became of each change, in their order, and the ids of the target's objects as they are known
+    /// now. Changes that are not settled yet count as they stand.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<Outcome>, Known) {
+        for at in 0..self.outcomes.len() {
+            let id = self.target(at).and_then(|anchor| self.ids.get(anchor)).copied();
+            if let Some(outcome) = self.outcomes.get_mut(at) {
+                outcome.id = id;
+            }
+        }
+        (self.outcomes, self.ids)
+    }
+}
+
+impl Conversation for Exporter {
+    fn next(&mut self, now: OffsetDateTime, rng: &mut dyn Entropy) -> Action {
+        loop {
+            if self.waiting.is_empty() && self.under_way.is_empty() {
+                return Action::Done;
+            }
+            if self.under_way.len() >= self.allowed {
+                return Action::Wait { until: None };
+            }
+            if let Some(until) = self.paused_until.filter(|until| *until > now) {
+                return Action::Wait { until: Some(until) };
+            }
+            let before = self.waiting.len();
+            let (requests, works) = self.pack(now, rng);
+            if !works.is_empty() {
+                return Action::Send(self.batch(requests, works));
+            }
+            // What was settled without a request may be what others waited for.
+            if self.waiting.len() != before {
+                continue;
+            }
+            let times = self.waiting.values().filter_map(|work| work.not_before);
+            let until = times.filter(|at| *at > now).min();
+            if until.is_some() || !self.under_way.is_empty() {
+                return Action::Wait { until };
+            }
+            self.release();
+        }
+    }
+
+    fn answered(&mut self, number: u64, reply: &Reply, now: OffsetDateTime, rng: &mut dyn Entropy) {
         let Some(works) = self.under_way.remove(&number) else { return };
         self.clean += 1;
         if self.clean >= CLEAN_BATCHES && self.allowed < self.settings.batches_max {
@@ -348,24 +369,10 @@ impl Exporter {
         }
     }
 
-    /// Takes it that there is no reply to a batch: it may have been received.
-    pub fn lost(&mut self, number: u64, now: OffsetDateTime, rng: &mut dyn Entropy) {
+    fn lost(&mut self, number: u64, now: OffsetDateTime, rng: &mut dyn Entropy) {
         for (place, work) in self.under_way.remove(&number).into_iter().flatten() {
             self.in_doubt(place, work, "no reply", now, rng);
         }
-    }
-
-    /// What became of each change, in their order, and the ids of the target's objects as they are known
-    /// now. Changes that are not settled yet count as they stand.
-    #[must_use]
-    pub fn finish(mut self) -> (Vec<Outcome>, Known) {
-        for at in 0..self.outcomes.len() {
-            let id = self.target(at).and_then(|anchor| self.ids.get(anchor)).copied();
-            if let Some(outcome) = self.outcomes.get_mut(at) {
-                outcome.id = id;
-            }
-        }
-        (self.outcomes, self.ids)
     }
 }
 

@@ -12,9 +12,11 @@ pub mod capability;
 mod change;
 mod confirm;
 mod exporter;
+mod lookups;
 pub mod organization;
 mod reply;
 mod request;
+pub mod seen;
 #[cfg(test)]
 mod tests;
 mod wish;
@@ -22,6 +24,8 @@ mod work;
 
 pub use change::{Change, Desired, Fault, Inability, Known, Outcome, Value};
 pub use confirm::{InvalidPage, List, Page, first_pages, read_page};
-pub use exporter::{Action, Batch, Exporter, Settings};
+pub use exporter::{Action, Batch, Conversation, Exporter, Settings};
+pub use lookups::{Looked, Lookups};
 pub use reply::Reply;
+pub use seen::Seen;
 pub use wish::{ReferenceWish, Wish, references, takes};

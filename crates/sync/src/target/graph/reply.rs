@@ -48,30 +48,58 @@ impl Reply {
 
     /// The reply as one to a request that stood alone.
     pub(super) fn whole(&self) -> Part {
-        let json = serde_json::from_slice(&self.body).unwrap_or(Json::Null);
-        Part { retry_after: self.wait(), ..Part::read(self.status, &json) }
+        self.as_answer().part()
+    }
+
+    /// The same with its body.
+    pub(super) fn as_answer(&self) -> Answer {
+        let body = serde_json::from_slice(&self.body).unwrap_or(Json::Null);
+        Answer { status: self.status, retry_after: self.wait(), body }
     }
 
     /// The replies to the requests of a batch, by their ids; `None` when it is no batch's.
     pub(super) fn parts(&self) -> Option<Vec<(String, Part)>> {
-        let json: Json = serde_json::from_slice(&self.body).ok()?;
-        let parts = json.get("responses")?.as_array()?.iter().filter_map(|response| {
-            let id = response.get("id")?.as_str()?.to_owned();
-            let status = response.get("status")?.as_u64().and_then(|status| status.try_into().ok());
-            let part = Part::read(status?, response.get("body").unwrap_or(&Json::Null));
-            let headers = response.get("headers").and_then(Json::as_object);
-            let named = headers
-                .into_iter()
-                .flatten()
-                .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-            let retry_after = named.and_then(|(_, value)| match value {
-                Json::String(text) => seconds(text),
-                Json::Number(number) => seconds(&number.to_string()),
-                _ => None,
+        let answers = self.answers()?.into_iter();
+        Some(answers.map(|(id, answer)| (id, answer.part())).collect())
+    }
+
+    /// The same with their bodies.
+    pub(super) fn answers(&self) -> Option<Vec<(String, Answer)>> {
+        let mut json: Json = serde_json::from_slice(&self.body).ok()?;
+        let answers =
+            json.get_mut("responses")?.as_array_mut()?.iter_mut().filter_map(|response| {
+                let id = response.get("id")?.as_str()?.to_owned();
+                let status =
+                    response.get("status")?.as_u64().and_then(|status| status.try_into().ok());
+                let body = response.get_mut("body").map(Json::take).unwrap_or_default();
+                let headers = response.get("headers").and_then(Json::as_object);
+                let named = headers
+                    .into_iter()
+                    .flatten()
+                    .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+                let retry_after = named.and_then(|(_, value)| match value {
+                    Json::String(text) => seconds(text),
+                    Json::Number(number) => seconds(&number.to_string()),
+                    _ => None,
+                });
+                Some((id, Answer { status: status?, retry_after, body }))
             });
-            Some((id, Part { retry_after, ..part }))
-        });
-        Some(parts.collect())
+        Some(answers.collect())
+    }
+}
+
+/// The reply to one request, with its body as it came.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<u32>,
+    pub(super) body: Json,
+}
+
+impl Answer {
+    /// What an exporter reads of it.
+    pub(super) fn part(&self) -> Part {
+        Part { retry_after: self.retry_after, ..Part::read(self.status, &self.body) }
     }
 }
 

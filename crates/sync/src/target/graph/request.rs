@@ -61,7 +61,7 @@ impl Request {
 }
 
 /// The set that objects of a kind are in.
-const fn set(kind: TenantKind) -> &'static str {
+pub(super) const fn set(kind: TenantKind) -> &'static str {
     match kind {
         TenantKind::Group => "groups",
         TenantKind::Device => "devices",
@@ -101,7 +101,7 @@ pub(super) fn find_user(anchor: &SourceAnchor) -> Request {
     Request::new("GET", url)
 }
 
-fn by_unique_name(anchor: &SourceAnchor) -> String {
+pub(super) fn by_unique_name(anchor: &SourceAnchor) -> String {
     format!("/groups(uniqueName='{}')", encoded(&anchor.as_str().replace('\'', "''")))
 }
 
@@ -206,7 +206,11 @@ fn attributes(desired: &Desired) -> Map<String, Json> {
 }
 
 /// A value as Graph takes it.
-fn json_of(name: &str, value: Option<&Value>, kind: TenantKind) -> Result<Json, Inability> {
+pub(super) fn json_of(
+    name: &str,
+    value: Option<&Value>,
+    kind: TenantKind,
+) -> Result<Json, Inability> {
     let (chars_max, texts_max) = match capability::property(name, kind) {
         Some(row) => (row.chars_max, row.texts_max),
         None if kind == TenantKind::User && capability::is_extension(name) => {
@@ -250,7 +254,7 @@ fn password(rng: &mut dyn Entropy) -> String {
 }
 
 /// A text inside an address (RFC 3986 section 2.3: what is not unreserved is encoded).
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for octet in text.bytes() {
         match octet {

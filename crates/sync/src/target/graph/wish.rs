@@ -117,7 +117,7 @@ pub fn takes(name: &str, kind: TenantKind) -> bool {
 }
 
 /// The values of an attribute as Graph has them; `None` of none.
-fn value(name: &str, mut values: Values<'_>) -> Option<Value> {
+pub(super) fn value(name: &str, mut values: Values<'_>) -> Option<Value> {
     if capability::is_list(name) {
         let texts: Vec<_> = values.map(|value| value.to_text().into_owned()).collect();
         return (!texts.is_empty()).then_some(Value::Texts(texts));

@@ -274,7 +274,7 @@ impl Exporter {
 }
 
 /// A wait after so many attempts: it doubles, and half of it is drawn, so that nobody waits in step.
-fn backoff(attempts: u32, rng: &mut dyn Entropy) -> Duration {
+pub(in crate::target::graph) fn backoff(attempts: u32, rng: &mut dyn Entropy) -> Duration {
     let doubled = BACKOFF_FIRST * 2_i32.saturating_pow(attempts.saturating_sub(1).min(16));
     let whole = doubled.min(BACKOFF_LONGEST);
     let mut octets = [0; 4];

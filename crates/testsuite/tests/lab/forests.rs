@@ -116,6 +116,9 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     road.samba_tool(&["user", "delete", "zoe"]).unwrap().success().unwrap();
     let said = road.connect_run().unwrap().stderr;
     assert!(said.contains("not every forest was read: other.example"), "{said}");
+    let down =
+        |road: &Road<'_>| connect(road, &["status"]).lines().any(|line| line.starts_with("DOWN "));
+    assert!(down(&road), "the status does not tell that a forest is down");
     let held = tenant(&road, &runtime);
     let corp = of_corp(&road);
     assert_eq!(held.user_anchors(), together(&corp, &other));
@@ -127,6 +130,7 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     road.at_other_forest("samba-tool", &delete, "").unwrap().success().unwrap();
     let summary = run(&road);
     assert_eq!(summary["deleted"], 1, "{summary:#}");
+    assert!(!down(&road), "it answers again");
 
     // Taken out, its people go, and those that are in both stay.
     connect(&road, &["forest", "remove", "other.example"]);

@@ -115,6 +115,8 @@ fn each_step_runs_alone_and_one_object_goes_by_itself() {
     );
     assert_eq!(one["exports"].as_array().unwrap().len(), 1, "{one:#}");
     assert!(has(&road, "Alice Once") && !has(&road, "Bob Later"));
+    assert_eq!(one["password"], "replicated", "{one:#}");
+    assert_eq!(json(&road, &["status"])["credentials"], 1, "hers and nobody else's");
     let again = connect(&road, &["sync", "alice@corp.example"]).success().unwrap().stdout;
     assert!(again.contains("in the forest: unchanged"), "{again}");
     assert!(again.contains("in the target: nothing to change"), "{again}");
@@ -125,6 +127,9 @@ fn each_step_runs_alone_and_one_object_goes_by_itself() {
     let new = json(&road, &["sync", "nina@corp.example"]);
     assert_eq!((&new["imported"], &new["exports"][0]["change"]), (&"new".into(), &"add".into()));
     assert!(has(&road, "Nina N"));
+    // Her password came with her: she signs in before any cycle of passwords.
+    assert_eq!(new["password"], "replicated", "{new:#}");
+    road.sign_in("single", "nina@corp.example", "N1na-Pass!word").unwrap();
     let krbtgt = json(&road, &["sync", &name_of(&road, "krbtgt")]);
     assert!(krbtgt["left_out"].as_str().unwrap().contains("no rule takes it"), "{krbtgt:#}");
     road.samba_tool(&["user", "delete", "nina"]).unwrap().success().unwrap();
@@ -163,7 +168,7 @@ fn history(road: &Road<'_>) {
     let one = json(road, &["history", &of(4)]);
     let steps: Vec<_> =
         one["steps"].as_array().unwrap().iter().filter_map(|step| step["step"].as_str()).collect();
-    assert_eq!(steps, ["import", "tenant", "sync", "export"]);
+    assert_eq!(steps, ["import", "tenant", "sync", "export", "passwords"]);
     assert_eq!(one["steps"][0]["forest"], "corp.example");
     assert_eq!(one["steps"][3]["counts"]["updated"], 1, "{one:#}");
     let text = connect(road, &["history", &of(3)]).success().unwrap().stdout;

@@ -76,7 +76,7 @@ impl Drawn {
     }
 }
 
-impl portolan_model::Entropy for Drawn {
+impl Entropy for Drawn {
     fn fill(&mut self, out: &mut [u8]) {
         out.fill_with(|| u8::try_from(self.below(256)).unwrap_or_default());
     }

@@ -15,10 +15,9 @@ and writes a list to standard output: what came of each step. What is refused is
 
 import asyncio
 import json
-import os
 import sys
 
-from graph_write_sdk import client
+from graph_client import sdk, trust_alone
 from msgraph.generated.models.alternative_security_id import AlternativeSecurityId
 from msgraph.generated.models.device import Device
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
@@ -121,7 +120,7 @@ STEPS = {step.__name__: step for step in ALL}
 
 
 async def perform(question):
-    adapter, graph = client(question)
+    adapter, graph = sdk(question)
     recorder = Recorder(question["record"])
     adapter._http_client.event_hooks = {"response": [recorder.answered]}
     done = []
@@ -137,11 +136,7 @@ async def perform(question):
 
 def main():
     question = json.load(sys.stdin)
-    os.environ["SSL_CERT_FILE"] = question["ca"]
-    os.environ["REQUESTS_CA_BUNDLE"] = question["ca"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    trust_alone(question)
     json.dump(asyncio.run(perform(question)), sys.stdout)
 
 

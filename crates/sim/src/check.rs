@@ -33,6 +33,8 @@ pub enum Law {
     StateIsWhole,
     /// Of a kind no more goes in a day than is allowed, and what somebody let through.
     LosesNoMoreThanAllowed,
+    /// Nothing is written by a server behind whose back another one took over.
+    NothingLateIsWritten,
 }
 
 /// A law that was broken, and how.
@@ -69,6 +71,10 @@ pub fn always(
 ) -> Result<(), Violation> {
     if let Some(batch) = log.unlike.first() {
         return Err(Violation::of(Law::AnswersStay, format!("batch {batch} has two answers")));
+    }
+    if let Some(batch) = log.late.first() {
+        let how = format!("{batch} was written, and another server had taken over");
+        return Err(Violation::of(Law::NothingLateIsWritten, how));
     }
     for number in &log.deleted {
         let may = |forest: &&Forest| {

@@ -5,6 +5,9 @@ use std::cell::Cell;
 use portolan_app::report::Failure;
 use tokio::sync::Notify;
 
+/// What a server does when it sends a batch.
+pub const BATCH: &str = "a batch";
+
 /// How a cycle is broken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -12,6 +15,8 @@ pub enum Cut {
     Lost,
     /// The server dies where it stands.
     Crash,
+    /// The server stands still, and goes on when it is told to.
+    Pause,
 }
 
 /// Counts what a server does with others, and breaks it off at one of them.
@@ -20,6 +25,9 @@ pub struct Fuse {
     left: Cell<u32>,
     cut: Cell<Option<Cut>>,
     burnt: Notify,
+    resumed: Notify,
+    /// What alone counts.
+    only: Option<&'static str>,
     /// What it was doing.
     at: Cell<&'static str>,
 }
@@ -32,8 +40,16 @@ impl Fuse {
             left: Cell::new(passes),
             cut: Cell::new(cut),
             burnt: Notify::new(),
+            resumed: Notify::new(),
+            only: None,
             at: Cell::new(""),
         }
+    }
+
+    /// One that counts nothing but this.
+    #[must_use]
+    pub fn only(self, doing: &'static str) -> Self {
+        Self { only: Some(doing), ..self }
     }
 
     /// Passes, or does not.
@@ -42,6 +58,9 @@ impl Fuse {
     /// When the connection is lost here. Where the server dies it waits for ever.
     pub async fn pass(&self, doing: &'static str) -> Result<(), Failure> {
         let Some(cut) = self.cut.get() else { return Ok(()) };
+        if self.only.is_some_and(|only| only != doing) {
+            return Ok(());
+        }
         if self.left.get() > 0 {
             self.left.set(self.left.get() - 1);
             return Ok(());
@@ -56,10 +75,21 @@ impl Fuse {
                 self.burnt.notify_one();
                 std::future::pending().await
             }
+            Cut::Pause => {
+                self.cut.set(None);
+                self.burnt.notify_one();
+                self.resumed.notified().await;
+                Ok(())
+            }
         }
     }
 
-    /// Waits for the server's death.
+    /// Lets a server go on that stands still.
+    pub fn resume(&self) {
+        self.resumed.notify_one();
+    }
+
+    /// Waits for the server's death, or until it stands still.
     pub async fn burnt(&self) {
         self.burnt.notified().await;
     }
@@ -111,4 +141,8 @@ pub enum Bug {
     IgnoresGuard,
     /// The server takes a forest that does not answer for one in which all is deleted.
     TakesUnreadForEmpty,
+    /// The tenant takes batches of whoever held the lease once.
+    IgnoresEpoch,
+    /// A server that takes over is told that the tenant has nothing.
+    ConfirmsNothing,
 }

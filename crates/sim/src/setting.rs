@@ -20,6 +20,8 @@ pub struct Setting {
     pub forests: usize,
     /// Whether the guard keeps what would take too much away, until an administrator lets it through.
     pub is_guarded: bool,
+    /// Whether a second server waits to take over.
+    pub has_second: bool,
 }
 
 impl Setting {
@@ -27,10 +29,12 @@ impl Setting {
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         if seed < WIDE {
-            return Self { forests: 1, is_guarded: false };
+            return Self { forests: 1, is_guarded: false, has_second: false };
         }
         let mut chance = Chance::new(seed, 8);
-        Self { forests: 1 + chance.below(2), is_guarded: !chance.once_in(3) }
+        let (forests, is_guarded) = (1 + chance.below(2), !chance.once_in(3));
+        // Each server counts what it deletes by itself.
+        Self { forests, is_guarded, has_second: !is_guarded }
     }
 
     /// Whether more is drawn than in the first runs.

@@ -41,6 +41,10 @@ pub enum StepKind {
     Mass,
     /// An administrator lets through what waits.
     Release,
+    /// The second server synchronises: it takes over if it can.
+    Second,
+    /// The server stands still in a cycle, and goes on when the second one has taken over.
+    Pause,
 }
 
 /// The steps of a seed.
@@ -49,7 +53,7 @@ pub fn steps(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, 1);
     let count = STEPS_MAX / 3 + chance.below(STEPS_MAX * 2 / 3);
     let step = |_| {
-        let kind = match chance.below(if Setting::is_wide(seed) { 48 } else { 40 }) {
+        let kind = match chance.below(if Setting::is_wide(seed) { 52 } else { 40 }) {
             0..=19 => StepKind::Change,
             20..=24 => StepKind::Replicate,
             25 => StepKind::Controller,
@@ -60,7 +64,9 @@ pub fn steps(seed: u64) -> Vec<Step> {
             40 => StepKind::Lost,
             41..=44 => StepKind::Foreign,
             45 | 46 => StepKind::Mass,
-            _ => StepKind::Release,
+            47 => StepKind::Release,
+            48 | 49 => StepKind::Second,
+            _ => StepKind::Pause,
         };
         Step { kind, seed: chance.number() }
     };

@@ -5,26 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portolan_app::connect::simulated::{Ingest, Origin as _, Owned, Tenancy};
+use portolan_app::connect::simulated::{Holding, Ingest, Origin as _, Owned, Tenancy};
 use portolan_app::report::Failure;
 use portolan_app::tenant::ingest::{self, Batch, Unwritten, batch_name};
-use portolan_model::{Guid, Secret};
-use portolan_store::tenant::SqliteStore;
+use portolan_model::{Guid, Secret, SourceAnchor};
+use portolan_store::tenant::{HeldObject, SqliteStore};
 use portolan_store::vault::MasterKeys;
 use portolan_tenant::application::{Application, ROLE_INGEST};
-use portolan_tenant::directory::{Kind, Object, Value};
+use portolan_tenant::directory::{Kind, Object, Reference, Value};
 use portolan_tenant::feature::Feature;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::{
-    IngestRequest, IngestResponse, ObjectsResponse, Operation, OperationResult, OwnedObject,
-    TenantResponse,
+    HeldObject as WireObject, HeldResponse, IngestRequest, IngestResponse, ObjectsResponse,
+    Operation, OperationResult, OwnedObject, ReferencesResponse, TenantResponse,
 };
-use portolan_tenant::{Digest, Tenant as Identity};
+use portolan_tenant::{Digest, Tenant as Identity, held, lease};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
 
 use crate::books::Books;
 use crate::chance::{Chance, Virtual};
 use crate::expected::{BRANCH, INITIAL, Shown, VERIFIED, number};
-use crate::fault::{Bug, Fuse};
+use crate::fault::{BATCH, Bug, Fuse};
 
 /// Objects that are read at once.
 const PAGE: u32 = 1_000;
@@ -59,6 +61,8 @@ pub struct Log {
     pub deleted: BTreeSet<String>,
     /// Answers that were not the same to the same batch.
     pub unlike: Vec<String>,
+    /// Batches of a server behind whose back another one had taken over.
+    pub late: Vec<String>,
     /// What was written since it was last asked, for people.
     pub said: Vec<String>,
     /// What went, and what was let go.
@@ -70,12 +74,12 @@ pub struct Tenant {
     directory: PathBuf,
     store: SqliteStore,
     identity: Identity,
-    /// The sync server.
-    sender: Guid,
     clock: Arc<Virtual>,
     chance: Chance,
-    /// Batches that were written, with their answers.
-    written: Vec<(Vec<u8>, String)>,
+    /// Batches that were written, with who sent them and their answers.
+    written: Vec<(Vec<u8>, Guid, String)>,
+    /// How often the lease was given to another server, or anew.
+    pub grants: u64,
     /// How many of them the backup has.
     backed_up: Option<usize>,
     /// A bug that is put in, until it struck.
@@ -116,9 +120,10 @@ fn identity() -> Result<Identity, Failure> {
     })
 }
 
-/// The sync server's application.
-fn sender() -> Guid {
-    Guid::from_random([2; 16])
+/// The application of a sync server: of the first one, or of the second.
+#[must_use]
+pub fn sender(server: usize) -> Guid {
+    Guid::from_random([if server == 0 { 2 } else { 3 }; 16])
 }
 
 impl Tenant {
@@ -131,15 +136,19 @@ impl Tenant {
         let mut tx = store.begin(Access::Write).await.map_err(|error| broken(&error))?;
         let now = crate::world::EPOCH;
         tx.put_tenant(&identity()?, now).await.map_err(|error| broken(&error))?;
-        let application = Application {
-            client_id: sender(),
-            name: "connect".to_owned(),
-            redirect_uris: Vec::new(),
-            permissions: Vec::new(),
-            roles: vec![ROLE_INGEST.to_owned()],
-            keys: Vec::new(),
-        };
-        tx.put_application(&application).await.map_err(|error| broken(&error))?;
+        for server in 0..2 {
+            let application = Application {
+                client_id: sender(server),
+                name: format!("connect {server}"),
+                redirect_uris: Vec::new(),
+                permissions: Vec::new(),
+                roles: vec![ROLE_INGEST.to_owned()],
+                keys: Vec::new(),
+            };
+            tx.put_application(&application).await.map_err(|error| broken(&error))?;
+        }
+        let joined = tx.join_group(sender(1), sender(0)).await;
+        joined.map_err(|error| broken(&error))?;
         tx.commit().await.map_err(|error| broken(&error))?;
         store.close().await;
         Ok(())
@@ -168,10 +177,10 @@ impl Tenant {
             directory: directory.to_owned(),
             store,
             identity: identity()?,
-            sender: sender(),
             clock,
             chance,
             written: Vec::new(),
+            grants: 0,
             backed_up: None,
             bug,
             log: Log::default(),
@@ -214,19 +223,57 @@ impl Tenant {
         self.store.close().await;
     }
 
-    /// What a request does, and its answer.
-    async fn take(&mut self, octets: &[u8]) -> Result<String, Failure> {
+    /// Asks for the lease, or for more of it, as the tenant gives it: the epoch, and until when it is used.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn lease(
+        &mut self,
+        server: usize,
+        request: &lease::Request,
+    ) -> Result<Option<u64>, Failure> {
+        let (by, now) = (sender(server), self.clock.now());
+        let mut tx = self.store.begin(Access::Write).await.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(by).await.map_err(|error| broken(&error))?;
+        let before = tx.lease(group).await.map_err(|error| broken(&error))?;
+        let Ok(decision) = lease::decide(before.as_ref(), by, "sync", request, now) else {
+            return Ok(None);
+        };
+        tx.put_lease(group, &decision.lease).await.map_err(|error| broken(&error))?;
+        tx.commit().await.map_err(|error| broken(&error))?;
+        if matches!(request, lease::Request::Acquire { .. }) {
+            self.grants += 1;
+        }
+        Ok(Some(decision.lease.epoch))
+    }
+
+    /// The bug of a tenant that takes batches of whoever held the lease once.
+    async fn ignores_epoch(&self, sent: &mut IngestRequest, by: Guid) -> Result<Guid, Failure> {
+        if self.bug != Some(Bug::IgnoresEpoch) || sent.lease_epoch.is_none() {
+            return Ok(by);
+        }
+        let mut tx = self.store.begin(Access::Read).await.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(by).await.map_err(|error| broken(&error))?;
+        let lease = tx.lease(group).await.map_err(|error| broken(&error))?;
+        let Some(lease) = lease else { return Ok(by) };
+        sent.lease_epoch = Some(lease.epoch);
+        Ok(lease.holder().map_or(by, |holder| holder.client_id))
+    }
+
+    /// What a request does, and its answer. `grant` is the number of the lease under which it was sent.
+    async fn take(&mut self, octets: &[u8], by: Guid, grant: u64) -> Result<String, Failure> {
         let mut sent: IngestRequest = serde_json::from_slice(octets)
             .map_err(|error| Failure::because("the request is not understood", &error))?;
         let id = sent.batch.parse().map_err(|_| Failure::new("the batch has no name"))?;
-        let known = self.written.iter().find(|(before, _)| before == octets);
-        let known = known.map(|(_, answer)| answer.clone());
+        let known = self.written.iter().find(|(before, ..)| before == octets);
+        let known = known.map(|(.., answer)| answer.clone());
+        let by = self.ignores_epoch(&mut sent, by).await?;
         let lost = self.loses(&mut sent, known.is_some());
         let other = self.sends_otherwise(&mut sent, known.is_some());
         let operations = sent.operations.clone();
-        let mut digest = self.sender.to_string().into_bytes();
+        let mut digest = by.to_string().into_bytes();
         digest.extend(octets);
-        let batch = Batch { sender: self.sender, id, digest: Digest::of(&digest), sent };
+        let batch = Batch { sender: by, id, digest: Digest::of(&digest), sent };
         let tx = self.store.begin(Access::Write).await.map_err(|error| broken(&error))?;
         let now = self.clock.now();
         let written = ingest::write(tx, &self.identity, batch, now, &mut self.chance).await;
@@ -247,8 +294,11 @@ impl Tenant {
             Some(known) if known == answer => {}
             Some(_) => self.log.unlike.push(id.to_string()),
             None => {
+                if grant < self.grants {
+                    self.log.late.push(id.to_string());
+                }
                 self.note(&operations, &answer)?;
-                self.written.push((octets.to_vec(), answer.clone()));
+                self.written.push((octets.to_vec(), by, answer.clone()));
                 self.strike(&operations).await?;
             }
         }
@@ -490,10 +540,28 @@ fn with_result(answer: &str, at: usize, result: OperationResult) -> Result<Strin
     serde_json::to_string(&answer).map_err(wrong)
 }
 
+/// A lease as a server holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// What its batches carry.
+    pub epoch: u64,
+    /// Behind that it sends nothing.
+    pub until: OffsetDateTime,
+    /// Which of all leases it is.
+    pub grant: u64,
+}
+
 /// A sync server's line to its tenant during a cycle.
 pub struct Line<'w> {
     /// The tenant.
-    pub tenant: &'w mut Tenant,
+    pub tenant: &'w Mutex<Tenant>,
+    /// Which server's it is.
+    pub server: usize,
+    /// The epoch of the server's lease, until when it is used, and which of all leases it is; none of the only
+    /// server.
+    pub lease: Option<Held>,
+    /// The server's own clock.
+    pub clock: Arc<Virtual>,
     /// What breaks the cycle off.
     pub fuse: &'w Fuse,
     /// What goes wrong on the way.
@@ -510,7 +578,7 @@ impl Line<'_> {
 
 impl Ingest for Line<'_> {
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {
-        self.fuse.pass("a batch").await?;
+        self.fuse.pass(BATCH).await?;
         if self.happens(self.trouble.throttled) {
             return Err(Failure::new("the tenant says to go on more slowly"));
         }
@@ -519,14 +587,16 @@ impl Ingest for Line<'_> {
         if self.happens(self.trouble.request_lost) {
             return Err(Failure::new("the request was lost"));
         }
-        let answer = self.tenant.take(&octets).await?;
+        let (by, grant) = (sender(self.server), self.lease.map_or(0, |lease| lease.grant));
+        let answer = self.tenant.lock().await.take(&octets, by, grant).await?;
         if self.happens(self.trouble.twice) {
-            self.tenant.take(&octets).await?;
+            self.tenant.lock().await.take(&octets, by, grant).await?;
         }
         if self.happens(self.trouble.late) {
-            let before = self.tenant.written.clone();
-            if let Some((octets, _)) = self.chance.one(&before) {
-                self.tenant.take(octets).await?;
+            let mut tenant = self.tenant.lock().await;
+            let before = tenant.written.clone();
+            if let Some((octets, by, _)) = self.chance.one(&before) {
+                tenant.take(octets, *by, grant).await?;
             }
         }
         self.fuse.pass("the answer to a batch").await?;
@@ -537,6 +607,14 @@ impl Ingest for Line<'_> {
             .map_err(|error| Failure::because("the answer is not understood", &error))
     }
 
+    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+        let Some(held) = self.lease else { return Ok(None) };
+        if self.clock.now() >= held.until {
+            return Err(Failure::new("the lease of this server ended: nothing is sent"));
+        }
+        Ok(Some(held.epoch))
+    }
+
     fn name(&mut self) -> Guid {
         self.chance.guid()
     }
@@ -545,10 +623,10 @@ impl Ingest for Line<'_> {
 impl Owned for Line<'_> {
     async fn owned(&mut self, after: &str) -> Result<ObjectsResponse, Failure> {
         self.fuse.pass("a page of what the tenant has").await?;
-        let tenant = &*self.tenant;
+        let tenant = self.tenant.lock().await;
         let tx = tenant.store.begin(Access::Read).await;
         let mut tx = tx.map_err(|error| broken(&error))?;
-        let group = tx.sync_group(tenant.sender).await.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(sender(self.server)).await.map_err(|error| broken(&error))?;
         let owned = tx.owned_objects(group, after, 3).await.map_err(|error| broken(&error))?;
         let object = |(anchor, kind)| OwnedObject {
             anchor,
@@ -561,18 +639,90 @@ impl Owned for Line<'_> {
     }
 }
 
+impl Holding for Line<'_> {
+    async fn held(&mut self, after: &str, with: &str) -> Result<ObjectsResponse, Failure> {
+        self.fuse.pass("a page of what is confirmed").await?;
+        let tenant = self.tenant.lock().await;
+        if tenant.bug == Some(Bug::ConfirmsNothing) {
+            return Ok(ObjectsResponse { objects: Vec::new() });
+        }
+        let tx = tenant.store.begin(Access::Read).await;
+        let mut tx = tx.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(sender(self.server)).await.map_err(|error| broken(&error))?;
+        if with == "content" {
+            let held = tx.held_objects(group, after, 3).await.map_err(|error| broken(&error))?;
+            let object = |one: HeldObject| OwnedObject {
+                anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
+                kind: one.object.kind.as_str().to_owned(),
+                content: Some(held::content(&one.object.attributes, &one.set_aside)),
+                password: one.has_password,
+                references: None,
+            };
+            return Ok(ObjectsResponse { objects: held.into_iter().map(object).collect() });
+        }
+        let owned = tx.owned_objects(group, after, 3).await.map_err(|error| broken(&error))?;
+        let anchors = owned.iter().filter_map(|(anchor, _)| anchor.parse::<SourceAnchor>().ok());
+        let anchors: Vec<_> = anchors.collect();
+        let digests = tx.held_references(group, &anchors.iter().collect::<Vec<_>>()).await;
+        let digests = digests.map_err(|error| broken(&error))?;
+        let object = |(anchor, kind): (String, String)| OwnedObject {
+            references: digests.get(&anchor).and_then(|digest| digest.to_text()),
+            content: None,
+            password: false,
+            anchor,
+            kind,
+        };
+        Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
+    }
+
+    async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure> {
+        self.fuse.pass("what the tenant has of objects").await?;
+        let tenant = self.tenant.lock().await;
+        let tx = tenant.store.begin(Access::Read).await;
+        let mut tx = tx.map_err(|error| broken(&error))?;
+        let mut objects = Vec::new();
+        for anchor in anchors.iter().filter_map(|anchor| anchor.parse::<SourceAnchor>().ok()) {
+            let object = tx.object_by_anchor(&anchor).await.map_err(|error| broken(&error))?;
+            let object = object.filter(|object| object.deleted_at.is_none());
+            objects.extend(object.map(|object| WireObject {
+                anchor: anchor.to_string(),
+                attributes: held::document(&object.attributes),
+            }));
+        }
+        Ok(HeldResponse { objects, answered: anchors.len() })
+    }
+
+    async fn held_references(
+        &mut self,
+        anchor: &str,
+        attribute: &str,
+        after: &str,
+    ) -> Result<ReferencesResponse, Failure> {
+        self.fuse.pass("whom an object refers to").await?;
+        let tenant = self.tenant.lock().await;
+        let tx = tenant.store.begin(Access::Read).await;
+        let mut tx = tx.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(sender(self.server)).await.map_err(|error| broken(&error))?;
+        let reference = Reference::from_word(attribute);
+        let reference = reference.ok_or_else(|| Failure::new("there is no such reference"))?;
+        let page = tx.held_page(group, anchor, reference, after).await;
+        let (anchors, after) = page.map_err(|error| broken(&error))?;
+        Ok(ReferencesResponse { anchors, after })
+    }
+}
+
 impl Tenancy for Line<'_> {
     async fn describe(&mut self) -> Result<TenantResponse, Failure> {
         self.fuse.pass("the tenant's domains").await?;
-        let tenant = &*self.tenant;
+        let tenant = self.tenant.lock().await;
         let tx = tenant.store.begin(Access::Read).await;
         let mut tx = tx.map_err(|error| broken(&error))?;
-        let last = tx.last_batch(tenant.sender).await.map_err(|error| broken(&error))?;
+        let last = tx.last_batch(sender(self.server)).await.map_err(|error| broken(&error))?;
         Ok(TenantResponse {
             tenant_id: tenant.identity.id.to_string(),
             initial_domain: INITIAL.to_owned(),
             verified_domains: vec![VERIFIED.to_owned(), BRANCH.to_owned()],
-            sync_group: Some(tenant.sender.to_string()),
+            sync_group: Some(sender(0).to_string()),
             last_batch: Some(batch_name(last)),
             sync_servers: None,
             uses_lease: false,

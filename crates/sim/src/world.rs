@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portolan_app::connect::simulated::{Compiled, Cycle, Origin as _, Server};
+use portolan_app::connect::simulated::{Compiled, Cycle, Origin as _, Server, Turn};
 use portolan_app::report::Failure;
 use portolan_model::DnsName;
+use portolan_tenant::lease;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::chance::{Chance, Virtual};
 use crate::check::{self, Law, Violation};
 use crate::expected::{BRANCH, INITIAL, VERIFIED};
-use crate::fault::{Bug, Cut, Faults, Fuse};
+use crate::fault::{BATCH, Bug, Cut, Faults, Fuse};
 use crate::forest::{Beginning, Connection, Forest};
 use crate::setting::Setting;
 use crate::step::{Step, StepKind};
-use crate::tenant::{self, Line, Tenant, Trouble};
+use crate::tenant::{self, Held, Line, Tenant, Trouble};
+use tokio::sync::Mutex;
 
 /// When every run begins.
 pub const EPOCH: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
@@ -32,6 +34,10 @@ const FORESTS: [&str; 2] = [VERIFIED, BRANCH];
 const STATE: &str = "connector-space.db";
 const STATE_BACKUP: &str = "connector-space.backup";
 
+/// The folder of the second server.
+const SECOND: &str = "second";
+/// For how long a lease is given.
+const LEASE: time::Duration = time::Duration::seconds(60);
 /// Objects of a forest have numbers below the next one's.
 const SERIALS: u32 = 500;
 /// What is said of a full read that lacks too much.
@@ -68,8 +74,12 @@ struct World<'t> {
     controllers: Vec<usize>,
     /// Whether an administrator lets everything go in the next cycle.
     is_all_allowed: bool,
-    tenant: Tenant,
+    tenant: Mutex<Tenant>,
     server: Server,
+    /// The lease as the server holds it.
+    lease: Option<Held>,
+    /// The one that waits to take over, with its own.
+    second: Option<(Server, Option<Held>)>,
     clock: Arc<Virtual>,
     has_backup: bool,
     bug: Option<Bug>,
@@ -111,8 +121,11 @@ impl Template {
     pub async fn run(&self, seed: u64, steps: &[Step], bug: Option<Bug>) -> Result<Ran, Failure> {
         let mut world = World::begin(self, seed, bug).await?;
         let outcome = world.live(steps).await;
-        world.tenant.close().await;
+        world.tenant.lock().await.close().await;
         world.server.state().close().await;
+        if let Some((second, _)) = &world.second {
+            second.state().close().await;
+        }
         match outcome {
             Ok(violation) => Ok(Ran { violation: violation.err(), ..world.ran }),
             Err(failure) => Err(failure),
@@ -134,6 +147,14 @@ impl<'t> World<'t> {
         let tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
         let setting = Setting::of(seed);
         let server = Self::open(template, directory.path(), setting, &clock).await?;
+        let mut second = None;
+        if setting.has_second {
+            let place = directory.path().join(SECOND);
+            std::fs::create_dir(&place)
+                .map_err(|error| Failure::because("cannot make a folder for a server", &error))?;
+            copy(template.directory.path().join(STATE), place.join(STATE))?;
+            second = Some((Self::open(template, &place, setting, &clock).await?, None));
+        }
         let mut forests = Vec::new();
         for (at, name) in FORESTS.into_iter().take(setting.forests).enumerate() {
             let beginning = Beginning { users: setting.users(), serials: at as u32 * SERIALS };
@@ -148,8 +169,10 @@ impl<'t> World<'t> {
             controllers: vec![0; forests.len()],
             forests,
             is_all_allowed: false,
-            tenant,
+            tenant: Mutex::new(tenant),
             server,
+            lease: None,
+            second,
             clock,
             has_backup: false,
             bug,
@@ -171,6 +194,7 @@ impl<'t> World<'t> {
 
     /// Starts the server on what is in its folder.
     async fn start(&mut self) -> Result<(), Failure> {
+        self.lease = None;
         let place = self.directory.path();
         self.server = Self::open(self.template, place, self.setting, &self.clock).await?;
         Ok(())
@@ -214,7 +238,7 @@ impl<'t> World<'t> {
         if let Err(error) = self.server.state().check().await {
             return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
         }
-        let found = self.tenant.shown().await?;
+        let found = self.tenant.lock().await.shown().await?;
         let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
         let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
         Ok(check::at_rest(&forests, &found))
@@ -242,6 +266,8 @@ impl<'t> World<'t> {
             StepKind::Release if self.setting.is_guarded => self.release().await?,
             StepKind::Foreign | StepKind::Release => {}
             StepKind::Lost => self.lose_state().await?,
+            StepKind::Second => return self.of_second(&mut chance).await,
+            StepKind::Pause => return self.pause(&mut chance).await,
             StepKind::Replicate => {
                 let at = self.some_forest(&mut chance);
                 let (controller, changes) = (chance.below(2), chance.below(12));
@@ -287,9 +313,9 @@ impl<'t> World<'t> {
 
     async fn of_tenant(&mut self, chance: &mut Chance) -> Result<(), Failure> {
         if chance.once_in(2) {
-            self.tenant.back_up().await?;
+            self.tenant.get_mut().back_up().await?;
             self.say("the tenant is backed up");
-        } else if self.tenant.restore().await? {
+        } else if self.tenant.get_mut().restore().await? {
             self.say("the tenant is restored from its backup");
         }
         Ok(())
@@ -312,7 +338,7 @@ impl<'t> World<'t> {
 
     /// The server does not know any more what it did.
     fn forget(&mut self) {
-        self.tenant.log.books.begin_anew();
+        self.tenant.get_mut().log.books.begin_anew();
         self.each_forest(Forest::forget);
     }
 
@@ -328,7 +354,7 @@ impl<'t> World<'t> {
     async fn release(&mut self) -> Result<(), Failure> {
         let (allowance, _) = self.setting.allowance();
         for (kind, count) in self.server.release(&allowance).await? {
-            self.tenant.log.books.released(kind, count, self.clock.now());
+            self.tenant.get_mut().log.books.released(kind, count, self.clock.now());
             self.say(format!("the administrator lets {count} more {kind} go"));
         }
         Ok(())
@@ -370,7 +396,7 @@ impl<'t> World<'t> {
         let number = chance.number();
         let several = self.forests.len() > 1;
         let down = FORESTS.map(|_| several && chance.once_in(6));
-        let outcome = self.cycle(&fuse, trouble, (faults, down), number).await;
+        let outcome = self.cycle(&fuse, trouble, (faults, down), number).await?;
         let what = match &outcome {
             None => format!("the server dies at {}", fuse.at()),
             Some(Err(failure)) => format!("a cycle fails: {}", failure.text()),
@@ -394,10 +420,29 @@ impl<'t> World<'t> {
         &mut self,
         fuse: &Fuse,
         trouble: Trouble,
+        faults: (Faults, [bool; 2]),
+        seed: u64,
+    ) -> Result<Option<Result<Cycle, Failure>>, Failure> {
+        self.lease = self.renewed(0, self.lease).await?;
+        let outcome = self.run((0, &self.server, self.lease), fuse, trouble, faults, seed);
+        let outcome = tokio::select! {
+            biased;
+            () = fuse.burnt() => None,
+            cycle = outcome => Some(cycle),
+        };
+        self.tell();
+        Ok(outcome)
+    }
+
+    /// A cycle of one of the servers.
+    async fn run(
+        &self,
+        (number, server, lease): (usize, &Server, Option<Held>),
+        fuse: &Fuse,
+        trouble: Trouble,
         (faults, down): (Faults, [bool; 2]),
         seed: u64,
-    ) -> Option<Result<Cycle, Failure>> {
-        self.ran.cycles += 1;
+    ) -> Result<Cycle, Failure> {
         let connection = |at: usize, forest| {
             let chance = Chance::new(seed, if at == 0 { 6 } else { 10 });
             let faults = Faults { down: down[at], ..faults };
@@ -406,30 +451,102 @@ impl<'t> World<'t> {
         let directories = self.forests.iter().enumerate();
         let mut directories: Vec<_> =
             directories.map(|(at, forest)| connection(at, forest)).collect();
-        let chance = Chance::new(seed, 7);
-        let mut line = Line { tenant: &mut self.tenant, fuse, trouble, chance };
+        let (chance, clock) = (Chance::new(seed, 7), Arc::clone(&self.clock));
+        let mut line =
+            Line { tenant: &self.tenant, server: number, lease, clock, fuse, trouble, chance };
         let (allowance, mut allowed) = self.setting.allowance();
         if self.is_all_allowed || self.bug == Some(Bug::IgnoresGuard) {
             allowed = Setting::allowed();
         }
-        let cycle = self.server.synchronise(&mut directories, &mut line, (&allowance, allowed));
-        let outcome = tokio::select! {
-            biased;
-            () = fuse.burnt() => None,
-            cycle = cycle => Some(cycle),
+        let turn = match (self.setting.has_second, lease) {
+            (false, _) => Turn::Alone,
+            (true, None) => Turn::Warm,
+            (true, Some(lease)) => Turn::Active(lease.epoch),
         };
+        server.synchronise(&mut directories, &mut line, (&allowance, allowed), turn).await
+    }
+
+    /// The lease of a server before a cycle: more of the one that it has, or a new one, if it gets one.
+    async fn renewed(&self, server: usize, held: Option<Held>) -> Result<Option<Held>, Failure> {
+        if !self.setting.has_second {
+            return Ok(None);
+        }
+        let mut tenant = self.tenant.lock().await;
+        let until = self.clock.now() + LEASE * 9 / 10;
+        if let Some(held) = held {
+            let request = lease::Request::Renew { epoch: held.epoch, duration: LEASE };
+            if tenant.lease(server, &request).await?.is_some() {
+                return Ok(Some(Held { until, ..held }));
+            }
+        }
+        let epoch = tenant.lease(server, &lease::Request::Acquire { duration: LEASE }).await?;
+        Ok(epoch.map(|epoch| Held { epoch, until, grant: tenant.grants }))
+    }
+
+    /// What is told of a cycle.
+    fn tell(&mut self) {
+        self.ran.cycles += 1;
         if std::mem::take(&mut self.is_all_allowed) {
-            self.tenant.log.books.begin_anew();
+            self.tenant.get_mut().log.books.begin_anew();
         }
         let mut meanwhile = Vec::new();
         self.each_forest(|forest| meanwhile.append(&mut forest.meanwhile));
         for line in meanwhile.iter().filter(|line| !line.is_empty()) {
             self.say(format!("  meanwhile {line}"));
         }
-        for line in std::mem::take(&mut self.tenant.log.said) {
+        for line in std::mem::take(&mut self.tenant.get_mut().log.said) {
             self.say(format!("  the tenant {line}"));
         }
-        outcome
+    }
+
+    /// A cycle of the server that waits.
+    async fn of_second(&mut self, chance: &mut Chance) -> Judged {
+        let Some((second, held)) = self.second.take() else { return Ok(Ok(())) };
+        let held = self.renewed(1, held).await?;
+        let (fuse, faults) = (Fuse::new(0, None), (Faults::default(), [false; 2]));
+        let (trouble, number) = (Trouble::default(), chance.number());
+        let outcome = self.run((1, &second, held), &fuse, trouble, faults, number).await;
+        self.second = Some((second, held));
+        self.tell();
+        self.say(format!("the second server: {}", told_of(&outcome)));
+        self.check().await
+    }
+
+    /// The server stands still somewhere in a cycle; the second one takes over, and the first goes on late.
+    async fn pause(&mut self, chance: &mut Chance) -> Judged {
+        let Some((second, held)) = self.second.take() else { return Ok(Ok(())) };
+        self.lease = self.renewed(0, self.lease).await?;
+        let late = if chance.once_in(2) {
+            Fuse::new(chance.below(60) as u32, Some(Cut::Pause))
+        } else {
+            Fuse::new(chance.below(2) as u32, Some(Cut::Pause)).only(BATCH)
+        };
+        let (trouble, faults) = (Trouble::default(), (Faults::default(), [false; 2]));
+        let (numbers, fuse) = ([chance.number(), chance.number()], Fuse::new(0, None));
+        let minutes = 1 + chance.below(3) as i64;
+        let (held, between, ended) = {
+            let first = self.run((0, &self.server, self.lease), &late, trouble, faults, numbers[0]);
+            tokio::pin!(first);
+            let ended = tokio::select! {
+                biased;
+                () = late.burnt() => None,
+                ended = &mut first => Some(ended),
+            };
+            self.clock.pass(time::Duration::minutes(minutes));
+            let held = self.renewed(1, held).await?;
+            let between = self.run((1, &second, held), &fuse, trouble, faults, numbers[1]).await;
+            late.resume();
+            let ended = match ended {
+                Some(ended) => ended,
+                None => first.await,
+            };
+            (held, between, ended)
+        };
+        self.second = Some((second, held));
+        self.tell();
+        self.say(format!("while the server stands still: {}", told_of(&between)));
+        self.say(format!("the server goes on at {}: {}", late.at(), told_of(&ended)));
+        self.check().await
     }
 
     /// Cycles without faults, until one has nothing to do.
@@ -446,7 +563,7 @@ impl<'t> World<'t> {
             }
             let (fuse, number) = (Fuse::new(0, None), self.ran.cycles as u64);
             let faults = (Faults::default(), [false; 2]);
-            let cycle = self.cycle(&fuse, Trouble::default(), faults, number).await;
+            let cycle = self.cycle(&fuse, Trouble::default(), faults, number).await?;
             let cycle = match cycle {
                 Some(Ok(cycle)) => cycle,
                 // A full read lacks so much that somebody has to say that it is right.
@@ -470,7 +587,8 @@ impl<'t> World<'t> {
                 self.release().await?;
             }
             self.is_all_allowed = cycle.unread.iter().any(|why| why.contains(NOT_BELIEVED));
-            if !cycle.held.is_empty() || !cycle.unread.is_empty() {
+            // The second server may hold the lease for a while.
+            if !cycle.held.is_empty() || !cycle.unread.is_empty() || cycle.is_warm {
                 continue;
             }
             // What is wrong with single objects is decided about in each cycle.
@@ -483,11 +601,19 @@ impl<'t> World<'t> {
     }
 
     async fn check(&self) -> Judged {
-        let found = self.tenant.shown().await?;
+        let found = self.tenant.lock().await.shown().await?;
         let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
         let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
         let guarded_at = self.setting.is_guarded.then(|| self.clock.now());
-        Ok(check::always(&forests, &self.tenant.log, &found, guarded_at))
+        let tenant = self.tenant.lock().await;
+        Ok(check::always(&forests, &tenant.log, &found, guarded_at))
+    }
+}
+
+fn told_of(outcome: &Result<Cycle, Failure>) -> String {
+    match outcome {
+        Ok(cycle) => told(cycle),
+        Err(failure) => format!("a cycle fails: {}", failure.text()),
     }
 }
 
@@ -495,6 +621,7 @@ fn told(cycle: &Cycle) -> String {
     let Cycle { full, decided, exported, refused, notes, held, unread, .. } = cycle;
     let notes: Vec<_> = [notes, held, unread].into_iter().flatten().cloned().collect();
     let how = if *full { "a full cycle" } else { "a cycle" };
+    let how = if cycle.is_warm { format!("warm, {how}") } else { how.to_owned() };
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     let refused: Vec<_> = refused.iter().map(|(anchor, why)| format!("{anchor}: {why}")).collect();
     let refused = if refused.is_empty() {

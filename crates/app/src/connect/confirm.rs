@@ -10,21 +10,23 @@ use std::collections::HashMap;
 
 use portolan_chart::flow;
 use portolan_model::SourceAnchor;
-use portolan_store::state::{Confirmed, Held, Known};
+use portolan_store::state::{Confirmed, Held, Known, State};
 use portolan_sync::record::{Record, Value};
 use portolan_sync::{AttributeId, Dictionary, TenantKind};
 use portolan_tenant::directory::Reference;
-use portolan_tenant::wire::{HeldObject, OPERATIONS_MAX, Operation, OwnedObject};
+use portolan_tenant::wire::{
+    HeldObject, HeldResponse, OPERATIONS_MAX, ObjectsResponse, Operation, OwnedObject,
+    ReferencesResponse,
+};
 use portolan_tenant::{held, ingest};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::cycle::Server;
 use super::steps::Steps;
-use super::synchronise;
+use super::synchronise::{self, Connected};
 use super::target::tenant::attributes;
 use super::target::{Sending, Target, survey};
-use super::tenant_client::Tenant;
 use crate::report::Failure;
 
 /// Pages of objects that the tenant may have, each of some thousands.
@@ -90,24 +92,54 @@ impl Server {
         Ok(confirmation)
     }
 
-    fn tenant(&mut self) -> Result<&mut Tenant, Failure> {
-        let none = || Failure::new("a Graph is not asked as a tenant of ours is");
-        self.target.tenant().ok_or_else(none)
-    }
-
     async fn confirm_all(&mut self) -> Result<Confirmation, Failure> {
-        if let Target::Graph(graph) = &mut self.target {
-            let names = self.state.dictionary().await?;
-            let target = self.connected.target;
-            let sending = Sending { state: &self.state, target, names: &names };
-            return survey::confirm(graph, sending).await;
+        let Self { target, state, connected, .. } = self;
+        match target {
+            Target::Tenant(tenant) => Confirming { tenant, state, connected }.all().await,
+            Target::Graph(graph) => {
+                let names = state.dictionary().await?;
+                let sending = Sending { state, target: connected.target, names: &names };
+                survey::confirm(graph, sending).await
+            }
         }
+    }
+}
+
+/// Who says what it has of a server's objects.
+#[expect(async_fn_in_trait, reason = "one task confirms, and moves to no other thread")]
+pub trait Holding {
+    /// A page of living objects behind an anchor, with digests: of attributes (`content`), or of
+    /// `references`.
+    async fn held(&mut self, after: &str, with: &str) -> Result<ObjectsResponse, Failure>;
+
+    /// The attributes of some objects.
+    async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure>;
+
+    /// A page of whom an object refers to by an attribute.
+    async fn held_references(
+        &mut self,
+        anchor: &str,
+        attribute: &str,
+        after: &str,
+    ) -> Result<ReferencesResponse, Failure>;
+}
+
+/// What a tenant has, held against a state.
+pub(super) struct Confirming<'a, T> {
+    pub(super) tenant: &'a mut T,
+    pub(super) state: &'a State,
+    pub(super) connected: &'a Connected,
+}
+
+impl<T: Holding> Confirming<'_, T> {
+    /// Holds all of it against the state, and queues what is to be repaired.
+    pub(super) async fn all(&mut self) -> Result<Confirmation, Failure> {
         let mut done = Confirmation::default();
         self.confirm_objects(&mut done).await?;
         // References count between objects that the tenant has: that is known by now.
         self.confirm_references(&mut done).await?;
         if done.unknown > 0 {
-            synchronise::run_in_full_next(&self.state, &self.connected).await?;
+            synchronise::run_in_full_next(self.state, self.connected).await?;
         }
         while !self.state.resolve_references(RESOLVED_AT_ONCE).await?.is_done {}
         Ok(done)
@@ -117,7 +149,7 @@ impl Server {
         let names = self.state.dictionary().await?;
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.tenant()?.held(&after, "content").await?.objects;
+            let page = self.tenant.held(&after, "content").await?.objects;
             done.objects += page.len() as u64;
             let through = end_of(&page, &after)?;
             let mut rest = page.as_slice();
@@ -171,7 +203,7 @@ impl Server {
         while !waiting.is_empty() {
             let asked = waiting.get(..OPERATIONS_MAX).unwrap_or(waiting);
             let anchors = asked.iter().map(|object| object.anchor.clone()).collect();
-            let answer = self.tenant()?.read(anchors).await?;
+            let answer = self.tenant.read(anchors).await?;
             let answered = answer.answered.clamp(1, asked.len());
             let (now, later) = waiting.split_at(answered);
             waiting = later;
@@ -203,7 +235,7 @@ impl Server {
         let names: Vec<_> = Reference::ALL.into_iter().filter_map(named).collect();
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.tenant()?.held(&after, "references").await?.objects;
+            let page = self.tenant.held(&after, "references").await?.objects;
             if page.is_empty() {
                 return Ok(());
             }
@@ -244,7 +276,7 @@ impl Server {
             let mut after = String::new();
             loop {
                 let of = reference.as_str();
-                let page = self.tenant()?.held_references(anchor.as_str(), of, &after).await?;
+                let page = self.tenant.held_references(anchor.as_str(), of, &after).await?;
                 for anchor in &page.anchors {
                     held.push((*id, anchor.parse().map_err(|_| nothing())?));
                 }

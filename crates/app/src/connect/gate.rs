@@ -4,13 +4,16 @@
 //! would take too much away waits ([`guard`](super::guard)); all else goes out. A server that did not write
 //! for a while confirms what the target has before it writes again.
 
+use portolan_store::state::State;
+use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::Quarantine;
 use serde::Serialize;
 
+use super::batches::Batches;
 use super::config::Config;
 use super::cycle::Server;
 use super::guard;
-use super::lease::{self, Keeping, Role};
+use super::lease::{self, Keeping};
 use super::steps::Steps;
 use crate::report::Failure;
 
@@ -96,17 +99,17 @@ impl Server {
             self.take_lease().await?;
         }
         if let Some(closed) = self.closed()? {
-            self.state.remember(target, UNCONFIRMED, b"").await?;
+            leave(&self.state, target).await?;
             return Ok(Passage::Closed(closed));
         }
-        if self.must_confirm().await? {
+        let epoch = self.lease.role().epoch();
+        let must_confirm = must_confirm(&self.state, target, epoch).await?;
+        if must_confirm {
             self.confirm(steps).await?;
-            self.state.forget(target, UNCONFIRMED).await?;
         }
-        if let Role::Active { epoch, .. } = self.lease.role() {
-            let confirmed = epoch.to_string();
-            self.state.remember(target, CONFIRMED_EPOCH, confirmed.as_bytes()).await?;
-        }
+        confirmed(&self.state, target, epoch, must_confirm).await?;
+        // What was sent and never answered may have to be undone: that is held against the guard as well.
+        Batches::settle(&self.state, target).await?;
         let now = portolan_net::clock::now();
         let allowance = &self.config.guard;
         let quarantine = guard::quarantine(&self.state, target, allowance, allowed, now).await?;
@@ -149,19 +152,42 @@ impl Server {
         }
         Ok(())
     }
+}
 
-    /// Whether somebody else may have written since this server did: when nothing was written for a while,
-    /// and when its lease is not the one that it confirmed under, nor the next one.
-    async fn must_confirm(&self) -> Result<bool, Failure> {
-        let target = self.connected.target;
-        if self.state.remembered(target, UNCONFIRMED).await?.is_some() {
-            return Ok(true);
-        }
-        let Role::Active { epoch, .. } = self.lease.role() else { return Ok(false) };
-        let confirmed = self.state.remembered(target, CONFIRMED_EPOCH).await?;
-        let confirmed = confirmed.and_then(|octets| String::from_utf8(octets).ok()?.parse().ok());
-        let is_ours =
-            |confirmed: u64| confirmed == epoch || confirmed.checked_add(1) == Some(epoch);
-        Ok(!confirmed.is_some_and(is_ours))
+/// Remembers that somebody else may write from now on.
+pub(super) async fn leave(state: &State, target: ConnectorId) -> Result<(), Failure> {
+    Ok(state.remember(target, UNCONFIRMED, b"").await?)
+}
+
+/// Whether somebody else may have written since this server did: when nothing was written for a while, and
+/// when its lease, if it has one, is not the one that it confirmed under, nor the next one.
+pub(super) async fn must_confirm(
+    state: &State,
+    target: ConnectorId,
+    epoch: Option<u64>,
+) -> Result<bool, Failure> {
+    if state.remembered(target, UNCONFIRMED).await?.is_some() {
+        return Ok(true);
     }
+    let Some(epoch) = epoch else { return Ok(false) };
+    let confirmed = state.remembered(target, CONFIRMED_EPOCH).await?;
+    let confirmed = confirmed.and_then(|octets| String::from_utf8(octets).ok()?.parse().ok());
+    let is_ours = |confirmed: u64| confirmed == epoch || confirmed.checked_add(1) == Some(epoch);
+    Ok(!confirmed.is_some_and(is_ours))
+}
+
+/// Remembers under which epoch what the target has is known, and that it was confirmed if it had to be.
+pub(super) async fn confirmed(
+    state: &State,
+    target: ConnectorId,
+    epoch: Option<u64>,
+    had_to: bool,
+) -> Result<(), Failure> {
+    if had_to {
+        state.forget(target, UNCONFIRMED).await?;
+    }
+    if let Some(epoch) = epoch {
+        state.remember(target, CONFIRMED_EPOCH, epoch.to_string().as_bytes()).await?;
+    }
+    Ok(())
 }

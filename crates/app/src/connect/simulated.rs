@@ -14,9 +14,12 @@ use portolan_tenant::wire::TenantResponse;
 
 use super::batches;
 pub use super::batches::Owned;
+use super::confirm::Confirming;
+pub use super::confirm::Holding;
 use super::cycle::{FILE, domains};
 pub use super::export::Ingest;
 use super::export::{Exported, Exporter};
+use super::gate;
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Imported, Reading, Staging};
@@ -30,7 +33,7 @@ use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
 #[expect(async_fn_in_trait, reason = "one task drives a server, and moves to no other thread")]
-pub trait Tenancy: Ingest + Owned {
+pub trait Tenancy: Ingest + Owned + Holding {
     /// Who the tenant is, and the last batch that it has.
     async fn describe(&mut self) -> Result<TenantResponse, Failure>;
 }
@@ -40,6 +43,17 @@ pub trait Tenancy: Ingest + Owned {
 pub struct Compiled {
     rules: Arc<Ruleset>,
     reading: Arc<Reading>,
+}
+
+/// Who a server is among those of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The only one.
+    Alone,
+    /// The one that writes, under this epoch of the lease.
+    Active(u64),
+    /// One that writes nothing: another one may, or it is in staging mode.
+    Warm,
 }
 
 /// Hours for which what is released may be lost.
@@ -73,6 +87,8 @@ pub struct Cycle {
     pub notes: Vec<String>,
     /// Forests that were not read, and why.
     pub unread: Vec<String>,
+    /// Whether nothing was exported because another server may write.
+    pub is_warm: bool,
 }
 
 /// What a synchronisation alone did.
@@ -154,6 +170,7 @@ impl Server {
         directories: &mut [impl Directory],
         tenant: &mut impl Tenancy,
         (allowance, allowed): (&Allowance, usize),
+        turn: Turn,
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let imported = self.import(directories, allowed).await?;
@@ -171,6 +188,21 @@ impl Server {
         let synchronised =
             synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
         state.end_run(run, DONE, "{}", self.origin.now()).await?;
+        let epoch = match turn {
+            Turn::Active(epoch) => Some(epoch),
+            Turn::Alone | Turn::Warm => None,
+        };
+        let is_warm = turn == Turn::Warm;
+        if is_warm {
+            gate::leave(state, target).await?;
+        } else {
+            let must_confirm = gate::must_confirm(state, target, epoch).await?;
+            if must_confirm {
+                Confirming { tenant, state, connected }.all().await?;
+            }
+            gate::confirmed(state, target, epoch, must_confirm).await?;
+            batches::Batches::settle(state, target).await?;
+        }
         let now = self.origin.now();
         let quarantine = guard::quarantine(state, target, allowance, allowed, now).await?;
         let names = &rules.names;
@@ -178,7 +210,7 @@ impl Server {
         let quarantine = &quarantine;
         let mut exporter =
             Exporter { target: tenant, sending, chosen: None, quarantine, origin: &*self.origin };
-        let exported = exporter.run().await?;
+        let exported = if is_warm { Exported::default() } else { exporter.run().await? };
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
             held: quarantine.iter().map(ToString::to_string).collect(),
@@ -188,6 +220,7 @@ impl Server {
             exported: added + updated + deleted + references,
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
+            is_warm,
             unread: imported.unread.into_iter().map(|unread| unread.why).collect(),
         })
     }

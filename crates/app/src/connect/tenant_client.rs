@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::batches::Owned;
+use super::confirm::Holding;
 use super::export::Ingest;
 use super::key::Registrar;
 use super::lease::{self, Role};
@@ -307,6 +308,25 @@ impl Ingest for Tenant {
         let response =
             self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
         accepted(&response, "write to the tenant")
+    }
+}
+
+impl Holding for Tenant {
+    async fn held(&mut self, after: &str, with: &str) -> Result<ObjectsResponse, Failure> {
+        Self::held(self, after, with).await
+    }
+
+    async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure> {
+        Self::read(self, anchors).await
+    }
+
+    async fn held_references(
+        &mut self,
+        anchor: &str,
+        attribute: &str,
+        after: &str,
+    ) -> Result<ReferencesResponse, Failure> {
+        Self::held_references(self, anchor, attribute, after).await
     }
 }
 

@@ -316,8 +316,8 @@ impl<'t> World<'t> {
             self.tenant.get_mut().back_up().await?;
             self.say("the tenant is backed up");
         } else if self.setting.has_second {
-            // Epochs begin again with a tenant that is restored: a server that only ever learnt what another one
-            // wrote does not notice that, and is told by an administrator (`connect run --profile`).
+            // A known weakness: epochs begin again with a tenant that is restored, and a server that only ever
+            // learnt what another one wrote takes its lease for the one that it confirmed under.
         } else if self.tenant.get_mut().restore().await? {
             self.say("the tenant is restored from its backup");
         }

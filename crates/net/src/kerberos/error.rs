@@ -6,6 +6,7 @@ use portolan_model::{DnsName, Hint, Spn};
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::messages::Fault;
+use crate::dc::LocateError;
 use crate::network::DialError;
 
 /// What a KDC was asked for.
@@ -26,6 +27,16 @@ pub enum KerberosError {
     /// The KDC was not reached.
     #[error(transparent)]
     Unreachable(#[from] DialError),
+    /// No KDC of a realm on the way to the service's was found.
+    #[error("{service} is reached by the realm of {domain}: {error}")]
+    NoKdc {
+        /// The realm's domain.
+        domain: DnsName,
+        /// The service that a ticket is wanted for.
+        service: Box<Spn>,
+        /// Why none was found.
+        error: Box<LocateError>,
+    },
     /// The KDC refused.
     #[error("{kdc} gives {account} no ticket for {service}: {code}{}", in_words(.text))]
     Refused {
@@ -186,6 +197,7 @@ impl Hint for KerberosError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable(error) => error.hint(),
+            Self::NoKdc { error, .. } => error.hint(),
             Self::ClockSkew { kdc, .. } => Some(format!("set this host's clock by {kdc}")),
             Self::WrongKey { account, keytab_version: None, .. } => Some(format!(
                 "give the password of {account} anew; the old one is not tried again, so that the \

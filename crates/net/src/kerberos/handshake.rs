@@ -9,7 +9,6 @@ use portolan_model::Spn;
 use super::Credential;
 use super::ap::{self, Said};
 use super::error::{CLOCK_SKEW_MAX, KerberosError};
-use super::kdc::Kdc;
 use super::messages::{Fault, Ticket};
 use super::tickets;
 use crate::clock;
@@ -47,8 +46,7 @@ pub async fn prove_controller(
     controller: &DomainController,
     credential: &Credential,
 ) -> Result<(), KerberosError> {
-    let kdc = Kdc::new(network.clone(), controller.host.clone());
-    tickets::ticket(credential, &kdc, &controller.service()).await.map(drop)
+    tickets::ticket(credential, network, controller, &controller.service()).await.map(drop)
 }
 
 /// A handshake that waits for the service's AP-REP. A ticket that leads to none is not used again.
@@ -83,8 +81,7 @@ impl Handshake {
         service: Spn,
         style: Style,
     ) -> Result<(Self, Vec<u8>), KerberosError> {
-        let kdc = Kdc::new(network.clone(), controller.host.clone());
-        let ticket = tickets::ticket(credential, &kdc, &service).await?;
+        let ticket = tickets::ticket(credential, network, controller, &service).await?;
         let made = ap::request(&ticket, style);
         let (said, token) = made.map_err(|fault| KerberosError::failed(&controller.host, fault))?;
         let handshake = Self {

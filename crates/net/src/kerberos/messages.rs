@@ -24,7 +24,7 @@ use picky_krb::messages::{
 use portolan_gss::encrypted::{self, usage};
 use portolan_gss::etype_info::{self, KeyInfo, PA_ETYPE_INFO2};
 use portolan_gss::{EncryptionType, ProtocolKey};
-use portolan_model::{Entropy as _, Realm, Spn};
+use portolan_model::{DnsName, Entropy as _, Realm, Spn};
 use sspi::kerberos::EncryptionParams;
 use sspi::kerberos::client::generators::{
     GenerateAsReqOptions, GenerateAuthenticatorOptions, GenerateKeytabPaDataOptions,
@@ -116,7 +116,7 @@ fn restrict(body: &mut KdcReqBody, encryption_types: &[EncryptionType]) {
 
 /// Reads the clear parts of an AS-REP.
 pub(super) fn as_reply(octets: &[u8]) -> Result<AsReply, Fault> {
-    let reply: AsRep = decode("reading the AS-REP", octets)?;
+    let reply: AsRep = decode(AS_REP, octets)?;
     Ok(AsReply(reply.0))
 }
 
@@ -135,7 +135,7 @@ impl AsReply {
             number(&method.padata_type.0).map(u32::cast_signed) == Some(PA_ETYPE_INFO2)
         });
         let info = info.map(|method| etype_info::decode(&method.padata_data.0.0)).transpose();
-        Ok(info.map_err(|error| Fault::new("reading the AS-REP", error))?.unwrap_or_default())
+        Ok(info.map_err(|error| Fault::new(AS_REP, error))?.unwrap_or_default())
     }
 
     /// The ticket in it. Nothing when the key is not the one it was sealed with.
@@ -150,28 +150,22 @@ impl AsReply {
             return Ok(None);
         };
         // Some KDCs tag it as that of a TGS-REP, which RFC 4120 section 5.4.2 lets them do.
-        let part = match decode::<EncAsRepPart>("reading the AS-REP", &plain) {
+        let part = match decode::<EncAsRepPart>(AS_REP, &plain) {
             Ok(part) => part.0,
-            Err(_) => decode::<EncTgsRepPart>("reading the AS-REP", &plain)?.0,
+            Err(_) => decode::<EncTgsRepPart>(AS_REP, &plain)?.0,
         };
-        ticket(
-            "reading the AS-REP",
-            self.0,
-            part,
-            request,
-            account,
-            realm,
-            &[GRANTING, realm.as_str()],
-        )
+        let service = [GRANTING, realm.as_str()];
+        ticket((AS_REP, self.0, part), request, (account, realm.as_str()), realm, &service)
         .map(Some)
     }
 }
 
-/// Makes a TGS-REQ for a service.
+/// Makes a TGS-REQ to the KDC of a realm, for a service by the parts of its name: the ticket-granting one of
+/// another realm is a service too.
 pub(super) fn tgs_request(
     granting: &Ticket,
     realm: &Realm,
-    service: &Spn,
+    service: &[&str],
 ) -> Result<Request, Fault> {
     let step = "making the TGS-REQ";
     let fault = |error: sspi::Error| Fault::new(step, error.description);
@@ -187,7 +181,7 @@ pub(super) fn tgs_request(
     let key = Secret::new(granting.key.expose().to_vec());
     let mut request = generate_tgs_req(GenerateTgsReqOptions {
         realm: realm.as_str(),
-        service_principal: &service.to_string(),
+        service_principal: &service.join("/"),
         session_key: &key,
         ticket: granting.reply.ticket.0.clone(),
         authenticator: &mut authenticator,
@@ -200,7 +194,7 @@ pub(super) fn tgs_request(
     // checksum without a key over it.
     let body = &mut request.0.req_body.0;
     if let Some(name) = body.sname.0.as_mut() {
-        name.0.name_string = ExplicitContextTag1::from(strings(step, service.parts())?);
+        name.0.name_string = ExplicitContextTag1::from(strings(step, service)?);
     }
     let body = encode(step, body)?;
     authenticator.0.cksum = Optional::from(Some(checksum(&granting.key, &body)));
@@ -220,15 +214,15 @@ pub(super) fn tgs_request(
 }
 
 /// The parts of a name, as Kerberos has them.
-fn strings<'p>(
+fn strings(
     step: &'static str,
-    parts: impl Iterator<Item = &'p str>,
+    parts: &[&str],
 ) -> Result<Asn1SequenceOf<KerberosStringAsn1>, Fault> {
-    let string = |part: &str| {
-        let string = IA5String::from_string(part.to_owned());
+    let string = |part: &&str| {
+        let string = IA5String::from_string((*part).to_owned());
         string.map(KerberosStringAsn1::from).map_err(|error| Fault::new(step, error))
     };
-    Ok(Asn1SequenceOf::from(parts.map(string).collect::<Result<Vec<_>, _>>()?))
+    Ok(Asn1SequenceOf::from(parts.iter().map(string).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The checksum of a TGS-REQ's body under the session key ([RFC 3962 section 7]).
@@ -246,7 +240,7 @@ fn checksum(key: &ProtocolKey, body: &[u8]) -> ExplicitContextTag3<Checksum> {
     })
 }
 
-/// Reads a TGS-REP.
+/// Reads a TGS-REP of a realm's KDC for a service.
 pub(super) fn tgs_reply(
     octets: &[u8],
     request: &Request,
@@ -254,25 +248,68 @@ pub(super) fn tgs_reply(
     realm: &Realm,
     service: &Spn,
 ) -> Result<Ticket, Fault> {
-    let step = "reading the TGS-REP";
-    let reply = decode::<TgsRep>(step, octets)?.0;
-    let plain = encrypted::open(&granting.key, usage::TGS_REP, sealed(&reply.enc_part))
-        .map_err(|error| Fault::new(step, error))?;
-    let part = decode::<EncTgsRepPart>(step, &plain)?.0;
-    let account = names(&granting.reply.cname.0).join("/");
+    let (reply, part) = opened(octets, granting)?;
+    if let [granting, other] = names(&part.sname.0).as_slice()
+        && granting.eq_ignore_ascii_case(GRANTING)
+        && !other.eq_ignore_ascii_case(realm.as_str())
+    {
+        let reason = format!("the service is in another realm, {other}, which is not asked");
+        return Err(Fault::new(TGS_REP, reason));
+    }
     let expected: Vec<_> = service.parts().collect();
-    ticket(step, reply, part, request, &account, realm, &expected)
+    granted((reply, part), request, granting, realm, &expected)
 }
 
-/// Believes a reply once it proved to be the answer to the request ([RFC 4120 section 3.1.5]).
+/// Reads a TGS-REP of a realm's KDC for the ticket-granting service of another realm: the ticket for that
+/// one, or for one that is nearer to it ([RFC 4120 section 3.3.3]), and which.
+///
+/// [RFC 4120 section 3.3.3]: https://www.rfc-editor.org/rfc/rfc4120#section-3.3.3
+pub(super) fn cross_realm_reply(
+    octets: &[u8],
+    request: &Request,
+    granting: &Ticket,
+    realm: &Realm,
+) -> Result<(Ticket, DnsName), Fault> {
+    let (reply, part) = opened(octets, granting)?;
+    let served: Vec<_> = names(&part.sname.0).into_iter().map(str::to_owned).collect();
+    let served: Vec<_> = served.iter().map(String::as_str).collect();
+    let other = match served.as_slice() {
+        [GRANTING, other] => other.parse::<DnsName>().ok(),
+        _ => None,
+    };
+    let other = other.filter(|other| Realm::from(other) != *realm);
+    let other = other.ok_or_else(|| Fault::new(TGS_REP, "it is for no other realm"))?;
+    Ok((granted((reply, part), request, granting, realm, &served)?, other))
+}
+
+fn opened(octets: &[u8], granting: &Ticket) -> Result<(KdcRep, EncKdcRepPart), Fault> {
+    let reply = decode::<TgsRep>(TGS_REP, octets)?.0;
+    let plain = encrypted::open(&granting.key, usage::TGS_REP, sealed(&reply.enc_part))
+        .map_err(|error| Fault::new(TGS_REP, error))?;
+    Ok((reply, decode::<EncTgsRepPart>(TGS_REP, &plain)?.0))
+}
+
+/// The ticket in a TGS-REP: it is for whom the granting one is for, whichever realm that is of.
+fn granted(
+    (reply, part): (KdcRep, EncKdcRepPart),
+    request: &Request,
+    granting: &Ticket,
+    realm: &Realm,
+    service: &[&str],
+) -> Result<Ticket, Fault> {
+    let account = names(&granting.reply.cname.0).join("/");
+    let home = granting.reply.crealm.0.0.as_utf8().to_owned();
+    ticket((TGS_REP, reply, part), request, (&account, &home), realm, service)
+}
+
+/// Believes a reply once it proved to be the answer to the request ([RFC 4120 section 3.1.5]). `realm` is
+/// that of the KDC.
 ///
 /// [RFC 4120 section 3.1.5]: https://www.rfc-editor.org/rfc/rfc4120#section-3.1.5
 fn ticket(
-    step: &'static str,
-    reply: KdcRep,
-    mut part: EncKdcRepPart,
+    (step, reply, mut part): (&'static str, KdcRep, EncKdcRepPart),
     request: &Request,
-    account: &str,
+    (account, home): (&str, &str),
     realm: &Realm,
     service: &[&str],
 ) -> Result<Ticket, Fault> {
@@ -282,29 +319,22 @@ fn ticket(
             && found.iter().zip(expected).all(|(one, other)| one.eq_ignore_ascii_case(other))
     };
     let served = names(&part.sname.0);
-    if let [granting, other] = served.as_slice()
-        && granting.eq_ignore_ascii_case(GRANTING)
-        && !other.eq_ignore_ascii_case(realm.as_str())
-    {
-        let reason = format!("the service is in another realm, {other}, which is not asked");
-        return Err(Fault::new(step, reason));
-    }
     let in_ticket = names(&reply.ticket.0.0.sname.0);
     let checks = [
         (number(&part.nonce.0) == Some(request.nonce), "it answers another request"),
         (same(&served, service) && same(&in_ticket, service), "it is for another service"),
         (same(&names(&reply.cname.0), &[account]), "it is for another account"),
-        (reply.crealm.0.0.as_utf8() == realm.as_str(), "the account is of another realm"),
+        (reply.crealm.0.0.as_utf8() == home, "the account is of another realm"),
         (part.srealm.0.0.as_utf8() == realm.as_str(), "the service is of another realm"),
     ];
     if let Some((_, broken)) = checks.into_iter().find(|(holds, _)| !holds) {
         return Err(Fault::new(step, broken));
     }
-    let made = match (&part.start_time.0, service.first()) {
-        (Some(start), _) => Some(time(step, &start.0)?),
-        // Only of a ticket-granting ticket it is the time of the reply.
-        (None, Some(&GRANTING)) => Some(time(step, &part.auth_time.0)?),
-        (None, _) => None,
+    let made = match &part.start_time.0 {
+        Some(start) => Some(time(step, &start.0)?),
+        // Only of what the account was proven for it is the time of the reply.
+        None if step == AS_REP => Some(time(step, &part.auth_time.0)?),
+        None => None,
     };
     let ends = time(step, &part.end_time.0)?;
     Ok(Ticket { reply, key: key?, made, ends })
@@ -377,7 +407,10 @@ fn time(step: &'static str, time: &GeneralizedTimeAsn1) -> Result<OffsetDateTime
 }
 
 /// The service that grants tickets.
-const GRANTING: &str = "krbtgt";
+pub(super) const GRANTING: &str = "krbtgt";
+/// What is being done when a reply is not right.
+const AS_REP: &str = "reading the AS-REP";
+const TGS_REP: &str = "reading the TGS-REP";
 /// PA-TGS-REQ ([RFC 4120 section 7.5.2]).
 ///
 /// [RFC 4120 section 7.5.2]: https://www.rfc-editor.org/rfc/rfc4120#section-7.5.2

@@ -5,7 +5,8 @@
 //! ours, and its state machine is not used. That machine takes a password or key for each connection
 //! and keeps no ticket; works around a clock that is wrong; follows `KRB5_CONFIG`, `/etc/krb5.conf`, the
 //! environment and DNS to other realms; and reads hostile answers with code that panics. Here
-//! [`tickets`] decides which exchange is due, [`messages`] and [`ap`] open what comes back with
+//! [`tickets`] decides which exchange is due, [`referral`] goes from the account's realm to that of another
+//! domain, [`messages`] and [`ap`] open what comes back with
 //! `portolan_gss` and hold it against what was asked, and [`kdc`] carries it by the chart's row.
 //! No file and no variable of the host changes what is asked of whom.
 //!
@@ -19,6 +20,7 @@ mod error;
 mod handshake;
 mod kdc;
 mod messages;
+mod referral;
 mod tickets;
 
 use std::fmt;

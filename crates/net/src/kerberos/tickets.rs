@@ -12,14 +12,16 @@ use std::time::Instant;
 use portolan_gss::etype_info::KeyInfo;
 use portolan_gss::krb_error::{ErrorCode, KrbError, is_error};
 use portolan_gss::{EncryptionType, ProtocolKey};
-use portolan_model::Spn;
+use portolan_model::{DnsName, Realm, Spn};
 use time::{Duration, OffsetDateTime};
 
 use super::error::{CLOCK_SKEW_MAX, Exchange, KerberosError};
 use super::kdc::Kdc;
-use super::messages::{self, Fault, Request, Ticket};
-use super::{AccountSecret, Alone, Credential};
+use super::messages::{self, Fault, GRANTING, Request, Ticket};
+use super::{AccountSecret, Alone, Credential, referral};
 use crate::clock;
+use crate::dc::{DomainController, LocateError};
+use crate::network::Network;
 
 /// How long before its end a ticket is not used any more: the peer's clock may be ahead by this much.
 const REST_MIN: Duration = CLOCK_SKEW_MAX;
@@ -58,6 +60,8 @@ pub(super) struct Tickets {
 #[derive(Debug, Default)]
 struct Kept {
     granting: Option<Stamped>,
+    /// Tickets for the ticket-granting services of other realms.
+    realms: BTreeMap<Realm, Stamped>,
     services: BTreeMap<String, Stamped>,
 }
 
@@ -94,6 +98,28 @@ impl Tickets {
         }
     }
 
+    /// The ticket for another realm's ticket-granting service, if one may be used.
+    pub(super) fn of_realm(&self, realm: &Realm) -> Option<Arc<Ticket>> {
+        let kept = self.kept().realms.get(realm).cloned();
+        kept.filter(Stamped::is_usable).map(|kept| kept.ticket)
+    }
+
+    /// Keeps one.
+    pub(super) fn keep_realm(&self, realm: &Realm, ticket: Ticket) -> Arc<Ticket> {
+        let stamped = Stamped::now(ticket);
+        let mut kept = self.kept();
+        if kept.realms.len() >= SERVICES_MAX {
+            kept.realms.clear();
+        }
+        kept.realms.insert(realm.clone(), stamped.clone());
+        stamped.ticket
+    }
+
+    /// Forgets one that its realm did not take.
+    pub(super) fn forget_realm(&self, realm: &Realm) {
+        self.kept().realms.remove(realm);
+    }
+
     fn keep(&self, service: &Spn, stamped: Stamped) {
         let mut kept = self.kept();
         if kept.services.len() >= SERVICES_MAX {
@@ -103,10 +129,12 @@ impl Tickets {
     }
 }
 
-/// A ticket for a service, kept or fresh. After a refusal of the account nothing is asked any more.
+/// A ticket for a service of a controller, kept or fresh. After a refusal of the account nothing is asked
+/// any more. A controller of another domain than the account's is reached by the realms between them.
 pub(super) async fn ticket(
     credential: &Credential,
-    kdc: &Kdc,
+    network: &Network,
+    controller: &DomainController,
     service: &Spn,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let alone = credential.alone().await?;
@@ -115,9 +143,13 @@ pub(super) async fn ticket(
     if let Some(kept) = kept.filter(Stamped::is_usable) {
         return Ok(kept.ticket);
     }
-    let (credential, kdc) = (credential.clone(), kdc.clone());
-    let asking = Asking { credential, kdc, service: service.clone() };
-    let got = asking.fresh(alone).await;
+    let kdc = Kdc::new(network.clone(), controller.host.clone());
+    let asking = Asking { credential: credential.clone(), kdc, service: service.clone() };
+    let got = if controller.realm() == credential.realm {
+        asking.fresh(alone).await
+    } else {
+        referral::fresh(&asking, network, &controller.realm(), alone).await
+    };
     if let Err(error) = &got {
         asking.remember(error);
     }
@@ -126,7 +158,8 @@ pub(super) async fn ticket(
     Ok(stamped.ticket)
 }
 
-const fn is_about_the_ticket(code: ErrorCode) -> bool {
+/// Whether a refusal means that the ticket which granted another is of no use any more.
+pub(super) const fn is_about_the_ticket(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::TgtRevoked
@@ -139,8 +172,8 @@ const fn is_about_the_ticket(code: ErrorCode) -> bool {
 
 /// The exchanges with a KDC about an account and a service.
 #[derive(Clone)]
-struct Asking {
-    credential: Credential,
+pub(super) struct Asking {
+    pub(super) credential: Credential,
     kdc: Kdc,
     service: Spn,
 }
@@ -151,7 +184,7 @@ impl Asking {
         let tickets = &self.credential.shared.tickets;
         let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
         if let Some(granting) = kept {
-            match self.service_ticket(&granting.ticket).await {
+            match self.service_ticket(&granting.ticket, &self.credential.realm).await {
                 // The KDC has changed its key, or forgot its own ticket: a new one is due.
                 Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => {}
                 answer => return answer,
@@ -159,7 +192,48 @@ impl Asking {
         }
         tickets.kept().granting = None;
         let (granting, _alone) = self.granting_ticket(alone).await?;
-        self.service_ticket(&granting).await
+        self.service_ticket(&granting, &self.credential.realm).await
+    }
+
+    /// The same about the same service, with the KDC of another host.
+    pub(super) fn at(&self, network: &Network, host: &DnsName) -> Self {
+        Self { kdc: Kdc::new(network.clone(), host.clone()), ..self.clone() }
+    }
+
+    /// The ticket-granting ticket of the account's own realm, whose KDC this asks: the one that there is, or
+    /// else a new one.
+    pub(super) async fn at_home(&self, alone: Alone) -> Result<Arc<Ticket>, KerberosError> {
+        let kept = self.credential.shared.tickets.kept().granting.clone();
+        match kept.filter(Stamped::is_usable) {
+            Some(kept) => Ok(kept.ticket),
+            None => Ok(self.granting_ticket(alone).await?.0),
+        }
+    }
+
+    /// Forgets it: its KDC did not take it.
+    pub(super) fn forget_home(&self) {
+        self.credential.shared.tickets.kept().granting = None;
+    }
+
+    /// The TGS exchange with the KDC of a realm, for the ticket-granting service of another one: a ticket for
+    /// that, or for a realm nearer to it.
+    pub(super) async fn cross_realm(
+        &self,
+        granting: &Ticket,
+        realm: &Realm,
+        other: &Realm,
+    ) -> Result<(Ticket, DnsName), KerberosError> {
+        let made = messages::tgs_request(granting, realm, &[GRANTING, other.as_str()]);
+        let request = made.map_err(|fault| self.fails(fault))?;
+        let reply = match self.ask(&request.octets, TGS_REP).await? {
+            Answer::Reply(reply) => reply,
+            Answer::Refusal(error) => return Err(self.refused(error, Exchange::Service)),
+        };
+        let read = messages::cross_realm_reply(&reply, &request, granting, realm);
+        let (ticket, next) = read.map_err(|fault| self.fails(fault))?;
+        self.judge(ticket.made)?;
+        tracing::debug!(%realm, %next, until = %ticket.ends, "Got a ticket for another realm");
+        Ok((ticket, next))
     }
 
     /// Notes the account's refusal.
@@ -246,10 +320,14 @@ impl Asking {
         Ok(granting.ticket)
     }
 
-    /// The TGS exchange.
-    async fn service_ticket(&self, granting: &Ticket) -> Result<Ticket, KerberosError> {
-        let realm = &self.credential.realm;
-        let made = messages::tgs_request(granting, realm, &self.service);
+    /// The TGS exchange with the KDC of a realm.
+    pub(super) async fn service_ticket(
+        &self,
+        granting: &Ticket,
+        realm: &Realm,
+    ) -> Result<Ticket, KerberosError> {
+        let parts: Vec<_> = self.service.parts().collect();
+        let made = messages::tgs_request(granting, realm, &parts);
         let request = made.map_err(|fault| self.fails(fault))?;
         let reply = match self.ask(&request.octets, TGS_REP).await? {
             Answer::Reply(reply) => reply,
@@ -338,7 +416,13 @@ impl Asking {
         }
     }
 
-    fn fails(&self, fault: Fault) -> KerberosError {
+    /// No KDC of a domain was found.
+    pub(super) fn no_kdc(&self, domain: &DnsName, error: LocateError) -> KerberosError {
+        let (domain, service) = (domain.clone(), Box::new(self.service.clone()));
+        KerberosError::NoKdc { domain, service, error: Box::new(error) }
+    }
+
+    pub(super) fn fails(&self, fault: Fault) -> KerberosError {
         KerberosError::failed(self.kdc.host(), fault)
     }
 }

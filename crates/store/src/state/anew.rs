@@ -57,13 +57,15 @@ impl State {
 
     async fn forget_replication(&self) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        let forests: Vec<u16> =
-            sqlx::query_scalar("SELECT connector FROM remembered WHERE name = ?")
-                .bind(REPLICATION_CURSOR)
-                .fetch_all(&mut *tx)
-                .await?;
-        for forest in forests {
-            forget(&mut tx, ConnectorId(forest), REPLICATION_CURSOR).await?;
+        // That of each naming context of each forest.
+        let cursors: Vec<(u16, String)> = sqlx::query_as(
+            "SELECT connector, name FROM remembered WHERE name = ?1 OR name GLOB ?1 || ':*'",
+        )
+        .bind(REPLICATION_CURSOR)
+        .fetch_all(&mut *tx)
+        .await?;
+        for (forest, name) in cursors {
+            forget(&mut tx, ConnectorId(forest), &name).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -8,10 +8,11 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::codes::Code as _;
-use super::merge::{add_edges, remove_edges, take_out};
+use super::merge::{Leaving, add_edges, remove_edges, take_out};
 use super::names::{FOREST_CURSOR, remember};
 use super::rows::{self, Tx, keys_of};
-use super::{ImportedObject, State, StateError, packed, queue};
+use super::partitions::depart;
+use super::{ImportedObject, Partition, State, StateError, packed, queue};
 
 /// Rows that are looked at in one go.
 const ROWS_MAX: i64 = 1_000;
@@ -25,6 +26,7 @@ const ORPHANS_MAX: i64 = 1_000;
 pub struct Changes {
     tx: Tx,
     connector: ConnectorId,
+    of: Partition,
     /// Objects whose name may be other than before: what stands below them is in their name.
     renamed: Vec<Renamed>,
     changed: Changed,
@@ -63,14 +65,15 @@ pub struct Found {
 }
 
 impl State {
-    /// Begins to change the objects of a forest. It keeps every other writer waiting.
+    /// Begins to change the objects of a naming context. It keeps every other writer waiting.
     ///
     /// # Errors
     /// When another writer holds the state for longer than the busy time.
-    pub async fn begin_changes(&self, connector: ConnectorId) -> Result<Changes, StateError> {
-        self.merge_what_is_whole(Some(connector)).await?;
+    pub async fn begin_changes(&self, of: impl Into<Partition>) -> Result<Changes, StateError> {
+        let of = of.into();
+        self.merge_what_is_whole(Some(of)).await?;
         let tx = self.database.write().await?;
-        Ok(Changes { tx, connector, renamed: Vec::new(), changed: Changed::default() })
+        Ok(Changes { tx, connector: of.forest, of, renamed: Vec::new(), changed: Changed::default() })
     }
 }
 
@@ -92,8 +95,24 @@ impl Changes {
         row.as_ref().map(found).transpose()
     }
 
+    /// Whether an object is staged from another naming context of the forest.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn is_elsewhere(&mut self, guid: &Guid) -> Result<bool, StateError> {
+        let number: Option<i64> = sqlx::query_scalar(
+            "SELECT part FROM identity WHERE connector = ? AND guid = ? AND state = 1",
+        )
+        .bind(self.connector.0)
+        .bind(&guid.to_bytes_le()[..])
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        Ok(number.is_some_and(|number| number != i64::from(self.of.number)))
+    }
+
     /// Takes an object in, new or changed; one that is as it was is no change. Of its references those
-    /// attributes are changed that it names. What stands below a `renamed` one is renamed with it.
+    /// attributes are changed that it names. What stands below a `renamed` one is renamed with it. It is of
+    /// this naming context from now on, whichever it was of.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -107,15 +126,17 @@ impl Changes {
         let same: Option<i64> = sqlx::query_scalar(
             "SELECT 1 FROM identity i CROSS JOIN staged s ON s.key = i.key
              WHERE i.key = ?1 AND i.state = 1 AND i.kind = ?2 AND i.parent IS ?3 AND s.dn = ?4
-                 AND s.record = ?5",
+                 AND s.record = ?5 AND i.part = ?6",
         )
         .bind(key)
         .bind(object.kind.code())
         .bind(parent)
         .bind(dn)
         .bind(&sealed)
+        .bind(self.of.number)
         .fetch_optional(&mut *self.tx)
         .await?;
+        sqlx::query("DELETE FROM departed WHERE key = ?").bind(key).execute(&mut *self.tx).await?;
         if same.is_none() {
             sqlx::query("REPLACE INTO staged (key, dn, record) VALUES (?, ?, ?)")
                 .bind(key)
@@ -123,9 +144,10 @@ impl Changes {
                 .bind(&sealed)
                 .execute(&mut *self.tx)
                 .await?;
-            sqlx::query("UPDATE identity SET state = 1, kind = ?, parent = ? WHERE key = ?")
+            sqlx::query("UPDATE identity SET state = 1, kind = ?, parent = ?, part = ? WHERE key = ?")
                 .bind(object.kind.code())
                 .bind(parent)
+                .bind(self.of.number)
                 .bind(key)
                 .execute(&mut *self.tx)
                 .await?;
@@ -172,24 +194,65 @@ impl Changes {
         self.add_unknown(&added).await
     }
 
-    /// Takes an object out, and out of everything that refers to it.
+    /// Takes an object out, and out of everything that refers to it. One that another naming context of the
+    /// forest has stays: what this one buries is what it was here.
     ///
     /// # Errors
     /// When the state cannot be written.
     pub async fn remove(&mut self, guid: &Guid) -> Result<(), StateError> {
-        let key: Option<i64> =
-            sqlx::query_scalar("SELECT key FROM identity WHERE connector = ? AND guid = ?")
-                .bind(self.connector.0)
-                .bind(&guid.to_bytes_le()[..])
-                .fetch_optional(&mut *self.tx)
-                .await?;
+        let key: Option<i64> = sqlx::query_scalar(
+            "SELECT key FROM identity WHERE connector = ? AND guid = ? AND (state <> 1 OR part = ?
+                 OR EXISTS (SELECT 1 FROM departed d WHERE d.key = identity.key))",
+        )
+        .bind(self.connector.0)
+        .bind(&guid.to_bytes_le()[..])
+        .bind(self.of.number)
+        .fetch_optional(&mut *self.tx)
+        .await?;
         if let Some(key) = key {
-            self.changed.removed += take_out(&mut self.tx, &[key]).await?;
+            self.changed.removed += take_out(&mut self.tx, &[key], Leaving::Deleted).await?;
         }
         Ok(())
     }
 
-    /// Objects that stand above others and are not there.
+    /// Keeps that an object of this naming context moved to another one that is read too, at this time (Unix
+    /// time): it stays as it is until it is read there.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn depart(&mut self, guid: &Guid, now: i64) -> Result<(), StateError> {
+        match self.own(guid).await? {
+            Some(key) => depart(&mut self.tx, &rows::numbers([key]), now, true).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an object of this naming context out that moved to one which is not read. What refers to it
+    /// still does.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn lose_sight(&mut self, guid: &Guid) -> Result<(), StateError> {
+        if let Some(key) = self.own(guid).await? {
+            self.changed.removed += take_out(&mut self.tx, &[key], Leaving::OutOfSight).await?;
+        }
+        Ok(())
+    }
+
+    /// The key of an object that is staged from this naming context.
+    async fn own(&mut self, guid: &Guid) -> Result<Option<i64>, StateError> {
+        let key = sqlx::query_scalar(
+            "SELECT key FROM identity WHERE connector = ? AND guid = ? AND state = 1 AND part = ?",
+        );
+        Ok(key
+            .bind(self.connector.0)
+            .bind(&guid.to_bytes_le()[..])
+            .bind(self.of.number)
+            .fetch_optional(&mut *self.tx)
+            .await?)
+    }
+
+    /// Objects that stand above others of this naming context and are not there.
     ///
     /// # Errors
     /// When a row cannot be read back.
@@ -197,9 +260,11 @@ impl Changes {
         let rows = sqlx::query(
             "SELECT above.guid FROM identity above INDEXED BY identity_not_staged
              WHERE above.connector = ? AND above.state <> 1 AND EXISTS (SELECT 1
-                 FROM identity below WHERE below.parent = above.key AND below.state = 1) LIMIT ?",
+                 FROM identity below WHERE below.parent = above.key AND below.state = 1
+                     AND below.part = ?) LIMIT ?",
         )
         .bind(self.connector.0)
+        .bind(self.of.number)
         .bind(ORPHANS_MAX)
         .fetch_all(&mut *self.tx)
         .await?;
@@ -212,7 +277,7 @@ impl Changes {
     /// When the state cannot be written; nothing has changed then.
     pub async fn finish(mut self, cursor: &[u8]) -> Result<Changed, StateError> {
         self.rename_below().await?;
-        remember(&mut self.tx, self.connector, FOREST_CURSOR, cursor).await?;
+        remember(&mut self.tx, self.connector, &self.of.cursor(FOREST_CURSOR), cursor).await?;
         self.tx.commit().await?;
         Ok(self.changed)
     }

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::names::{REPLICATION_CURSOR, remember};
 use super::rows::{self, Tx, hexadecimal};
-use super::{Answer, State, StateError, TargetKey};
+use super::{Answer, Partition, State, StateError, TargetKey};
 
 /// A credential that a target does not have, has, or that there is none of.
 const OWED: i64 = 0;
@@ -38,18 +38,19 @@ macro_rules! password_of {
 }
 
 impl State {
-    /// Objects of a forest whose credential a target should have and does not, behind one of the target's
-    /// objects. The target has the objects themselves.
+    /// Objects of a naming context whose credential a target should have and does not, behind one of the
+    /// target's objects. The target has the objects themselves.
     ///
     /// # Errors
     /// When something does not read back.
     pub async fn owed(
         &self,
-        forest: ConnectorId,
+        of: impl Into<Partition>,
         target: ConnectorId,
         after: TargetKey,
         limit: u32,
     ) -> Result<Vec<(TargetKey, Guid)>, StateError> {
+        let of = of.into();
         let rows = sqlx::query(concat!(
             password_of!(
                 "SELECT t.key, i.guid FROM target_object t
@@ -57,14 +58,16 @@ impl State {
                          CROSS JOIN identity i ON i.key = l.key
                      WHERE t.connector = ?2 AND t.password = 1 AND t.credentialed = 0
                          AND t.confirmed IS NOT NULL AND t.stage IS NOT 0
-                         AND i.connector = ?1 AND i.state = 1 AND i.kind = 0 AND t.key > ?3"
+                         AND i.connector = ?1 AND i.part = ?5 AND i.state = 1 AND i.kind = 0
+                         AND t.key > ?3"
             ),
             " ORDER BY t.key LIMIT ?4"
         ))
-        .bind(forest.0)
+        .bind(of.forest.0)
         .bind(target.0)
         .bind(after.0)
         .bind(limit)
+        .bind(of.number)
         .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter()
@@ -150,15 +153,16 @@ impl State {
         Ok(count.unsigned_abs())
     }
 
-    /// The replication cursor of a forest as it was last committed.
+    /// The replication cursor of a naming context as it was last committed.
     ///
     /// # Errors
     /// When the state cannot be read.
     pub async fn replication_cursor(
         &self,
-        forest: ConnectorId,
+        of: impl Into<Partition>,
     ) -> Result<Option<Vec<u8>>, StateError> {
-        self.remembered(forest, REPLICATION_CURSOR).await
+        let of = of.into();
+        self.remembered(of.forest, &of.cursor(REPLICATION_CURSOR)).await
     }
 
     /// Commits a replication cursor, together with the objects whose credential it passes although
@@ -169,14 +173,15 @@ impl State {
     /// When the state cannot be written; neither is kept then.
     pub async fn commit_replication_cursor(
         &self,
-        forest: ConnectorId,
+        of: impl Into<Partition>,
         target: ConnectorId,
         cursor: &[u8],
         passed_by: &BTreeSet<Guid>,
     ) -> Result<(), StateError> {
+        let of = of.into();
         let mut tx = self.database.write().await?;
-        put(&mut tx, forest, target, passed_by.iter().copied(), OWED).await?;
-        remember(&mut tx, forest, REPLICATION_CURSOR, cursor).await?;
+        put(&mut tx, of.forest, target, passed_by.iter().copied(), OWED).await?;
+        remember(&mut tx, of.forest, &of.cursor(REPLICATION_CURSOR), cursor).await?;
         Ok(tx.commit().await?)
     }
 }

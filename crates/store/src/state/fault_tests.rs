@@ -80,7 +80,7 @@ async fn an_import_that_is_broken_off_while_it_is_merged_goes_on_wherever_that_w
         for object in &changed {
             import.put(object.clone()).await.unwrap();
         }
-        import.seal(b"second").await.unwrap();
+        import.seal(b"second", None).await.unwrap();
         let mut goes_on = true;
         for _ in 0..pieces {
             goes_on = state.merge_a_piece(None, &mut Changed::default()).await.unwrap();

@@ -1,8 +1,7 @@
-//! A full import: a whole forest, written beside what is there.
+//! A full import: a whole naming context of a forest, written beside what is there.
 
 use portolan_model::{DistinguishedName, Guid};
 use portolan_sync::TenantKind;
-use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::Losses;
 use portolan_sync::record::Record;
 use portolan_sync::{AttributeId, ObjectKind};
@@ -11,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::codes::Code as _;
 use super::rows::{self, Tx};
-use super::{Changed, State, StateError, packed};
+use super::{Changed, Partition, State, StateError, packed};
 
 /// Objects of one statement.
 const STATEMENT_OBJECTS: usize = 64;
@@ -55,7 +54,7 @@ impl ImportedObject {
 #[derive(Debug)]
 pub struct FullImport {
     state: State,
-    connector: ConnectorId,
+    of: Partition,
     waiting: Vec<ImportedObject>,
     octets: usize,
     /// INVARIANT: at most one task, and it holds the writer from its first moment: an import that is
@@ -64,18 +63,19 @@ pub struct FullImport {
 }
 
 impl State {
-    /// Begins a full import of a forest. What an earlier one left that was broken off is erased.
+    /// Begins a full import of a naming context. What an earlier one left that was broken off is erased.
     ///
     /// # Errors
     /// When the state cannot be written.
     pub async fn begin_full_import(
         &self,
-        connector: ConnectorId,
+        of: impl Into<Partition>,
     ) -> Result<FullImport, StateError> {
-        self.merge_what_is_whole(Some(connector)).await?;
-        self.erase_incoming(connector).await?;
+        let of = of.into();
+        self.merge_what_is_whole(Some(of)).await?;
+        self.erase_incoming(of).await?;
         let (state, waiting, writing) = (self.clone(), Vec::new(), JoinSet::new());
-        Ok(FullImport { state, connector, waiting, octets: 0, writing })
+        Ok(FullImport { state, of, waiting, octets: 0, writing })
     }
 }
 
@@ -106,7 +106,7 @@ impl FullImport {
         self.write().await?;
         let mut tx = self.state.database.write().await?;
         let guids = references.iter().copied().chain([*guid]);
-        let keys = rows::keys_of(&mut tx, self.connector, guids).await?;
+        let keys = rows::keys_of(&mut tx, self.of.forest, guids).await?;
         let source = keys.get(guid).copied().ok_or(StateError::Unknown { guid: *guid })?;
         let put: Option<i64> = sqlx::query_scalar("SELECT 1 FROM incoming WHERE key = ?")
             .bind(source)
@@ -119,7 +119,7 @@ impl FullImport {
         Ok(tx.commit().await?)
     }
 
-    /// What the forest had when it was last read, and what of that this import lacks.
+    /// What the naming context had when it was last read, and what of that this import lacks.
     ///
     /// # Errors
     /// When the state cannot be read or written.
@@ -128,9 +128,12 @@ impl FullImport {
         let rows = sqlx::query(
             "SELECT kind, count(*) AS there, count(*) FILTER (WHERE NOT EXISTS (
                  SELECT 1 FROM incoming WHERE incoming.key = identity.key)) AS lost
-             FROM identity WHERE connector = ? AND state = 1 GROUP BY kind",
+             FROM identity WHERE connector = ? AND part = ? AND state = 1
+                 AND NOT EXISTS (SELECT 1 FROM departed WHERE departed.key = identity.key)
+             GROUP BY kind",
         )
-        .bind(self.connector.0)
+        .bind(self.of.forest.0)
+        .bind(self.of.number)
         .fetch_all(&mut *self.state.database.read().await?)
         .await?;
         let mut losses = Losses::default();
@@ -157,20 +160,44 @@ impl FullImport {
     /// # Errors
     /// When the state cannot be written.
     pub async fn finish(self, cursor: &[u8]) -> Result<Changed, StateError> {
-        let (state, connector) = (self.state.clone(), self.connector);
-        self.seal(cursor).await?;
-        state.merge_what_is_whole(Some(connector)).await
+        let (state, of) = (self.state.clone(), self.of);
+        self.seal(cursor, None).await?;
+        state.merge_what_is_whole(Some(of)).await
+    }
+
+    /// The same for one naming context of several: what was not read of it may be in another one by now, and
+    /// departs at this time (Unix time) rather than being gone.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn finish_among_others(
+        self,
+        cursor: &[u8],
+        now: i64,
+    ) -> Result<Changed, StateError> {
+        let (state, of) = (self.state.clone(), self.of);
+        self.seal(cursor, Some(now)).await?;
+        state.merge_what_is_whole(Some(of)).await
     }
 
     /// Says that the import is whole.
-    pub(super) async fn seal(mut self, cursor: &[u8]) -> Result<(), StateError> {
+    pub(super) async fn seal(
+        mut self,
+        cursor: &[u8],
+        departs: Option<i64>,
+    ) -> Result<(), StateError> {
         self.write().await?;
         let mut tx = self.state.database.write().await?;
-        sqlx::query("INSERT INTO merging (connector, cursor, step, after) VALUES (?, ?, 0, 0)")
-            .bind(self.connector.0)
-            .bind(cursor)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "INSERT INTO merging (connector, part, cursor, step, after, departs)
+             VALUES (?, ?, ?, 0, 0, ?)",
+        )
+        .bind(self.of.forest.0)
+        .bind(self.of.number)
+        .bind(cursor)
+        .bind(departs)
+        .execute(&mut *tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -184,10 +211,10 @@ impl FullImport {
     async fn begin_writing(&mut self) -> Result<(), StateError> {
         self.written().await?;
         self.octets = 0;
-        let (connector, objects) = (self.connector, std::mem::take(&mut self.waiting));
+        let (of, objects) = (self.of, std::mem::take(&mut self.waiting));
         let mut tx = self.state.database.write().await?;
         self.writing.spawn(async move {
-            insert(&mut tx, connector, &objects).await?;
+            insert(&mut tx, of, &objects).await?;
             Ok(tx.commit().await?)
         });
         Ok(())
@@ -203,15 +230,11 @@ impl FullImport {
     }
 }
 
-async fn insert(
-    tx: &mut Tx,
-    connector: ConnectorId,
-    objects: &[ImportedObject],
-) -> Result<(), StateError> {
+async fn insert(tx: &mut Tx, of: Partition, objects: &[ImportedObject]) -> Result<(), StateError> {
     let referred = objects.iter().flat_map(|object| &object.references).flat_map(|(_, to)| to);
     let above = objects.iter().filter_map(|object| object.parent);
     let guids = objects.iter().map(|object| object.guid).chain(above).chain(referred.copied());
-    let keys = rows::keys_of(tx, connector, guids).await?;
+    let keys = rows::keys_of(tx, of.forest, guids).await?;
     let key = |guid: &Guid| keys.get(guid).copied().unwrap_or_default();
     for chunk in objects.chunks(STATEMENT_OBJECTS) {
         let mut query = QueryBuilder::<Sqlite>::new("WITH v (key, kind, parent, dn, record) AS (");
@@ -224,12 +247,17 @@ async fn insert(
         });
         // Of what is as it was, only that it is there. An object that moved while pages were read may
         // come twice.
+        query.push(") INSERT INTO incoming (part, key, kind, parent, dn, record) SELECT ");
+        query.push_bind(of.number);
         query.push(
-            ") INSERT INTO incoming (key, kind, parent, dn, record)
-             SELECT v.key, v.kind, v.parent, v.dn, iif(i.state = 1 AND i.kind = v.kind
-                 AND i.parent IS v.parent AND s.dn = v.dn AND s.record = v.record, NULL, v.record)
+            ", v.key, v.kind, v.parent, v.dn, iif(i.state = 1 AND i.kind = v.kind
+                 AND i.parent IS v.parent AND s.dn = v.dn AND s.record = v.record AND i.part = ",
+        );
+        query.push_bind(of.number);
+        query.push(
+            " AND NOT EXISTS (SELECT 1 FROM departed d WHERE d.key = v.key), NULL, v.record)
              FROM v CROSS JOIN identity i ON i.key = v.key LEFT JOIN staged s ON s.key = v.key
-             WHERE true ON CONFLICT (key) DO UPDATE SET kind = excluded.kind,
+             WHERE true ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, part = excluded.part,
                  parent = excluded.parent, dn = excluded.dn, record = excluded.record",
         );
         query.build().execute(&mut **tx).await?;

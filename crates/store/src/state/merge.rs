@@ -4,11 +4,11 @@
 //! there. Only what differs is changed, and queued.
 
 use portolan_sync::ObjectKind;
-use portolan_sync::engine::ConnectorId;
 use sqlx::Row as _;
 
 use super::codes::Code as _;
 use super::names::{self, FOREST_CURSOR, remember};
+use super::partitions::{self, Partition, depart};
 use super::rows::{Tx, numbers};
 use super::{Changed, State, StateError, dependence, queue, references};
 
@@ -26,18 +26,20 @@ const END: i64 = 4;
 
 /// How far a merge is.
 struct Merging {
-    connector: ConnectorId,
+    of: Partition,
     cursor: Vec<u8>,
     step: i64,
     after: i64,
+    /// Since when objects that were not taken in have departed; `None` where they are gone at once.
+    departs: Option<i64>,
 }
 
 impl State {
-    /// Merges full imports that are whole: all of them, or that of one forest, while others may be
+    /// Merges full imports that are whole: all of them, or that of one naming context, while others may be
     /// merging theirs.
     pub(super) async fn merge_what_is_whole(
         &self,
-        of: Option<ConnectorId>,
+        of: Option<Partition>,
     ) -> Result<Changed, StateError> {
         let mut changed = Changed::default();
         while self.merge_a_piece(of, &mut changed).await? {}
@@ -47,7 +49,7 @@ impl State {
     /// Goes on with a merge. False when there is none.
     pub(super) async fn merge_a_piece(
         &self,
-        of: Option<ConnectorId>,
+        of: Option<Partition>,
         changed: &mut Changed,
     ) -> Result<bool, StateError> {
         // Most often there is none, and no writer is kept waiting to learn that.
@@ -58,37 +60,43 @@ impl State {
         let Some(mut merging) = Merging::find(&mut tx, of).await? else { return Ok(false) };
         if merging.step == END {
             tx.rollback().await?;
-            self.erase_incoming(merging.connector).await?;
+            let of = merging.of;
+            self.erase_incoming(of).await?;
             let mut tx = self.database.write().await?;
-            remember(&mut tx, merging.connector, FOREST_CURSOR, &merging.cursor).await?;
-            let done = sqlx::query("DELETE FROM merging WHERE connector = ?");
-            done.bind(merging.connector.0).execute(&mut *tx).await?;
+            remember(&mut tx, of.forest, &of.cursor(FOREST_CURSOR), &merging.cursor).await?;
+            let done = sqlx::query("DELETE FROM merging WHERE connector = ? AND part = ?");
+            done.bind(of.forest.0).bind(of.number).execute(&mut *tx).await?;
             tx.commit().await?;
             return Ok(true);
         }
         merging.piece(&mut tx, changed).await?;
-        sqlx::query("UPDATE merging SET step = ?, after = ? WHERE connector = ?")
+        sqlx::query("UPDATE merging SET step = ?, after = ? WHERE connector = ? AND part = ?")
             .bind(merging.step)
             .bind(merging.after)
-            .bind(merging.connector.0)
+            .bind(merging.of.forest.0)
+            .bind(merging.of.number)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Erases what was imported of a forest and does not count.
-    pub(super) async fn erase_incoming(&self, connector: ConnectorId) -> Result<(), StateError> {
+    /// Erases what was imported of a naming context and does not count.
+    pub(super) async fn erase_incoming(&self, of: Partition) -> Result<(), StateError> {
         for statement in [
             "DELETE FROM incoming_reference WHERE (source, attribute, target) IN (
                  SELECT r.source, r.attribute, r.target FROM incoming_reference r
-                 CROSS JOIN identity i ON i.key = r.source WHERE i.connector = ? LIMIT ?)",
+                 CROSS JOIN identity i ON i.key = r.source
+                 CROSS JOIN incoming v ON v.key = r.source
+                 WHERE i.connector = ? AND v.part = ? LIMIT ?)",
             "DELETE FROM incoming WHERE key IN (SELECT incoming.key FROM incoming
-                 CROSS JOIN identity i ON i.key = incoming.key WHERE i.connector = ? LIMIT ?)",
+                 CROSS JOIN identity i ON i.key = incoming.key
+                 WHERE i.connector = ? AND incoming.part = ? LIMIT ?)",
         ] {
             loop {
                 let mut tx = self.database.write().await?;
-                let query = sqlx::query(statement).bind(connector.0).bind(KEYS_AT_ONCE);
+                let query = sqlx::query(statement).bind(of.forest.0).bind(of.number);
+                let query = query.bind(KEYS_AT_ONCE);
                 let erased = query.execute(&mut *tx).await?.rows_affected();
                 tx.commit().await?;
                 if erased == 0 {
@@ -102,17 +110,22 @@ impl State {
 
 impl Merging {
     /// A merge under way.
-    async fn find(tx: &mut Tx, of: Option<ConnectorId>) -> Result<Option<Self>, StateError> {
+    async fn find(tx: &mut Tx, of: Option<Partition>) -> Result<Option<Self>, StateError> {
         let row = sqlx::query(
-            "SELECT connector, cursor, step, after FROM merging
-             WHERE ?1 IS NULL OR connector = ?1 LIMIT 1",
+            "SELECT connector, part, cursor, step, after, departs FROM merging
+             WHERE ?1 IS NULL OR (connector = ?1 AND part = ?2) LIMIT 1",
         )
-        .bind(of.map(|connector| connector.0))
+        .bind(of.map(|of| of.forest.0))
+        .bind(of.map(|of| of.number))
         .fetch_optional(&mut **tx)
         .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Self {
-            connector: names::connector(row.try_get("connector")?)?,
+            of: Partition {
+                forest: names::connector(row.try_get("connector")?)?,
+                number: partitions::number_of(row.try_get("part")?)?,
+            },
+            departs: row.try_get("departs")?,
             cursor: row.try_get("cursor")?,
             step: row.try_get("step")?,
             after: row.try_get("after")?,
@@ -153,12 +166,14 @@ impl Merging {
     ) -> Result<bool, StateError> {
         let keys: Vec<i64> = sqlx::query_scalar(
             "SELECT v.key FROM incoming v CROSS JOIN identity i ON i.key = v.key
-             WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 AND v.record IS NOT NULL
-             ORDER BY v.key LIMIT ?4",
+             WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 AND v.part = ?4
+                 AND v.record IS NOT NULL
+             ORDER BY v.key LIMIT ?5",
         )
         .bind(self.after)
         .bind(last)
-        .bind(self.connector.0)
+        .bind(self.of.forest.0)
+        .bind(self.of.number)
         .bind(CHANGES_MAX)
         .fetch_all(&mut **tx)
         .await?;
@@ -168,10 +183,11 @@ impl Merging {
              SELECT v.key, v.dn, v.record FROM json_each(?) k
                  CROSS JOIN incoming v ON v.key = k.value
              WHERE true ON CONFLICT (key) DO UPDATE SET dn = excluded.dn, record = excluded.record",
-            "UPDATE identity SET state = 1, kind = v.kind, parent = v.parent
+            "UPDATE identity SET state = 1, kind = v.kind, parent = v.parent, part = v.part
              FROM json_each(?) k CROSS JOIN incoming v ON v.key = k.value
              WHERE identity.key = k.value",
             "UPDATE incoming SET record = NULL WHERE key IN (SELECT value FROM json_each(?))",
+            "DELETE FROM departed WHERE key IN (SELECT value FROM json_each(?))",
         ] {
             sqlx::query(statement).bind(&list).execute(&mut **tx).await?;
         }
@@ -186,8 +202,9 @@ impl Merging {
         let edges: Vec<Edge> = sqlx::query_as(statement)
             .bind(self.after)
             .bind(last)
-            .bind(self.connector.0)
+            .bind(self.of.forest.0)
             .bind(CHANGES_MAX)
+            .bind(self.of.number)
             .fetch_all(&mut **tx)
             .await?;
         match self.step {
@@ -198,7 +215,8 @@ impl Merging {
     }
 
     /// Objects that were there and were not taken in. A place that is above others is in no full import,
-    /// and is not counted: what follows one reads it again.
+    /// and is not counted: what follows one reads it again. What may have moved to another naming context
+    /// is not taken out yet.
     async fn gone(
         &self,
         tx: &mut Tx,
@@ -207,19 +225,28 @@ impl Merging {
     ) -> Result<bool, StateError> {
         let gone: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT i.key, i.kind FROM identity i WHERE i.key > ?1 AND i.key <= ?2 AND i.connector = ?3
-                 AND i.state = 1 AND NOT EXISTS (SELECT 1 FROM incoming v WHERE v.key = i.key)
-             ORDER BY i.key LIMIT ?4",
+                 AND i.part = ?4 AND i.state = 1
+                 AND NOT EXISTS (SELECT 1 FROM incoming v WHERE v.key = i.key)
+                 AND NOT EXISTS (SELECT 1 FROM departed d WHERE d.key = i.key)
+             ORDER BY i.key LIMIT ?5",
         )
         .bind(self.after)
         .bind(last)
-        .bind(self.connector.0)
+        .bind(self.of.forest.0)
+        .bind(self.of.number)
         .bind(CHANGES_MAX)
         .fetch_all(&mut **tx)
         .await?;
-        let keys: Vec<_> = gone.iter().map(|(key, _)| *key).collect();
-        take_out(tx, &keys).await?;
-        let counted = gone.iter().filter(|(_, kind)| *kind != ObjectKind::Container.code());
-        changed.removed += counted.count() as u64;
+        let is_place = |kind: i64| kind == ObjectKind::Container.code();
+        let keys = gone.iter().filter(|(_, kind)| self.departs.is_none() || is_place(*kind));
+        let keys: Vec<_> = keys.map(|(key, _)| *key).collect();
+        take_out(tx, &keys, Leaving::Deleted).await?;
+        let counted = gone.iter().filter(|(_, kind)| !is_place(*kind));
+        if let Some(since) = self.departs {
+            depart(tx, &numbers(counted.map(|(key, _)| *key)), since, false).await?;
+        } else {
+            changed.removed += counted.count() as u64;
+        }
         Ok((gone.len() as i64) < CHANGES_MAX)
     }
 }
@@ -232,7 +259,7 @@ macro_rules! lacking {
             "CROSS JOIN identity i ON i.key = v.key CROSS JOIN ",
             $table,
             " r ON r.source = v.key WHERE v.key > ?1 AND v.key <= ?2 AND i.connector = ?3 ",
-            "AND NOT EXISTS (SELECT 1 FROM ",
+            "AND v.part = ?5 AND NOT EXISTS (SELECT 1 FROM ",
             $other,
             " n WHERE n.source = r.source AND n.attribute = r.attribute AND n.target = r.target) ",
             "ORDER BY r.source LIMIT ?4"
@@ -292,9 +319,22 @@ async fn change_edges(
     Ok(())
 }
 
-/// Takes objects out, with the references from and to them. A directory says nothing of what refers to
-/// an object that was deleted. Gives how many there were.
-pub(super) async fn take_out(tx: &mut Tx, keys: &[i64]) -> Result<u64, StateError> {
+/// Why objects are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// They were deleted. A directory says nothing of what referred to them, and it does so no more.
+    Deleted,
+    /// They are not read any more. What refers to them still does.
+    OutOfSight,
+}
+
+/// Takes objects out, with the references from them, and to them if they were deleted. Gives how many there
+/// were.
+pub(super) async fn take_out(
+    tx: &mut Tx,
+    keys: &[i64],
+    leaving: Leaving,
+) -> Result<u64, StateError> {
     if keys.is_empty() {
         return Ok(0);
     }
@@ -305,10 +345,11 @@ pub(super) async fn take_out(tx: &mut Tx, keys: &[i64]) -> Result<u64, StateErro
             "SELECT source, attribute, target FROM json_each(?1)
                  CROSS JOIN reference ON source = value
              UNION SELECT source, attribute, target FROM json_each(?1)
-                 CROSS JOIN reference ON target = value LIMIT ?2",
+                 CROSS JOIN reference ON target = value WHERE ?3 LIMIT ?2",
         )
         .bind(&list)
         .bind(CHANGES_MAX)
+        .bind(leaving == Leaving::Deleted)
         .fetch_all(&mut **tx)
         .await?;
         if edges.is_empty() {
@@ -316,10 +357,12 @@ pub(super) async fn take_out(tx: &mut Tx, keys: &[i64]) -> Result<u64, StateErro
         }
         remove_edges(tx, &edges).await?;
     }
-    sqlx::query("DELETE FROM staged WHERE key IN (SELECT value FROM json_each(?))")
-        .bind(&list)
-        .execute(&mut **tx)
-        .await?;
+    for statement in [
+        "DELETE FROM staged WHERE key IN (SELECT value FROM json_each(?))",
+        "DELETE FROM departed WHERE key IN (SELECT value FROM json_each(?))",
+    ] {
+        sqlx::query(statement).bind(&list).execute(&mut **tx).await?;
+    }
     let removed: Vec<i64> = sqlx::query_scalar(
         "UPDATE identity SET state = 2
          WHERE state = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING key",

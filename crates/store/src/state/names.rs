@@ -6,7 +6,7 @@ use portolan_sync::rules::RuleId;
 use portolan_sync::{AttributeId, Dictionary};
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{State, StateError};
+use super::{Partition, State, StateError};
 
 /// Rules that a state has ever known.
 const RULES_MAX: usize = u16::MAX as usize;
@@ -202,21 +202,26 @@ impl State {
         Ok(transaction.commit().await?)
     }
 
-    /// The cursor of a forest's import as it was committed with the objects; `None` when the forest is
-    /// to be read in full.
+    /// The cursor of a naming context's import as it was committed with the objects; `None` when it is to be
+    /// read in full.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn forest_cursor(&self, forest: ConnectorId) -> Result<Option<Vec<u8>>, StateError> {
-        self.remembered(forest, FOREST_CURSOR).await
+    pub async fn forest_cursor(
+        &self,
+        of: impl Into<Partition>,
+    ) -> Result<Option<Vec<u8>>, StateError> {
+        let of = of.into();
+        self.remembered(of.forest, &of.cursor(FOREST_CURSOR)).await
     }
 
-    /// Forgets the cursor of a forest's import, so that the next one reads the forest in full.
+    /// Forgets the cursor of a naming context's import, so that the next one reads it in full.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn forget_forest_cursor(&self, forest: ConnectorId) -> Result<(), StateError> {
-        self.forget(forest, FOREST_CURSOR).await
+    pub async fn forget_forest_cursor(&self, of: impl Into<Partition>) -> Result<(), StateError> {
+        let of = of.into();
+        self.forget(of.forest, &of.cursor(FOREST_CURSOR)).await
     }
 
     /// What is remembered of the batches that a target was sent last.

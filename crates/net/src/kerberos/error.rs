@@ -2,7 +2,7 @@
 
 use portolan_codec::DecodeError;
 use portolan_gss::krb_error::ErrorCode;
-use portolan_model::{DnsName, Hint, Spn};
+use portolan_model::{DnsName, Hint, Realm, Spn};
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::messages::Fault;
@@ -54,6 +54,20 @@ pub enum KerberosError {
         text: Option<Box<str>>,
         /// The version of the key that was proven with, where it is from a keytab.
         keytab_version: Option<u32>,
+    },
+    /// The KDC of a realm gives no ticket for another one.
+    #[error("{kdc} gives {account} no ticket for the realm {realm}: {code}{}", in_words(.text))]
+    NotReferred {
+        /// The domain controller.
+        kdc: DnsName,
+        /// The account.
+        account: Box<str>,
+        /// The other realm.
+        realm: Box<Realm>,
+        /// The KDC's code.
+        code: ErrorCode,
+        /// The KDC's own words.
+        text: Option<Box<str>>,
     },
     /// The account was refused before, and nothing has changed since.
     #[error("{account} is not tried again: {said}")]
@@ -208,6 +222,14 @@ impl Hint for KerberosError {
                 "set the password of {account} anew, which makes its AES keys, and export its keytab \
                  anew if it has one"
             )),
+            Self::NotReferred { realm, code: ErrorCode::ServerUnknown, .. } => Some(format!(
+                "look whether the account's domain trusts, and is trusted by, that of {realm}: \
+                 `Get-ADTrust -Filter *`"
+            )),
+            Self::NotReferred { code: ErrorCode::EncryptionType, .. } => {
+                Some("let the trust between the domains support AES".to_owned())
+            }
+            Self::NotReferred { .. } => None,
             Self::RefusedByService { service, .. } => Some(format!(
                 "try again, which gets a new ticket; if it stays, look whether {service} is registered \
                  for one account alone: `setspn -Q {service}`"

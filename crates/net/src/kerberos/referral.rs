@@ -112,7 +112,7 @@ async fn from_home(
     let Credential { realm, .. } = &asking.credential;
     let granting = asking.at_home(alone).await?;
     match asking.cross_realm(&granting, realm, wanted).await {
-        Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => {
+        Err(KerberosError::NotReferred { code, .. }) if is_about_the_ticket(code) => {
             asking.forget_home();
             let granting = asking.at_home(asking.credential.alone().await?).await?;
             asking.cross_realm(&granting, realm, wanted).await

@@ -227,7 +227,15 @@ impl Asking {
         let request = made.map_err(|fault| self.fails(fault))?;
         let reply = match self.ask(&request.octets, TGS_REP).await? {
             Answer::Reply(reply) => reply,
-            Answer::Refusal(error) => return Err(self.refused(error, Exchange::Service)),
+            Answer::Refusal(error) => {
+                return Err(KerberosError::NotReferred {
+                    kdc: self.kdc.host().clone(),
+                    account: self.credential.principal().into(),
+                    realm: Box::new(other.clone()),
+                    code: error.code,
+                    text: error.text.map(String::into_boxed_str),
+                });
+            }
         };
         let read = messages::cross_realm_reply(&reply, &request, granting, realm);
         let (ticket, next) = read.map_err(|fault| self.fails(fault))?;

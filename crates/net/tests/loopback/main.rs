@@ -12,6 +12,7 @@ mod ldaps;
 mod mit;
 mod name_server;
 mod proxy;
+mod realms;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -22,7 +22,7 @@ use crate::{LOOPBACK, closed_port, dialling};
 
 const DC: &str = "dc1.corp.example";
 const REALM: &str = "CORP.EXAMPLE";
-const PASSWORD: &str = "Svc-C0nnect!";
+pub(crate) const PASSWORD: &str = "Svc-C0nnect!";
 /// Sizes of messages: around blocks, and as large as LDAP's frames.
 const SIZES: [usize; 12] = [0, 1, 4, 15, 16, 17, 31, 32, 33, 1000, 65_535, 200_000];
 
@@ -132,7 +132,7 @@ impl Drop for Realms {
 }
 
 /// A program of MIT krb5 in its own world, which is not the machine's.
-fn command(folder: &Path, program: &str) -> Command {
+pub(crate) fn command(folder: &Path, program: &str) -> Command {
     let mut command = Command::new(program);
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.env("KRB5_CONFIG", folder.join("krb5.conf"));
@@ -145,26 +145,27 @@ fn command(folder: &Path, program: &str) -> Command {
 }
 
 /// A service of MIT krb5's library.
-struct Acceptor {
+pub(crate) struct Acceptor {
     process: Child,
 }
 
 impl Acceptor {
-    fn up(realms: &Realms, legs: usize) -> Self {
+    /// One with the keys in a folder.
+    pub(crate) fn up(folder: &Path, legs: usize) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loopback/mit_acceptor.py");
-        let mut command = command(realms.folder.path(), "/usr/bin/python3");
+        let mut command = command(folder, "/usr/bin/python3");
         command.arg(script).arg(legs.to_string()).stdin(Stdio::piped()).stderr(Stdio::inherit());
         Self { process: command.spawn().unwrap() }
     }
 
-    fn say(&mut self, octets: &[u8]) {
+    pub(crate) fn say(&mut self, octets: &[u8]) {
         let stdin = self.process.stdin.as_mut().unwrap();
         let length = u32::try_from(octets.len()).unwrap().to_be_bytes();
         stdin.write_all(&[&length, octets].concat()).unwrap();
         stdin.flush().unwrap();
     }
 
-    fn hear(&mut self) -> Vec<u8> {
+    pub(crate) fn hear(&mut self) -> Vec<u8> {
         let stdout = self.process.stdout.as_mut().unwrap();
         let mut length = [0; 4];
         stdout.read_exact(&mut length).unwrap();
@@ -198,7 +199,7 @@ fn with_keytab(name: &str, path: &Path) -> Credential {
 /// Both sides send messages of all sizes, signed and sealed, after each proved itself to the other.
 async fn converse(realms: &Realms, credential: &Credential, style: Style) {
     let legs = if style == Style::Dce { 2 } else { 1 };
-    let mut acceptor = Acceptor::up(realms, legs);
+    let mut acceptor = Acceptor::up(realms.folder.path(), legs);
     let (handshake, token) = realms.begin(credential, style).await.unwrap();
     acceptor.say(&token);
     let finished = handshake.finish(acceptor.hear()).await.unwrap();

@@ -21,7 +21,7 @@ impl Engine<'_> {
     ) -> Vec<Contributor<'a>> {
         let mut contributors = Vec::new();
         for Scoped { staged, attributes, rules } in scoped {
-            let parameters = self.parameters(staged.connector);
+            let parameters = self.parameters_of(staged);
             let object = Some((staged.connector, staged.key));
             let holds = rules.iter().filter(|(_, rule)| rule.metaverse == kind);
             let record = *attributes;

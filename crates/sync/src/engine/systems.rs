@@ -33,6 +33,17 @@ pub struct System {
     pub parameters: Parameters,
 }
 
+/// What expressions may know of objects in one domain of a forest that has several.
+#[derive(Debug, Clone)]
+pub struct DomainParameters {
+    /// The forest.
+    pub forest: ConnectorId,
+    /// The distinguished name of the domain, with which those of its objects end.
+    pub dn: String,
+    /// What may be known.
+    pub parameters: Parameters,
+}
+
 /// When a decision is made, and what its expressions draw random numbers from.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
@@ -59,6 +70,8 @@ pub struct Engine<'r> {
     targets: Vec<ConnectorId>,
     by_id: HashMap<RuleId, &'r Rule>,
     parameters: Vec<(ConnectorId, Parameters)>,
+    /// Of forests with several domains.
+    domains: Vec<DomainParameters>,
     source_anchor: AttributeId,
 }
 
@@ -123,7 +136,15 @@ impl<'r> Engine<'r> {
         targets.sort_unstable();
         let by_id = rules.iter().map(|rule| (rule.id, *rule)).collect();
         let parameters = systems.iter().map(|s| (s.id, s.parameters.clone())).collect();
-        Self { inbound, outbound, targets, by_id, parameters, source_anchor }
+        let domains = Vec::new();
+        Self { inbound, outbound, targets, by_id, parameters, domains, source_anchor }
+    }
+
+    /// The same, where forests have several domains: of an object, what is known of the domain with whose name
+    /// its own ends, the longest of them.
+    #[must_use]
+    pub fn with_domains(self, domains: Vec<DomainParameters>) -> Self {
+        Self { domains, ..self }
     }
 
     /// The rules for objects of a forest, those that win first.
@@ -160,6 +181,15 @@ impl<'r> Engine<'r> {
     #[must_use]
     pub fn targets(&self) -> &[ConnectorId] {
         &self.targets
+    }
+
+    /// What expressions may know of an object's forest and domain.
+    pub(super) fn parameters_of(&self, staged: &Staged) -> &Parameters {
+        let of = self.domains.iter().filter(|domain| {
+            domain.forest == staged.connector && is_in(&staged.dn, &domain.dn)
+        });
+        of.max_by_key(|domain| domain.dn.len())
+            .map_or_else(|| self.parameters(staged.connector), |domain| &domain.parameters)
     }
 
     /// What expressions may know of a system.

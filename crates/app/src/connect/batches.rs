@@ -260,7 +260,11 @@ mod tests {
         import.put(user).await.unwrap();
         import.finish(b"forest").await.unwrap();
         let verified = vec![corp.clone(), cloud.clone()];
-        let forests = vec![ConnectedForest { domain: corp.clone(), connector: *forest }];
+        let forests = vec![ConnectedForest {
+            domain: corp.clone(),
+            connector: *forest,
+            domains: vec![(corp.clone(), (*forest).into())],
+        }];
         let domains = Domains { forests: vec![corp], initial: cloud, verified };
         let connected = Connected { forests, target: *target };
         let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::batches;
 use super::config::{Config, RawConfig};
+use super::domains as partitions;
 use super::export::{Exported, Exporter};
 use super::forest::Forest;
 use super::gate::Passage;
@@ -42,7 +43,7 @@ const DOMAINS: &str = "domains";
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) network: Network,
-    /// The forests, in the order of the configuration.
+    /// The domains of the forests, in the order of the configuration.
     pub(super) forests: Vec<Source>,
     pub(super) state: State,
     /// The numbers of the forests and of the tenant in it.
@@ -168,14 +169,14 @@ impl Server {
         Ok(key::current(&self.secrets, self.config.client_id)?.kid().to_owned())
     }
 
-    /// A forest by its place in the configuration, found anew, by the account with the secret that it
+    /// A domain of a forest by its place in the configuration, found anew, by the account with the secret that it
     /// has now.
     pub(super) async fn forest(&mut self, at: usize, steps: &Steps) -> Result<Forest, Failure> {
         let several = self.forests.len() > 1;
         let gone = || Failure::new("a forest is gone from the configuration");
         let source = self.forests.get_mut(at).ok_or_else(gone)?;
         if several {
-            return source.find(&self.directory, &steps.of(&source.config.domain)).await;
+            return source.find(&self.directory, &steps.of(&source.domain)).await;
         }
         source.find(&self.directory, steps).await
     }
@@ -197,9 +198,10 @@ impl Server {
         let space = (self.directory.as_path(), &self.state);
         let is_read = |of: &&mut Source| forest.is_none_or(|forest| of.config.domain == *forest);
         let sources: Vec<_> = self.forests.iter_mut().filter(is_read).collect();
+        partitions::leave(&self.state, &self.connected, steps).await?;
         if extent == Extent::Full {
             for source in &sources {
-                self.state.forget_forest_cursor(source.connector).await?;
+                self.state.forget_forest_cursor(source.partition).await?;
             }
         }
         source::import_all(sources, space, (&reading, run), allowed, steps).await

@@ -22,6 +22,8 @@ use crate::report::Failure;
 
 /// Forests of one server.
 const FORESTS_MAX: usize = 100;
+/// Domains of one forest.
+const DOMAINS_MAX: usize = 100;
 
 /// The forests as the file has them.
 #[derive(Debug, Default)]
@@ -33,7 +35,11 @@ pub(super) struct RawForests(pub(super) Vec<RawForest>);
 pub(super) struct RawForest {
     /// The forest root domain.
     pub(super) domain: String,
-    /// The service account, `name` or `name@domain`.
+    /// The domains of it that are read, each with the account of the forest; without any named, the one above
+    /// alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) domains: Vec<String>,
+    /// The service account of the domain above, `name` or `name@domain`.
     pub(super) account: String,
     /// The file with the account's password, readable by its owner alone; or else a keytab. Without
     /// either, the secret is sealed in the state directory. Only a credential of the service manager
@@ -62,6 +68,8 @@ pub(super) struct RawForest {
 pub(super) struct ForestConfig {
     /// The forest root domain, which names the forest.
     pub(super) domain: DnsName,
+    /// The domains of it that are read, of which there is one at least.
+    pub(super) domains: Vec<DnsName>,
     /// The account that reads it, as configured.
     pub(super) account: String,
     /// Where the account's secret is; sealed in the state directory when it is nowhere else.
@@ -96,6 +104,11 @@ impl RawForests {
             let Some(forest) = raw.check(&key, problems) else { continue };
             if forests.iter().any(|other| other.domain == forest.domain) {
                 problems.push(format!("{key}.domain: it is named twice"));
+            }
+            let others = forests.iter().flat_map(|other| &other.domains);
+            let is_elsewhere = |domain: &&DnsName| others.clone().any(|other| other == *domain);
+            if let Some(domain) = forest.domains.iter().find(is_elsewhere) {
+                problems.push(format!("{key}.domains: {domain} is read as one of another forest"));
             }
             forests.push(forest);
         }
@@ -147,6 +160,7 @@ impl RawForest {
             ForestReach::check(self.ldap, self.bind, self.ca_file.as_deref(), key, problems);
         let domain = self.domain.parse();
         let domain = domain.map_err(|error| problems.push(format!("{key}.domain: {error}"))).ok();
+        let domains = domains(&self.domains, domain.as_ref(), key, problems);
         let secret_file = match (self.password_file, self.keytab) {
             (None, None) => Ok(None),
             (password, keytab) => SecretFile::of(password, keytab).map(Some),
@@ -155,6 +169,7 @@ impl RawForest {
             secret_file.map_err(|error| problems.push(format!("{key}.keytab: {error}"))).ok();
         Some(ForestConfig {
             domain: domain?,
+            domains: domains?,
             account: self.account,
             secret_file: secret_file?,
             reach: reach?,
@@ -163,7 +178,38 @@ impl RawForest {
     }
 }
 
+/// The domains that are read, each of them once.
+fn domains(
+    named: &[String],
+    forest: Option<&DnsName>,
+    key: &str,
+    problems: &mut Vec<String>,
+) -> Option<Vec<DnsName>> {
+    if named.is_empty() {
+        return forest.map(|forest| vec![forest.clone()]);
+    }
+    if named.len() > DOMAINS_MAX {
+        problems.push(format!("{key}.domains: more than {DOMAINS_MAX} are named"));
+    }
+    let mut domains = Vec::<DnsName>::new();
+    for name in named {
+        match name.parse() {
+            Ok(domain) if domains.contains(&domain) => {
+                problems.push(format!("{key}.domains: {domain} is named twice"));
+            }
+            Ok(domain) => domains.push(domain),
+            Err(error) => problems.push(format!("{key}.domains: {error}")),
+        }
+    }
+    Some(domains)
+}
+
 impl ForestConfig {
+    /// The domains that are read beside one of them.
+    pub(super) fn besides(&self, domain: &DnsName) -> Vec<DnsName> {
+        self.domains.iter().filter(|other| *other != domain).cloned().collect()
+    }
+
     /// The account with its secret, which is read now.
     pub(super) fn account(&self, state: &Path) -> Result<Account, Failure> {
         let account = match &self.secret_file {
@@ -282,5 +328,26 @@ mod tests {
             ]
         );
         assert_eq!(problems("forest = []"), ["forest: none is named"]);
+        let domains = "domains = [\"child.corp.example\", \"CHILD.corp.example\", \"a b\"]\n";
+        let child = array.replace("corp", "child.corp");
+        assert_eq!(
+            problems(&format!("{array}{domains}{child}")),
+            [
+                "forest[corp.example].domains: child.corp.example is named twice",
+                "forest[corp.example].domains: \"a b\" is no DNS name: labels of 1 to 63 letters, digits and hyphens",
+                "forest[child.corp.example].domains: child.corp.example is read as one of another forest",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_domain_that_names_a_forest_is_read_unless_others_are_named() {
+        let read = |more: &str| {
+            let file: File = toml::from_str(&format!("{ONE}{more}")).unwrap();
+            let forests = file.forest.check(&mut Vec::new());
+            forests[0].domains.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(read(""), ["corp.example"]);
+        assert_eq!(read("domains = [\"child.corp.example\"]"), ["child.corp.example"]);
     }
 }

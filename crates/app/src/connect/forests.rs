@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::account::{Account, forget_marks, principal};
 use super::config::{Config, RawConfig};
 use super::cycle::FILE;
+use super::domains::{self, Domains, Standing};
 use super::init::{self, SecretArguments};
 use super::reach::LdapArguments;
 use super::secrets::{self, Secrets};
@@ -26,6 +27,8 @@ pub enum Forests {
     Add(Add),
     /// Show the forests
     List(Look),
+    /// Show the domains of a forest, as it names them now, and say which are read
+    Domains(Domains),
     /// Read a forest no more. What came of it alone is deleted in the tenant by the next run, which the
     /// limit of deletions may hold back
     Remove(Remove),
@@ -68,6 +71,7 @@ pub(super) async fn run(command: Forests) -> Result<(), Failure> {
     match command {
         Forests::Add(told) => add(told).await,
         Forests::List(look) => list(&look).await,
+        Forests::Domains(told) => domains::run(told).await,
         Forests::Remove(told) => remove(&told).await,
     }
 }
@@ -110,6 +114,7 @@ struct Listed {
     account: String,
     ldap: &'static str,
     objects: u64,
+    domains: Vec<Standing>,
 }
 
 async fn list(look: &Look) -> Result<(), Failure> {
@@ -124,14 +129,18 @@ async fn list(look: &Look) -> Result<(), Failure> {
             account: forest.account.clone(),
             ldap: if forest.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
             objects: counts.iter().map(|(_, count)| count).sum(),
+            domains: domains::standing(&state, forest, connector).await?,
         });
     }
     if look.json {
         return print_json(&listed);
     }
     for forest in &listed {
-        let Listed { forest, account, ldap, objects } = forest;
+        let Listed { forest, account, ldap, objects, domains } = forest;
         println!("{forest} as {account}, {ldap}: {objects} objects imported");
+        for domain in domains.iter().filter(|_| domains.len() > 1) {
+            println!("  {}", domain.line());
+        }
     }
     Ok(())
 }
@@ -159,6 +168,9 @@ async fn remove(told: &Remove) -> Result<(), Failure> {
     if let Some(system) = known {
         removed = state.begin_full_import(system.id).await?.finish(&[]).await?.removed;
         state.forget_forest_cursor(system.id).await?;
+        for (partition, _) in state.partitions(system.id).await? {
+            removed += state.leave_partition(partition).await?;
+        }
     }
     raw.write(directory)?;
     if let Some(forest) = forest {

@@ -188,6 +188,7 @@ pub(super) fn raw_forest(
     };
     Ok(RawForest {
         domain: domain.to_string(),
+        domains: Vec::new(),
         account: account.to_owned(),
         password_file,
         keytab,
@@ -198,7 +199,7 @@ pub(super) fn raw_forest(
     })
 }
 
-/// Finds a forest's controllers, and proves every right that the account needs there.
+/// Finds the controllers of a forest's domains, and proves every right that the account needs in each.
 pub(super) async fn prove(
     forest: &RawForest,
     reach: &Reach,
@@ -206,9 +207,22 @@ pub(super) async fn prove(
     steps: &Steps,
 ) -> Result<(), Failure> {
     let checked = forest.clone().checked().map_err(|problems| Failure::new(problems.join("; ")))?;
-    let (network, domain) = (checked.network(reach)?, &checked.domain);
-    let found = Forest::find(&network, domain, credential, steps).await?;
-    rights::prove(&found.over(checked.channel(&network)), domain, &checked.account, steps).await
+    let network = checked.network(reach)?;
+    let find = async |domain| {
+        let found = Forest::find(&network, domain, credential.clone(), steps).await?;
+        Ok::<_, Failure>(found.over(checked.channel(&network)))
+    };
+    // The account's own domain knows it, whichever are read.
+    let home = find(&checked.domain).await?;
+    let account = rights::look_up(&home, &checked.domain, &checked.account, steps).await?;
+    for domain in &checked.domains {
+        if *domain == checked.domain {
+            rights::prove(&home, domain, &account, steps).await?;
+        } else {
+            rights::prove(&find(domain).await?, domain, &account, steps).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Seals an account's secret, which its forest has taken, unless the service manager keeps it.

@@ -22,6 +22,7 @@ mod config;
 mod confirm;
 mod cycle;
 mod daemon;
+mod domains;
 mod explain;
 mod export;
 mod filters;

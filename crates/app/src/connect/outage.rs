@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use portolan_store::state::State;
+use portolan_store::state::{Partition, State};
 use portolan_sync::engine::ConnectorId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -86,17 +86,22 @@ impl Outage {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub(super) async fn keep(&self, state: &State, forest: ConnectorId) -> Result<(), Failure> {
-        let known = state.remembered(forest, DOWN).await?;
+    pub(super) async fn keep(
+        &self,
+        state: &State,
+        of: impl Into<Partition>,
+    ) -> Result<(), Failure> {
+        let (forest, name) = place(of.into());
+        let known = state.remembered(forest, &name).await?;
         match &self.failed {
-            None if known.is_some() => Ok(state.forget(forest, DOWN).await?),
+            None if known.is_some() => Ok(state.forget(forest, &name).await?),
             None => Ok(()),
             Some(Failed { down, .. }) => {
                 let octets = serde_json::to_vec(down)
                     .map_err(|error| Failure::because("cannot write what is down", &error))?;
                 match known {
                     Some(known) if known == octets => Ok(()),
-                    _ => Ok(state.remember(forest, DOWN, &octets).await?),
+                    _ => Ok(state.remember(forest, &name, &octets).await?),
                 }
             }
         }
@@ -108,9 +113,21 @@ impl Down {
     ///
     /// # Errors
     /// When the state does not read.
-    pub(super) async fn of(state: &State, forest: ConnectorId) -> Result<Option<Self>, Failure> {
-        let known = state.remembered(forest, DOWN).await?;
+    pub(super) async fn of(
+        state: &State,
+        of: impl Into<Partition>,
+    ) -> Result<Option<Self>, Failure> {
+        let (forest, name) = place(of.into());
+        let known = state.remembered(forest, &name).await?;
         Ok(known.and_then(|octets| serde_json::from_slice(&octets).ok()))
+    }
+}
+
+/// Where it is remembered of a domain of a forest.
+fn place(of: Partition) -> (ConnectorId, String) {
+    match of.number {
+        0 => (of.forest, DOWN.to_owned()),
+        number => (of.forest, format!("{DOWN}:{number}")),
     }
 }
 

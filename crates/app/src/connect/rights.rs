@@ -22,16 +22,30 @@ const DELETED_OBJECTS: &str = "18E2EA80684F11D2B9AA00C04F79F805";
 /// Octets of a DirSync answer: what Windows takes at least.
 const ANSWER_OCTETS: u32 = 1024 * 1024;
 
-/// Proves every right that synchronising a domain takes.
+/// Finds the account in its own domain.
+pub(super) async fn look_up(
+    home: &Forest,
+    domain: &DnsName,
+    account: &str,
+    steps: &Steps,
+) -> Result<Grantee, Failure> {
+    let mut directory = home.ldap(steps).await?;
+    let grantee = Grantee::look_up(&mut directory, domain, account).await?;
+    directory.close().await?;
+    Ok(grantee)
+}
+
+/// Proves every right that synchronising a domain takes, which need not be the account's own.
 pub(super) async fn prove(
     forest: &Forest,
     domain: &DnsName,
-    account: &str,
+    account: &Grantee,
     steps: &Steps,
 ) -> Result<(), Failure> {
     let mut directory = forest.ldap(steps).await?;
     let row = directory.link().row().to_owned();
-    let grantee = Grantee::look_up(&mut directory, domain, account).await?;
+    let base = DistinguishedName::of_domain(domain).to_string();
+    let grantee = Grantee { domain: base, ..account.clone() };
     if !may_read_changes(&mut directory, &grantee.domain).await? {
         return Err(grantee.lacks(Right::Changes));
     }
@@ -67,7 +81,7 @@ enum Right {
 }
 
 /// Whom a right is given, and where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Grantee {
     /// The domain's distinguished name.
     domain: String,

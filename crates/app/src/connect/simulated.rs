@@ -153,8 +153,9 @@ impl Server {
         let (state, reading) = (&self.state, &self.compiled.reading);
         let mut outcomes = Vec::with_capacity(directories.len());
         for (forest, directory) in self.connected.forests.iter().zip(directories) {
-            let ConnectedForest { domain, connector } = forest;
-            let staging = Staging { domain, state, connector: *connector, reading };
+            let ConnectedForest { domain, connector, .. } = forest;
+            let partition = (*connector).into();
+            let staging = Staging { domain, state, partition, others: &[], reading };
             outcomes.push((domain.clone(), import::read(directory, &staging, allowed).await));
         }
         Imported::of_all(outcomes)

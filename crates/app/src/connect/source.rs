@@ -1,18 +1,19 @@
-//! A forest as this server reads it: its configuration, its account with its tickets, its number in the
-//! state; and the import of all of them side by side.
+//! A domain of a forest as this server reads it: its forest's configuration, the account with its tickets,
+//! its naming context in the state; and the import of all of them side by side.
 
 use std::path::Path;
 use std::time::Instant;
 
 use futures_util::future::join_all;
 use portolan_chart::flow;
+use portolan_model::DnsName;
 use portolan_net::Network;
 use portolan_net::kerberos::Credential;
-use portolan_store::state::State;
-use portolan_sync::engine::ConnectorId;
+use portolan_store::state::{Partition, State};
 
 use super::account::Identity;
 use super::config::Config;
+use super::domains;
 use super::forest::Forest;
 use super::forest_config::ForestConfig;
 use super::import::{self, Imported, Reading, Staging};
@@ -22,11 +23,16 @@ use super::steps::Steps;
 use super::synchronise::Connected;
 use crate::report::Failure;
 
-/// A forest that is read.
+/// A domain that is read, of a forest that may have others.
 pub(super) struct Source {
+    /// Its forest.
     pub(super) config: ForestConfig,
-    /// Its number in the state.
-    pub(super) connector: ConnectorId,
+    /// The domain.
+    pub(super) domain: DnsName,
+    /// Its naming context in the state.
+    pub(super) partition: Partition,
+    /// The other domains of the forest that are read.
+    others: Vec<DnsName>,
     network: Network,
     /// What its account proves itself with; `None` while that was refused, or does not read.
     proof: Option<Proof>,
@@ -34,7 +40,8 @@ pub(super) struct Source {
     outage: Option<Outage>,
 }
 
-/// What an account proves itself with.
+/// What an account proves itself with: once for all domains of its forest.
+#[derive(Clone)]
 struct Proof {
     /// With its tickets, which outlast a synchronisation.
     credential: Credential,
@@ -42,7 +49,7 @@ struct Proof {
     secret: Identity,
 }
 
-/// The forests of the configuration, each with its number in the state.
+/// The domains of the configuration, forest by forest, each with its naming context in the state.
 ///
 /// # Errors
 /// When the account of the only forest, or of all of them, cannot be used: one of several that cannot is told
@@ -54,9 +61,17 @@ pub(super) fn open(
 ) -> Result<Vec<Source>, Failure> {
     let (mut sources, mut failed) = (Vec::new(), None);
     for (forest, known) in config.forests.iter().zip(&connected.forests) {
-        let (network, config) = (forest.network(&config.reach)?, forest.clone());
-        let proof = Proof::of(&config, state).map_err(|failure| failed = Some(failure)).ok();
-        sources.push(Source { config, connector: known.connector, network, proof, outage: None });
+        let network = forest.network(&config.reach)?;
+        let proof = Proof::of(forest, state).map_err(|failure| failed = Some(failure)).ok();
+        sources.extend(known.domains.iter().map(|(domain, partition)| Source {
+            config: forest.clone(),
+            domain: domain.clone(),
+            partition: *partition,
+            others: forest.besides(domain),
+            network: network.clone(),
+            proof: proof.clone(),
+            outage: None,
+        }));
     }
     if sources.len() > 1 {
         sources.iter_mut().for_each(|source| source.outage = Some(Outage::default()));
@@ -67,21 +82,22 @@ pub(super) fn open(
     }
 }
 
-/// Reads forests side by side. What fails of one is told, and does not keep the others from being read;
-/// what that one has in the state stays as it is.
+/// Reads domains side by side. What fails of one is told, and does not keep the others from being read;
+/// what that one has in the state stays as it is. Then what left one domain is looked for in the others of its
+/// forest.
 ///
 /// # Errors
 /// When none was read.
 pub(super) async fn import_all(
-    sources: Vec<&mut Source>,
+    mut sources: Vec<&mut Source>,
     space: (&Path, &State),
     (reading, run): (&Reading, &Running),
     allowed: usize,
     steps: &Steps,
 ) -> Result<Imported, Failure> {
     let several = sources.len() > 1;
-    let imports = sources.into_iter().map(|source| async move {
-        let domain = source.config.domain.clone();
+    let imports = sources.iter_mut().map(|source| async move {
+        let domain = source.domain.clone();
         let name = domain.to_string();
         let read = if several {
             let steps = steps.of(&domain);
@@ -91,7 +107,7 @@ pub(super) async fn import_all(
                 steps.say(None, &format!("not read: {}", failure.text()));
             }
             if let Some(outage) = &source.outage {
-                outage.keep(space.1, source.connector).await?;
+                outage.keep(space.1, source.partition).await?;
             }
             read
         } else {
@@ -101,7 +117,12 @@ pub(super) async fn import_all(
         Ok((domain, read))
     });
     let read = join_all(imports.map(Box::pin)).await;
-    Imported::of_all(read.into_iter().collect::<Result<_, Failure>>()?)
+    let outcomes = read.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+    let unread: Vec<_> = outcomes.iter().filter(|(_, read)| read.is_err()).collect();
+    let unread: Vec<_> = unread.into_iter().map(|(domain, _)| domain.clone()).collect();
+    let mut imported = Imported::of_all(outcomes)?;
+    imported.add(domains::settle(&mut sources, &unread, space, reading, steps).await?);
+    Ok(imported)
 }
 
 impl Source {
@@ -128,10 +149,16 @@ impl Source {
         self.proof.as_ref().is_none_or(|proof| proof.credential.refusal().is_some())
     }
 
-    /// The forest, found anew, by the account with the secret that it has now.
+    /// Where its objects go.
+    pub(super) fn staging<'a>(&'a self, state: &'a State, reading: &'a Reading) -> Staging<'a> {
+        let Self { domain, partition, others, .. } = self;
+        Staging { domain, state, partition: *partition, others, reading }
+    }
+
+    /// Its controllers, found anew, by the account with the secret that it has now.
     ///
     /// # Errors
-    /// When it does not answer; at once while it rests for that.
+    /// When none answers; at once while it rests for that.
     pub(super) async fn find(&mut self, state: &Path, steps: &Steps) -> Result<Forest, Failure> {
         let began = portolan_net::clock::monotonic();
         if let Some(outage) = &self.outage {
@@ -156,12 +183,12 @@ impl Source {
         self.renew_secret(state)?;
         let none = || Failure::new("the account has no secret that may be tried").lasting();
         let credential = self.proof.as_ref().ok_or_else(none)?.credential.clone();
-        let domain = &self.config.domain;
+        let domain = &self.domain;
         let forest = Forest::find(&self.network, domain, credential, steps).await?;
         Ok(forest.over(self.config.channel(&self.network)))
     }
 
-    /// Reads the forest. `allowed` objects of a kind may be missing, above what goes without a word.
+    /// Reads the domain. `allowed` objects of a kind may be missing, above what goes without a word.
     async fn import(
         &mut self,
         (directory, state): (&Path, &State),
@@ -177,8 +204,7 @@ impl Source {
         let begun = portolan_net::clock::monotonic();
         let mut failed = Vec::new();
         let mut imported = loop {
-            let (domain, connector) = (&self.config.domain, self.connector);
-            let staging = Staging { domain, state, connector, reading };
+            let staging = self.staging(state, reading);
             let read = import::read(&mut connection, &staging, allowed).await;
             let failure = match read {
                 Ok(imported) => break imported,
@@ -193,6 +219,7 @@ impl Source {
             steps.say(None, &format!("note: {}; going on elsewhere", failure.text()));
             connection = forest.ldap_except(&failed, steps).await?;
         };
+        imported.notes.extend(domains::look(&mut connection, self, state, imported.full).await);
         imported.took = portolan_net::clock::monotonic().duration_since(begun);
         // The import is whole: how the controller takes the goodbye changes nothing.
         let _ = connection.close().await;

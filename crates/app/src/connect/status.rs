@@ -10,10 +10,11 @@ use time::format_description::well_known::Rfc3339;
 
 use super::config::Config;
 use super::cycle::FILE;
+use super::domains::{self, Standing};
 use super::export::UNABLE;
 use super::outage::Down;
 use super::passwords::NO_PASSWORDS;
-use super::synchronise::Connected;
+use super::synchronise::{Connected, ConnectedForest};
 use super::{Look, guard, lease, print_json};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -52,6 +53,7 @@ struct OfForest {
     /// Since when it does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<Down>,
+    domains: Vec<Standing>,
 }
 
 /// Exports that the target refused, of one kind and for one reason.
@@ -75,7 +77,8 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
             account: forest.account.clone(),
             ldap: if forest.is_ldaps() { "inside TLS" } else { "sealed by Kerberos" },
             objects: staged.iter().map(|(_, count)| count).sum(),
-            down: Down::of(&state, known.connector).await?,
+            down: down(&state, known).await?,
+            domains: domains::standing(&state, forest, known.connector).await?,
         });
     }
     let now = portolan_net::clock::now();
@@ -106,6 +109,16 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The first of a forest's domains that does not answer.
+async fn down(state: &State, forest: &ConnectedForest) -> Result<Option<Down>, Failure> {
+    for (_, partition) in &forest.domains {
+        if let Some(down) = Down::of(state, *partition).await? {
+            return Ok(Some(down));
+        }
+    }
+    Ok(None)
+}
+
 fn show(status: &Status, system: TargetSystem) {
     for forest in &status.forests {
         println!("forest       {} as {}", forest.forest, forest.account);
@@ -121,6 +134,9 @@ fn show(status: &Status, system: TargetSystem) {
         }
         if status.forests.len() > 1 {
             println!("  objects    {} imported", forest.objects);
+        }
+        for domain in forest.domains.iter().filter(|_| forest.domains.len() > 1) {
+            println!("  domain     {}", domain.line());
         }
     }
     println!("{:<12} {} as application {}", status.system, status.tenant, status.client_id);

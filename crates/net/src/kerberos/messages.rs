@@ -156,7 +156,7 @@ impl AsReply {
         };
         let service = [GRANTING, realm.as_str()];
         ticket((AS_REP, self.0, part), request, (account, realm.as_str()), realm, &service)
-        .map(Some)
+            .map(Some)
     }
 }
 

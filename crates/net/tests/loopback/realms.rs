@@ -98,7 +98,8 @@ impl Forest {
     /// What the KDC issued by TGS exchanges to the account, in its order.
     fn issued(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.folder.path().join("kdc.log")).unwrap();
-        let issued = log.lines().filter(|line| line.contains("TGS_REQ (") && line.contains("ISSUE"));
+        let issued =
+            log.lines().filter(|line| line.contains("TGS_REQ (") && line.contains("ISSUE"));
         let named = issued.filter_map(|line| line.split_once("svc_connect@CORP.EXAMPLE for "));
         named.map(|(_, service)| service.to_owned()).collect()
     }

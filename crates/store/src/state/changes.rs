@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use super::codes::Code as _;
 use super::merge::{Leaving, add_edges, remove_edges, take_out};
 use super::names::{FOREST_CURSOR, remember};
-use super::rows::{self, Tx, keys_of};
 use super::partitions::depart;
+use super::rows::{self, Tx, keys_of};
 use super::{ImportedObject, Partition, State, StateError, packed, queue};
 
 /// Rows that are looked at in one go.
@@ -73,7 +73,13 @@ impl State {
         let of = of.into();
         self.merge_what_is_whole(Some(of)).await?;
         let tx = self.database.write().await?;
-        Ok(Changes { tx, connector: of.forest, of, renamed: Vec::new(), changed: Changed::default() })
+        Ok(Changes {
+            tx,
+            connector: of.forest,
+            of,
+            renamed: Vec::new(),
+            changed: Changed::default(),
+        })
     }
 }
 
@@ -144,13 +150,15 @@ impl Changes {
                 .bind(&sealed)
                 .execute(&mut *self.tx)
                 .await?;
-            sqlx::query("UPDATE identity SET state = 1, kind = ?, parent = ?, part = ? WHERE key = ?")
-                .bind(object.kind.code())
-                .bind(parent)
-                .bind(self.of.number)
-                .bind(key)
-                .execute(&mut *self.tx)
-                .await?;
+            sqlx::query(
+                "UPDATE identity SET state = 1, kind = ?, parent = ?, part = ? WHERE key = ?",
+            )
+            .bind(object.kind.code())
+            .bind(parent)
+            .bind(self.of.number)
+            .bind(key)
+            .execute(&mut *self.tx)
+            .await?;
             queue::queue(&mut self.tx, [key]).await?;
             self.changed.changed += 1;
         }

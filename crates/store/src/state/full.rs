@@ -170,11 +170,7 @@ impl FullImport {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn finish_among_others(
-        self,
-        cursor: &[u8],
-        now: i64,
-    ) -> Result<Changed, StateError> {
+    pub async fn finish_among_others(self, cursor: &[u8], now: i64) -> Result<Changed, StateError> {
         let (state, of) = (self.state.clone(), self.of);
         self.seal(cursor, Some(now)).await?;
         state.merge_what_is_whole(Some(of)).await

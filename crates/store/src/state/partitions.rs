@@ -157,11 +157,7 @@ impl State {
     ///
     /// # Errors
     /// When something does not read back.
-    pub async fn departed(
-        &self,
-        forest: ConnectorId,
-        limit: u32,
-    ) -> Result<Vec<Guid>, StateError> {
+    pub async fn departed(&self, forest: ConnectorId, limit: u32) -> Result<Vec<Guid>, StateError> {
         let rows = sqlx::query(
             "SELECT i.guid FROM departed d CROSS JOIN identity i ON i.key = d.key
              WHERE i.connector = ? ORDER BY d.key LIMIT ?",
@@ -295,7 +291,8 @@ mod tests {
         assert_eq!(child, state.partition(FOREST, "child.corp.example").await.unwrap());
         assert_eq!(child.number, 1);
         assert_eq!(state.partition(FOREST, "b.corp.example").await.unwrap().number, 2);
-        let counts = [state.partition_count(FOREST.into()).await, state.partition_count(child).await];
+        let counts =
+            [state.partition_count(FOREST.into()).await, state.partition_count(child).await];
         assert_eq!(counts.map(Result::unwrap), [2, 1]);
         let mut changes = state.begin_changes(child).await.unwrap();
         changes.put(&object(0x23, USER, "Eve", &[]), true).await.unwrap();

@@ -27,4 +27,4 @@ pub use decision::{
 };
 pub use error::{Fault, Note, ObjectError, Subject};
 pub use model::*;
-pub use systems::{Engine, Moment, Side, System};
+pub use systems::{DomainParameters, Engine, Moment, Side, System, is_in};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
-use super::model::ConnectorId;
+use super::model::{ConnectorId, Staged};
 use crate::dictionary::AttributeId;
 use crate::expression::Parameters;
 use crate::forest::ObjectKind;
@@ -185,9 +185,10 @@ impl<'r> Engine<'r> {
 
     /// What expressions may know of an object's forest and domain.
     pub(super) fn parameters_of(&self, staged: &Staged) -> &Parameters {
-        let of = self.domains.iter().filter(|domain| {
-            domain.forest == staged.connector && is_in(&staged.dn, &domain.dn)
-        });
+        let of = self
+            .domains
+            .iter()
+            .filter(|domain| domain.forest == staged.connector && is_in(&staged.dn, &domain.dn));
         of.max_by_key(|domain| domain.dn.len())
             .map_or_else(|| self.parameters(staged.connector), |domain| &domain.parameters)
     }
@@ -219,5 +220,32 @@ impl<'r> Engine<'r> {
     #[must_use]
     pub const fn source_anchor(&self) -> AttributeId {
         self.source_anchor
+    }
+}
+
+/// Whether a distinguished name is that of a domain, or of an object in it or in a domain below it.
+#[must_use]
+pub fn is_in(dn: &str, domain: &str) -> bool {
+    let (dn, domain) = (dn.as_bytes(), domain.as_bytes());
+    let Some((rest, end)) = dn.len().checked_sub(domain.len()).map(|at| dn.split_at(at)) else {
+        return false;
+    };
+    end.eq_ignore_ascii_case(domain) && matches!(rest.last(), None | Some(b','))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_in_the_domain_with_whose_name_its_own_ends() {
+        let check = |dn: &str, expected: bool| {
+            assert_eq!(is_in(dn, "DC=corp,DC=example"), expected, "{dn}");
+        };
+        check("CN=a,OU=b,dc=CORP,dc=example", true);
+        check("CN=a,DC=child,DC=corp,DC=example", true);
+        check("DC=corp,DC=example", true);
+        check("CN=a,ADC=corp,DC=example", false);
+        check("DC=example", false);
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn deleted_objects(domain: &DnsName) -> String {
 }
 
 /// One object; `None` when it is not there for this account.
-async fn base(
+pub(super) async fn base(
     directory: &mut impl Directory,
     name: &str,
     attributes: &[&str],

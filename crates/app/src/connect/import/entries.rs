@@ -16,6 +16,12 @@ use crate::report::Failure;
 /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
 const REMOVED: ValueRange = ValueRange { low: 0, high: Some(0) };
 const ADDED: ValueRange = ValueRange { low: 1, high: Some(1) };
+/// Which object an entry stands for that was left where the object was.
+pub(super) const PROXIED: &str = "proxiedObjectName";
+/// PROXY_TYPE_MOVED_OBJECT ([MS-DRSR] 5.157), in hexadecimal.
+///
+/// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+const MOVED: &str = "00000000";
 
 /// What a DirSync reply says of an object.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub(super) enum Told {
     Deleted(Guid),
     /// It was deleted once and is back: what it has now is not all in the reply.
     Restored(Guid),
+    /// It moved to another domain of the forest, where this is its name.
+    Moved(Guid, String),
     /// It is new, and this is all of it; `None` of a class that is not imported.
     New(Guid, Option<Box<ImportedObject>>),
     /// It is other than before.
@@ -90,6 +98,10 @@ impl Reading {
     pub(super) fn told(&self, entry: &SearchResultEntry) -> Result<Told, Failure> {
         let name = ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?;
         let guid = name.guid;
+        // Told by an object that stands for it, and is deleted itself.
+        if let Some((guid, dn)) = moved(entry)? {
+            return Ok(Told::Moved(guid, dn));
+        }
         if let Some(deleted) = entry.attribute("isDeleted") {
             let is_deleted = deleted.values().next() == Some(b"TRUE");
             return Ok(if is_deleted { Told::Deleted(guid) } else { Told::Restored(guid) });
@@ -168,6 +180,23 @@ impl Reading {
         }
         Ok(changes)
     }
+}
+
+/// The object that moved to another domain, and its name there, of an entry that was left in its place
+/// ([MS-ADTS] 3.1.1.5.4.2.3): the value is octets in hexadecimal and a name ([MS-DRSR] 5.157), of which those
+/// count that say so of a move.
+///
+/// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
+/// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
+pub(super) fn moved(entry: &SearchResultEntry) -> Result<Option<(Guid, String)>, Failure> {
+    let Some(value) = entry.text(PROXIED) else { return Ok(None) };
+    let parts: Vec<_> = value.splitn(4, ':').collect();
+    let [kind, _, octets, name] = parts.as_slice() else { return Ok(None) };
+    if !kind.eq_ignore_ascii_case("B") || !octets.starts_with(MOVED) {
+        return Ok(None);
+    }
+    let name = ExtendedDn::parse(name).map_err(|error| unusable(&error))?;
+    Ok(Some((name.guid, name.dn.to_owned())))
 }
 
 fn reference_change(

@@ -32,7 +32,7 @@ pub(super) async fn read(
 ) -> Result<Cursor, Failure> {
     let from = position(directory, staging.domain, controller, imported).await?;
     let cursor = Cursor::new(from, controller, staging.reading.wanted());
-    let mut import = staging.state.begin_full_import(staging.connector).await?;
+    let mut import = staging.state.begin_full_import(staging.partition).await?;
     let request =
         SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(FILTER)?)
             .select(staging.reading.wanted().iter().map(String::as_str));
@@ -61,7 +61,13 @@ pub(super) async fn read(
     }
     let losses = import.losses().await?;
     losses.check_read(allowed).map_err(|error| Failure::from(error).lasting())?;
-    let changed = import.finish(&cursor.write()?).await?;
+    let written = cursor.write()?;
+    let changed = if staging.others.is_empty() {
+        import.finish(&written).await?
+    } else {
+        let now = portolan_net::clock::now().unix_timestamp();
+        import.finish_among_others(&written, now).await?
+    };
     (imported.changed, imported.removed) = (changed.changed, changed.removed);
     Ok(cursor)
 }

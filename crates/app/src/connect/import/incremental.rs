@@ -19,11 +19,13 @@ use super::directory::{Directory, Entries as _, SearchError};
 use super::entries::{self, Change, ReferenceChange, Told};
 use super::full::pace;
 use super::search::{self, Pace};
-use super::{Imported, Staging, alone, domain_base};
+use super::{Imported, Staging, alone, departed, domain_base};
 use crate::report::Failure;
 
 /// How DirSync is asked: of a group the members that came and went.
 pub(super) const FLAGS: DirSyncFlags = DirSyncFlags::INCREMENTAL_VALUES;
+/// Whether an object was deleted.
+const IS_DELETED: &str = "isDeleted";
 /// Answers of one import: Windows gives a thousand objects in each, or a minute.
 const ANSWERS_MAX: usize = 100_000;
 
@@ -128,7 +130,7 @@ async fn answer(
 ) -> Result<(Changes, DirSyncReply), SearchError> {
     let everything = search::filter("(objectClass=*)")?;
     let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, everything)
-        .select(staging.reading.wanted().iter().map(String::as_str).chain(["isDeleted"]));
+        .select(staging.reading.wanted().iter().map(String::as_str).chain(told_besides(staging)));
     let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
     let mut found = directory.search(request, controls).await?;
     // The space is not held while the directory thinks.
@@ -136,7 +138,7 @@ async fn answer(
     let mut changes = staging.begin_changes().await?;
     let mut unknown = Vec::new();
     while let Some(told) = entry {
-        apply(staging.reading.told(&told)?, &mut changes, &mut unknown).await?;
+        apply(staging, staging.reading.told(&told)?, &mut changes, &mut unknown).await?;
         entry = found.next().await?;
     }
     let reply = reply(found.controls())?;
@@ -145,9 +147,24 @@ async fn answer(
     Ok((changes, reply))
 }
 
+/// What is asked for besides what objects have: whether they are there, and among several domains where they
+/// moved to.
+fn told_besides(staging: &Staging<'_>) -> impl Iterator<Item = &'static str> + use<> {
+    let moved = (!staging.others.is_empty()).then_some(entries::PROXIED);
+    [IS_DELETED].into_iter().chain(moved)
+}
+
 /// Applies what a reply says of one object; one that has to be read alone is put among `unknown`.
-async fn apply(told: Told, changes: &mut Changes, unknown: &mut Vec<Guid>) -> Result<(), Failure> {
+async fn apply(
+    staging: &Staging<'_>,
+    told: Told,
+    changes: &mut Changes,
+    unknown: &mut Vec<Guid>,
+) -> Result<(), Failure> {
     match told {
+        Told::Moved(guid, dn) => departed::left(staging, &guid, &dn, changes).await?,
+        // Of before it moved: what it is now, its new domain tells.
+        Told::Changed(change) if departed::is_elsewhere(staging, &change.guid, changes).await? => {}
         Told::Deleted(guid) => changes.remove(&guid).await?,
         Told::Restored(guid) => {
             // It may not be a member any more of the groups that it was in.
@@ -204,9 +221,14 @@ async fn by_usn(
     let show = [control::show_deleted()];
     let gone = guids(directory, pace, &deleted_objects(staging.domain), &deleted, &show).await?;
 
+    let moved = departed::moved(directory, pace, staging, &since).await?;
+
     let mut changes = staging.begin_changes().await?;
     for guid in &gone {
         changes.remove(guid).await?;
+    }
+    for (guid, dn) in &moved {
+        departed::left(staging, guid, dn, &mut changes).await?;
     }
     let touched: Vec<_> = touched.difference(&gone).copied().collect();
     alone::read(directory, staging.reading, staging.domain, &mut changes, &touched).await?;

@@ -6,11 +6,13 @@
 
 mod alone;
 mod cursor;
+mod departed;
 pub(super) mod directory;
 mod entries;
 mod full;
 mod incremental;
 mod one;
+mod partitions;
 mod reading;
 pub(super) mod search;
 #[cfg(test)]
@@ -19,13 +21,14 @@ mod tests;
 use std::time::Duration;
 
 use portolan_model::{DistinguishedName, DnsName};
-use portolan_store::state::{Changes, State};
-use portolan_sync::engine::ConnectorId;
+use portolan_store::state::{Changes, Partition, State};
 
 use self::cursor::{Controller, Cursor};
+pub(super) use self::departed::{look_for as look_for_departed, stands_in};
 use self::directory::Directory;
 use self::incremental::Outcome;
 pub(super) use self::one::{One, Sought, find, read as read_one};
+pub(super) use self::partitions::{Named, domains};
 pub(super) use self::reading::Reading;
 use crate::report::Failure;
 
@@ -111,7 +114,8 @@ impl Imported {
         Ok(all)
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what was read of another forest or domain.
+    pub(super) fn add(&mut self, other: Self) {
         self.full |= other.full;
         self.users += other.users;
         self.contacts += other.contacts;
@@ -157,15 +161,17 @@ pub(super) struct Staging<'a> {
     pub(super) domain: &'a DnsName,
     /// The state.
     pub(super) state: &'a State,
-    /// The forest's connector there.
-    pub(super) connector: ConnectorId,
+    /// The domain's naming context there.
+    pub(super) partition: Partition,
+    /// The other domains of its forest that are read. An object that left this one may be in one of them.
+    pub(super) others: &'a [DnsName],
     /// What is read of its objects.
     pub(super) reading: &'a Reading,
 }
 
 impl Staging<'_> {
     async fn begin_changes(&self) -> Result<Changes, Failure> {
-        Ok(self.state.begin_changes(self.connector).await?)
+        Ok(self.state.begin_changes(self.partition).await?)
     }
 }
 
@@ -179,7 +185,7 @@ pub(super) async fn read(
     let mut imported = Imported::default();
     let controller = Controller::ask(directory).await?;
     let cursor =
-        staging.state.forest_cursor(staging.connector).await?.as_deref().and_then(Cursor::read);
+        staging.state.forest_cursor(staging.partition).await?.as_deref().and_then(Cursor::read);
     if let Some(cursor) = cursor {
         let why = match cursor.goes_on_with(&controller, staging.reading.wanted()) {
             Ok(()) => {

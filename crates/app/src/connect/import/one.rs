@@ -101,7 +101,7 @@ pub(in super::super) async fn read(
     staging: &Staging<'_>,
     guid: Guid,
 ) -> Result<One, Failure> {
-    let Some(cursor) = staging.state.forest_cursor(staging.connector).await? else {
+    let Some(cursor) = staging.state.forest_cursor(staging.partition).await? else {
         return Err(Failure::new("the forest was never imported")
             .with_hint("run `portolan connect import` first"));
     };

@@ -12,7 +12,7 @@ use portolan_sync::engine::{ConnectorId, ObjectKey, Staged, TargetObject};
 use portolan_sync::target::TargetSystem;
 
 use super::cycle::Server;
-use super::import::{self, One, Reading, Sought, Staging};
+use super::import::{self, One, Reading, Sought};
 use super::passwords;
 use super::plan::Chosen;
 use super::running::{Counted, Counts, Running};
@@ -32,7 +32,7 @@ const CANDIDATES_MAX: u32 = 100;
 
 /// Where an object is.
 struct Located {
-    /// The forest's place in the configuration.
+    /// The place of its domain in the configuration.
     place: usize,
     domain: DnsName,
     connector: ConnectorId,
@@ -76,9 +76,10 @@ impl Server {
         let mut located = self.locate(sought, forest, (&rules, &reading), steps).await?;
         let (connector, guid) = (located.connector, located.guid);
         let before = self.standing(connector, guid).await?;
-        let (domain, state) = (located.domain.clone(), self.state.clone());
-        let staging = Staging { domain: &domain, state: &state, connector, reading: &reading };
-        let name = domain.to_string();
+        let state = self.state.clone();
+        let gone = || Failure::new("a forest is gone from the configuration");
+        let source = self.forests.get(located.place).ok_or_else(gone)?;
+        let (staging, name) = (source.staging(&state, &reading), located.domain.to_string());
         let read = import::read_one(&mut located.connection, &staging, guid);
         let read = Box::pin(run.step("import", Some(&name), read)).await;
         let _ = located.connection.close().await;
@@ -118,21 +119,22 @@ impl Server {
         (rules, reading): (&Ruleset, &Reading),
         steps: &Steps,
     ) -> Result<Located, Failure> {
-        let forests = self.connected.forests.clone();
         let mut known = None;
-        for (at, own) in forests.iter().enumerate() {
-            let (domain, connector) = (own.domain.clone(), own.connector);
-            if forest.is_some_and(|forest| *forest != domain) || !may_have(&domain, sought) {
+        for at in 0..self.forests.len() {
+            let Some(source) = self.forests.get(at) else { break };
+            let (domain, connector) = (source.domain.clone(), source.partition.forest);
+            let is_other = |forest: &DnsName| *forest != domain && *forest != source.config.domain;
+            if forest.is_some_and(is_other) || !may_have(&domain, sought) {
                 continue;
             }
-            let state = self.state.clone();
-            let staging = Staging { domain: &domain, state: &state, connector, reading };
             let mut connection = self.forest(at, steps).await?.ldap(steps).await?;
+            let Some(source) = self.forests.get(at) else { break };
+            let staging = source.staging(&self.state, reading);
             if let Some(guid) = import::find(&mut connection, &staging, sought).await? {
                 return Ok(Located { place: at, domain, connector, guid, connection });
             }
             match self.imported_as(connector, sought, rules).await? {
-                Some(guid) if known.is_none() => {
+                Some(guid) if self.is_of(connector, guid, &domain).await? => {
                     known = Some(Located { place: at, domain, connector, guid, connection });
                 }
                 _ => {
@@ -144,6 +146,17 @@ impl Server {
             Failure::new("no forest has this object, and none had it when it was last imported")
                 .with_hint("`portolan connect object search` finds objects by part of their names")
         })
+    }
+
+    /// Whether an object as it was imported is in a domain.
+    async fn is_of(
+        &self,
+        forest: ConnectorId,
+        guid: Guid,
+        domain: &DnsName,
+    ) -> Result<bool, Failure> {
+        let staged = self.standing(forest, guid).await?.staged;
+        Ok(staged.is_some_and(|staged| import::stands_in(&staged.dn, domain)))
     }
 
     /// The objectGUID of an object as it was imported.
@@ -223,6 +236,5 @@ impl Server {
 /// Whether a domain may have an object: one with a distinguished name is in its own.
 fn may_have(domain: &DnsName, sought: &Sought) -> bool {
     let Sought::Name(name) = sought else { return true };
-    let base = portolan_model::DistinguishedName::of_domain(domain).to_string().to_lowercase();
-    name.to_string().to_lowercase().ends_with(&base)
+    import::stands_in(name.as_str(), domain)
 }

@@ -18,7 +18,7 @@ use crate::signal::Stop;
 /// How often the one cycle of a run that does not keep running is attempted.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The connection to a forest, and how the last attempts went.
+/// The connection to a domain of a forest, and how the last attempts went.
 pub(super) struct Line {
     /// The forest's place in the configuration.
     pub(super) forest: usize,
@@ -154,13 +154,13 @@ impl Line {
         };
         let gone = || Trouble::Forest(Failure::new("a forest is gone from the configuration"));
         let source = server.forests.get(self.forest).ok_or_else(gone)?;
-        let (forest, target) = (source.connector, server.connected.target);
+        let (of, target) = (source.partition, server.connected.target);
         let Target::Tenant(tenant) = &mut server.target else {
             return Err(Trouble::Tenant(Failure::new(NO_PASSWORDS)));
         };
         let mut cycle = Cycle {
-            domain: &source.config.domain,
-            scope: Scope { state: &server.state, forest, target },
+            domain: &source.domain,
+            scope: Scope { state: &server.state, of, target },
             tenant,
             stop,
         };

@@ -3,17 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 
 use portolan_model::{Guid, SourceAnchor};
-use portolan_store::state::{Answer, State, StateError, TargetKey};
+use portolan_store::state::{Answer, Partition, State, StateError, TargetKey};
 use portolan_sync::engine::ConnectorId;
 
 /// Users whose credential is owed that are read at once.
 const OWED_AT_ONCE: u32 = 5_000;
 
-/// The users of a forest that sign in to a target with their password hash.
+/// The users of a domain that sign in to a target with their password hash.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Scope<'a> {
     pub(in super::super) state: &'a State,
-    pub(in super::super) forest: ConnectorId,
+    /// The domain's naming context. An object of another one of its forest that its controller sends is one
+    /// that moved here: it has the same objectGUID.
+    pub(in super::super) of: Partition,
     pub(in super::super) target: ConnectorId,
 }
 
@@ -23,17 +25,17 @@ impl Scope<'_> {
         &self,
         guids: &[Guid],
     ) -> Result<HashMap<Guid, SourceAnchor>, StateError> {
-        let Self { forest, target, .. } = *self;
-        self.state.anchors_of_password_users(forest, target, guids).await
+        let Self { of, target, .. } = *self;
+        self.state.anchors_of_password_users(of.forest, target, guids).await
     }
 
     /// Those whose credential the target does not have.
     pub(super) async fn owed(&self) -> Result<Vec<Guid>, StateError> {
-        let Self { forest, target, .. } = *self;
+        let Self { of, target, .. } = *self;
         let mut owed = Vec::new();
         let mut after = TargetKey::default();
         loop {
-            let some = self.state.owed(forest, target, after, OWED_AT_ONCE).await?;
+            let some = self.state.owed(of, target, after, OWED_AT_ONCE).await?;
             let Some((last, _)) = some.last() else { return Ok(owed) };
             after = *last;
             owed.extend(some.into_iter().map(|(_, guid)| guid));
@@ -46,19 +48,19 @@ impl Scope<'_> {
         guids: &[Guid],
         answer: Answer<'_>,
     ) -> Result<(), StateError> {
-        let Self { forest, target, .. } = *self;
-        self.state.acknowledge_credentials(forest, target, guids, answer).await
+        let Self { of, target, .. } = *self;
+        self.state.acknowledge_credentials(of.forest, target, guids, answer).await
     }
 
     /// Keeps that these have no password.
     pub(super) async fn without_password(&self, guids: &[Guid]) -> Result<(), StateError> {
-        let Self { forest, target, .. } = *self;
-        self.state.note_without_password(forest, target, guids).await
+        let Self { of, target, .. } = *self;
+        self.state.note_without_password(of.forest, target, guids).await
     }
 
     /// The cursor of the replication.
     pub(super) async fn cursor(&self) -> Result<Option<Vec<u8>>, StateError> {
-        self.state.replication_cursor(self.forest).await
+        self.state.replication_cursor(self.of).await
     }
 
     /// Commits the cursor, with the objects that it passes by.
@@ -67,7 +69,7 @@ impl Scope<'_> {
         cursor: &[u8],
         passed_by: &BTreeSet<Guid>,
     ) -> Result<(), StateError> {
-        let Self { forest, target, .. } = *self;
-        self.state.commit_replication_cursor(forest, target, cursor, passed_by).await
+        let Self { of, target, .. } = *self;
+        self.state.commit_replication_cursor(of, target, cursor, passed_by).await
     }
 }

@@ -23,12 +23,12 @@ pub(in super::super) async fn one(
     steps: &Steps,
 ) -> Result<Option<Replicated>, Failure> {
     let gone = || Failure::new("a forest is gone from the configuration");
-    let connector = server.forests.get(forest).ok_or_else(gone)?.connector;
+    let of = server.forests.get(forest).ok_or_else(gone)?.partition;
     let target = server.connected.target;
     let mut replica = server.forest(forest, steps).await?.replica(steps).await?;
-    let domain = &server.forests.get(forest).ok_or_else(gone)?.config.domain;
+    let domain = &server.forests.get(forest).ok_or_else(gone)?.domain;
     let Target::Tenant(tenant) = &mut server.target else { return Ok(None) };
-    let scope = Scope { state: &server.state, forest: connector, target };
+    let scope = Scope { state: &server.state, of, target };
     let done = Cycle { domain, scope, tenant, stop }.one(&mut replica, guid).await;
     // How the controller takes the goodbye changes nothing.
     let _ = tokio::time::timeout(super::GOODBYE_TIME_MAX, replica.close()).await;

@@ -123,7 +123,7 @@ impl Upkeep {
             match line.once(server, stop, steps).await {
                 Ok(replicated) => Replicated::add_to(&mut all, replicated),
                 Err(failure) if several => {
-                    let of = server.forests.get(line.forest).map(|forest| &forest.config.domain);
+                    let of = server.forests.get(line.forest).map(|forest| &forest.domain);
                     if let Some(domain) = of {
                         steps.of(domain).say(None, &format!("not replicated: {}", failure.text()));
                     }

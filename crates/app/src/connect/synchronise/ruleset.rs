@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use aws_lc_rs::digest;
-use portolan_model::DnsName;
-use portolan_store::state::State;
-use portolan_sync::engine::{ConnectorId, Engine, Side, System};
+use portolan_model::{DistinguishedName, DnsName};
+use portolan_store::state::{Partition, State};
+use portolan_sync::engine::{ConnectorId, DomainParameters, Engine, Side, System};
 use portolan_sync::expression::Parameters;
 use portolan_sync::rules::{FILE_OCTETS_MAX, RuleError, RuleFile, RuleNumbers, Rules};
 use portolan_sync::target::TargetSystem;
@@ -47,12 +47,26 @@ pub(in super::super) struct ConnectedForest {
     pub(in super::super) domain: DnsName,
     /// Its number.
     pub(in super::super) connector: ConnectorId,
+    /// The domains of it that are read, each with its naming context.
+    pub(in super::super) domains: Vec<(DnsName, Partition)>,
 }
 
 impl Connected {
     /// The systems of a configuration.
     pub(in super::super) async fn of(state: &State, config: &Config) -> Result<Self, Failure> {
-        Self::by(state, &config.forest_domains(), &config.tenant_domain).await
+        let mut all = Self::by(state, &config.forest_domains(), &config.tenant_domain).await?;
+        for (connected, forest) in all.forests.iter_mut().zip(&config.forests) {
+            connected.domains.clear();
+            for domain in &forest.domains {
+                let partition = if *domain == forest.domain {
+                    connected.connector.into()
+                } else {
+                    state.partition(connected.connector, domain.as_str()).await?
+                };
+                connected.domains.push((domain.clone(), partition));
+            }
+        }
+        Ok(all)
     }
 
     /// The systems by their names, which get numbers if they have none.
@@ -64,24 +78,35 @@ impl Connected {
         let mut forests = Vec::with_capacity(domains.len());
         for domain in domains {
             let connector = state.connector(&domain.to_string(), Side::Forest).await?;
-            forests.push(ConnectedForest { domain: domain.clone(), connector });
+            let domains = vec![(domain.clone(), connector.into())];
+            forests.push(ConnectedForest { domain: domain.clone(), connector, domains });
         }
         let target = state.connector(&target.to_string(), Side::Target).await?;
         Ok(Self { forests, target })
     }
 
-    /// Whether every forest was read whole once. Before that nothing is decided: a person who is
+    /// Whether every domain of every forest was read whole once. Before that nothing is decided: a person who is
     /// in a forest that was never read would be taken for one who is in the others alone, and be given an
     /// anchor for life by them.
     pub(super) async fn check_read(&self, state: &State) -> Result<(), Failure> {
         for forest in &self.forests {
-            if state.forest_cursor(forest.connector).await?.is_none() {
-                let domain = &forest.domain;
-                let text = format!(
-                    "forest {domain} was not read whole yet, and nothing is decided without it"
-                );
+            for (domain, partition) in &forest.domains {
+                if state.forest_cursor(*partition).await?.is_some() {
+                    continue;
+                }
+                let own = &forest.domain;
+                let (what, command) = if forest.domains.len() > 1 {
+                    (
+                        format!("domain {domain} of forest {own}"),
+                        format!("domains {own} --leave {domain}"),
+                    )
+                } else {
+                    (format!("forest {domain}"), format!("remove {own}"))
+                };
+                let text =
+                    format!("{what} was not read whole yet, and nothing is decided without it");
                 return Err(Failure::new(text).with_hint(format!(
-                    "see why it cannot be read, or take it out with `portolan connect forest remove {domain}`"
+                    "see why it cannot be read, or take it out with `portolan connect forest {command}`"
                 )));
             }
         }
@@ -181,8 +206,21 @@ impl Ruleset {
             side: Side::Target,
             parameters: of_target(domains),
         });
+        let several = connected.forests.iter().filter(|forest| forest.domains.len() > 1);
         Engine::new(self.rules.all(), &systems, self.source_anchor)
+            .with_domains(several.flat_map(of_domains).collect())
     }
+}
+
+/// What is known of objects of each domain of a forest.
+fn of_domains(forest: &ConnectedForest) -> impl Iterator<Item = DomainParameters> {
+    forest.domains.iter().map(|(domain, _)| {
+        let mut parameters = Parameters::default();
+        parameters.set("Forest.FQDN", forest.domain.to_string());
+        parameters.set("Domain.FQDN", domain.to_string());
+        let dn = DistinguishedName::of_domain(domain).to_string();
+        DomainParameters { forest: forest.connector, dn, parameters }
+    })
 }
 
 fn of_forest(forest: &ConnectedForest) -> System {

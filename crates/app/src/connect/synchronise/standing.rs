@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use portolan_model::Guid;
+use portolan_model::{DistinguishedName, Guid};
 use portolan_store::state::{Standing as Place, State};
-use portolan_sync::engine::{ConnectorId, Staged};
+use portolan_sync::engine::{ConnectorId, Staged, is_in};
 use portolan_sync::record::{Record, RecordWriter, ValueRef};
 use portolan_sync::rules::{Operator, PinnedFilters, Standing};
 use portolan_sync::{AttributeId, ObjectKind};
@@ -24,8 +24,8 @@ const NONE: ConnectorId = ConnectorId(u16::MAX);
 pub(in super::super) struct Surroundings {
     filters: PinnedFilters,
     has_filters: bool,
-    /// The forests' names and their domains, in lower case.
-    forests: HashMap<ConnectorId, (String, String)>,
+    /// The forests' names, and their domains in lower case, each with its distinguished name.
+    forests: HashMap<ConnectorId, (String, Vec<(String, String)>)>,
     member: AttributeId,
     member_count: Option<AttributeId>,
     /// Where some rule asks for groups by their names.
@@ -114,9 +114,11 @@ impl Surroundings {
     }
 
     fn judge(&self, staged: &Staged, place: &Place) -> Result<(), String> {
-        let Some((forest, domain)) = self.forests.get(&staged.connector) else {
+        let Some((forest, domains)) = self.forests.get(&staged.connector) else {
             return Err("its forest is not among those that are configured".to_owned());
         };
+        let within = domains.iter().filter(|(dn, _)| is_in(&staged.dn, dn));
+        let domain = within.max_by_key(|(dn, _)| dn.len()).map_or(forest, |(_, domain)| domain);
         let groups: Vec<_> = place.groups.iter().map(|(guid, _)| *guid).collect();
         let standing = Standing {
             connector: forest,
@@ -146,10 +148,12 @@ impl Surroundings {
     }
 }
 
-fn named(forest: &ConnectedForest) -> (ConnectorId, (String, String)) {
-    let name = forest.domain.to_string();
-    let domain = name.to_ascii_lowercase();
-    (forest.connector, (name, domain))
+fn named(forest: &ConnectedForest) -> (ConnectorId, (String, Vec<(String, String)>)) {
+    let domains = forest
+        .domains
+        .iter()
+        .map(|(domain, _)| (DistinguishedName::of_domain(domain).to_string(), domain.to_string()));
+    (forest.connector, (forest.domain.to_string(), domains.collect()))
 }
 
 /// The objectGUIDs of units and groups of a forest by the names that filters gave when they were found.

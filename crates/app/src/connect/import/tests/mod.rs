@@ -1,6 +1,8 @@
 //! The import against a scripted directory, for what Samba does not do: MaxPageSize, MaxValRange,
 //! DirSync in parts, refusals.
 
+mod domains;
+mod forest;
 mod server;
 
 use portolan_ldap::{ResultCode, Scope, SearchResultEntry};
@@ -111,9 +113,9 @@ async fn import_allowing(
     allowed: usize,
     answer: impl FnMut(&Asked) -> Answer,
 ) -> Result<Imported, Failure> {
-    let (domain, connector) = (domain(), space.forest);
+    let (domain, partition) = (domain(), space.forest.into());
     let (state, reading) = (&space.state, &space.reading);
-    let staging = Staging { domain: &domain, state, connector, reading };
+    let staging = Staging { domain: &domain, state, partition, others: &[], reading };
     read(&mut Scripted::new(answer), &staging, allowed).await
 }
 

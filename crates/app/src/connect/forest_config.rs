@@ -104,6 +104,7 @@ impl RawForests {
             let Some(forest) = raw.check(&key, problems) else { continue };
             if forests.iter().any(|other| other.domain == forest.domain) {
                 problems.push(format!("{key}.domain: it is named twice"));
+                continue;
             }
             let others = forests.iter().flat_map(|other| &other.domains);
             let is_elsewhere = |domain: &&DnsName| others.clone().any(|other| other == *domain);

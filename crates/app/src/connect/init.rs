@@ -81,6 +81,7 @@ pub(super) async fn run(init: Init) -> Result<(), Failure> {
     // A name server is only ever told to `connect forest add`.
     if let Some(before) = earlier_forests.iter().flatten().find(|one| one.is_of(&init.forest)) {
         forest.name_servers.clone_from(&before.name_servers);
+        forest.domains.clone_from(&before.domains);
     }
 
     let credential = account.offered(&absolute(&init.state)?)?;

@@ -232,6 +232,7 @@ mod tests {
     use super::super::tests::{FOREST, TARGET, export, guid, import, object, state, synchronise};
     use super::super::{Changed, ImportedObject, TargetKey};
     use super::*;
+    use crate::sqlite::Database;
 
     const USER: ObjectKind = ObjectKind::User;
     const GROUP: ObjectKind = ObjectKind::Group;
@@ -401,5 +402,57 @@ mod tests {
         assert_eq!(state.replication_cursor(child).await.unwrap().as_deref(), Some(&b"far"[..]));
         state.begin_anew(TARGET, &[], b"").await.unwrap();
         assert_eq!(state.replication_cursor(child).await.unwrap(), None);
+    }
+
+    /// A state of the release before there were naming contexts: an object, a cursor, and a full import that is
+    /// whole and of which nothing was merged yet.
+    async fn written_before(path: &std::path::Path) {
+        let all = sqlx::migrate!("migrations/connector_space");
+        let before = all.iter().filter(|step| step.version < 10).cloned().collect();
+        let before = sqlx::migrate::Migrator::with_migrations(before);
+        let database = Database::open(path, &before, true).await.unwrap();
+        let bob = object(0x22, USER, "Bob", &[]);
+        let of: [&[u8]; 2] = [&2_i64.to_le_bytes(), bob.dn.as_str().as_bytes()];
+        let record = super::super::packed::seal_record(&of, &bob.record);
+        let mut tx = database.write().await.unwrap();
+        for statement in [
+            "INSERT INTO connector (id, name, kind) VALUES (7, 'corp.example', 0)",
+            "INSERT INTO identity (key, connector, guid, state, kind) VALUES (1, 7, ?2, 1, 0)",
+            "INSERT INTO identity (key, connector, guid, state) VALUES (2, 7, ?3, 0)",
+            "INSERT INTO staged (key, dn, record) VALUES (1, 'CN=Zoe,DC=x', ?1)",
+            "INSERT INTO incoming (key, kind, parent, dn, record) VALUES (2, 0, NULL, ?4, ?1)",
+            "INSERT INTO incoming (key) VALUES (1)",
+            "INSERT INTO remembered (connector, name, value) VALUES (7, 'forest', x'61')",
+            "INSERT INTO remembered (connector, name, value) VALUES (7, 'drs', x'62')",
+            "INSERT INTO merging (connector, cursor, step, after) VALUES (7, x'63', 0, 0)",
+        ] {
+            let guids = [guid(0x21), guid(0x22)].map(Guid::to_bytes_le);
+            let query = sqlx::query(statement).bind(&record).bind(&guids[0][..]);
+            let query = query.bind(&guids[1][..]).bind(bob.dn.as_str());
+            query.execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_state_of_one_cursor_a_forest_goes_on_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("connector-space.db");
+        written_before(&path).await;
+        let state = State::open(&path).await.unwrap();
+        let forest = ConnectorId(7);
+        // The import that was whole is merged to its end, with its cursor.
+        assert_eq!(state.forest_cursor(forest).await.unwrap().as_deref(), Some(&b"c"[..]));
+        assert_eq!(state.replication_cursor(forest).await.unwrap().as_deref(), Some(&b"b"[..]));
+        assert_eq!(state.partition_count(forest.into()).await.unwrap(), 2);
+        assert_eq!(state.partitions(forest).await.unwrap(), []);
+        let child = state.partition(forest, "child.corp.example").await.unwrap();
+        assert_eq!(state.forest_cursor(child).await.unwrap(), None);
+        let mut changes = state.begin_changes(forest).await.unwrap();
+        assert_eq!(changes.get(&guid(0x22)).await.unwrap().unwrap().dn.as_str(), "CN=o34,DC=x");
+        changes.remove(&guid(0x21)).await.unwrap();
+        changes.finish(b"d").await.unwrap();
+        assert_eq!(state.partition_count(forest.into()).await.unwrap(), 1);
     }
 }

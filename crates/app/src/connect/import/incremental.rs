@@ -24,8 +24,8 @@ use crate::report::Failure;
 
 /// How DirSync is asked: of a group the members that came and went.
 pub(super) const FLAGS: DirSyncFlags = DirSyncFlags::INCREMENTAL_VALUES;
-/// Whether an object was deleted.
-const IS_DELETED: &str = "isDeleted";
+/// What is asked for besides what objects have: whether they are there, and where they moved to.
+const BESIDES: [&str; 2] = ["isDeleted", entries::PROXIED];
 /// Answers of one import: Windows gives a thousand objects in each, or a minute.
 const ANSWERS_MAX: usize = 100_000;
 
@@ -130,7 +130,7 @@ async fn answer(
 ) -> Result<(Changes, DirSyncReply), SearchError> {
     let everything = search::filter("(objectClass=*)")?;
     let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, everything)
-        .select(staging.reading.wanted().iter().map(String::as_str).chain(told_besides(staging)));
+        .select(staging.reading.wanted().iter().map(String::as_str).chain(BESIDES));
     let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
     let mut found = directory.search(request, controls).await?;
     // The space is not held while the directory thinks.
@@ -145,13 +145,6 @@ async fn answer(
     drop(found);
     alone::read(directory, staging.reading, staging.domain, &mut changes, &unknown).await?;
     Ok((changes, reply))
-}
-
-/// What is asked for besides what objects have: whether they are there, and among several domains where they
-/// moved to.
-fn told_besides(staging: &Staging<'_>) -> impl Iterator<Item = &'static str> + use<> {
-    let moved = (!staging.others.is_empty()).then_some(entries::PROXIED);
-    [IS_DELETED].into_iter().chain(moved)
 }
 
 /// Applies what a reply says of one object; one that has to be read alone is put among `unknown`.

@@ -190,12 +190,16 @@ async fn what_moved_away_waits_for_its_new_domain_and_leaves_when_that_is_not_re
     import(&space, &forest, ROOT, &[CHILD]).await.unwrap();
     assert_eq!(user(&space).await.unwrap().1.dn.as_str(), "CN=o20,DC=corp,DC=example");
 
-    forest.move_to(ROOT, CHILD, USER);
-    let imported = import(&space, &forest, ROOT, &[]).await.unwrap();
-    // Alone, the root does not ask where objects went: the next read of all of it tells.
-    assert_eq!(imported.removed, 0);
-    let imported = import(&space, &forest, ROOT, &["tree.example"]).await.unwrap();
-    assert_eq!(imported.removed, 0);
+    // Whoever reads the root alone, or beside others, reads nothing of the child.
+    for others in [&[][..], &["tree.example"]] {
+        forest.move_to(ROOT, CHILD, USER);
+        let imported = import(&space, &forest, ROOT, others).await.unwrap();
+        assert_eq!((imported.full, imported.removed, user(&space).await), (false, 1, None));
+        assert_eq!(members(&space).await, [id(USER)], "its group still names it");
+        forest.move_to(CHILD, ROOT, USER);
+        import(&space, &forest, ROOT, others).await.unwrap();
+        assert!(user(&space).await.is_some());
+    }
 }
 
 #[tokio::test]

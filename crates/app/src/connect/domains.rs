@@ -382,3 +382,85 @@ async fn remember(state: &State, forest: ConnectorId, seen: &Seen) -> Result<(),
         .map_err(|error| Failure::because("cannot keep the forest's domains", &error))?;
     Ok(state.remember(forest, DOMAINS, &octets).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use portolan_store::state::ImportedObject;
+    use portolan_sync::ObjectKind;
+    use portolan_sync::record::Record;
+
+    use super::*;
+    use crate::connect::forest_config::RawForest;
+
+    const CHILD: &str = "child.corp.example";
+
+    /// A forest of which these domains are read.
+    fn forest(domains: &[&str]) -> ForestConfig {
+        let text = format!("domain = \"corp.example\"\naccount = \"svc\"\ndomains = {domains:?}\n");
+        toml::from_str::<RawForest>(&text).unwrap().checked().unwrap()
+    }
+
+    fn named(domains: &[&str]) -> Vec<Named> {
+        let named = |domain: &&str| Named { domain: (*domain).to_owned(), netbios: None };
+        domains.iter().map(named).collect()
+    }
+
+    #[test]
+    fn a_domain_that_is_new_is_told_of_once_and_one_that_is_read_and_is_gone_too() {
+        let check = |read: &[&str], before: &[&str], now: &[&str], expected: &[&str]| {
+            let notes = news(&forest(read), &named(before), &named(now));
+            assert_eq!(notes, expected);
+        };
+        let new = "child.corp.example is a domain of forest corp.example and is not read; \
+                   `portolan connect forest domains corp.example --read child.corp.example` reads it";
+        let (both, root) = (["corp.example", CHILD], ["corp.example"]);
+        check(&root, &[], &both, &[new]);
+        check(&root, &root, &both, &[new]);
+        check(&root, &both, &both, &[]);
+        check(&both, &root, &both, &[]);
+        let gone = "forest corp.example has no domain child.corp.example, which is to be read";
+        check(&both, &both, &root, &[gone]);
+        check(&both, &root, &root, &[]);
+    }
+
+    #[tokio::test]
+    async fn a_domain_that_is_taken_out_leaves_and_the_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join(FILE)).await.unwrap();
+        let [root, target]: [DnsName; 2] =
+            ["corp.example", "cloud.example"].map(|name| name.parse().unwrap());
+        let mut connected = Connected::by(&state, &[root], &target).await.unwrap();
+        let connector = connected.forests[0].connector;
+        let child = state.partition(connector, CHILD).await.unwrap();
+        connected.forests[0].domains.push((CHILD.parse().unwrap(), child));
+        for (number, of) in [(1, connector.into()), (2, child)] {
+            let mut import = state.begin_full_import(of).await.unwrap();
+            let object = ImportedObject {
+                guid: portolan_model::Guid::from_random([number; 16]),
+                kind: ObjectKind::User,
+                parent: None,
+                dn: format!("CN=o{number},DC=x").parse().unwrap(),
+                record: Record::default(),
+                references: Vec::new(),
+            };
+            import.put(object).await.unwrap();
+            import.finish(b"cursor").await.unwrap();
+        }
+        let seen = Seen { at: 1, domains: named(&["corp.example", CHILD, "new.corp.example"]) };
+        remember(&state, connector, &seen).await.unwrap();
+        let lines = async |read: &[&str]| {
+            let all = standing(&state, &forest(read), connector).await.unwrap();
+            all.iter().map(Standing::line).collect::<Vec<_>>()
+        };
+        let both = ["corp.example", CHILD];
+        leave(&state, &connected, &Steps::quiet()).await.unwrap();
+        let kept = ["child.corp.example: 1 objects imported", "corp.example: 1 objects imported"];
+        assert_eq!(lines(&both).await[..2], kept);
+        assert_eq!(lines(&both).await[2], "new.corp.example: not read");
+        connected.forests[0].domains.pop();
+        leave(&state, &connected, &Steps::quiet()).await.unwrap();
+        let left = ["child.corp.example: not read", "corp.example: 1 objects imported"];
+        assert_eq!(lines(&["corp.example"]).await[..2], left);
+        assert_eq!(lines(&both).await[0], "child.corp.example: not read whole yet");
+    }
+}

@@ -102,6 +102,7 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     begin(&mut road);
     tie(&road);
     add(&road);
+    has_one_domain(&road);
     run(&road);
     let printers = both_are_there_once(&road, &runtime);
     let quiet = run(&road);
@@ -167,6 +168,22 @@ fn add(road: &Road<'_>) {
     assert_eq!(listed[1]["forest"], "other.example", "{listed:#}");
     let written = std::fs::read_to_string(road.path("connect").join("connect.toml")).unwrap();
     assert_eq!(written.matches("[[forest]]").count(), 2, "{written}");
+}
+
+/// A forest of Samba has one domain, which its own configuration names; there is no other one to be read.
+fn has_one_domain(road: &Road<'_>) {
+    let domains = connect(road, &["forest", "domains", "corp.example", "--json"]);
+    let domains: Value = serde_json::from_str(&domains).unwrap();
+    assert_eq!(domains.as_array().map(Vec::len), Some(1), "{domains:#}");
+    let only = &domains[0];
+    assert_eq!((&only["domain"], &only["netbios"]), (&"corp.example".into(), &"CORP".into()));
+    assert_eq!((&only["read"], &only["imported"]), (&true.into(), &true.into()), "{domains:#}");
+    let state = road.path("connect");
+    let words = ["connect", "forest", "domains", "corp.example", "--read", "child.corp.example"];
+    let words = [&words[..], &["--state", state.to_str().unwrap()]].concat();
+    let refused = road.portolan("connect", &words).unwrap();
+    assert!(refused.failure().0.is_some(), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no domain child.corp.example"), "{}", refused.stderr);
 }
 
 /// The anchors of everybody, once: alice is joined by mail, bob by the SID of his account.

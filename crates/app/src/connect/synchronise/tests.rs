@@ -238,3 +238,53 @@ async fn nothing_is_decided_before_every_forest_was_read_whole() {
     assert!(refused.text().contains("1 objects of forest corp.example"), "{}", refused.text());
     assert!(world.connected.check_known(&world.state).await.is_ok());
 }
+
+#[tokio::test]
+async fn an_object_has_the_name_of_its_own_domain_and_stays_the_same_when_it_moves_to_another() {
+    const CHILD: &str = "child.corp.example";
+    let filter = "[[filter]]\ndomain = \"lab.corp.example\"\n";
+    for is_new_first in [true, false] {
+        let mut world = World::with(filter).await;
+        let forest = world.connector(FIRST);
+        let mut parts = Vec::new();
+        for name in [CHILD, "lab.corp.example"] {
+            parts.push((domain(name), world.state.partition(forest, name).await.unwrap()));
+        }
+        world.connected.forests[0].domains.extend(parts.iter().cloned());
+        world.import(FIRST, vec![]).await;
+        let said = world.try_to().await.unwrap_err();
+        assert!(said.text().starts_with("forest other.example") || said.text().contains(CHILD));
+        world.import(SECOND, vec![]).await;
+        let said = world.try_to().await.unwrap_err();
+        assert!(
+            said.text().starts_with("domain child.corp.example of forest corp.example was not")
+        );
+        for ((name, partition), number) in parts.iter().zip([1, 2]) {
+            let mut import = world.state.begin_full_import(*partition).await.unwrap();
+            import.put(world.user(number, name.as_str(), &[])).await.unwrap();
+            import.finish_among_others(b"cursor", 0).await.unwrap();
+        }
+        world.synchronise().await;
+        assert_eq!(
+            world.pending("onPremisesDomainName").await,
+            [[CHILD]],
+            "a filter has the other"
+        );
+        world.acknowledge().await;
+
+        for is_new in [is_new_first, !is_new_first] {
+            let of = if is_new { forest.into() } else { parts[0].1 };
+            let mut changes = world.state.begin_changes(of).await.unwrap();
+            if is_new {
+                changes.put(&world.user(1, FIRST, &[]), true).await.unwrap();
+            } else {
+                changes.depart(&guid(1), 0).await.unwrap();
+            }
+            changes.finish(b"next").await.unwrap();
+            world.synchronise().await;
+            let pending = world.pending("onPremisesDomainName").await;
+            assert!(!pending.contains(&vec!["deleted".to_owned()]), "{pending:?}");
+        }
+        assert_eq!(world.pending("onPremisesDomainName").await, [[FIRST]], "and nothing is new");
+    }
+}

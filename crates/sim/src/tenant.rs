@@ -632,10 +632,11 @@ impl Owned for Line<'_> {
             anchor,
             kind,
             content: None,
+            photo: None,
             password: false,
             references: None,
         };
-        Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
+        Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect(), with_photos: false })
     }
 }
 

@@ -127,6 +127,7 @@ const TELEPHONY: &str = "for Teams and Skype, which a tenant here does not have"
 const REFERENCE: &str =
     "a reference to another object, which a tenant here does not take of the kind";
 const BINARY: &str = "octets, which a tenant here does not take";
+const OF_USERS: &str = "users alone have a photo in a tenant";
 const NAMED: &str = "part of the name; `name` stands in for a missing displayName";
 
 /// Why a documented attribute does not flow.
@@ -167,7 +168,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("reportToOwner", EXCHANGE),
     ("targetAddress", EXCHANGE),
     ("telephoneAssistant", EXCHANGE),
-    ("thumbnailPhoto", BINARY),
+    ("thumbnailPhoto", OF_USERS),
     ("unauthOrig", EXCHANGE),
     ("url", NOT_SHOWN),
     ("userCertificate", BINARY),
@@ -338,7 +339,7 @@ What [Microsoft documents](https://learn.microsoft.com/entra/identity/hybrid/con
 as synchronised by default (2025-04-09) for users, contacts and groups, and what the default rules make of it in the
 tenant, under Graph's names. Computed: an expression reads it, maybe beside others. An empty cell: the page does not
 list it for that kind. A dash: it is left out, for the reason beside it. The page's lists for devices, public folders
-and writeback are not covered: none of them is synchronised by default.
+and writeback are not covered; what devices get is listed below.
 
 | attribute | user | contact | group | left out because |
 |---|---|---|---|---|
@@ -395,5 +396,7 @@ mod tests {
         assert_eq!(flows("pwdLastSet", User), "onPremisesPasswordChangeRequired (computed)");
         assert_eq!(flows("securityEnabled", Group), "securityEnabled (computed), of `groupType`");
         assert_eq!(fate(&passages, "manager", Contact), Some(Fate::LeftOut(REFERENCE)));
+        assert_eq!(flows("thumbnailPhoto", User), "thumbnailPhoto");
+        assert_eq!(fate(&passages, "thumbnailPhoto", Contact), Some(Fate::LeftOut(OF_USERS)));
     }
 }

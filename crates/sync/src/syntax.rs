@@ -15,7 +15,9 @@ use crate::dictionary::{AttributeId, Dictionary};
 use crate::filetime::rfc3339;
 use crate::record::Value;
 
-pub use tenant::{of_metaverse, of_tenant, tenant_names, tenant_spelling};
+pub use tenant::{
+    is_extension, is_of_tenant, of_metaverse, of_tenant, tenant_names, tenant_spelling,
+};
 
 /// What the values of an attribute are ([MS-ADTS] 3.1.1.2.2).
 ///

@@ -12,7 +12,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::Digest;
 use crate::directory::{
-    Attribute, Attributes, Extension, Naming, ProvisioningError, Reference, Value,
+    Attribute, Attributes, Definition, Extension, Naming, Photo, ProvisioningError, Reference, Value,
 };
 
 /// Octets of a digest that are compared: enough that two contents do not meet by accident.
@@ -37,13 +37,13 @@ pub fn content(attributes: &Attributes, set_aside: &[ProvisioningError]) -> Stri
             Naming::Unique | Naming::Device => {}
         }
     }
-    for value in document.values_mut() {
+    for (name, value) in &mut document {
         settle(value);
+        if Definition::is_name(name) {
+            alone(value);
+        }
     }
-    let octets = Json::from_iter(document).to_string();
-    let digest = Digest::of(octets.as_bytes());
-    let (kept, _) = digest.octets().split_at(DIGEST_OCTETS);
-    kept.iter().map(|octet| format!("{octet:02x}")).collect()
+    short(Json::from_iter(document).to_string().as_bytes())
 }
 
 /// The attributes as a sync server writes them: what it could send to make them what they are.
@@ -54,6 +54,19 @@ pub fn document(attributes: &Attributes) -> BTreeMap<String, Json> {
     let known = known.map(|(name, value)| (name.to_owned(), json(value)));
     let extensions = attributes.extensions();
     known.chain(extensions.map(|(name, value)| (name.to_owned(), extension(value)))).collect()
+}
+
+/// The digest of a photo.
+#[must_use]
+pub fn photo(photo: &Photo) -> String {
+    short(photo.octets())
+}
+
+/// The beginning of the digest of octets, in hexadecimal digits.
+fn short(octets: &[u8]) -> String {
+    let digest = Digest::of(octets);
+    let (kept, _) = digest.octets().split_at(DIGEST_OCTETS);
+    kept.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The digest of what an object refers to.
@@ -99,6 +112,17 @@ fn settle(value: &mut Json) {
             }
         }
         _ => {}
+    }
+}
+
+/// Takes the value of an extension that is alone out of its list: who wrote it does not know whether there can be
+/// several.
+fn alone(value: &mut Json) {
+    if let Json::Array(values) = value
+        && values.len() == 1
+        && let Some(only) = values.pop()
+    {
+        *value = only;
     }
 }
 
@@ -169,6 +193,9 @@ mod tests {
         let at = OffsetDateTime::parse("2026-11-22T00:00:00Z", &Rfc3339).unwrap();
         held.set_extension(name, Extension::Time(at)).unwrap();
         assert_eq!(content(&sent, &[]), content(&held, &[]));
+        let one = Extension::List(vec![Extension::Time(at)]);
+        held.set_extension(name, one).unwrap();
+        assert_eq!(content(&sent, &[]), content(&held, &[]), "a list of one");
         held.set("uniqueName", Value::Text("a".to_owned())).unwrap();
         assert_eq!(content(&sent, &[]), content(&held, &[]));
     }

@@ -45,10 +45,10 @@
 //! batch may swap theirs, or take that of a user whom the batch deletes.
 //! Extensions that are registered (`portolan tenant extension add`) come under their whole names,
 //! `extension_<application id>_<name>`: texts, whole numbers, truth values, times as RFC 3339, octets as
-//! base64, or lists of these.
+//! base64, or lists of these; one that is alone may come without its list.
 //! `members` are all members of a group by their anchors, also of objects that come later; when it
-//! is absent they stay as they are. With `anew`, whomever the object referred to is forgotten first: of an object
-//! of which its server knows nothing else.
+//! is absent they stay as they are. With `anew`, whomever the object referred to and its photo are forgotten first:
+//! of an object of which its server knows nothing else.
 //!
 //! **Matching.** An upsert whose anchor the directory does not have becomes the cloud's own object of its
 //! kind with the same user principal name, or else with its primary address (`SMTP:`); and one whose anchor
@@ -66,7 +66,8 @@
 //! it refers to may come later. Added and removed ones are at most [`REFERENCES_MAX`] in a batch.
 //!
 //! **Photos** are those of users, base64 of a JPEG, PNG or GIF of at most
-//! [`PHOTO_OCTETS_MAX`] octets; null removes one.
+//! [`PHOTO_OCTETS_MAX`] octets; null removes one. An upsert leaves the photo as it is, unless it makes the
+//! object, takes it over from the cloud, or is `anew`.
 //!
 //! **Devices** need `deviceId` (a GUID) and `accountEnabled`. One that registered in the cloud under the same
 //! `deviceId` is matched by it; one of another device is refused (`deviceIdTaken`).
@@ -286,7 +287,7 @@ pub enum Operation {
         /// The anchors of all members; absent when they did not change.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         members: Option<Vec<String>>,
-        /// Whether its members and its manager begin anew.
+        /// Whether its members, its manager and its photo begin anew.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         anew: bool,
     },

@@ -6,6 +6,8 @@
 //! was. Then what it has is asked for, and everything else is forgotten here, so that objects and
 //! passwords are sent again and what should be gone is deleted again.
 
+use std::collections::BTreeSet;
+
 use portolan_store::state::{State, Unanswered};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
@@ -84,6 +86,16 @@ impl Batches {
         let begun = Self { acknowledged, sending, sent, unanswered };
         begun.write(state, target).await?;
         Ok(Begun { before, sent: begun.sent, unanswered: begun.unanswered })
+    }
+
+    /// The anchors of objects that were sent to be made and may be there: no answer came.
+    pub(super) async fn in_doubt(
+        state: &State,
+        target: ConnectorId,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let known = Self::read(state, target).await?.unwrap_or_default();
+        let made = known.unanswered.made().chain(known.sent.made());
+        Ok(made.map(str::to_owned).collect())
     }
 
     /// Lets the opposite be done of what was sent, was never answered, and is not to be any more.
@@ -196,10 +208,11 @@ mod tests {
                 anchor: (*anchor).to_owned(),
                 kind: "user".to_owned(),
                 content: None,
+                photo: None,
                 password: false,
                 references: None,
             };
-            Ok(ObjectsResponse { objects: behind.map(object).collect() })
+            Ok(ObjectsResponse { objects: behind.map(object).collect(), with_photos: false })
         }
     }
 

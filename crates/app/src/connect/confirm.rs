@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use portolan_chart::flow;
 use portolan_model::SourceAnchor;
 use portolan_store::state::{Confirmed, Held, Known, State};
-use portolan_sync::record::{Record, Value};
+use portolan_sync::record::{Record, Value, ValueRef};
 use portolan_sync::{AttributeId, Dictionary, TenantKind};
 use portolan_tenant::directory::Reference;
 use portolan_tenant::wire::{
@@ -25,6 +25,7 @@ use serde_json::Value as Json;
 use super::cycle::Server;
 use super::steps::Steps;
 use super::synchronise::{self, Connected};
+use super::target::photo;
 use super::target::tenant::attributes;
 use super::target::{Sending, Target, survey};
 use crate::report::Failure;
@@ -149,7 +150,8 @@ impl<T: Holding> Confirming<'_, T> {
         let names = self.state.dictionary().await?;
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
-            let page = self.tenant.held(&after, "content").await?.objects;
+            let ObjectsResponse { objects: page, with_photos } =
+                self.tenant.held(&after, "content").await?;
             done.objects += page.len() as u64;
             let through = end_of(&page, &after)?;
             let mut rest = page.as_slice();
@@ -163,7 +165,7 @@ impl<T: Holding> Confirming<'_, T> {
                 let here = rest.iter().take_while(|object| object.anchor <= reached).count();
                 let (piece, behind) = rest.split_at(here);
                 rest = behind;
-                let held = self.held(piece, &known, &names).await?;
+                let held = self.held((piece, with_photos), &known, &names).await?;
                 let confirmed = self.state.confirm(target, &after, &reached, &held).await?;
                 done.count(confirmed);
                 after = reached;
@@ -178,10 +180,11 @@ impl<T: Holding> Confirming<'_, T> {
         Err(endless())
     }
 
-    /// What the tenant has of objects: by their digests what is known already, the others are read.
+    /// What the tenant has of objects: by their digests what is known already, the others are read. Of a tenant
+    /// that tells no digests of photos, their photos are believed to be there.
     async fn held(
         &mut self,
-        piece: &[OwnedObject],
+        (piece, with_photos): (&[OwnedObject], bool),
         known: &[Known],
         names: &Dictionary,
     ) -> Result<Vec<Held>, Failure> {
@@ -191,8 +194,12 @@ impl<T: Holding> Confirming<'_, T> {
         for object in piece {
             let known = known.get(object.anchor.as_str());
             let records = known.map(|known| [&known.confirmed, &known.wished]);
+            let has_photo_of = |record: &Record| {
+                !with_photos || photo::is_of(names, record, object.photo.as_ref())
+            };
             let same = records.into_iter().flatten().flatten().find(|record| {
                 digest(names, object, record).is_some_and(|known| Some(known) == object.content)
+                    && has_photo_of(record)
             });
             match same {
                 Some(record) => held.push(taken(object, record.clone())?),
@@ -211,7 +218,9 @@ impl<T: Holding> Confirming<'_, T> {
                 // What went meanwhile is missing.
                 let found = answer.objects.iter().find(|one| one.anchor == object.anchor);
                 if let Some(found) = found {
-                    held.push(taken(object, self.record(found).await?)?);
+                    let known = known.get(object.anchor.as_str()).copied();
+                    let photo = photo_of(object, with_photos, known, names);
+                    held.push(taken(object, self.record(found, photo).await?)?);
                 }
             }
         }
@@ -219,13 +228,15 @@ impl<T: Holding> Confirming<'_, T> {
     }
 
     /// What the tenant has of an object, as the state keeps it.
-    async fn record(&self, object: &HeldObject) -> Result<Record, Failure> {
-        let names: Vec<&str> = object.attributes.keys().map(String::as_str).collect();
+    async fn record(&self, object: &HeldObject, photo: Option<Value>) -> Result<Record, Failure> {
+        let names = object.attributes.keys().map(String::as_str);
+        let names: Vec<&str> = names.chain(photo.is_some().then_some(photo::ATTRIBUTE)).collect();
         let ids = self.state.intern(&names).await?;
         let values = object.attributes.values().map(|json| match json {
             Json::Array(all) => all.iter().filter_map(value).collect(),
             one => value(one).into_iter().collect::<Vec<_>>(),
         });
+        let values = values.chain(photo.map(|photo| vec![photo]));
         Ok(ids.into_iter().zip(values).collect())
     }
 
@@ -328,6 +339,23 @@ fn digest(names: &Dictionary, object: &OwnedObject, record: &Record) -> Option<S
     match sent.check() {
         Ok(ingest::Operation::Upsert(upsert)) => Some(held::content(&upsert.attributes, &[])),
         _ => None,
+    }
+}
+
+/// The photo that an object has in the tenant: as a record has it that is known, or as one that nobody knows.
+fn photo_of(
+    object: &OwnedObject,
+    with_photos: bool,
+    known: Option<&Known>,
+    names: &Dictionary,
+) -> Option<Value> {
+    let records = known.into_iter().flat_map(|known| [&known.confirmed, &known.wished]);
+    let is_its = |record: &&Record| {
+        !with_photos || photo::is_of(names, record, object.photo.as_ref())
+    };
+    match records.flatten().find(is_its) {
+        Some(record) => photo::value(names, record).map(ValueRef::to_value),
+        None => object.photo.as_deref().map(photo::unknown),
     }
 }
 

@@ -255,7 +255,7 @@ fn listed(values: &[Value]) -> String {
 fn shown(value: &Value) -> String {
     let text = match value.borrow() {
         ValueRef::Text(text) => format!("{text:?}"),
-        other => other.to_text().into_owned(),
+        other => other.to_shown().into_owned(),
     };
     let short: String = text.chars().take(VALUE_CHARS_MAX).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portolan_model::{Entropy as _, Guid};
 use portolan_net::entropy::SystemEntropy;
 use portolan_store::state::{
-    Answer, Export, Place, ReferenceExport, ReferencePlace, Refusal, TargetKey,
+    Answer, Export, Place, ReferenceExport, ReferencePlace, Refusal, Remark, TargetKey,
 };
 use portolan_sync::engine::PendingExport;
 use portolan_sync::guard::Quarantine;
@@ -143,6 +143,12 @@ impl<T: Receiver> Exporter<'_, T> {
         exported: &mut Exported,
     ) -> Result<(), Failure> {
         exported.warnings.extend(taken.notes);
+        for Remark { key, refusal, .. } in &taken.remarks {
+            let (Some((_, text)), Some(export)) = (refusal, of(sent, *key)) else { continue };
+            exported.warnings.push(format!("{}: {text}", self.name(export)));
+        }
+        // In front of the acknowledgement: whoever is asked again says it again.
+        self.sending.state.remark(&taken.remarks).await?;
         let (mut acknowledged, mut refusals) = (Vec::new(), Vec::new());
         for (export, verdict) in sent.iter().zip(taken.verdicts) {
             match (verdict, later.as_deref_mut()) {
@@ -235,6 +241,11 @@ impl<T: Receiver> Exporter<'_, T> {
         let shown = record.zip(id).and_then(|(record, id)| record.first(id)?.as_text());
         shown.unwrap_or(export.anchor.as_str()).to_owned()
     }
+}
+
+/// The one of these that is about an object.
+fn of(sent: &[Export], key: TargetKey) -> Option<&Export> {
+    sent.iter().find(|export| export.key == key)
 }
 
 /// What a target took of a list, and what is left of it.

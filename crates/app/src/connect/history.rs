@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use portolan_store::state::{ErrorPlace, RefusedObject, Run, RunId, RunStep, State, StoredError};
+use portolan_store::state::{
+    ErrorPlace, RefusedObject, Run, RunId, RunStep, State, StoredError, StoredRemark,
+};
 use portolan_sync::target::graph::Fault;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
@@ -13,6 +15,7 @@ use super::cycle::FILE;
 use super::export::UNABLE;
 use super::suffixes::{Renamed, Suffixes};
 use super::synchronise::Connected;
+use super::target::photo;
 use super::{Look, print_json};
 use crate::report::Failure;
 use crate::terminal::plain;
@@ -108,6 +111,19 @@ impl From<StoredError> for ShownError {
     }
 }
 
+impl From<StoredRemark> for ShownError {
+    fn from(remark: StoredRemark) -> Self {
+        let StoredRemark { object, attribute, code, text } = remark;
+        let hint = if photo::is_named(&attribute) {
+            "the user is there without it: give a JPEG, PNG or GIF of at most 100 KiB in the forest"
+        } else {
+            "the object is there without it: give another value in the forest"
+        };
+        let text = format!("the target has it without {attribute}: {text}");
+        Self { object: Some(object), code, text, hint: Some(hint.to_owned()) }
+    }
+}
+
 /// Runs `connect history`.
 pub(super) async fn runs(told: History) -> Result<(), Failure> {
     let History { run, state, json } = told;
@@ -159,6 +175,8 @@ pub(super) async fn errors(look: Look) -> Result<(), Failure> {
     let mut shown: Vec<_> = found.into_iter().map(ShownError::from).collect();
     let config = Config::read(&look.state)?;
     let connected = Connected::of(&state, &config).await?;
+    let remarks = state.remarks(connected.target, ERRORS_MAX).await?;
+    shown.extend(remarks.into_iter().map(ShownError::from));
     let suffixes = Suffixes::of(&state, connected.target, RENAMED_MAX).await?;
     let refused = state.refused_objects(connected.target, UNABLE, ERRORS_MAX).await?;
     shown.extend(refused.into_iter().map(refusal));

@@ -11,6 +11,9 @@ use super::codes::{Code as _, DELETION};
 use super::rows::{self, Tx, numbers};
 use super::{State, StateError, dependence, losses, names, packed};
 
+/// Octets of the exports that are read at once.
+const OCTETS_AT_ONCE: i64 = 32 * 1024 * 1024;
+
 /// The object of a target. The default is in front of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey(pub i64);
@@ -90,7 +93,8 @@ impl Answer<'_> {
 }
 
 impl State {
-    /// What is to be exported to a target, behind a place.
+    /// What is to be exported to a target, behind a place: at most `limit`, and fewer of objects that are large, as
+    /// those with photos; none behind the last one.
     ///
     /// # Errors
     /// When something does not read back.
@@ -100,6 +104,18 @@ impl State {
         after: Place,
         limit: u32,
     ) -> Result<Vec<Export>, StateError> {
+        let mut database = self.database.read().await?;
+        let sizes: Vec<i64> = sqlx::query_scalar(
+            "SELECT coalesce(length(confirmed), 0) + coalesce(length(pending), 0)
+             FROM target_object WHERE connector = ?1 AND stage IS NOT NULL
+                 AND (stage, key) > (?2, ?3) ORDER BY stage, key LIMIT ?4",
+        )
+        .bind(target.0)
+        .bind(after.stage)
+        .bind(after.key)
+        .bind(limit)
+        .fetch_all(&mut *database)
+        .await?;
         let rows = sqlx::query(
             "SELECT key, stage, connector, metaverse, kind, anchor, confirmed, pending, attempts
              FROM target_object WHERE connector = ?1 AND stage IS NOT NULL
@@ -108,8 +124,8 @@ impl State {
         .bind(target.0)
         .bind(after.stage)
         .bind(after.key)
-        .bind(limit)
-        .fetch_all(&mut *self.database.read().await?)
+        .bind(within(&sizes))
+        .fetch_all(&mut *database)
         .await?;
         rows.iter().map(export).collect()
     }
@@ -185,6 +201,17 @@ impl State {
     }
 }
 
+/// How many of the first come to no more than [`OCTETS_AT_ONCE`] together; one at least.
+fn within(sizes: &[i64]) -> i64 {
+    let mut sum = 0;
+    let fits = |size: &&i64| {
+        sum += **size;
+        sum <= OCTETS_AT_ONCE
+    };
+    let count = sizes.iter().take_while(fits).count().max(1);
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn export(row: &sqlx::sqlite::SqliteRow) -> Result<Export, StateError> {
     let anchor: &str = row.try_get("anchor")?;
     let (key, stage): (i64, i64) = (row.try_get("key")?, row.try_get("stage")?);
@@ -247,4 +274,18 @@ pub(super) async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateErro
         sqlx::query(statement).bind(key.0).execute(&mut **tx).await?;
     }
     super::references::mark_target(tx, &numbers([key.0])).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_objects_are_read_a_few_at_once_and_one_at_least() {
+        let check = |sizes: &[i64], expected: i64| assert_eq!(within(sizes), expected);
+        check(&[], 1);
+        check(&[OCTETS_AT_ONCE + 1, 1], 1);
+        check(&[OCTETS_AT_ONCE - 1, 1, 1], 2);
+        check(&[1, 2, 3], 3);
+    }
 }

@@ -49,6 +49,12 @@ impl Unanswered {
         Self { objects: Vec::new(), references: sent.map(row).collect() }
     }
 
+    /// The anchors of objects that were to be made.
+    pub fn made(&self) -> impl Iterator<Item = &str> {
+        let made = self.objects.iter().filter(|(_, _, is_made)| *is_made);
+        made.map(|(anchor, ..)| anchor.as_str())
+    }
+
     /// Whether there is nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -20,6 +20,8 @@ pub struct HeldObject {
     pub object: Object,
     /// What it does not have because others have it.
     pub set_aside: Vec<ProvisioningError>,
+    /// The digest of its photo.
+    pub photo: Option<String>,
     /// Whether it has a password.
     pub has_password: bool,
 }
@@ -54,16 +56,19 @@ impl SqliteTransaction {
         for error in self.provisioning_errors(&ids).await? {
             set_aside.entry(error.object).or_default().push(error);
         }
+        let all = array(ids.iter().map(Guid::to_string))?;
+        let mut photos = self.photo_digests(&all).await?;
         let with_password: Vec<String> = sqlx::query_scalar(
             "SELECT user_id FROM credential WHERE user_id IN (SELECT value FROM json_each(?))",
         )
-        .bind(array(ids.iter().map(Guid::to_string))?)
+        .bind(all)
         .fetch_all(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;
         let with_password: HashSet<_> = with_password.into_iter().collect();
         let held = |object: Object| HeldObject {
             set_aside: set_aside.remove(&object.id).unwrap_or_default(),
+            photo: photos.remove(&object.id.to_string()),
             has_password: with_password.contains(&object.id.to_string()),
             object,
         };

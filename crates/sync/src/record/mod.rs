@@ -13,6 +13,8 @@ mod write;
 
 use std::borrow::Cow;
 
+use sha2::{Digest as _, Sha256};
+
 pub use read::{Attributes, Index, InvalidRecord, Values};
 pub use write::RecordWriter;
 
@@ -20,6 +22,9 @@ use crate::dictionary::AttributeId;
 
 /// The octets that a record may have: 16 MiB, four times what a directory's largest object takes.
 pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
+
+/// Octets that are shown one by one: a SID has 28.
+const OCTETS_SHOWN_MAX: usize = 40;
 
 /// A value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +108,19 @@ impl<'a> ValueRef<'a> {
                     digits.map(|d| char::from(b"0123456789abcdef"[usize::from(d)])).collect(),
                 )
             }
+        }
+    }
+
+    /// The value as text to be shown: as [`to_text`](Self::to_text), but of octets that are no number, SID or
+    /// GUID only how many they are and how their SHA-256 begins. A photo is nobody's to read as text.
+    #[must_use]
+    pub fn to_shown(self) -> Cow<'a, str> {
+        match self {
+            Self::Octets(octets) if octets.len() > OCTETS_SHOWN_MAX => {
+                let digest = hex::encode(&Sha256::digest(octets)[..4]);
+                Cow::Owned(format!("{} octets (SHA-256 {digest}…)", octets.len()))
+            }
+            other => other.to_text(),
         }
     }
 }

@@ -9,6 +9,7 @@ const METAVERSE: &[(&str, Syntax, bool)] = &[
     ("accountExpiresAt", Syntax::Time, true),
     ("accountName", Syntax::Text, true),
     ("cloudFiltered", Syntax::Boolean, true),
+    ("deviceId", Syntax::Text, true),
     ("domainFQDN", Syntax::Text, true),
     ("mailEnabled", Syntax::Boolean, true),
     ("passwordChangeRequired", Syntax::Boolean, true),
@@ -39,7 +40,6 @@ const PEOPLE_AND_GROUP: &[TenantKind] = &[TenantKind::User, TenantKind::Contact,
 /// A tenant's attributes under Graph's names: of which kinds, what they hold, and whether one value.
 const TENANT: &[(&str, &[TenantKind], Form, bool)] = &[
     ("accountEnabled", &[TenantKind::User, TenantKind::Device], Form::Boolean, true),
-    ("alternativeSecurityIds", DEVICE, Form::Octets, false),
     ("businessPhones", PEOPLE, Form::Text, false),
     ("city", PEOPLE, Form::Text, true),
     ("companyName", PEOPLE, Form::Text, true),
@@ -69,12 +69,7 @@ const TENANT: &[(&str, &[TenantKind], Form, bool)] = &[
     ("onPremisesDomainName", PEOPLE_AND_GROUP, Form::Text, true),
     ("onPremisesPasswordChangeRequired", USER, Form::Boolean, true),
     ("onPremisesSamAccountName", USER_AND_GROUP, Form::Text, true),
-    (
-        "onPremisesSecurityIdentifier",
-        &[TenantKind::User, TenantKind::Group, TenantKind::Device],
-        Form::Text,
-        true,
-    ),
+    ("onPremisesSecurityIdentifier", USER_AND_GROUP, Form::Text, true),
     ("onPremisesSmartCardRequired", USER, Form::Boolean, true),
     ("onPremisesUserPrincipalName", USER, Form::Text, true),
     ("operatingSystem", DEVICE, Form::Text, true),
@@ -87,20 +82,31 @@ const TENANT: &[(&str, &[TenantKind], Form, bool)] = &[
     ("state", PEOPLE, Form::Text, true),
     ("streetAddress", PEOPLE, Form::Text, true),
     ("surname", PEOPLE, Form::Text, true),
-    ("thumbnailPhoto", PEOPLE, Form::Octets, true),
+    ("thumbnailPhoto", USER, Form::Octets, true),
+    ("trustType", DEVICE, Form::Text, true),
     ("usageLocation", USER, Form::Text, true),
     ("userPrincipalName", USER, Form::Text, true),
 ];
 
-/// What is known of an attribute of a tenant's object; `None` if the kind has none of that name.
+/// Whether objects of a kind of a tenant have an attribute.
+#[must_use]
+pub fn is_of_tenant(name: &str, kind: TenantKind) -> bool {
+    is_extension(name) || of_tenant(name, kind).is_some()
+}
+
+/// Whether a name is that of a directory extension, as Graph names it. What its values are, and whether there are
+/// several, is said where it is registered: in the tenant.
+#[must_use]
+pub fn is_extension(name: &str) -> bool {
+    name.starts_with("extension_")
+}
+
+/// What is known of an attribute of a tenant's object; `None` if the kind has none of that name, and of a directory
+/// extension.
 #[must_use]
 pub fn of_tenant(name: &str, kind: TenantKind) -> Option<(Form, bool)> {
     let extension = name.strip_prefix("extensionAttribute").and_then(|number| number.parse().ok());
     if kind == TenantKind::User && extension.is_some_and(|number: u8| (1..=15).contains(&number)) {
-        return Some((Form::Text, true));
-    }
-    // A directory extension, under the name that Graph gives it.
-    if name.starts_with("extension_") {
         return Some((Form::Text, true));
     }
     let row = TENANT

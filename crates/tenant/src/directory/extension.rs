@@ -129,17 +129,23 @@ impl Definition {
         })
     }
 
-    /// A value as the definition has it; `None` when it does not fit.
+    /// A value as the definition has it; `None` when it does not fit. A sync server does not know the definition:
+    /// a value that is alone may come as it is or as a list of one, whether there can be several or not.
     #[must_use]
     pub fn fit(&self, sent: Extension) -> Option<Extension> {
-        match (self.is_list, sent) {
-            (true, Extension::List(values)) if values.len() <= VALUES_MAX => {
-                let fit = values.into_iter().map(|value| self.fit_one(value));
-                fit.collect::<Option<_>>().map(Extension::List)
-            }
-            (false, value) => self.fit_one(value),
-            (true, _) => None,
+        let mut values = match sent {
+            Extension::List(values) => values,
+            one => vec![one],
+        };
+        if !self.is_list {
+            let only = values.pop().filter(|_| values.is_empty())?;
+            return self.fit_one(only);
         }
+        if values.len() > VALUES_MAX {
+            return None;
+        }
+        let fit = values.into_iter().map(|value| self.fit_one(value));
+        fit.collect::<Option<_>>().map(Extension::List)
     }
 
     fn fit_one(&self, sent: Extension) -> Option<Extension> {
@@ -192,7 +198,11 @@ mod tests {
         check(DataType::Text, true, text("a"), false);
         check(DataType::Text, true, Extension::List(vec![text("a"), text("b")]), true);
         check(DataType::Text, true, Extension::List(vec![text("a"); 101]), false);
-        check(DataType::Text, false, Extension::List(vec![text("a")]), false);
+        check(DataType::Text, false, Extension::List(vec![text("a")]), true);
+        check(DataType::Text, false, Extension::List(vec![text("a"), text("b")]), false);
+        check(DataType::Text, false, Extension::List(vec![]), false);
+        check(DataType::Text, true, text("a"), true);
+        check(DataType::Text, true, Extension::Integer(1), false);
         check(DataType::Integer, false, Extension::Integer(-7), true);
         check(DataType::Flag, false, Extension::Flag(true), true);
         check(DataType::Time, false, text("2026-11-22T00:00:00Z"), true);

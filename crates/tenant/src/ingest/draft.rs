@@ -339,6 +339,7 @@ impl Draft {
         self.put(before.as_ref(), anchor, object);
         if anew {
             self.forget_references(id);
+            self.changes.photos.insert(id, None);
         }
         if let Some(members) = members {
             let change = ReferenceChange::whole(id, Reference::Members, &members);
@@ -353,6 +354,7 @@ impl Draft {
     fn take_over(&mut self, id: Guid) {
         self.forget_references(id);
         self.changes.credentials.insert(id, None);
+        self.changes.photos.insert(id, None);
         self.changes.ended.insert(id);
     }
 

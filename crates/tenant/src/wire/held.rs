@@ -10,6 +10,10 @@ use serde_json::Value as Json;
 pub struct ObjectsResponse {
     /// Living objects in the order of their anchors.
     pub objects: Vec<OwnedObject>,
+    /// Whether the digests of photos are told: always by a tenant of this release, when those of attributes
+    /// were asked for. Of one that does not, no photo is confirmed.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub with_photos: bool,
 }
 
 /// An object that is a sync server's.
@@ -22,6 +26,10 @@ pub struct OwnedObject {
     /// The digest of its attributes ([`held::content`](crate::held::content)), when it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub content: Option<String>,
+    /// The digest of its photo ([`held::photo`](crate::held::photo)), when it has one and its digest was
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub photo: Option<String>,
     /// Whether it has a password, when its digest was asked for.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub password: bool,

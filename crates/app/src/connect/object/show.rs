@@ -231,7 +231,7 @@ fn listed(values: &[String]) -> String {
 }
 
 fn short(value: ValueRef<'_>) -> String {
-    let text = value.to_text();
+    let text = value.to_shown();
     let short: String = text.chars().take(VALUE_CHARS_MAX).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }
 }

@@ -399,7 +399,7 @@ fn listed(values: &[String]) -> String {
 }
 
 fn short(value: &Value) -> String {
-    let text = ValueRef::to_text(value.borrow());
+    let text = ValueRef::to_shown(value.borrow());
     let short: String = text.chars().take(VALUE_CHARS_MAX).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }
 }

@@ -8,12 +8,13 @@ mod changes;
 mod commands;
 mod file;
 pub(super) mod graph;
+pub(super) mod photo;
 pub(super) mod proof;
 mod record;
 pub(super) mod survey;
 pub(super) mod tenant;
 
-use portolan_store::state::{Export, ReferenceExport, State};
+use portolan_store::state::{Export, ReferenceExport, Remark, State};
 use portolan_sync::Dictionary;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::target::TargetSystem;
@@ -70,6 +71,8 @@ pub(super) struct Taken {
     pub(super) verdicts: Vec<Verdict>,
     /// What is to be told besides.
     pub(super) notes: Vec<String>,
+    /// What became of values of objects that were taken.
+    pub(super) remarks: Vec<Remark>,
     /// What is ended when what became of these is kept, of a target that names its batches.
     pub(super) answered: Option<Answered>,
 }

@@ -12,7 +12,7 @@ use portolan_tenant::wire::{
 };
 use serde_json::Value as Json;
 
-use super::{Sending, Taken, Verdict};
+use super::{Sending, Taken, Verdict, photo};
 use crate::connect::batches::{Answered, Batches};
 use crate::connect::export::{Ingest, Refused};
 use crate::report::Failure;
@@ -26,15 +26,32 @@ pub(super) async fn objects(
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
-    let operations = fill_batch(exports.iter().map(|export| operation(export, sending.names)));
+    let Sending { state, target, names } = sending;
+    let doubtful = Batches::in_doubt(state, target).await?;
+    let of_one = |export| {
+        let photo = photo::operation(export, names, &doubtful);
+        [operation(export, names)].into_iter().chain(photo).collect()
+    };
+    let operations = fill_batch(exports.iter().map(of_one));
+    let lengths: Vec<_> = operations.iter().map(Vec::len).collect();
     let (sent, _) = exports.split_at(operations.len());
     let unknown = Unanswered::objects(sent);
-    let (results, answered) =
-        send(tenant, sending.state, sending.target, operations, unknown).await?;
-    let verdicts: Vec<_> = results.iter().map(verdict).collect();
-    let done = exports.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done);
-    let notes = done.filter_map(|(export, _)| warning(export, sending.names)).collect();
-    Ok(Taken { verdicts, notes, answered: Some(answered) })
+    let operations = operations.into_iter().flatten().collect();
+    let (results, answered) = send(tenant, state, target, operations, unknown).await?;
+    let mut taken = Taken { answered: Some(answered), ..Taken::default() };
+    let mut results = results.as_slice();
+    for (export, length) in sent.iter().zip(lengths) {
+        let (own, rest) = results.split_at(length);
+        results = rest;
+        let (object, photo) = (own.first(), own.get(1));
+        let verdict = object.map_or(Verdict::Done, verdict);
+        if verdict == Verdict::Done {
+            taken.notes.extend(warning(export, names));
+            taken.remarks.extend(photo::remark(export, names, photo));
+        }
+        taken.verdicts.push(verdict);
+    }
+    Ok(taken)
 }
 
 /// Sends the first of these references as one batch.
@@ -47,7 +64,8 @@ pub(super) async fn references(
     let pieces: Vec<_> = groups.flat_map(|group| group.chunks(REFERENCES_OF_ONE)).collect();
     let count = within(pieces.iter().map(|piece| piece.len()), REFERENCES_MAX);
     let of_limit = pieces.iter().take(count);
-    let operations = fill_batch(of_limit.map(|piece| reference(piece, sending.names)));
+    let operations = fill_batch(of_limit.map(|piece| vec![reference(piece, sending.names)]));
+    let operations: Vec<_> = operations.into_iter().flatten().collect();
     let sent = pieces.iter().take(operations.len()).copied().flatten();
     let unknown = Unanswered::references(sent);
     let (results, answered) =
@@ -55,7 +73,7 @@ pub(super) async fn references(
     let each = pieces.iter().zip(&results);
     let verdicts = each.flat_map(|(piece, result)| piece.iter().map(|_| verdict(result)));
     let verdicts = verdicts.collect();
-    Ok(Taken { verdicts, notes: Vec::new(), answered: Some(answered) })
+    Ok(Taken { verdicts, answered: Some(answered), ..Taken::default() })
 }
 
 fn verdict(result: &OperationResult) -> Verdict {
@@ -79,14 +97,14 @@ fn operation(export: &Export, names: &Dictionary) -> Operation {
     Operation::Upsert { anchor, kind, attributes: attributes(names, record), members: None, anew }
 }
 
-/// Attributes as they are sent.
+/// Attributes as they are sent: all but the photo, which goes beside them.
 pub(in crate::connect) fn attributes(
     names: &Dictionary,
     record: &Record,
 ) -> BTreeMap<String, Json> {
     let sent = record.iter().filter_map(|(id, values)| {
         let name = of_schema(names.name(id)?);
-        Some((name.to_owned(), json(name, values)))
+        (!photo::is_named(name)).then(|| (name.to_owned(), json(name, values)))
     });
     sent.collect()
 }
@@ -141,16 +159,20 @@ fn within(numbers: impl Iterator<Item = usize>, limit: usize) -> usize {
     count
 }
 
-/// As many operations as one batch may have, by number and by octets; at least one.
-fn fill_batch(operations: impl Iterator<Item = Operation>) -> Vec<Operation> {
+/// As many pieces as one batch may have, by the number of their operations and by octets; at least one. What is
+/// one object's is a piece.
+fn fill_batch(pieces: impl Iterator<Item = Vec<Operation>>) -> Vec<Vec<Operation>> {
     let mut batch = Vec::new();
-    let mut octets = 0;
-    for operation in operations.take(OPERATIONS_MAX) {
-        octets += serde_json::to_vec(&operation).map_or(0, |json| json.len());
-        if octets > BATCH_OCTETS_MAX && !batch.is_empty() {
+    let (mut octets, mut count) = (0, 0);
+    for piece in pieces {
+        count += piece.len();
+        let sizes = piece.iter().map(|one| serde_json::to_vec(one).map_or(0, |json| json.len()));
+        octets += sizes.sum::<usize>();
+        let is_full = count > OPERATIONS_MAX || octets > BATCH_OCTETS_MAX;
+        if is_full && !batch.is_empty() {
             break;
         }
-        batch.push(operation);
+        batch.push(piece);
     }
     batch
 }
@@ -214,7 +236,12 @@ fn json(name: &str, mut values: Values<'_>) -> Json {
     };
     match Attribute::named(name).map(|attribute| attribute.shape) {
         Some(Shape::Texts) => values.map(one).collect(),
-        _ => values.next().map_or(Json::Null, one),
+        Some(_) => values.next().map_or(Json::Null, one),
+        // An extension: the tenant alone knows whether there can be several.
+        None => {
+            let mut values: Vec<_> = values.map(one).collect();
+            if values.len() > 1 { Json::Array(values) } else { values.pop().unwrap_or_default() }
+        }
     }
 }
 
@@ -235,11 +262,14 @@ mod tests {
     #[test]
     fn a_batch_ends_at_its_number_or_its_octets_and_has_at_least_one() {
         let check = |operations: Vec<Operation>, expected: usize| {
-            assert_eq!(fill_batch(operations.into_iter()).len(), expected);
+            let pieces = operations.into_iter().map(|operation| vec![operation]);
+            assert_eq!(fill_batch(pieces).len(), expected);
         };
         check((0..1_200).map(delete).collect(), OPERATIONS_MAX);
         check(vec![large(3 << 20), large(3 << 20)], 1);
         check(vec![large(6 << 20), delete(1)], 1);
         check(vec![], 0);
+        let pairs = (0..1_200).map(|anchor| vec![delete(anchor), delete(anchor)]);
+        assert_eq!(fill_batch(pairs).len(), OPERATIONS_MAX / 2, "what is one object's is together");
     }
 }

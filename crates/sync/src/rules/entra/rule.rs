@@ -16,7 +16,7 @@ use crate::rules::model::{ConnectedKind, Direction, Linking, Merge};
 use crate::rules::operators::{Arity, operator};
 use crate::rules::raw::{At, RawClause, RawFlow, RawGiven, RawJoin, RawReference, RawRule, Scalar};
 use crate::rules::types::{self, Side};
-use crate::syntax::{Form, Syntax, Syntaxes, of_tenant, tenant_spelling};
+use crate::syntax::{Form, Syntax, Syntaxes, is_of_tenant, tenant_spelling};
 
 /// What a rule became.
 pub(super) enum Outcome {
@@ -271,7 +271,7 @@ fn flow(
         Direction::Outbound => {
             let name = tenant_spelling(names::tenant_attribute(destination));
             let kind = TenantKind::from_name(object);
-            if kind.and_then(|kind| of_tenant(name, kind)).is_none() {
+            if kind.is_none_or(|kind| !is_of_tenant(name, kind)) {
                 return Err(left_out("a tenant's object has no such attribute"));
             }
             name

@@ -10,7 +10,7 @@ use crate::rules::model::{
     Connected, ConnectedKind, Direction, Given, MetaverseKind, Origin, Rule,
 };
 use crate::rules::types;
-use crate::syntax::{Form, of_metaverse, of_tenant, tenant_names, tenant_spelling};
+use crate::syntax::{Form, is_of_tenant, of_metaverse, tenant_names, tenant_spelling};
 
 impl<'l> Linter<'l> {
     /// Rules and filters for systems that are not connected.
@@ -110,7 +110,7 @@ impl<'l> Linter<'l> {
         for target in rule.gives() {
             let Some(name) = self.names.name(target) else { continue };
             for kind in &kinds {
-                if of_tenant(name, *kind).is_some() {
+                if is_of_tenant(name, *kind) {
                     continue;
                 }
                 let text = format!("a {kind} of a tenant has no attribute {name}");

@@ -33,7 +33,7 @@ pub(super) struct Page {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum With {
-    /// The digest of its attributes.
+    /// The digests of its attributes and of its photo.
     Content,
     /// The digest of whom it refers to.
     References,
@@ -75,10 +75,12 @@ async fn objects(
             anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
             kind: one.object.kind.as_str().to_owned(),
             content: Some(held::content(&one.object.attributes, &one.set_aside)),
+            photo: one.photo,
             password: one.has_password,
             references: None,
         };
-        return Ok(ObjectsResponse { objects: held.into_iter().map(object).collect() });
+        let objects = held.into_iter().map(object).collect();
+        return Ok(ObjectsResponse { objects, with_photos: true });
     }
     let owned = tx.owned_objects(group, &page.after, OBJECTS_MAX).await?;
     let digests = match page.with {
@@ -92,11 +94,12 @@ async fn objects(
     let object = |(anchor, kind): (String, String)| OwnedObject {
         references: digests.get(&anchor).and_then(|digest| digest.to_text()),
         content: None,
+        photo: None,
         password: false,
         anchor,
         kind,
     };
-    Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
+    Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect(), with_photos: false })
 }
 
 pub(super) async fn post_read(

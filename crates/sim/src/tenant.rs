@@ -656,10 +656,12 @@ impl Holding for Line<'_> {
                 anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
                 kind: one.object.kind.as_str().to_owned(),
                 content: Some(held::content(&one.object.attributes, &one.set_aside)),
+                photo: one.photo,
                 password: one.has_password,
                 references: None,
             };
-            return Ok(ObjectsResponse { objects: held.into_iter().map(object).collect() });
+            let objects = held.into_iter().map(object).collect();
+            return Ok(ObjectsResponse { objects, with_photos: true });
         }
         let owned = tx.owned_objects(group, after, 3).await.map_err(|error| broken(&error))?;
         let anchors = owned.iter().filter_map(|(anchor, _)| anchor.parse::<SourceAnchor>().ok());
@@ -669,11 +671,12 @@ impl Holding for Line<'_> {
         let object = |(anchor, kind): (String, String)| OwnedObject {
             references: digests.get(&anchor).and_then(|digest| digest.to_text()),
             content: None,
+            photo: None,
             password: false,
             anchor,
             kind,
         };
-        Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect() })
+        Ok(ObjectsResponse { objects: owned.into_iter().map(object).collect(), with_photos: false })
     }
 
     async fn read(&mut self, anchors: Vec<String>) -> Result<HeldResponse, Failure> {

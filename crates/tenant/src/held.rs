@@ -12,7 +12,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::Digest;
 use crate::directory::{
-    Attribute, Attributes, Definition, Extension, Naming, Photo, ProvisioningError, Reference, Value,
+    Attribute, Attributes, Definition, Extension, Naming, Photo, ProvisioningError, Reference,
+    Value,
 };
 
 /// Octets of a digest that are compared: enough that two contents do not meet by accident.

@@ -350,9 +350,8 @@ fn photo_of(
     names: &Dictionary,
 ) -> Option<Value> {
     let records = known.into_iter().flat_map(|known| [&known.confirmed, &known.wished]);
-    let is_its = |record: &&Record| {
-        !with_photos || photo::is_of(names, record, object.photo.as_ref())
-    };
+    let is_its =
+        |record: &&Record| !with_photos || photo::is_of(names, record, object.photo.as_ref());
     match records.flatten().find(is_its) {
         Some(record) => photo::value(names, record).map(ValueRef::to_value),
         None => object.photo.as_deref().map(photo::unknown),

@@ -68,7 +68,7 @@ pub use planned::PlannedReference;
 pub use queue::Queued;
 pub use reference_exports::{ReferenceExport, ReferencePlace};
 pub use references::Resolved;
-pub use remarks::{Remark, TargetFault};
+pub use remarks::{Remark, StoredRemark};
 pub use run_steps::{RunStep, StepEnd, StepId};
 pub use runs::{ErrorPlace, Run, RunId, StoredError};
 pub use scan::{KeyRange, Neighbourhoods};

@@ -1,4 +1,4 @@
-//! What a target says of objects: that it refused them, and which of their values it did not take.
+//! What a target did not take of objects that it took otherwise.
 
 use portolan_sync::engine::ConnectorId;
 use sqlx::Row as _;
@@ -16,13 +16,13 @@ pub struct Remark {
     pub refusal: Option<(String, String)>,
 }
 
-/// An object that a target refused, or a value of one that it took otherwise.
+/// A value that a target did not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetFault {
+pub struct StoredRemark {
     /// The name of a staging object that it comes from; its anchor when there is none.
     pub object: String,
-    /// The attribute; `None` when the whole object was refused.
-    pub attribute: Option<String>,
+    /// The attribute.
+    pub attribute: String,
     /// What kind of refusal.
     pub code: String,
     /// What the target says.
@@ -57,36 +57,29 @@ impl State {
         Ok(tx.commit().await?)
     }
 
-    /// What a target refused of what was sent to it, at most `limit`: whole objects, but not those of which it
-    /// was told with the code `except`, and values of objects that it took.
+    /// The values that a target did not take, at most `limit`.
     ///
     /// # Errors
     /// When something does not read back.
-    pub async fn target_faults(
+    pub async fn remarks(
         &self,
         target: ConnectorId,
-        except: &str,
         limit: u32,
-    ) -> Result<Vec<TargetFault>, StateError> {
+    ) -> Result<Vec<StoredRemark>, StateError> {
         let rows = sqlx::query(
             "SELECT coalesce((SELECT dn FROM staged s WHERE s.key = (SELECT min(link.key)
                      FROM link WHERE link.metaverse = t.metaverse)), t.anchor) AS object,
                  r.attribute, r.code, r.text
-             FROM (SELECT key, NULL AS attribute, code, coalesce(error, code) AS text
-                     FROM target_object INDEXED BY target_refused
-                     WHERE code IS NOT NULL AND code <> ?2 AND connector = ?1
-                 UNION ALL SELECT key, attribute, code, text FROM target_remark) r
-             CROSS JOIN target_object t ON t.key = r.key AND t.connector = ?1
-             ORDER BY r.key, r.attribute LIMIT ?3",
+             FROM target_remark r CROSS JOIN target_object t ON t.key = r.key AND t.connector = ?
+             ORDER BY r.key, r.attribute LIMIT ?",
         )
         .bind(target.0)
-        .bind(except)
         .bind(limit)
         .fetch_all(&mut *self.database.read().await?)
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(TargetFault {
+                Ok(StoredRemark {
                     object: row.try_get("object")?,
                     attribute: row.try_get("attribute")?,
                     code: row.try_get("code")?,
@@ -101,13 +94,13 @@ impl State {
 mod tests {
     use portolan_sync::ObjectKind;
 
+    use super::super::Place;
     use super::super::tests::{TARGET, export, import, object, state, synchronise};
-    use super::super::{Place, Refusal};
     use super::*;
 
-    async fn faults(state: &State) -> Vec<(Option<String>, String)> {
-        let faults = state.target_faults(TARGET, "unable", 10).await.unwrap();
-        faults.into_iter().map(|fault| (fault.attribute, fault.text)).collect()
+    async fn told(state: &State) -> Vec<(String, String)> {
+        let remarks = state.remarks(TARGET, 10).await.unwrap();
+        remarks.into_iter().map(|remark| (remark.attribute, remark.text)).collect()
     }
 
     #[tokio::test]
@@ -124,22 +117,18 @@ mod tests {
             attribute: "thumbnailPhoto".to_owned(),
             refusal: why.map(|why| ("invalidPhoto".to_owned(), why.to_owned())),
         };
-        let told = |why: &str| (Some("thumbnailPhoto".to_owned()), why.to_owned());
-        state.remark(&[photo(first, Some("too large")), photo(second, Some("text"))]).await.unwrap();
-        let refusal = |key, code: &str| {
-            let text = format!("{code} it");
-            Refusal { key, code: code.to_owned(), text }
-        };
-        state.refuse(&[refusal(first, "refused"), refusal(second, "unable")]).await.unwrap();
-        let expected = [(None, "refused it".to_owned()), told("too large"), told("text")];
-        assert_eq!(faults(&state).await, expected);
+        let of = |why: &str| ("thumbnailPhoto".to_owned(), why.to_owned());
+        state
+            .remark(&[photo(first, Some("too large")), photo(second, Some("text"))])
+            .await
+            .unwrap();
+        assert_eq!(told(&state).await, [of("too large"), of("text")]);
         export(&state).await;
-        assert_eq!(faults(&state).await, [told("too large"), told("text")]);
         state.remark(&[photo(first, Some("no picture")), photo(second, None)]).await.unwrap();
-        assert_eq!(faults(&state).await, [told("no picture")]);
+        assert_eq!(told(&state).await, [of("no picture")]);
         import(&state, &[user(0x22)]).await;
         synchronise(&state).await;
         export(&state).await;
-        assert_eq!(faults(&state).await, []);
+        assert_eq!(told(&state).await, []);
     }
 }

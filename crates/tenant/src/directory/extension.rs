@@ -195,7 +195,6 @@ mod tests {
         check(DataType::Text, false, text(&"ä".repeat(256)), true);
         check(DataType::Text, false, text(&"ä".repeat(257)), false);
         check(DataType::Text, false, Extension::Integer(1), false);
-        check(DataType::Text, true, text("a"), false);
         check(DataType::Text, true, Extension::List(vec![text("a"), text("b")]), true);
         check(DataType::Text, true, Extension::List(vec![text("a"); 101]), false);
         check(DataType::Text, false, Extension::List(vec![text("a")]), true);

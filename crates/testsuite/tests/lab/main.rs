@@ -27,6 +27,7 @@ mod kills;
 mod ldif;
 mod lint;
 mod passwords;
+mod photos;
 mod reach;
 mod rights;
 mod running;

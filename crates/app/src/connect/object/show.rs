@@ -43,6 +43,8 @@ pub(in super::super) struct Shown {
     password: Option<String>,
     /// What the target refused, and why.
     refused: Vec<String>,
+    /// What is to be told of what the target took.
+    warnings: Vec<String>,
 }
 
 /// What is other of an attribute.
@@ -114,6 +116,7 @@ impl Shown {
             references: 0,
             password: None,
             refused: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -154,6 +157,7 @@ impl Shown {
             self.exports.push(Sent { change, kind, anchor, attributes });
         }
         self.references = exported.references;
+        self.warnings = exported.warnings;
         let refused = exported.refused.into_iter();
         self.refused.extend(refused.map(|one| format!("{}: {}", one.anchor, one.why)));
     }
@@ -183,6 +187,9 @@ impl Shown {
         }
         if let Some(password) = &self.password {
             println!("  password: {}", plain(password));
+        }
+        for warning in &self.warnings {
+            println!("  to be known: {}", plain(warning));
         }
     }
 

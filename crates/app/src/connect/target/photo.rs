@@ -114,3 +114,137 @@ fn taken(value: ValueRef<'_>) -> Result<Photo, InvalidPhoto> {
         _ => Err(InvalidPhoto::UnknownFormat),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portolan_store::state::{Place, TargetKey};
+    use portolan_sync::engine::{ConnectorId, MetaverseKey};
+
+    use super::*;
+
+    const GIF: &[u8] = b"GIF89a";
+    const OTHER: &[u8] = b"GIF87a";
+    const NONE: &[u8] = b"no picture";
+
+    /// An export of a user who has the first photo at the target and is to have the second.
+    fn export(
+        names: &mut Dictionary,
+        before: Option<Option<&[u8]>>,
+        after: Option<&[u8]>,
+    ) -> Export {
+        let (photo, name) =
+            (names.intern(ATTRIBUTE).unwrap(), names.intern("displayName").unwrap());
+        let record = |octets: Option<&[u8]>| -> Record {
+            let photo = octets.map(|octets| (photo, vec![Value::Octets(octets.to_vec())]));
+            photo.into_iter().chain([(name, vec![Value::Text("Ann".to_owned())])]).collect()
+        };
+        let pending = record(after);
+        Export {
+            key: TargetKey(1),
+            place: Place::default(),
+            connector: ConnectorId(1),
+            metaverse: MetaverseKey(1),
+            kind: TenantKind::User,
+            anchor: "ann".parse().unwrap(),
+            pending: match before {
+                None => PendingExport::Add(pending),
+                Some(_) => PendingExport::Update(pending),
+            },
+            confirmed: before.map(record),
+            attempts: 0,
+        }
+    }
+
+    /// What is sent of a photo: nothing, that there is none, or it.
+    fn sent(export: &Export, names: &Dictionary, doubtful: &[&str]) -> Option<Option<Vec<u8>>> {
+        let doubtful = doubtful.iter().map(|anchor| (*anchor).to_owned()).collect();
+        match operation(export, names, &doubtful)? {
+            Operation::Photo { photo, .. } => {
+                Some(photo.map(|photo| STANDARD.decode(photo).unwrap()))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_photo_is_sent_when_it_is_another_one_and_what_is_none_takes_the_former_away() {
+        let mut names = Dictionary::default();
+        let mut check = |before, after, doubtful: &[&str], expected: Option<Option<&[u8]>>| {
+            let export = export(&mut names, before, after);
+            let expected = expected.map(|photo| photo.map(<[u8]>::to_vec));
+            assert_eq!(sent(&export, &names, doubtful), expected, "{before:?} {after:?}");
+        };
+        check(None, Some(GIF), &[], Some(Some(GIF)));
+        check(None, None, &[], None);
+        check(None, Some(NONE), &[], None);
+        check(None, None, &["bob"], None);
+        check(None, None, &["ann"], Some(None));
+        check(Some(Some(GIF)), Some(GIF), &[], None);
+        check(Some(Some(GIF)), Some(OTHER), &[], Some(Some(OTHER)));
+        check(Some(Some(GIF)), None, &[], Some(None));
+        check(Some(Some(GIF)), Some(NONE), &[], Some(None));
+        check(Some(Some(NONE)), Some(NONE), &[], None);
+        check(Some(None), Some(GIF), &[], Some(Some(GIF)));
+    }
+
+    #[test]
+    fn who_begins_anew_has_none_already_and_what_is_no_user_gets_none() {
+        let mut names = Dictionary::default();
+        let mut anew = export(&mut names, Some(None), None);
+        anew.confirmed = Some(Record::default());
+        assert_eq!(sent(&anew, &names, &[]), None);
+        let mut device = export(&mut names, None, Some(GIF));
+        device.kind = TenantKind::Device;
+        assert_eq!(sent(&device, &names, &[]), None);
+        device.pending = PendingExport::Delete;
+        assert_eq!(sent(&device, &names, &[]), None);
+    }
+
+    #[test]
+    fn what_was_not_taken_is_kept_until_another_one_is() {
+        let mut names = Dictionary::default();
+        let result = |code: Option<&str>| OperationResult {
+            anchor: "ann".to_owned(),
+            status: if code.is_some() { "refused" } else { "ok" }.to_owned(),
+            id: None,
+            code: code.map(str::to_owned),
+            message: None,
+            matched: None,
+            quarantined: Vec::new(),
+        };
+        let mut check =
+            |before, after, result: Option<OperationResult>, expected: Option<Option<&str>>| {
+                let export = export(&mut names, before, after);
+                let kept = remark(&export, &names, result.as_ref()).map(|remark| remark.refusal);
+                let kept = kept.map(|refusal| refusal.map(|(code, _)| code));
+                assert_eq!(kept, expected.map(|code| code.map(str::to_owned)));
+            };
+        check(None, Some(NONE), None, Some(Some(INVALID)));
+        check(Some(Some(GIF)), Some(NONE), Some(result(None)), Some(Some(INVALID)));
+        check(Some(Some(NONE)), Some(NONE), None, None);
+        check(Some(Some(NONE)), Some(GIF), Some(result(None)), Some(None));
+        check(Some(Some(NONE)), None, Some(result(None)), Some(None));
+        check(None, Some(GIF), Some(result(Some("tooNew"))), Some(Some("tooNew")));
+        check(None, None, None, None);
+    }
+
+    #[test]
+    fn a_photo_of_which_the_digest_alone_is_known_is_no_other() {
+        let mut names = Dictionary::default();
+        let of = |names: &mut Dictionary, octets: Option<&[u8]>| {
+            let PendingExport::Add(record) = export(names, None, octets).pending else { panic!() };
+            record
+        };
+        let digest = held::photo(&Photo::new(GIF.to_vec()).unwrap());
+        for (octets, expected) in [(Some(GIF), true), (Some(OTHER), false), (None, false)] {
+            let record = of(&mut names, octets);
+            assert_eq!(is_of(&names, &record, Some(&digest)), expected);
+            assert_eq!(is_of(&names, &record, None), octets.is_none());
+        }
+        let none = of(&mut names, Some(NONE));
+        assert!(is_of(&names, &none, None), "what is not sent is not there");
+        let Value::Octets(stand_in) = unknown(&digest) else { panic!() };
+        let record = of(&mut names, Some(&stand_in));
+        assert!(!is_of(&names, &record, Some(&digest)) && Photo::new(stand_in).is_err());
+    }
+}

@@ -32,7 +32,7 @@ pub(super) const TARGET: u16 = 20;
 const ATTRIBUTES: u16 = 4;
 /// References, likewise.
 pub(super) const REFERENCES: u16 = 2;
-const OBJECTS: i64 = 7;
+const OBJECTS: i64 = 8;
 
 /// Something that happens to an object of a forest.
 #[derive(Debug, Clone)]
@@ -99,9 +99,13 @@ pub(super) fn connector(key: ObjectKey) -> ConnectorId {
     ConnectorId(u16::from(key.0 % 2 == 1))
 }
 
-/// What an object is: the last two are groups.
+/// What an object is: the last two are groups, and a computer is in front of them.
 pub(super) fn kind(key: ObjectKey) -> ObjectKind {
-    if key.0 >= OBJECTS - 2 { ObjectKind::Group } else { ObjectKind::User }
+    match OBJECTS - key.0 {
+        ..=2 => ObjectKind::Group,
+        3 => ObjectKind::Computer,
+        _ => ObjectKind::User,
+    }
 }
 
 pub(super) fn guid(key: ObjectKey) -> Guid {
@@ -113,7 +117,7 @@ fn anchor(key: i64) -> Value {
 }
 
 pub(super) fn worlds() -> impl Strategy<Value = World> {
-    let anchors = subsequence(anchors(), 0..=3);
+    let anchors = subsequence(anchors(), 0..=4);
     (vec(inbound(), 1..5), vec(outbound(), 1..5), anchors, vec(step(), 1..6)).prop_map(
         |(inbound, outbound, anchors, steps)| {
             let anchors = anchors.into_iter().map(|rule| (rule, Vec::new()));
@@ -195,6 +199,13 @@ fn joins() -> impl Strategy<Value = Vec<JoinGroup>> {
     vec(vec(clause, 1..3).prop_map(|clauses| JoinGroup { clauses }), 0..3)
 }
 
+/// What a rule gives whatever there is. What no rule reads any more can be octets, as photos are.
+fn constants(to: u16) -> impl Strategy<Value = Value> {
+    let octets = select(vec![vec![0xff, 0xd8, 0xff], vec![0], vec![]]).prop_map(Value::Octets);
+    let either = prop_oneof![texts(), octets];
+    (either, texts()).prop_map(move |(any, text)| if to == TARGET { any } else { text })
+}
+
 /// A flow's source, and what it means if it is an expression. `to` is what it gives.
 fn given(base: u16, to: u16) -> impl Strategy<Value = (Given, Option<Meaning>)> {
     let two = (attributes(base), attributes(base), attributes(to));
@@ -208,7 +219,7 @@ fn given(base: u16, to: u16) -> impl Strategy<Value = (Given, Option<Meaning>)> 
     });
     prop_oneof![
         4 => attributes(base).prop_map(|attribute| (Given::Direct(attribute), None)),
-        1 => texts().prop_map(|value| (Given::Constant(value), None)),
+        1 => constants(to).prop_map(|value| (Given::Constant(value), None)),
         2 => meaning.prop_map(|meaning| (Given::Expression(compiled(meaning)), Some(meaning))),
     ]
 }
@@ -277,6 +288,7 @@ fn inbound() -> impl Strategy<Value = (Rule, Vec<(AttributeId, Meaning)>)> {
     let kinds = prop_oneof![
         3 => Just((ObjectKind::User, MetaverseKind::Person)),
         1 => Just((ObjectKind::Group, MetaverseKind::Group)),
+        1 => Just((ObjectKind::Computer, MetaverseKind::Device)),
     ];
     let flows = (flows(FOREST, METAVERSE), reference_flows(FOREST, METAVERSE));
     let where_to = (connected(["a", "b"]), kinds, linking(), any::<bool>());
@@ -298,6 +310,7 @@ fn outbound() -> impl Strategy<Value = (Rule, Vec<(AttributeId, Meaning)>)> {
         (MetaverseKind::Person, TenantKind::User),
         (MetaverseKind::Person, TenantKind::Contact),
         (MetaverseKind::Group, TenantKind::Group),
+        (MetaverseKind::Device, TenantKind::Device),
     ]);
     let flows = (flows(METAVERSE, TARGET), reference_flows(METAVERSE, TARGET));
     (connected(["t", "u"]), kinds, linking(), scope(METAVERSE), flows).prop_map(
@@ -327,6 +340,7 @@ fn anchors() -> Vec<Rule> {
         rule(ObjectKind::User, MetaverseKind::Person, MARKED_ANCHOR),
         rule(ObjectKind::User, MetaverseKind::Person, OWN_ANCHOR),
         rule(ObjectKind::Group, MetaverseKind::Group, OWN_ANCHOR),
+        rule(ObjectKind::Computer, MetaverseKind::Device, OWN_ANCHOR),
     ]
 }
 

@@ -83,6 +83,16 @@ pub static CAPABILITIES: &[Capability] = &[
         "read-only: only a synchronising agent sets them",
     ),
     row("extension attributes 1 to 15", Support::Full, "of users that are the cloud's own"),
+    row(
+        "directory extensions (`extension_…`)",
+        Support::None,
+        "not exported: `extensionAttribute1` to `15` are there for what no property is for",
+    ),
+    row(
+        "photos",
+        Support::None,
+        "not exported: Graph takes each by a request of its own, which is not made",
+    ),
     row("devices", Support::None, "a device registers itself"),
     row(
         "objects that another agent synchronises",

@@ -1,5 +1,8 @@
 //! Devices and photos.
 
+use portolan_tenant::directory::Photo;
+use portolan_tenant::held;
+
 use super::*;
 
 async fn results(world: &mut World, batch: u32, operations: &[Json]) -> Vec<Json> {
@@ -86,6 +89,9 @@ async fn a_photo_is_set_shown_as_what_it_is_and_removed() {
     let codes: Vec<_> = told.iter().map(|result| result["code"].as_str().unwrap_or("ok")).collect();
     let invalid = "invalidPhoto";
     assert_eq!(codes, ["ok", invalid, invalid, invalid, "unknownAnchor", "ok", "kindMismatch"]);
+    // A server that confirms sees by the digest which one it is.
+    let picture = Photo::new(b"GIF89a of Alice".to_vec()).unwrap();
+    assert_eq!(digest_of_alice(&mut world).await, json!(held::photo(&picture)));
     let token = world.token_with_role("User.Read.All").await;
     let path = format!("/v1.0/users/{ALICE}/photo/$value");
     let shown = world.get_as(&token, &path).await;
@@ -105,4 +111,28 @@ async fn a_photo_is_set_shown_as_what_it_is_and_removed() {
         "userPrincipalName": ALICE, "accountEnabled": true}});
     results(&mut world, 5, &[delete, back]).await;
     assert_eq!(world.get_as(&token, &path).await.status, 404);
+    assert_eq!(digest_of_alice(&mut world).await, Json::Null);
+    // An object of which its server knows nothing begins without one, and may get one at once.
+    let upsert = |anew: bool| {
+        json!({"op": "upsert", "anchor": "alice", "kind": "user", "anew": anew,
+            "attributes": {"userPrincipalName": ALICE, "accountEnabled": true}})
+    };
+    results(&mut world, 6, &[photo(json!(encode(b"GIF89a of Alice"))), upsert(false)]).await;
+    assert_eq!(digest_of_alice(&mut world).await, json!(held::photo(&picture)));
+    results(&mut world, 7, &[upsert(true)]).await;
+    assert_eq!(world.get_as(&token, &path).await.status, 404);
+    results(&mut world, 8, &[upsert(true), photo(json!(encode(b"GIF89a of Alice")))]).await;
+    assert_eq!(digest_of_alice(&mut world).await, json!(held::photo(&picture)));
+}
+
+/// The digest of Alice's photo, as her sync server is told of it.
+async fn digest_of_alice(world: &mut World) -> Json {
+    let token = world.application_token("connect").await;
+    let header = format!("Bearer {token}");
+    let headers = [("authorization", header.as_str())];
+    let path = "/v1.0/objects?with=content";
+    let page = world.send(Method::GET, SYNC, path, &headers, Body::empty()).await.json();
+    assert_eq!(page["with_photos"], true, "{page:#}");
+    let objects = page["objects"].as_array().unwrap();
+    objects.iter().find(|object| object["anchor"] == "alice").unwrap()["photo"].clone()
 }

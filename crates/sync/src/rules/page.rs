@@ -46,11 +46,10 @@ pub fn page() -> String {
     for rule in rules.all() {
         row(&mut page, rule);
     }
-    page.push_str("\nOff, and there to be cloned:");
-    for key in rules.disabled() {
-        let _ = write!(page, " `{key}`");
+    let off: Vec<_> = rules.disabled().map(|key| format!("`{key}`")).collect();
+    if !off.is_empty() {
+        let _ = writeln!(page, "\nOff, and there to be cloned: {}.", off.join(" "));
     }
-    page.push_str(".\n");
     exceptions(&mut page, &rules);
     page
 }

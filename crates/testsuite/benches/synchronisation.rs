@@ -6,6 +6,8 @@
 //! memory is that of the synchronisation, and so that two can be compared with one.
 //!
 //! `--long`: 1,000,000 users and 50,000 groups, which takes half an hour and 12 GB below `TMPDIR`.
+//! `--at FOLDER` keeps the states there, and measures those that are there already: all but the first
+//! projection, which happens once.
 
 #[path = "synchronisation/child.rs"]
 mod child;
@@ -45,10 +47,24 @@ fn main() -> Result<(), Failed> {
     // A tenth of them has to have as many as change.
     let users = users.max(10 * DELTA);
     let size = Size { users, groups: users / 20 };
-    let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let kept = arguments.iter().skip_while(|argument| *argument != "--at").nth(1);
+    let temporary = tempfile::tempdir()?;
+    let folder = kept.map_or(temporary.path(), Path::new);
 
-    let place = |name: &str| folder.path().join(name);
+    let place = |name: &str| folder.join(name);
+    if !place("whole").exists() {
+        make(folder, size)?;
+    }
+    on_disk(&place("whole"), size)?;
+    full(&place("whole"), &place("half"), &place("other-half"))?;
+    delta(&place("whole"), &place("tenth"), size)?;
+    one_member(&place("whole"))
+}
+
+/// The whole directory, its halves and a tenth of it, each with nothing left to do.
+fn make(folder: &Path, size: Size) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let place = |name: &str| folder.join(name);
     let whole = runtime.block_on(Directory::import(&place("whole"), size))?;
     runtime.block_on(whole.close());
     first_projection(&runtime, &place("whole"), &place("copy"), size)?;
@@ -64,10 +80,7 @@ fn main() -> Result<(), Failed> {
     for name in ["whole", "half", "other-half", "tenth"] {
         child::measure(What::Confirm, &place(name), None)?;
     }
-    on_disk(&place("whole"), size)?;
-    full(&place("whole"), &place("half"), &place("other-half"))?;
-    delta(&place("whole"), &place("tenth"), size)?;
-    one_member(&place("whole"))
+    Ok(())
 }
 
 fn print(figure: &str, better: Better, bar: f64, ours: &[f64], peer: Peer) {

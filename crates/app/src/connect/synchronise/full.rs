@@ -6,9 +6,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use portolan_store::state::KeyRange;
+use portolan_store::state::{KeyRange, Neighbourhoods, StateError};
 use portolan_sync::engine::{ClaimAnswer, LinkDecision, Neighbourhood, ObjectKey};
 use tokio::runtime::RuntimeFlavor;
+use tokio::task::JoinHandle;
 
 use super::{Synchronisation, Synchronised};
 use crate::report::Failure;
@@ -40,8 +41,7 @@ impl Synchronisation<'_> {
             })
         });
         for worker in scanned {
-            let broken = || Failure::new("a thread of the synchronisation broke off");
-            done.objects += worker.map_err(|_| broken())??;
+            done.objects += worker.map_err(|_| broken_off())??;
         }
         self.after_scan(done).await
     }
@@ -56,16 +56,18 @@ impl Synchronisation<'_> {
         Ok(done)
     }
 
-    /// One reader's ranges. Decisions are made on a thread of their own.
+    /// One reader's ranges. Decisions are made on a thread of their own, while the next batch is read.
     async fn scan(&self, ranges: &[KeyRange], next: &AtomicUsize) -> Result<u64, Failure> {
         let mut looked_at = 0;
         while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut scan = self.state.scan(*range);
+            let mut reading = ahead(self.state.scan(*range));
             loop {
-                let mut batch = scan.next().await?;
+                let (scan, batch) = reading.await.map_err(|_| broken_off())?;
+                let mut batch = batch?;
                 if batch.is_empty() {
                     break;
                 }
+                reading = ahead(scan);
                 self.complete(&mut batch).await?;
                 looked_at += batch.len() as u64;
                 let differing = self.differing(&batch);
@@ -107,4 +109,19 @@ impl Synchronisation<'_> {
             }
         }
     }
+}
+
+/// A batch being read, and the scan that it is of.
+type Reading = JoinHandle<(Neighbourhoods, Result<Vec<Neighbourhood>, StateError>)>;
+
+/// Reads the next batch meanwhile.
+fn ahead(mut scan: Neighbourhoods) -> Reading {
+    tokio::spawn(async move {
+        let batch = scan.next().await;
+        (scan, batch)
+    })
+}
+
+fn broken_off() -> Failure {
+    Failure::new("a thread of the synchronisation broke off")
 }

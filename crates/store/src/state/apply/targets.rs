@@ -21,6 +21,7 @@ struct Before {
     is_there: bool,
     stage: Option<i64>,
     feeds: Option<Vec<u8>>,
+    password: bool,
 }
 
 /// Objects as they are before, by target and anchor, and the anchor of each target and metaverse
@@ -63,7 +64,7 @@ pub(super) async fn put(tx: &mut Tx, outcomes: &[Outcome]) -> Result<Vec<ObjectE
         }
     }
     drop_rows(tx, &numbers(dropped), &removed).await?;
-    let written = write(tx, &rows).await?;
+    let written = write(tx, &rows, &known).await?;
     put_feeds(tx, &rows, &written, &known).await?;
     mark(tx, &rows, &written, &known).await?;
     Ok(refused)
@@ -127,11 +128,11 @@ async fn known(tx: &mut Tx, put: &[&TargetObject]) -> Result<Known, StateError> 
     }
     let connectors: BTreeSet<_> = put.iter().map(|object| i64::from(object.connector.0)).collect();
     let rows = sqlx::query(
-        "SELECT t.key, connector, metaverse, anchor, confirmed IS NOT NULL AS there, stage, feeds
+        "SELECT t.key, connector, metaverse, anchor, confirmed IS NOT NULL AS there, stage, feeds, password
          FROM json_each(?1) c CROSS JOIN json_each(?2) a
              CROSS JOIN target_object t ON connector = c.value AND anchor = a.value
          UNION
-         SELECT t.key, connector, metaverse, anchor, confirmed IS NOT NULL, stage, feeds
+         SELECT t.key, connector, metaverse, anchor, confirmed IS NOT NULL, stage, feeds, password
          FROM json_each(?3) m CROSS JOIN target_object t ON metaverse = m.value",
     )
     .bind(numbers(connectors))
@@ -149,6 +150,7 @@ async fn known(tx: &mut Tx, put: &[&TargetObject]) -> Result<Known, StateError> 
             is_there: row.try_get("there")?,
             stage: row.try_get("stage")?,
             feeds: row.try_get("feeds")?,
+            password: row.try_get("password")?,
         };
         known.by_metaverse.insert((connector, before.metaverse), before.anchor.clone());
         known.by_anchor.insert((connector, before.anchor.clone()), before);
@@ -183,8 +185,50 @@ async fn drop_rows(tx: &mut Tx, keys: &str, places: &str) -> Result<(), StateErr
 }
 
 /// Writes rows. Gives the key of each.
-async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<i64>, StateError> {
+async fn write(tx: &mut Tx, rows: &[Row<'_>], known: &Known) -> Result<Vec<i64>, StateError> {
+    let is_settled = |row: &&Row<'_>| {
+        before(known, row).is_some_and(|before| {
+            before.metaverse == row.object.metaverse.0 && before.password == row.object.password
+        })
+    };
+    let (settled, other): (Vec<_>, Vec<_>) = rows.iter().partition(is_settled);
     let mut keys = BTreeMap::new();
+    write_rows(tx, &settled, UPDATE, &mut keys).await?;
+    write_rows(tx, &other, UPDATE_ALL, &mut keys).await?;
+    let place = |row: &Row<'_>| (i64::from(row.object.connector.0), row.object.anchor.to_string());
+    let found = rows.iter().map(|row| keys.get(&place(row)).copied());
+    found.map(|key| key.ok_or(StateError::corrupt("a target's object"))).collect()
+}
+
+/// What a row gets that is there already. One whose turn has come by an earlier wish and that is as wished
+/// by now has none.
+macro_rules! update {
+    ($further:literal) => {
+        concat!(
+            " ON CONFLICT (connector, anchor) DO UPDATE SET kind = excluded.kind,
+                 feeds = excluded.feeds,
+                 attempts = iif(pending IS excluded.pending, attempts, 0),
+                 code = iif(pending IS excluded.pending, code, NULL),
+                 error = iif(pending IS excluded.pending, error, NULL),
+                 stage = iif(confirmed = excluded.pending, NULL, excluded.stage),
+                 pending = iif(confirmed = excluded.pending, NULL, excluded.pending)",
+            $further,
+            " RETURNING key, connector, anchor"
+        )
+    };
+}
+
+/// What is set is sought anew in each index that has the column, with the same value too: that costs what
+/// the directory is large.
+const UPDATE: &str = update!("");
+const UPDATE_ALL: &str = update!(", metaverse = excluded.metaverse, password = excluded.password");
+
+async fn write_rows(
+    tx: &mut Tx,
+    rows: &[&Row<'_>],
+    update: &str,
+    keys: &mut BTreeMap<(i64, String), i64>,
+) -> Result<(), StateError> {
     for chunk in rows.chunks(STATEMENT_ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new(
             "INSERT INTO target_object
@@ -196,25 +240,13 @@ async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<i64>, StateError> {
             values.push_bind(row.stage).push_bind(row.pending.as_deref());
             values.push_bind(row.feeds.as_deref()).push_bind(row.object.password);
         });
-        // A row whose turn has come by an earlier wish and that is as wished by now has none.
-        query.push(
-            " ON CONFLICT (connector, anchor) DO UPDATE SET metaverse = excluded.metaverse,
-                 kind = excluded.kind, feeds = excluded.feeds, password = excluded.password,
-                 attempts = iif(pending IS excluded.pending, attempts, 0),
-                 code = iif(pending IS excluded.pending, code, NULL),
-                 error = iif(pending IS excluded.pending, error, NULL),
-                 stage = iif(confirmed = excluded.pending, NULL, excluded.stage),
-                 pending = iif(confirmed = excluded.pending, NULL, excluded.pending)
-             RETURNING key, connector, anchor",
-        );
+        query.push(update);
         for row in query.build().fetch_all(&mut **tx).await? {
             let place: (i64, String) = (row.try_get("connector")?, row.try_get("anchor")?);
             keys.insert(place, row.try_get::<i64, _>("key")?);
         }
     }
-    let place = |row: &Row<'_>| (i64::from(row.object.connector.0), row.object.anchor.to_string());
-    let found = rows.iter().map(|row| keys.get(&place(row)).copied());
-    found.map(|key| key.ok_or(StateError::corrupt("a target's object"))).collect()
+    Ok(())
 }
 
 fn before<'a>(known: &'a Known, row: &Row<'_>) -> Option<&'a Before> {

@@ -343,7 +343,7 @@ fn a_forest_of_a_newer_schema_gets_what_that_knows_besides() {
     registry.devices(&[&["--apply"], &there[..]].concat()).success().unwrap();
     assert_eq!(of(&found()).as_deref(), Some("FALSE"));
     // The first forest was not asked about, and has no container.
-    let first = registry.devices(&["--plan"]);
+    let first = registry.devices(&["--plan", "--forest", "corp.example"]);
     let (error, _) = first.failure();
     assert!(error.unwrap().contains("CN=RegisteredDevices,DC=corp,DC=example is not there"));
 }

@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
 async fn run(role: Role) -> Result<(), Failure> {
     match role {
         Role::Chart(command) => chart::run(command).await,
-        Role::Connect(command) => connect::run(command).await,
+        Role::Connect(command) => Box::pin(connect::run(command)).await,
         Role::Tenant(command) => tenant::run(command).await,
         Role::Lab(command) => lab::run(command).await,
     }

@@ -27,7 +27,7 @@ struct Options {
 impl Options {
     /// The seed of a run: in turn one of the first ones, and one of those that draw what they are made of.
     fn seed(self, number: u64) -> u64 {
-        self.one.unwrap_or(number / 2 + if number % 2 == 0 { 0 } else { WIDE })
+        self.one.unwrap_or(number / 2 + if number.is_multiple_of(2) { 0 } else { WIDE })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bodies of Graph's writes: which properties there are, what fits in them, what is asked.
 //!
 //! Names, limits and what must be there are those of [create user], [update user] and [create group]; what
-//! devices have besides is in [`device`](super::device).
+//! devices have besides is in [`device`].
 //! A property that is not kept here is refused, not passed over: an answer of success would be a lie.
 //!
 //! [create user]: https://learn.microsoft.com/graph/api/user-post-users

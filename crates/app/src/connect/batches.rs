@@ -88,14 +88,14 @@ impl Batches {
         Ok(Begun { before, sent: begun.sent, unanswered: begun.unanswered })
     }
 
-    /// The anchors of objects that were sent to be made and may be there: no answer came.
+    /// The anchors of objects that were sent and may be there as they were sent: no answer came.
     pub(super) async fn in_doubt(
         state: &State,
         target: ConnectorId,
     ) -> Result<BTreeSet<String>, Failure> {
         let known = Self::read(state, target).await?.unwrap_or_default();
-        let made = known.unanswered.made().chain(known.sent.made());
-        Ok(made.map(str::to_owned).collect())
+        let put = known.unanswered.put().chain(known.sent.put());
+        Ok(put.map(str::to_owned).collect())
     }
 
     /// Lets the opposite be done of what was sent, was never answered, and is not to be any more.

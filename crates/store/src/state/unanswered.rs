@@ -23,21 +23,25 @@ pub struct Unanswered {
     objects: Vec<(String, i64, bool)>,
     /// References that come or go: source, attribute, target, and whether they come.
     references: Vec<(i64, i64, i64, bool)>,
+    /// The anchors of objects that are written over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    written: Vec<String>,
 }
 
 impl Unanswered {
-    /// Objects that are about to be sent. One that is written over is there in any case.
+    /// Objects that are about to be sent.
     #[must_use]
     pub fn objects(sent: &[Export]) -> Self {
-        let row = |one: &Export| {
-            let is_made = match one.pending {
-                PendingExport::Add(_) => true,
-                PendingExport::Delete => false,
-                PendingExport::Update(_) => return None,
-            };
-            Some((one.anchor.to_string(), one.kind.code(), is_made))
-        };
-        Self { objects: sent.iter().filter_map(row).collect(), references: Vec::new() }
+        let mut unknown = Self::default();
+        for one in sent {
+            let anchor = one.anchor.to_string();
+            match one.pending {
+                PendingExport::Add(_) => unknown.objects.push((anchor, one.kind.code(), true)),
+                PendingExport::Delete => unknown.objects.push((anchor, one.kind.code(), false)),
+                PendingExport::Update(_) => unknown.written.push(anchor),
+            }
+        }
+        unknown
     }
 
     /// References that are about to be sent.
@@ -46,19 +50,20 @@ impl Unanswered {
             let (source, attribute, target) = one.place.numbers();
             (source, attribute, target, one.is_added)
         };
-        Self { objects: Vec::new(), references: sent.map(row).collect() }
+        Self { references: sent.map(row).collect(), ..Self::default() }
     }
 
-    /// The anchors of objects that were to be made.
-    pub fn made(&self) -> impl Iterator<Item = &str> {
+    /// The anchors of objects that were to be made or written over.
+    pub fn put(&self) -> impl Iterator<Item = &str> {
         let made = self.objects.iter().filter(|(_, _, is_made)| *is_made);
-        made.map(|(anchor, ..)| anchor.as_str())
+        let made = made.map(|(anchor, ..)| anchor.as_str());
+        made.chain(self.written.iter().map(String::as_str))
     }
 
     /// Whether there is nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.references.is_empty()
+        self.objects.is_empty() && self.references.is_empty() && self.written.is_empty()
     }
 
     /// This and that.
@@ -71,6 +76,9 @@ impl Unanswered {
         both.objects.dedup();
         both.references.sort_unstable();
         both.references.dedup();
+        both.written.extend(other.written.iter().cloned());
+        both.written.sort_unstable();
+        both.written.dedup();
         both
     }
 
@@ -85,6 +93,8 @@ impl Unanswered {
         let references: std::collections::BTreeSet<_> = other.references.iter().collect();
         rest.objects.retain(|one| !objects.contains(one));
         rest.references.retain(|one| !references.contains(one));
+        let written: std::collections::BTreeSet<_> = other.written.iter().collect();
+        rest.written.retain(|one| !written.contains(one));
         rest
     }
 }
@@ -118,9 +128,37 @@ impl State {
                 open.references.push(*one);
             }
         }
+        for anchor in &unanswered.written {
+            if write_again(&mut tx, target, anchor).await? {
+                open.written.push(anchor.clone());
+            }
+        }
         tx.commit().await?;
         Ok(open)
     }
+}
+
+/// Writes an object again that may have been written over, and is to be by now as it was acknowledged. Whether it is
+/// there, and so not known before it is answered.
+async fn write_again(tx: &mut Tx, target: ConnectorId, anchor: &str) -> Result<bool, StateError> {
+    let row = sqlx::query(
+        "SELECT key, kind FROM target_object WHERE connector = ? AND anchor = ?
+             AND length(confirmed) > 0 AND stage IS NOT ?",
+    )
+    .bind(target.0)
+    .bind(anchor)
+    .bind(DELETION)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    sqlx::query(
+        "UPDATE target_object SET pending = confirmed, stage = ? WHERE key = ? AND stage IS NULL",
+    )
+    .bind(turn(TenantKind::of_code(row.try_get("kind")?)?))
+    .bind(row.try_get::<i64, _>("key")?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
 }
 
 /// Deletes a new object that is not to be any more. Whether it is still to be made.
@@ -226,4 +264,54 @@ async fn reference(
             .await?;
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_sync::ObjectKind;
+
+    use super::super::tests::{TARGET, export, import, object, record, state, synchronise};
+    use super::super::{Answer, Place};
+    use super::*;
+
+    async fn pending(state: &State) -> Vec<Export> {
+        state.pending_exports(TARGET, Place::default(), 10).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_written_over_without_an_answer_and_is_as_before_is_written_once_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let ann = |name| object(1, ObjectKind::User, name, &[]);
+        import(&state, &[ann("ann")]).await;
+        synchronise(&state).await;
+        export(&state).await;
+
+        import(&state, &[ann("anna")]).await;
+        synchronise(&state).await;
+        let sent = Unanswered::objects(&pending(&state).await);
+        assert_eq!(sent.put().count(), 1);
+        // It is still wished: nothing but that is to be done.
+        assert_eq!(state.settle_unanswered(TARGET, &sent).await.unwrap(), sent);
+        let [wished] = pending(&state).await.try_into().unwrap();
+        assert_eq!(wished.pending, PendingExport::Update(record("anna")));
+
+        import(&state, &[ann("ann")]).await;
+        synchronise(&state).await;
+        assert_eq!(pending(&state).await, []);
+        assert_eq!(state.settle_unanswered(TARGET, &sent).await.unwrap(), sent);
+        let again = pending(&state).await;
+        assert_eq!(again[0].pending, PendingExport::Update(record("ann")));
+        let now = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        state.acknowledge(&again, &[], now).await.unwrap();
+        assert_eq!(pending(&state).await, []);
+        let answered = sent.without(&Unanswered::objects(&again));
+        assert!(answered.is_empty());
+
+        // What is gone is not written.
+        import(&state, &[]).await;
+        synchronise(&state).await;
+        assert!(state.settle_unanswered(TARGET, &sent).await.unwrap().is_empty());
+        assert_eq!(pending(&state).await[0].pending, PendingExport::Delete);
+    }
 }

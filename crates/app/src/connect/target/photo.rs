@@ -40,7 +40,7 @@ pub(super) fn operation(
         None => photo.is_some() || doubtful.contains(export.anchor.as_str()),
         // Of whom nothing is known begins anew, without a photo.
         Some(confirmed) if confirmed.is_empty() => photo.is_some(),
-        Some(_) => wished != before,
+        Some(_) => wished != before || doubtful.contains(export.anchor.as_str()),
     };
     if !is_sent {
         return None;

@@ -174,10 +174,15 @@ mod tests {
             let found = reading().left_out(&object(kind, dn, attributes));
             assert_eq!(found, expected, "{kind} {dn} {attributes:?}");
         }
-        // A rule takes devices in, and none takes them to the tenant.
-        let computer = object("user", "CN=pc,DC=x", &[account, ("userCertificate", "der")]);
-        let computer = Staged { kind: ObjectKind::Computer, ..computer };
-        assert_eq!(reading().left_out(&computer), Some(LeftOut::Meant));
+        // A computer is a device once it has a certificate.
+        let certificate = ("userCertificate", "der");
+        for (attributes, expected) in
+            [(&[account, certificate][..], None), (&[account], Some(LeftOut::Meant))]
+        {
+            let computer = object("user", "CN=pc,DC=x", attributes);
+            let computer = Staged { kind: ObjectKind::Computer, ..computer };
+            assert_eq!(reading().left_out(&computer), expected);
+        }
         // What a filter leaves out is of no forest that rules are for.
         let filtered = object("user", "CN=a,DC=x", &[USER, account]);
         let filtered = Staged { connector: ConnectorId(u16::MAX), ..filtered };

@@ -56,7 +56,7 @@ async fn extensions_are_written_as_they_are_registered_and_shown_when_selected()
         (&number, json!("7")),
         (&time, json!("yesterday")),
         (&octets, json!("%")),
-        (&list, json!("a")),
+        (&text, json!(["a", "b"])),
         (&list, json!([["a"]])),
         (&text, json!({"a": 1})),
     ]) {

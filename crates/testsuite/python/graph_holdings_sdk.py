@@ -17,21 +17,13 @@ and writes one to standard output: octets as base64, null for what is not there.
 import asyncio
 import base64
 import json
-import os
 import sys
 
-from graph_write_sdk import client
+from graph_client import everything, sdk, trust_alone
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph.generated.models.device import Device
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
-from msgraph_core.tasks import PageIterator
-
-
-async def everything(adapter, page):
-    found = []
-    await PageIterator(page, adapter).iterate(lambda item: found.append(item) or True)
-    return found
 
 
 async def photo(user):
@@ -45,7 +37,7 @@ async def photo(user):
 
 
 async def read(question):
-    adapter, graph = client(question)
+    adapter, graph = sdk(question)
     answer = {"users": {}, "devices": {}}
     for name in question["users"]:
         select = ["id", "userPrincipalName", "jobTitle", "onPremisesImmutableId", *question["extensions"]]
@@ -77,11 +69,7 @@ async def read(question):
 
 def main():
     question = json.load(sys.stdin)
-    os.environ["SSL_CERT_FILE"] = question["ca"]
-    os.environ["REQUESTS_CA_BUNDLE"] = question["ca"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    trust_alone(question)
     json.dump(asyncio.run(read(question)), sys.stdout, default=str)
 
 

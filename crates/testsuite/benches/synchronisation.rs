@@ -56,9 +56,9 @@ fn main() -> Result<(), Failed> {
         make(folder, size)?;
     }
     on_disk(&place("whole"), size)?;
-    full(&place("whole"), &place("half"), &place("other-half"))?;
+    full(&place("whole"), &place("half"), &place("other-half"), size)?;
     delta(&place("whole"), &place("tenth"), size)?;
-    one_member(&place("whole"))
+    one_member(&place("whole"), size)
 }
 
 /// The whole directory, its halves and a tenth of it, each with nothing left to do.
@@ -102,23 +102,26 @@ fn first_projection(
     let ours = size.objects() / told.seconds;
     println!("first projection: {:.0} CPU µs an object", told.cpu_of(size.objects()));
     let peer = Peer::measured("the store alone", vec![size.objects() / alone]);
-    print("first projection, durable, objects/s", Better::Higher, 0.6, &[ours], peer);
+    let name = format!("first projection of {} objects, durable, objects/s", size.objects());
+    print(&name, Better::Higher, 0.6, &[ours], peer);
     Ok(())
 }
 
 fn on_disk(whole: &Path, size: Size) -> Result<(), Failed> {
     let octets = std::fs::metadata(whole.join(directory::FILE))?.len() as f64 / size.objects();
     let peer = Peer::limit(3_072.0, 1);
-    print("state on disk, octets an object", Better::Lower, 1.0, &[octets], peer);
+    let name = format!("state of {} objects", size.objects());
+    print(&format!("{name} on disk, octets an object"), Better::Lower, 1.0, &[octets], peer);
     let opened: Vec<f64> = (0..ROUNDS)
         .map(|_| Ok(child::measure(What::Open, whole, None)?.seconds * 1e3))
         .collect::<Result<_, Failed>>()?;
-    print("state opened, ms", Better::Lower, 1.0, &opened, Peer::limit(2_000.0, ROUNDS));
+    let limit = Peer::limit(2_000.0, ROUNDS);
+    print(&format!("{name} opened, ms"), Better::Lower, 1.0, &opened, limit);
     Ok(())
 }
 
 /// Every rule for every object, and nothing changes.
-fn full(whole: &Path, half: &Path, other: &Path) -> Result<(), Failed> {
+fn full(whole: &Path, half: &Path, other: &Path, size: Size) -> Result<(), Failed> {
     let (mut cpu, mut peak) = (Vec::new(), Vec::new());
     let mut ours = || {
         let told = child::measure(What::Synchronise, whole, None)?;
@@ -138,7 +141,7 @@ fn full(whole: &Path, half: &Path, other: &Path) -> Result<(), Failed> {
     let values = rounds(ROUNDS, &mut [&mut ours, &mut apart, &mut bare])?;
     let [rate, apart, bare] = values.as_slice() else { return Ok(()) };
     let limit = |value| Peer::limit(value, ROUNDS);
-    let name = "full synchronisation, nothing changes";
+    let name = format!("full synchronisation of {} objects, nothing changes", size.objects());
     print(&format!("{name}, objects/s on all cores"), Better::Higher, 1.0, rate, limit(50_000.0));
     // What two cores have for each of as many objects.
     print(&format!("{name}, CPU µs an object"), Better::Lower, 1.0, &cpu, limit(40.0));
@@ -164,11 +167,11 @@ fn delta(whole: &Path, tenth: &Path, size: Size) -> Result<(), Failed> {
 }
 
 /// One member more in the group that has nearly all users.
-fn one_member(whole: &Path) -> Result<(), Failed> {
+fn one_member(whole: &Path, size: Size) -> Result<(), Failed> {
     let took: Vec<f64> = (0..ROUNDS)
         .map(|_| Ok(child::measure(What::Member, whole, None)?.seconds * 1e3))
         .collect::<Result<_, Failed>>()?;
-    let figure = "one member more in the largest group, ms";
-    print(figure, Better::Lower, 1.0, &took, Peer::limit(50.0, ROUNDS));
+    let figure = format!("one member more in the largest group of {} objects, ms", size.objects());
+    print(&figure, Better::Lower, 1.0, &took, Peer::limit(50.0, ROUNDS));
     Ok(())
 }

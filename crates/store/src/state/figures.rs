@@ -64,9 +64,13 @@ impl State {
              WHERE code IS NOT NULL AND connector = ?",
         );
         let refused: i64 = refused.bind(target.0).fetch_one(&mut *read).await?;
+        // Those that the target does not have are among what is pending: the others need not be read.
         let owed = sqlx::query_scalar(
-            "SELECT count(*) FROM target_object WHERE password = 1 AND credentialed = 0
-                 AND confirmed IS NOT NULL AND connector = ?",
+            "SELECT (SELECT count(*) FROM target_object INDEXED BY target_owed
+                     WHERE password = 1 AND credentialed = 0 AND connector = ?1)
+                 - (SELECT count(*) FROM target_object INDEXED BY target_pending
+                     WHERE connector = ?1 AND stage IS NOT NULL AND confirmed IS NULL
+                         AND password = 1 AND credentialed = 0)",
         );
         let owed: i64 = owed.bind(target.0).fetch_one(&mut *read).await?;
         let number = |there: i64| there.unsigned_abs();

@@ -9,15 +9,15 @@ use portolan_app::connect::simulated::{Holding, Ingest, Origin as _, Owned, Tena
 use portolan_app::report::Failure;
 use portolan_app::tenant::ingest::{self, Batch, Unwritten, batch_name};
 use portolan_model::{Guid, Secret, SourceAnchor};
-use portolan_store::tenant::{HeldObject, SqliteStore};
+use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::directory::{Kind, Object, Reference, Value};
 use portolan_tenant::feature::Feature;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::{
-    HeldObject as WireObject, HeldResponse, IngestRequest, IngestResponse, ObjectsResponse,
-    Operation, OperationResult, OwnedObject, ReferencesResponse, TenantResponse,
+    HeldObject, HeldResponse, IngestRequest, IngestResponse, ObjectsResponse, Operation,
+    OperationResult, OwnedObject, ReferencesResponse, TenantResponse,
 };
 use portolan_tenant::{Digest, Tenant as Identity, held, lease};
 use time::OffsetDateTime;
@@ -652,15 +652,7 @@ impl Holding for Line<'_> {
         let group = tx.sync_group(sender(self.server)).await.map_err(|error| broken(&error))?;
         if with == "content" {
             let held = tx.held_objects(group, after, 3).await.map_err(|error| broken(&error))?;
-            let object = |one: HeldObject| OwnedObject {
-                anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
-                kind: one.object.kind.as_str().to_owned(),
-                content: Some(held::content(&one.object.attributes, &one.set_aside)),
-                photo: one.photo,
-                password: one.has_password,
-                references: None,
-            };
-            let objects = held.into_iter().map(object).collect();
+            let objects = held.into_iter().map(Into::into).collect();
             return Ok(ObjectsResponse { objects, with_photos: true });
         }
         let owned = tx.owned_objects(group, after, 3).await.map_err(|error| broken(&error))?;
@@ -688,7 +680,7 @@ impl Holding for Line<'_> {
         for anchor in anchors.iter().filter_map(|anchor| anchor.parse::<SourceAnchor>().ok()) {
             let object = tx.object_by_anchor(&anchor).await.map_err(|error| broken(&error))?;
             let object = object.filter(|object| object.deleted_at.is_none());
-            objects.extend(object.map(|object| WireObject {
+            objects.extend(object.map(|object| HeldObject {
                 anchor: anchor.to_string(),
                 attributes: held::document(&object.attributes),
             }));

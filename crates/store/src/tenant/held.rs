@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::directory::{Object, ProvisioningError, Reference};
-use portolan_tenant::held::References;
+use portolan_tenant::held::{self, References};
 use portolan_tenant::storage::{StorageError, Transaction as _};
+use portolan_tenant::wire::OwnedObject;
 
 use super::SqliteTransaction;
 use super::rows::object_columns;
@@ -29,6 +30,20 @@ pub struct HeldObject {
 /// Texts as a JSON array, so that one statement takes them all.
 fn array(texts: impl Iterator<Item = String>) -> Result<String, StorageError> {
     serde_json::to_string(&texts.collect::<Vec<_>>()).map_err(StorageError::new)
+}
+
+impl From<HeldObject> for OwnedObject {
+    /// What a tenant tells of an object to who asks for its content.
+    fn from(one: HeldObject) -> Self {
+        Self {
+            anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: one.object.kind.as_str().to_owned(),
+            content: Some(held::content(&one.object.attributes, &one.set_aside)),
+            photo: one.photo,
+            password: one.has_password,
+            references: None,
+        }
+    }
 }
 
 impl SqliteTransaction {

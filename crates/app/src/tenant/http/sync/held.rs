@@ -71,15 +71,7 @@ async fn objects(
     let group = tx.sync_group(client_id).await?;
     if let Some(With::Content) = page.with {
         let held = tx.held_objects(group, &page.after, OBJECTS_MAX).await?;
-        let object = |one: portolan_store::tenant::HeldObject| OwnedObject {
-            anchor: one.object.anchor.as_ref().map(ToString::to_string).unwrap_or_default(),
-            kind: one.object.kind.as_str().to_owned(),
-            content: Some(held::content(&one.object.attributes, &one.set_aside)),
-            photo: one.photo,
-            password: one.has_password,
-            references: None,
-        };
-        let objects = held.into_iter().map(object).collect();
+        let objects = held.into_iter().map(Into::into).collect();
         return Ok(ObjectsResponse { objects, with_photos: true });
     }
     let owned = tx.owned_objects(group, &page.after, OBJECTS_MAX).await?;

@@ -1,0 +1,77 @@
+//! What administrators do to controllers, to the tenant and to the server: backups, what is restored from them,
+//! a state that is lost, and what they let through.
+
+use portolan_app::connect::simulated::Origin as _;
+use portolan_app::report::Failure;
+
+use super::{STATE, STATE_BACKUP, World, copy};
+use crate::chance::Chance;
+use crate::forest::Forest;
+
+impl World<'_> {
+    pub(super) fn of_controller(&mut self, chance: &mut Chance) {
+        let at = self.some_forest(chance);
+        let controller = chance.below(2);
+        if chance.once_in(2) {
+            self.forests[at].borrow_mut().back_up(controller);
+            self.say(format!("controller {controller} is backed up"));
+            return;
+        }
+        let invocation = (!chance.once_in(4)).then(|| chance.guid());
+        if self.forests[at].borrow_mut().restore(controller, invocation) {
+            self.say(format!("controller {controller} is restored from its backup"));
+        }
+    }
+
+    pub(super) async fn of_tenant(&mut self, chance: &mut Chance) -> Result<(), Failure> {
+        if chance.once_in(2) {
+            self.tenant.get_mut().back_up().await?;
+            self.say("the tenant is backed up");
+        } else if self.setting.has_second {
+            // A known weakness: epochs begin again with a tenant that is restored, and a server that only ever
+            // learnt what another one wrote takes its lease for the one that it confirmed under.
+        } else if self.tenant.get_mut().restore().await? {
+            self.say("the tenant is restored from its backup");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn of_server(&mut self, chance: &mut Chance) -> Result<(), Failure> {
+        self.server.state().close().await;
+        let at = |name: &str| self.directory.path().join(name);
+        if chance.once_in(2) {
+            copy(at(STATE), at(STATE_BACKUP))?;
+            self.has_backup = true;
+            self.say("the server's state is backed up");
+        } else if self.has_backup {
+            copy(at(STATE_BACKUP), at(STATE))?;
+            self.forget();
+            self.say("the server's state is restored from its backup");
+        }
+        self.start().await
+    }
+
+    /// The server does not know any more what it did.
+    fn forget(&mut self) {
+        self.tenant.get_mut().log.books.begin_anew();
+        self.each_forest(Forest::forget);
+    }
+
+    pub(super) async fn lose_state(&mut self) -> Result<(), Failure> {
+        self.server.state().close().await;
+        copy(self.template.directory.path().join(STATE), self.directory.path().join(STATE))?;
+        self.forget();
+        self.say("the server's state is lost");
+        self.start().await
+    }
+
+    /// An administrator lets through what waits.
+    pub(super) async fn release(&mut self) -> Result<(), Failure> {
+        let (allowance, _) = self.setting.allowance();
+        for (kind, count) in self.server.release(&allowance).await? {
+            self.tenant.get_mut().log.books.released(kind, count, self.clock.now());
+            self.say(format!("the administrator lets {count} more {kind} go"));
+        }
+        Ok(())
+    }
+}

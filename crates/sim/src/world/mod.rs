@@ -1,0 +1,296 @@
+//! One run: a forest, a server and a tenant on one thread, through the steps of a seed, and then until
+//! nothing is left to do.
+
+mod accidents;
+mod cycles;
+mod rest;
+mod second;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use portolan_app::connect::simulated::{Compiled, Origin as _, Server};
+use portolan_app::report::Failure;
+use portolan_model::DnsName;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio::sync::Mutex;
+
+use crate::chance::{Chance, Virtual};
+use crate::check::{self, Law, Violation};
+use crate::expected::{BRANCH, INITIAL, VERIFIED};
+use crate::fault::Bug;
+use crate::forest::{Beginning, Forest};
+use crate::setting::Setting;
+use crate::step::{Step, StepKind};
+use crate::tenant::{self, Held, Tenant};
+
+/// When every run begins.
+pub const EPOCH: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
+/// The forests of a run, in their order.
+const FORESTS: [&str; 2] = [VERIFIED, BRANCH];
+/// The file of the server's state, and of its backup.
+const STATE: &str = "connector-space.db";
+const STATE_BACKUP: &str = "connector-space.backup";
+
+/// The folder of the second server.
+const SECOND: &str = "second";
+/// Objects of a forest have numbers below the next one's.
+const SERIALS: u32 = 500;
+
+/// What several parts of a run look at.
+pub type Shared<T> = Rc<RefCell<T>>;
+
+/// What runs begin with: an empty state and an empty tenant, made once.
+#[derive(Debug)]
+pub struct Template {
+    directory: tempfile::TempDir,
+    compiled: Compiled,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// What happened, one line each.
+    pub trace: Vec<String>,
+    /// Cycles of the server, those that were broken off too.
+    pub cycles: usize,
+    /// The law that was broken.
+    pub violation: Option<Violation>,
+}
+
+/// A run under way.
+struct World<'t> {
+    template: &'t Template,
+    directory: tempfile::TempDir,
+    setting: Setting,
+    forests: Vec<Shared<Forest>>,
+    /// The controller of each that is asked.
+    controllers: Vec<usize>,
+    /// Whether an administrator lets everything go in the next cycle.
+    is_all_allowed: bool,
+    tenant: Mutex<Tenant>,
+    server: Server,
+    /// The lease as the server holds it.
+    lease: Option<Held>,
+    /// The one that waits to take over, with its own.
+    second: Option<(Server, Option<Held>)>,
+    clock: Arc<Virtual>,
+    has_backup: bool,
+    bug: Option<Bug>,
+    ran: Ran,
+}
+
+/// A folder in memory, where there is one.
+fn folder() -> Result<tempfile::TempDir, Failure> {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.map_err(|error| Failure::because("cannot make a folder for a run", &error))
+}
+
+fn copy(from: PathBuf, to: PathBuf) -> Result<(), Failure> {
+    let copied = std::fs::copy(from, to);
+    copied.map(|_| ()).map_err(|error| Failure::because("cannot copy a database", &error))
+}
+
+fn domain(name: &str) -> Result<DnsName, Failure> {
+    name.parse().map_err(|error| Failure::because("a name of the simulation", &error))
+}
+
+impl Template {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn make() -> Result<Self, Failure> {
+        let directory = folder()?;
+        let compiled = Compiled::by(directory.path()).await?;
+        Tenant::found(directory.path()).await?;
+        Ok(Self { directory, compiled })
+    }
+
+    /// Runs steps of a seed.
+    ///
+    /// # Errors
+    /// When the simulation itself fails: a law that is broken is what it gives.
+    pub async fn run(&self, seed: u64, steps: &[Step], bug: Option<Bug>) -> Result<Ran, Failure> {
+        let mut world = World::begin(self, seed, bug).await?;
+        let outcome = world.live(steps).await;
+        world.tenant.lock().await.close().await;
+        world.server.state().close().await;
+        if let Some((second, _)) = &world.second {
+            second.state().close().await;
+        }
+        match outcome {
+            Ok(violation) => Ok(Ran { violation: violation.err(), ..world.ran }),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// What a step or a run comes to: the simulation's own failure, or what the checkers say.
+type Judged = Result<Result<(), Violation>, Failure>;
+
+impl<'t> World<'t> {
+    async fn begin(template: &'t Template, seed: u64, bug: Option<Bug>) -> Result<Self, Failure> {
+        let directory = folder()?;
+        for file in [STATE, tenant::FILE] {
+            copy(template.directory.path().join(file), directory.path().join(file))?;
+        }
+        let clock = Arc::new(Virtual::new(EPOCH, Chance::new(seed, 2)));
+        let chance = Chance::new(seed, 3);
+        let tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
+        let setting = Setting::of(seed);
+        let server = Self::open(template, directory.path(), setting, &clock).await?;
+        let mut second = None;
+        if setting.has_second {
+            let place = directory.path().join(SECOND);
+            std::fs::create_dir(&place)
+                .map_err(|error| Failure::because("cannot make a folder for a server", &error))?;
+            copy(template.directory.path().join(STATE), place.join(STATE))?;
+            second = Some((Self::open(template, &place, setting, &clock).await?, None));
+        }
+        let mut forests = Vec::new();
+        for (at, name) in FORESTS.into_iter().take(setting.forests).enumerate() {
+            let beginning = Beginning { users: setting.users(), serials: at as u32 * SERIALS };
+            let purpose = if at == 0 { 4 } else { 9 };
+            let forest = Forest::new(domain(name)?, beginning, &mut Chance::new(seed, purpose));
+            forests.push(Rc::new(RefCell::new(forest)));
+        }
+        Ok(Self {
+            template,
+            directory,
+            setting,
+            controllers: vec![0; forests.len()],
+            forests,
+            is_all_allowed: false,
+            tenant: Mutex::new(tenant),
+            server,
+            lease: None,
+            second,
+            clock,
+            has_backup: false,
+            bug,
+            ran: Ran { trace: Vec::new(), cycles: 0, violation: None },
+        })
+    }
+
+    async fn open(
+        template: &Template,
+        directory: &Path,
+        setting: Setting,
+        clock: &Arc<Virtual>,
+    ) -> Result<Server, Failure> {
+        let forests = FORESTS.into_iter().take(setting.forests).map(domain);
+        let forests: Vec<_> = forests.collect::<Result<_, _>>()?;
+        let (tenant, clock) = (domain(INITIAL)?, Arc::clone(clock));
+        Server::open(directory, &template.compiled, &forests, &tenant, clock).await
+    }
+
+    /// Starts the server on what is in its folder.
+    async fn start(&mut self) -> Result<(), Failure> {
+        self.lease = None;
+        let place = self.directory.path();
+        self.server = Self::open(self.template, place, self.setting, &self.clock).await?;
+        Ok(())
+    }
+
+    /// A forest by chance: the only one without.
+    fn some_forest(&self, chance: &mut Chance) -> usize {
+        if self.forests.len() > 1 { chance.below(self.forests.len()) } else { 0 }
+    }
+
+    fn each_forest(&self, mut done: impl FnMut(&mut Forest)) {
+        for forest in &self.forests {
+            done(&mut forest.borrow_mut());
+        }
+    }
+
+    fn say(&mut self, line: impl Into<String>) {
+        let now = self.clock.now() - EPOCH;
+        self.ran.trace.push(format!("{:>7} min  {}", now.whole_minutes(), line.into()));
+    }
+
+    /// Goes through the steps, and comes to rest.
+    async fn live(&mut self, steps: &[Step]) -> Judged {
+        for step in steps {
+            self.clock.pass(time::Duration::minutes(1));
+            if let Err(violation) = self.step(*step).await? {
+                return Ok(Err(violation));
+            }
+        }
+        self.each_forest(Forest::replicate_all);
+        self.say("all is well from here on");
+        if let Err(violation) = self.rest().await? {
+            return Ok(Err(violation));
+        }
+        self.each_forest(Forest::heal);
+        self.each_forest(Forest::replicate_all);
+        self.say("the forest's administrator mends what nobody can decide");
+        if let Err(violation) = self.rest().await? {
+            return Ok(Err(violation));
+        }
+        if let Err(error) = self.server.state().check().await {
+            return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
+        }
+        let found = self.tenant.lock().await.shown().await?;
+        let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
+        let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        Ok(check::at_rest(&forests, &found))
+    }
+
+    async fn step(&mut self, step: Step) -> Judged {
+        let mut chance = Chance::new(step.seed, 5);
+        match step.kind {
+            StepKind::Change => {
+                let at = self.some_forest(&mut chance);
+                let done = self.forests[at].borrow_mut().anything(&mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Foreign if self.forests.len() > 1 => {
+                let at = self.some_forest(&mut chance);
+                let others = self.forests[1 - at].borrow().sids();
+                let done = self.forests[at].borrow_mut().foreign(&others, &mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Mass => {
+                let at = self.some_forest(&mut chance);
+                let done = self.forests[at].borrow_mut().mass(&mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Release if self.setting.is_guarded => self.release().await?,
+            StepKind::Foreign | StepKind::Release => {}
+            StepKind::Lost => self.lose_state().await?,
+            StepKind::Second => return self.of_second(&mut chance).await,
+            StepKind::Pause => return self.pause(&mut chance).await,
+            StepKind::Replicate => {
+                let at = self.some_forest(&mut chance);
+                let (controller, changes) = (chance.below(2), chance.below(12));
+                self.forests[at].borrow_mut().replicate(controller, changes);
+                self.say(format!("controller {controller} learns of {changes} changes"));
+            }
+            StepKind::Controller => self.of_controller(&mut chance),
+            StepKind::Wait => {
+                let minutes = 1 << chance.below(15);
+                self.clock.pass(time::Duration::minutes(minutes));
+                self.say(format!("{minutes} minutes passed"));
+            }
+            StepKind::Cycle => return self.cycle_with_faults(&mut chance).await,
+            StepKind::Tenant => self.of_tenant(&mut chance).await?,
+            StepKind::Server => self.of_server(&mut chance).await?,
+        }
+        Ok(Ok(()))
+    }
+
+    /// Says what somebody did to a forest, of which others may learn at once.
+    fn change(&mut self, at: usize, done: String, chance: &mut Chance) {
+        if !done.is_empty() {
+            self.say(done);
+        }
+        if chance.once_in(2) {
+            self.forests[at].borrow_mut().replicate_all();
+        }
+    }
+}

@@ -157,7 +157,8 @@ fn deleted(forest: &Forest, controller: &Controller, request: &SearchRequest) ->
     let gone = database.objects.values().filter(|object| object.is_deleted);
     let gone = gone.filter(|object| matches(&request.filter, object) == Some(true));
     let entries = gone.filter_map(|object| {
-        let lines = vec![("objectGUID".to_owned(), values(object, "objectGUID"))];
+        let line = |name: &str| (name.to_owned(), values(object, name));
+        let lines = vec![line("objectGUID"), line("uSNChanged")];
         entry(&extended(database, object), &lines, &[])
     });
     // There are few: no page is needed, and no reply says so.
@@ -303,6 +304,7 @@ fn alone(object: &Object) -> Lines {
 /// All of an object, as a search has it.
 fn lines_of(database: &Database, object: &Object, values_max: usize) -> Lines {
     let mut lines = alone(object);
+    lines.push(("uSNChanged".to_owned(), values(object, "uSNChanged")));
     for attribute in LINKED.iter().chain(&["memberOf", "directReports"]) {
         let all = linked(database, object, attribute);
         if !all.is_empty() {

@@ -12,14 +12,12 @@ use super::merge::{Leaving, add_edges, remove_edges, take_out};
 use super::names::{FOREST_CURSOR, remember};
 use super::partitions::depart;
 use super::rows::{self, Tx, keys_of};
-use super::{ImportedObject, Partition, State, StateError, packed, queue};
+use super::{ImportedObject, Partition, State, StateError, packed, queue, staged};
 
 /// Rows that are looked at in one go.
 const ROWS_MAX: i64 = 1_000;
 /// References of one object that are held against those it is to have in one go.
 const REFERENCES_AT_ONCE: usize = if cfg!(test) { 3 } else { 5_000 };
-/// Parents that are missed at once.
-const ORPHANS_MAX: i64 = 1_000;
 
 /// Changes under way: one transaction, together with the cursor behind them.
 #[derive(Debug)]
@@ -89,16 +87,7 @@ impl Changes {
     /// # Errors
     /// When it does not read back.
     pub async fn get(&mut self, guid: &Guid) -> Result<Option<Found>, StateError> {
-        let row = sqlx::query(
-            "SELECT i.key, i.kind, above.guid AS parent, s.dn, s.record FROM identity i
-                 CROSS JOIN staged s ON s.key = i.key LEFT JOIN identity above ON above.key = i.parent
-             WHERE i.connector = ? AND i.guid = ? AND i.state = 1",
-        )
-        .bind(self.connector.0)
-        .bind(&guid.to_bytes_le()[..])
-        .fetch_optional(&mut *self.tx)
-        .await?;
-        row.as_ref().map(found).transpose()
+        staged::one(&mut self.tx, self.connector, guid).await
     }
 
     /// Whether an object is staged from another naming context of the forest.
@@ -265,18 +254,7 @@ impl Changes {
     /// # Errors
     /// When a row cannot be read back.
     pub async fn orphaned_by(&mut self) -> Result<Vec<Guid>, StateError> {
-        let rows = sqlx::query(
-            "SELECT above.guid FROM identity above INDEXED BY identity_not_staged
-             WHERE above.connector = ? AND above.state <> 1 AND EXISTS (SELECT 1
-                 FROM identity below WHERE below.parent = above.key AND below.state = 1
-                     AND below.part = ?) LIMIT ?",
-        )
-        .bind(self.connector.0)
-        .bind(self.of.number)
-        .bind(ORPHANS_MAX)
-        .fetch_all(&mut *self.tx)
-        .await?;
-        rows.iter().map(|row| rows::guid(row.try_get("guid")?)).collect()
+        staged::orphaned_by(&mut self.tx, self.of).await
     }
 
     /// Ends the changes: they count from now on, and the cursor behind them.

@@ -1,12 +1,19 @@
 //! What is staged of a forest, read as it stands.
 
+use std::collections::BTreeSet;
+
 use portolan_model::Guid;
 use portolan_sync::AttributeId;
 use portolan_sync::engine::{ConnectorId, ObjectKey};
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::changes::found;
-use super::{Found, State, StateError, names, rows};
+use super::{Found, Partition, State, StateError, names, rows};
+
+/// Objects that are looked for in one go.
+const OBJECTS_AT_ONCE: usize = 10_000;
+/// Parents that are missed at once.
+const ORPHANS_MAX: i64 = 1_000;
 
 /// A place among references: source, attribute, target. The default is in front of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,4 +104,89 @@ impl State {
             })
             .collect()
     }
+
+    /// An object of a forest as it is staged; `None` where it is not.
+    ///
+    /// # Errors
+    /// When it does not read back.
+    pub async fn staged_one(
+        &self,
+        forest: ConnectorId,
+        guid: &Guid,
+    ) -> Result<Option<Found>, StateError> {
+        one(&mut *self.database.read().await?, forest, guid).await
+    }
+
+    /// Which of these objects of a forest are staged, from whichever of its naming contexts.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn staged_among(
+        &self,
+        forest: ConnectorId,
+        guids: &[Guid],
+    ) -> Result<BTreeSet<Guid>, StateError> {
+        let mut staged = BTreeSet::new();
+        for guids in guids.chunks(OBJECTS_AT_ONCE) {
+            let octets: Vec<_> = guids.iter().map(|guid| guid.to_bytes_le()).collect();
+            let rows = sqlx::query(
+                "SELECT identity.guid FROM json_each(?2)
+                 CROSS JOIN identity ON connector = ?1 AND guid = unhex(value) AND state = 1",
+            )
+            .bind(forest.0)
+            .bind(rows::hexadecimal(octets.iter().map(<[u8; 16]>::as_slice)))
+            .fetch_all(&mut *self.database.read().await?)
+            .await?;
+            for row in &rows {
+                staged.insert(rows::guid(row.try_get("guid")?)?);
+            }
+        }
+        Ok(staged)
+    }
+
+    /// Objects that stand above others of a naming context and are not there: as many as are asked for at
+    /// once. [`super::Changes::orphaned_by`] tells the same of what is not committed yet.
+    ///
+    /// # Errors
+    /// When a row cannot be read back.
+    pub async fn orphaned_by(&self, of: Partition) -> Result<Vec<Guid>, StateError> {
+        orphaned_by(&mut *self.database.read().await?, of).await
+    }
+}
+
+/// An object of a forest as it is staged.
+pub(super) async fn one(
+    connection: &mut SqliteConnection,
+    forest: ConnectorId,
+    guid: &Guid,
+) -> Result<Option<Found>, StateError> {
+    let row = sqlx::query(
+        "SELECT i.key, i.kind, above.guid AS parent, s.dn, s.record FROM identity i
+             CROSS JOIN staged s ON s.key = i.key LEFT JOIN identity above ON above.key = i.parent
+         WHERE i.connector = ? AND i.guid = ? AND i.state = 1",
+    )
+    .bind(forest.0)
+    .bind(&guid.to_bytes_le()[..])
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(found).transpose()
+}
+
+/// Objects that stand above others of a naming context and are not there.
+pub(super) async fn orphaned_by(
+    connection: &mut SqliteConnection,
+    of: Partition,
+) -> Result<Vec<Guid>, StateError> {
+    let rows = sqlx::query(
+        "SELECT above.guid FROM identity above INDEXED BY identity_not_staged
+         WHERE above.connector = ? AND above.state <> 1 AND EXISTS (SELECT 1
+             FROM identity below WHERE below.parent = above.key AND below.state = 1
+                 AND below.part = ?) LIMIT ?",
+    )
+    .bind(of.forest.0)
+    .bind(of.number)
+    .bind(ORPHANS_MAX)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| rows::guid(row.try_get("guid")?)).collect()
 }

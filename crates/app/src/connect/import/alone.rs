@@ -1,11 +1,12 @@
 //! Objects that are read alone: those of which a change tells too little, and the places above.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use portolan_ldap::{Scope, SearchRequest, SearchResultEntry, control};
 use portolan_model::{DnsName, Guid};
 use portolan_store::state::{Changes, ImportedObject};
+use portolan_sync::AttributeId;
 
 use super::directory::{Directory, Entries as _};
 use super::reading::Reading;
@@ -13,70 +14,121 @@ use super::{domain_base, entries, search};
 use crate::report::Failure;
 
 /// Objects that one search asks for.
-const OBJECTS_MAX: usize = 100;
+pub(super) const OBJECTS_MAX: usize = 100;
 /// References of others to an object, and the attribute by which it names those others. Nobody is told to
 /// have changed when one to whom they refer comes back.
 const BACK_LINKS: [(&str, &str); 2] = [("member", "memberOf"), ("manager", "directReports")];
-/// Places above one another, from an object to the domain's root.
-const DEPTH_MAX: usize = 128;
 
-/// Reads objects whole, and puts them among the changes: also into the groups that they are members
-/// of and under those whose manager they are, who are not told to have changed when one comes back. What is not there, not seen,
-/// or of a class that is not imported, is left.
-pub(super) async fn read(
-    directory: &mut impl Directory,
-    reading: &Reading,
-    domain: &DnsName,
-    changes: &mut Changes,
-    guids: &[Guid],
-) -> Result<(), Failure> {
-    for chunk in guids.chunks(OBJECTS_MAX) {
-        for entry in entries_of(directory, reading, domain, chunk).await? {
-            if let Some(object) = whole(directory, reading, &entry).await? {
-                put(changes, &object).await?;
-                referring(directory, reading, changes, object.guid, &entry).await?;
-            } else if let Some(place) = changes.get(&entries::guid(&entry)?).await? {
-                let now = entries::above(&entry)?;
-                let place = ImportedObject { kind: place.kind, record: place.record, ..now };
-                put(changes, &place).await?;
-            }
-        }
-    }
-    Ok(())
+/// Objects that were read whole, by their objectGUIDs, before any of them is written.
+#[derive(Debug, Default)]
+pub(super) struct Alone {
+    /// `None` of what is not there, or not seen.
+    read: BTreeMap<Guid, Option<Whole>>,
+    octets: usize,
 }
 
-/// Reads what stands above others and is not there, up to the domain's root: its name is in theirs.
-pub(super) async fn read_above(
-    directory: &mut impl Directory,
-    reading: &Reading,
-    domain: &DnsName,
-    changes: &mut Changes,
-) -> Result<(), Failure> {
-    let mut tried = BTreeSet::new();
-    for _ in 0..DEPTH_MAX {
-        let missing = changes.orphaned_by().await?;
-        let missing: Vec<_> = missing.into_iter().filter(|guid| tried.insert(*guid)).collect();
-        if missing.is_empty() {
-            break;
-        }
-        for chunk in missing.chunks(OBJECTS_MAX) {
+/// An object as it was read.
+#[derive(Debug)]
+struct Whole {
+    /// All of it; `None` of a class that is not imported.
+    object: Option<ImportedObject>,
+    /// As a place above others.
+    place: ImportedObject,
+    /// Who refers to it, by which attribute.
+    referring: Vec<(AttributeId, Vec<Guid>)>,
+}
+
+impl Alone {
+    /// Reads those objects that were not read yet.
+    pub(super) async fn read(
+        &mut self,
+        directory: &mut impl Directory,
+        reading: &Reading,
+        domain: &DnsName,
+        guids: &[Guid],
+    ) -> Result<(), Failure> {
+        let mut unread = guids.to_vec();
+        unread.retain(|guid| !self.has_read(guid));
+        for chunk in unread.chunks(OBJECTS_MAX) {
             for entry in entries_of(directory, reading, domain, chunk).await? {
-                let object = match whole(directory, reading, &entry).await? {
-                    Some(object) => object,
-                    None => entries::above(&entry)?,
-                };
-                changes.put(&object, true).await?;
+                let whole = whole(directory, reading, &entry).await?;
+                self.octets += entry.octets_held() + whole.references() * size_of::<Guid>();
+                self.read.insert(whole.place.guid, Some(whole));
+            }
+            for guid in chunk {
+                self.read.entry(*guid).or_default();
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether an object was asked for, whatever came of it.
+    pub(super) fn has_read(&self, guid: &Guid) -> bool {
+        self.read.contains_key(guid)
+    }
+
+    /// Objects that were asked for.
+    pub(super) fn len(&self) -> usize {
+        self.read.len()
+    }
+
+    /// Octets that were read, about.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// What stands above the objects that were read, and was not read itself.
+    pub(super) fn above(&self) -> BTreeSet<Guid> {
+        let whole = self.read.values().flatten();
+        let above = whole.filter_map(|whole| whole.place.parent);
+        above.filter(|guid| !self.has_read(guid)).collect()
+    }
+
+    /// Puts an object among the changes: also into the groups that it is a member of and under those whose
+    /// manager it is, who are not told to have changed when one comes back. What is not there, not seen, or of
+    /// a class that is not imported, is left.
+    pub(super) async fn put(&self, changes: &mut Changes, guid: &Guid) -> Result<(), Failure> {
+        let Some(whole) = self.read.get(guid).and_then(Option::as_ref) else { return Ok(()) };
+        let before = changes.get(guid).await?;
+        let is_renamed = |dn| before.as_ref().is_none_or(|before| before.dn != dn);
+        let Some(object) = &whole.object else {
+            let renamed = is_renamed(whole.place.dn.clone());
+            if let Some(before) = before {
+                let now = whole.place.clone();
+                let place = ImportedObject { kind: before.kind, record: before.record, ..now };
+                changes.put(&place, renamed).await?;
+            }
+            return Ok(());
+        };
+        changes.put(object, is_renamed(object.dn.clone())).await?;
+        for (attribute, others) in &whole.referring {
+            for other in others {
+                if changes.get(other).await?.is_some() {
+                    changes.change_references(other, *attribute, &[*guid], &[]).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what stands above others among the changes, whatever its class; whether it was there.
+    pub(super) async fn put_above(
+        &self,
+        changes: &mut Changes,
+        guid: &Guid,
+    ) -> Result<bool, Failure> {
+        let Some(whole) = self.read.get(guid).and_then(Option::as_ref) else { return Ok(false) };
+        changes.put(whole.object.as_ref().unwrap_or(&whole.place), true).await?;
+        Ok(true)
+    }
 }
 
-/// Puts an object among the changes if it is other than before.
-async fn put(changes: &mut Changes, object: &ImportedObject) -> Result<(), Failure> {
-    let before = changes.get(&object.guid).await?;
-    let renamed = before.is_none_or(|before| before.dn != object.dn);
-    Ok(changes.put(object, renamed).await?)
+impl Whole {
+    /// References of the object and to it.
+    fn references(&self) -> usize {
+        let own = self.object.iter().flat_map(|object| &object.references);
+        own.chain(&self.referring).map(|(_, guids)| guids.len()).sum()
+    }
 }
 
 /// The entries of some objects, by their objectGUIDs.
@@ -116,8 +168,11 @@ async fn whole(
     directory: &mut impl Directory,
     reading: &Reading,
     entry: &SearchResultEntry,
-) -> Result<Option<ImportedObject>, Failure> {
-    let Some(mut object) = reading.object(entry)? else { return Ok(None) };
+) -> Result<Whole, Failure> {
+    let place = entries::above(entry)?;
+    let Some(mut object) = reading.object(entry)? else {
+        return Ok(Whole { object: None, place, referring: Vec::new() });
+    };
     for (name, attribute) in reading.references() {
         let mut all = object.references.iter().find(|(id, _)| *id == attribute);
         let mut all = all.take().map(|(_, guids)| guids.clone()).unwrap_or_default();
@@ -128,17 +183,18 @@ async fn whole(
         // What it does not refer to any more is gone.
         object.references.push((attribute, all));
     }
-    Ok(Some(object))
+    let referring = referring(directory, reading, object.guid, entry).await?;
+    Ok(Whole { object: Some(object), place, referring })
 }
 
-/// Lets others refer to an object that came back.
+/// Who refers to an object.
 async fn referring(
     directory: &mut impl Directory,
     reading: &Reading,
-    changes: &mut Changes,
     object: Guid,
     entry: &SearchResultEntry,
-) -> Result<(), Failure> {
+) -> Result<Vec<(AttributeId, Vec<Guid>)>, Failure> {
+    let mut referring = Vec::new();
     for (forward, back) in BACK_LINKS {
         let Some((_, attribute)) = reading.references().find(|(name, _)| *name == forward) else {
             continue;
@@ -151,11 +207,9 @@ async fn referring(
             let rest = search::remaining_values(directory, object, back, range).await?;
             others.extend(rest);
         }
-        for guid in others {
-            if changes.get(&guid).await?.is_some() {
-                changes.change_references(&guid, attribute, &[object], &[]).await?;
-            }
+        if !others.is_empty() {
+            referring.push((attribute, others));
         }
     }
-    Ok(())
+    Ok(referring)
 }

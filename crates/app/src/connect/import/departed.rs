@@ -14,6 +14,7 @@ use portolan_store::state::Changes;
 use portolan_sync::engine::is_in;
 
 use super::directory::Directory;
+use super::piece::Piece;
 use super::search::{self, Pace};
 use super::{Staging, alone, domain_base, entries};
 use crate::report::Failure;
@@ -59,13 +60,13 @@ pub(super) async fn is_elsewhere(
     Ok(!staging.others.is_empty() && changes.is_elsewhere(guid).await?)
 }
 
-/// The objects that moved away since a number of a change, and their names now.
+/// The objects that moved away since a number of a change, with the number of that, and their names now.
 pub(super) async fn moved(
     directory: &mut impl Directory,
     pace: Pace,
     staging: &Staging<'_>,
     since: &str,
-) -> Result<Vec<(Guid, String)>, Failure> {
+) -> Result<Vec<(i64, Guid, String)>, Failure> {
     let mut moved = Vec::new();
     if staging.others.is_empty() {
         return Ok(moved);
@@ -73,10 +74,12 @@ pub(super) async fn moved(
     let filter = format!("(&({}=*){since})", entries::PROXIED);
     let request =
         SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(&filter)?)
-            .select([entries::PROXIED]);
+            .select([entries::PROXIED, entries::CHANGE]);
     let controls = [control::show_deleted(), control::extended_dn()];
     search::all(directory, pace, &request, &controls, async |entry| {
-        moved.extend(entries::moved(&entry)?);
+        if let Some((guid, dn)) = entries::moved(&entry)? {
+            moved.push((entries::change(&entry)?, guid, dn));
+        }
         Ok(())
     })
     .await?;
@@ -92,16 +95,15 @@ pub(in super::super) async fn look_for(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
 ) -> Result<(), Failure> {
-    let Staging { domain, state, partition, reading, .. } = *staging;
+    let Staging { state, partition, .. } = *staging;
     let departed = state.departed(partition.forest, DEPARTED_MAX).await?;
     let Some(cursor) = state.forest_cursor(partition).await? else { return Ok(()) };
-    if departed.is_empty() {
-        return Ok(());
+    for few in departed.chunks(alone::OBJECTS_MAX) {
+        let mut piece = Piece::default();
+        piece.add(directory, staging, few).await?;
+        piece.read_above(directory, staging).await?;
+        let _ = piece.write(directory, staging, &cursor, true).await?;
     }
-    let mut changes = staging.begin_changes().await?;
-    alone::read(directory, reading, domain, &mut changes, &departed).await?;
-    alone::read_above(directory, reading, domain, &mut changes).await?;
-    let _ = changes.finish(&cursor).await?;
     Ok(())
 }
 

@@ -18,6 +18,8 @@ const REMOVED: ValueRange = ValueRange { low: 0, high: Some(0) };
 const ADDED: ValueRange = ValueRange { low: 1, high: Some(1) };
 /// Which object an entry stands for that was left where the object was.
 pub(super) const PROXIED: &str = "proxiedObjectName";
+/// The number of an object's last change at the controller that answers.
+pub(super) const CHANGE: &str = "uSNChanged";
 /// PROXY_TYPE_MOVED_OBJECT ([MS-DRSR] 5.157), in hexadecimal.
 ///
 /// [MS-DRSR]: https://learn.microsoft.com/openspecs/windows_protocols/ms-drsr
@@ -44,7 +46,7 @@ pub(super) struct Change {
     pub(super) guid: Guid,
     pub(super) dn: DistinguishedName,
     /// The object above it; `None` when it did not move.
-    parent: Option<Guid>,
+    pub(super) parent: Option<Guid>,
     /// Attributes with all their values; none of one that was taken away.
     attributes: Vec<(AttributeId, Vec<Value>)>,
     /// References that came and went.
@@ -238,6 +240,12 @@ pub(super) fn above(entry: &SearchResultEntry) -> Result<ImportedObject, Failure
 /// The objectGUID behind an entry's extended name.
 pub(super) fn guid(entry: &SearchResultEntry) -> Result<Guid, Failure> {
     Ok(ExtendedDn::parse(entry.dn()).map_err(|error| unusable(&error))?.guid)
+}
+
+/// The number of an entry's last change, which was asked for.
+pub(super) fn change(entry: &SearchResultEntry) -> Result<i64, Failure> {
+    let number = entry.text(CHANGE).and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Failure::new(format!("the entry {} has no {CHANGE}", entry.dn())))
 }
 
 /// The objectGUIDs in the extended names of an attribute.

@@ -7,17 +7,17 @@
 //!
 //! [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use portolan_ldap::control::{self, DirSync, DirSyncFlags, DirSyncReply};
 use portolan_ldap::{Control, ResultCode, Scope, SearchRequest};
 use portolan_model::Guid;
-use portolan_store::state::Changes;
 
 use super::cursor::{Controller, Cursor, From, deleted_objects};
 use super::directory::{Directory, Entries as _, SearchError};
-use super::entries::{self, Change, ReferenceChange, Told};
+use super::entries::{self, Told};
 use super::full::pace;
+use super::piece::{self, Piece, TooMuch};
 use super::search::{self, Pace};
 use super::{Imported, Staging, alone, departed, domain_base};
 use crate::report::Failure;
@@ -28,13 +28,21 @@ pub(super) const FLAGS: DirSyncFlags = DirSyncFlags::INCREMENTAL_VALUES;
 const BESIDES: [&str; 2] = ["isDeleted", entries::PROXIED];
 /// Answers of one import: Windows gives a thousand objects in each, or a minute.
 const ANSWERS_MAX: usize = 100_000;
+/// Entries behind which a piece of what is found by uSNChanged is written.
+const PIECE_ENTRIES: usize = if cfg!(test) { 150 } else { 10_000 };
 
 /// What an import by DirSync came to.
 pub(super) enum Outcome {
     /// It is complete.
     Done,
-    /// The directory does not take the cursor, for this reason: everything is to be read.
-    CursorRefused(String),
+    /// It does not go on from the cursor, for this reason: everything is to be read.
+    Everything(String),
+}
+
+impl Outcome {
+    fn too_much() -> Self {
+        Self::Everything("more changed at once than is held before it is written".to_owned())
+    }
 }
 
 /// Applies what changed since a cursor.
@@ -54,9 +62,9 @@ pub(super) async fn read(
         }
         From::Everything => {
             // What was read in full is all that this account can see; only the places are missing.
-            let mut changes = staging.begin_changes().await?;
-            alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
-            let _ = changes.finish(&cursor.write()?).await?;
+            let mut piece = Piece::default();
+            piece.read_above(directory, staging).await?;
+            let _ = piece.write(directory, staging, &cursor.write()?, true).await?;
             Ok(Outcome::Done)
         }
     }
@@ -87,7 +95,7 @@ pub(super) fn reply(controls: &[Control]) -> Result<DirSyncReply, Failure> {
     reply.ok_or_else(|| Failure::new("the directory sends no cookie for its changes"))
 }
 
-/// Each answer is applied in a transaction of its own, with the cookie behind it.
+/// Each answer is written in a transaction of its own, with the cookie behind it.
 async fn by_cookie(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
@@ -97,108 +105,60 @@ async fn by_cookie(
 ) -> Result<Outcome, Failure> {
     for _ in 0..ANSWERS_MAX {
         let From::DirSync(cookie) = &cursor.from else { return Ok(Outcome::Done) };
-        let asked = DirSync { flags: FLAGS, octets_max: u32::MAX, cookie: cookie.clone() };
-        let applied = answer(directory, staging, asked).await;
-        let (mut changes, reply) = match applied {
+        let octets_max = u32::try_from(piece::OCTETS_MAX).unwrap_or(u32::MAX);
+        let asked = DirSync { flags: FLAGS, octets_max, cookie: cookie.clone() };
+        let (mut piece, reply) = match answer(directory, staging, asked).await {
             Err(SearchError::Refused(code, failure)) if refuses_cookie(code) => {
-                return Ok(Outcome::CursorRefused(failure.text().to_owned()));
+                let why = format!("the directory does not take the cookie: {}", failure.text());
+                return Ok(Outcome::Everything(why));
             }
-            applied => applied?,
+            answered => match answered? {
+                Ok(answered) => answered,
+                Err(TooMuch) => return Ok(Outcome::too_much()),
+            },
         };
         if reply.more && reply.cookie == *cookie {
             return Err(Failure::new("the directory names the same changes again and again"));
         }
-        if !reply.more {
-            alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
+        let is_last = !reply.more;
+        if piece.complete(directory, staging, is_last).await? == Err(TooMuch) {
+            return Ok(Outcome::too_much());
         }
         cursor = cursor.followed_by(From::DirSync(reply.cookie), controller);
-        let changed = changes.finish(&cursor.write()?).await?;
-        imported.changed += changed.changed;
-        imported.removed += changed.removed;
-        if !reply.more {
+        let changed = piece.write(directory, staging, &cursor.write()?, is_last).await?;
+        imported.count(changed);
+        if is_last {
             return Ok(Outcome::Done);
         }
     }
     Err(Failure::new("the directory does not come to an end of its changes"))
 }
 
-/// Asks once, and applies the answer.
+/// Asks once, and reads what the answer tells.
 async fn answer(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
     asked: DirSync,
-) -> Result<(Changes, DirSyncReply), SearchError> {
+) -> Result<Result<(Piece, DirSyncReply), TooMuch>, SearchError> {
     let everything = search::filter("(objectClass=*)")?;
     let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, everything)
         .select(staging.reading.wanted().iter().map(String::as_str).chain(BESIDES));
     let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
     let mut found = directory.search(request, controls).await?;
-    // The space is not held while the directory thinks.
-    let mut entry = found.next().await?;
-    let mut changes = staging.begin_changes().await?;
-    let mut unknown = Vec::new();
-    while let Some(told) = entry {
-        apply(staging, staging.reading.told(&told)?, &mut changes, &mut unknown).await?;
-        entry = found.next().await?;
+    let mut piece = Piece::default();
+    while let Some(entry) = found.next().await? {
+        piece.tell(staging.reading.told(&entry)?, entry.octets_held());
+        if piece.is_above(piece::ENTRIES_MAX) {
+            return Ok(Err(TooMuch));
+        }
     }
     let reply = reply(found.controls())?;
-    drop(found);
-    alone::read(directory, staging.reading, staging.domain, &mut changes, &unknown).await?;
-    Ok((changes, reply))
+    Ok(Ok((piece, reply)))
 }
 
-/// Applies what a reply says of one object; one that has to be read alone is put among `unknown`.
-async fn apply(
-    staging: &Staging<'_>,
-    told: Told,
-    changes: &mut Changes,
-    unknown: &mut Vec<Guid>,
-) -> Result<(), Failure> {
-    match told {
-        Told::Moved(guid, dn) => departed::left(staging, &guid, &dn, changes).await?,
-        // Of before it moved: what it is now, its new domain tells.
-        Told::Changed(change) if departed::is_elsewhere(staging, &change.guid, changes).await? => {}
-        Told::Deleted(guid) => changes.remove(&guid).await?,
-        Told::Restored(guid) => {
-            // It may not be a member any more of the groups that it was in.
-            changes.remove(&guid).await?;
-            unknown.push(guid);
-        }
-        Told::New(guid, object) => {
-            let before = changes.get(&guid).await?;
-            match object {
-                Some(object) => changes.put(&object, true).await?,
-                // It is of another class now, or stands above others.
-                None if before.is_some() => unknown.push(guid),
-                None => {}
-            }
-        }
-        Told::Changed(change) => changed(&change, changes, unknown).await?,
-    }
-    Ok(())
-}
-
-async fn changed(
-    change: &Change,
-    changes: &mut Changes,
-    unknown: &mut Vec<Guid>,
-) -> Result<(), Failure> {
-    let Some(before) = changes.get(&change.guid).await? else {
-        unknown.push(change.guid);
-        return Ok(());
-    };
-    let (object, renamed) = change.apply(before);
-    changes.put(&object, renamed).await?;
-    for (attribute, references) in &change.references {
-        if let ReferenceChange::Some { added, removed } = references {
-            changes.change_references(&change.guid, *attribute, added, removed).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads the objects that this controller changed after a number, and the deleted ones among them. A
-/// group's members are among what is read of it; that it lost a deleted one is not.
+/// Reads the objects that this controller changed after a number, and the deleted ones among them, in the
+/// order of their changes: piece by piece, each with the number of its last change behind it. A group's
+/// members are among what is read of it; that it lost a deleted one is not.
 async fn by_usn(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
@@ -207,46 +167,88 @@ async fn by_usn(
     after: i64,
     imported: &mut Imported,
 ) -> Result<(), Failure> {
+    let changed = changed_since(directory, staging, controller, after).await?;
+    let mut rest = changed.as_slice();
+    loop {
+        let mut piece = Piece::default();
+        while !rest.is_empty() && !piece.is_above(PIECE_ENTRIES) {
+            let (few, later) = rest.split_at(alone::OBJECTS_MAX.min(rest.len()));
+            // What was read is never cut between changes of one number.
+            let last = few.last().map(|(usn, ..)| *usn);
+            let same = later.iter().take_while(|(usn, ..)| Some(*usn) == last).count();
+            let (few, later) = rest.split_at(few.len() + same);
+            rest = later;
+            let mut touched = Vec::new();
+            for (_, guid, what) in few {
+                match what {
+                    What::Touched => touched.push(*guid),
+                    What::Gone => piece.tell(Told::Deleted(*guid), 0),
+                    What::Moved(dn) => piece.tell(Told::Moved(*guid, dn.clone()), dn.len()),
+                }
+            }
+            piece.add(directory, staging, &touched).await?;
+        }
+        // What changed behind the number that was asked for at first is told again.
+        let next = rest.first().map_or(controller.usn, |(usn, ..)| controller.usn.min(usn - 1));
+        let from = From::Usn { service: controller.service.clone(), usn: next };
+        let written = cursor.followed_by(from, controller).write()?;
+        let is_last = rest.is_empty();
+        if is_last {
+            piece.read_above(directory, staging).await?;
+        }
+        imported.count(piece.write(directory, staging, &written, is_last).await?);
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Touched,
+    Gone,
+    /// It moved to another domain of the forest, where this is its name.
+    Moved(String),
+}
+
+/// What changed after a number, in the order of the numbers.
+async fn changed_since(
+    directory: &mut impl Directory,
+    staging: &Staging<'_>,
+    controller: &Controller,
+    after: i64,
+) -> Result<Vec<(i64, Guid, What)>, Failure> {
     let since = format!("(uSNChanged>={})", after + 1);
     let pace = pace(controller);
     let touched = guids(directory, pace, &domain_base(staging.domain), &since, &[]).await?;
     let deleted = format!("(&(isDeleted=TRUE){since})");
     let show = [control::show_deleted()];
     let gone = guids(directory, pace, &deleted_objects(staging.domain), &deleted, &show).await?;
-
     let moved = departed::moved(directory, pace, staging, &since).await?;
 
-    let mut changes = staging.begin_changes().await?;
-    for guid in &gone {
-        changes.remove(guid).await?;
-    }
-    for (guid, dn) in &moved {
-        departed::left(staging, guid, dn, &mut changes).await?;
-    }
-    let touched: Vec<_> = touched.difference(&gone).copied().collect();
-    alone::read(directory, staging.reading, staging.domain, &mut changes, &touched).await?;
-    alone::read_above(directory, staging.reading, staging.domain, &mut changes).await?;
-    let from = From::Usn { service: controller.service.clone(), usn: controller.usn };
-    let changed = changes.finish(&cursor.followed_by(from, controller).write()?).await?;
-    imported.changed += changed.changed;
-    imported.removed += changed.removed;
-    Ok(())
+    let touched = touched.into_iter().filter(|(guid, _)| !gone.contains_key(guid));
+    let mut changed: Vec<_> = touched.map(|(guid, usn)| (usn, guid, What::Touched)).collect();
+    changed.extend(gone.iter().map(|(guid, usn)| (*usn, *guid, What::Gone)));
+    changed.extend(moved.into_iter().map(|(usn, guid, dn)| (usn, guid, What::Moved(dn))));
+    changed.sort_by_key(|(usn, ..)| *usn);
+    Ok(changed)
 }
 
-/// The objectGUIDs of the objects that match.
+/// The objectGUIDs of the objects that match, and the numbers of their last changes.
 async fn guids(
     directory: &mut impl Directory,
     pace: Pace,
     base: &str,
     filter: &str,
     controls: &[Control],
-) -> Result<BTreeSet<Guid>, Failure> {
-    let request =
-        SearchRequest::new(base, Scope::Subtree, search::filter(filter)?).select(["objectGUID"]);
+) -> Result<BTreeMap<Guid, i64>, Failure> {
+    let request = SearchRequest::new(base, Scope::Subtree, search::filter(filter)?)
+        .select(["objectGUID", entries::CHANGE]);
     let controls: Vec<_> = controls.iter().cloned().chain([control::extended_dn()]).collect();
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     search::all(directory, pace, &request, &controls, async |entry| {
-        found.insert(entries::guid(&entry)?);
+        found.insert(entries::guid(&entry)?, entries::change(&entry)?);
         Ok(())
     })
     .await?;

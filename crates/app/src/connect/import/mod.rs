@@ -13,6 +13,7 @@ mod full;
 mod incremental;
 mod one;
 mod partitions;
+mod piece;
 mod reading;
 pub(super) mod search;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod tests;
 use std::time::Duration;
 
 use portolan_model::{DistinguishedName, DnsName};
-use portolan_store::state::{Changes, Partition, State};
+use portolan_store::state::{Changed, Changes, Partition, State};
 
 use self::cursor::{Controller, Cursor};
 pub(super) use self::departed::{look_for as look_for_departed, stands_in};
@@ -78,6 +79,12 @@ impl Imported {
     /// Whether nothing had changed.
     pub(super) const fn is_quiet(&self) -> bool {
         !self.full && self.changed == 0 && self.removed == 0
+    }
+
+    /// Counts what was written.
+    const fn count(&mut self, changed: Changed) {
+        self.changed += changed.changed;
+        self.removed += changed.removed;
     }
 
     /// One line for the operator.
@@ -193,7 +200,7 @@ pub(super) async fn read(
                     incremental::read(directory, staging, &controller, cursor, &mut imported);
                 match outcome.await? {
                     Outcome::Done => return Ok(imported),
-                    Outcome::CursorRefused(why) => why,
+                    Outcome::Everything(why) => why,
                 }
             }
             Err(why) => why.to_owned(),
@@ -206,8 +213,8 @@ pub(super) async fn read(
     let caught_up = incremental::read(directory, staging, &controller, cursor, &mut imported);
     match caught_up.await? {
         Outcome::Done => Ok(imported),
-        Outcome::CursorRefused(why) => {
-            Err(Failure::new(format!("the directory does not take its own new cookie: {why}")))
+        Outcome::Everything(why) => {
+            Err(Failure::new(format!("what changed while the forest was read is not read: {why}")))
         }
     }
 }

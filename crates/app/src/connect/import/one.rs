@@ -8,7 +8,9 @@ use portolan_model::{DistinguishedName, Guid};
 use portolan_store::state::Found;
 
 use super::directory::{Directory, Entries as _, SearchError};
-use super::{Staging, alone, domain_base, entries, search};
+use super::entries::Told;
+use super::piece::Piece;
+use super::{Staging, domain_base, entries, search};
 use crate::report::Failure;
 
 /// How an administrator names an object.
@@ -106,18 +108,17 @@ pub(in super::super) async fn read(
             .with_hint("run `portolan connect import` first"));
     };
     let is_there = find(directory, staging, &Sought::Guid(guid)).await?.is_some();
-    let mut changes = staging.begin_changes().await?;
-    let before = changes.get(&guid).await?;
+    let (forest, state) = (staging.partition.forest, staging.state);
+    let before = state.staged_one(forest, &guid).await?;
+    let mut piece = Piece::default();
     if is_there {
-        let (reading, domain) = (staging.reading, staging.domain);
-        alone::read(directory, reading, domain, &mut changes, &[guid]).await?;
-        alone::read_above(directory, reading, domain, &mut changes).await?;
+        piece.add(directory, staging, &[guid]).await?;
+        piece.read_above(directory, staging).await?;
     } else if before.is_some() {
-        changes.remove(&guid).await?;
+        piece.tell(Told::Deleted(guid), 0);
     }
-    let after = changes.get(&guid).await?;
-    let _ = changes.finish(&cursor).await?;
-    Ok(One { before, after })
+    let _ = piece.write(directory, staging, &cursor, is_there).await?;
+    Ok(One { before, after: state.staged_one(forest, &guid).await? })
 }
 
 fn equals(attribute: &str, value: Vec<u8>) -> Result<Filter, Failure> {

@@ -134,7 +134,8 @@ impl Forest {
         if filter.contains("proxiedObjectName") {
             let since = since(&filter);
             let proxies = own.proxies.iter().filter(|(_, (.., usn))| *usn >= since);
-            let entries = proxies.map(|(number, (of, name, _))| proxy(domain, *number, *of, name));
+            let entries =
+                proxies.map(|(number, (of, name, usn))| proxy(domain, *number, *of, name, *usn));
             return Answer::page(entries.collect(), b"");
         }
         let alone: Vec<_> = own
@@ -159,7 +160,10 @@ impl Forest {
         }
         let since = since(&asked.request.filter.to_string());
         let gone = own.objects.iter().filter(|(_, object)| object.deleted >= Some(since));
-        let entries = gone.map(|(number, _)| entry(domain, *number, &[]));
+        let entries = gone.map(|(number, object)| {
+            let usn = object.deleted.unwrap_or_default().to_string();
+            entry(domain, *number, &[("uSNChanged", &[usn.as_bytes()])])
+        });
         Answer::page(entries.collect(), b"")
     }
 
@@ -203,7 +207,9 @@ impl Forest {
             }
         }
         let proxies = own.proxies.iter().filter(|(_, (.., usn))| *usn > after);
-        entries.extend(proxies.map(|(number, (of, name, _))| proxy(domain, *number, *of, name)));
+        entries.extend(
+            proxies.map(|(number, (of, name, usn))| proxy(domain, *number, *of, name, *usn)),
+        );
         Answer::changes(entries, usn.as_bytes(), false)
     }
 }
@@ -256,6 +262,7 @@ fn parts(domain: &DnsName, number: u16, object: &Object) -> Vec<(String, Vec<Vec
         ("name".to_owned(), text(&format!("o{number}"))),
         ("objectSid".to_owned(), vec![[1, 1, 0, 0, 0, 0, 0, 5, sid, 0, 0, 0].to_vec()]),
     ];
+    parts.push(("uSNChanged".to_owned(), text(&object.usn().to_string())));
     if !object.mail.0.is_empty() {
         parts.push(("mail".to_owned(), text(&object.mail.0)));
     }
@@ -295,10 +302,14 @@ fn changed(domain: &DnsName, number: u16, object: &Object, after: i64) -> Search
 }
 
 /// What stands for an object that moved.
-fn proxy(domain: &DnsName, number: u16, of: u16, name: &str) -> SearchResultEntry {
+fn proxy(domain: &DnsName, number: u16, of: u16, name: &str, usn: i64) -> SearchResultEntry {
     let named = format!("B:16:0000000000000001:<GUID={}>;<SID=S-1-5-21-1>;{name}", guid(of));
-    let attributes: &[(&str, &[&[u8]])] =
-        &[("isDeleted", &[b"TRUE"]), ("proxiedObjectName", &[named.as_bytes()])];
+    let usn = usn.to_string();
+    let attributes: &[(&str, &[&[u8]])] = &[
+        ("isDeleted", &[b"TRUE"]),
+        ("proxiedObjectName", &[named.as_bytes()]),
+        ("uSNChanged", &[usn.as_bytes()]),
+    ];
     entry(domain, number, attributes)
 }
 

@@ -4,6 +4,7 @@
 mod domains;
 mod forest;
 mod server;
+mod stalling;
 
 use portolan_ldap::{ResultCode, Scope, SearchResultEntry};
 use portolan_model::{DnsName, Guid};
@@ -50,6 +51,11 @@ fn entry(number: u16, class: &str, more: &[(&str, &[&[u8]])]) -> SearchResultEnt
     attributes.push(("name", &name));
     attributes.extend(more);
     SearchResultEntry::new(&extended(number, &dn), &attributes).unwrap()
+}
+
+/// An entry that tells the number of its last change.
+fn at(usn: u16, number: u16) -> SearchResultEntry {
+    entry(number, "", &[("uSNChanged", &[usn.to_string().as_bytes()])])
 }
 
 fn root() -> SearchResultEntry {
@@ -363,10 +369,10 @@ async fn without_the_right_what_changed_is_found_by_its_number() {
     let imported = import(&space, |asked| {
         let filter = asked.request.filter.to_string();
         match filter.as_str() {
-            "(uSNChanged>=11)" => Answer::page(vec![entry(102, "", &[]), entry(300, "", &[])], b""),
+            "(uSNChanged>=11)" => Answer::page(vec![at(12, 102), at(13, 300)], b""),
             "(&(isDeleted=TRUE)(uSNChanged>=11))" => {
                 assert!(asked.request.base.starts_with("CN=Deleted Objects,"));
-                Answer::page(vec![entry(100, "", &[])], b"")
+                Answer::page(vec![at(11, 100)], b"")
             }
             _ if filter.starts_with("(|(objectGUID=") => Answer::of(vec![
                 entry(102, "user", &[("mail", &[b"b@x"])]),

@@ -69,6 +69,7 @@ mod target;
 mod target_config;
 mod tenant_client;
 mod turn;
+mod wall_clock;
 mod writeback;
 mod writer;
 

@@ -12,6 +12,8 @@ use portolan_model::DnsName;
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, Time, UtcOffset, Weekday};
 
+use super::wall_clock::WallClock;
+
 /// Profiles, and entries of a schedule.
 const ENTRIES_MAX: usize = 100;
 /// Steps of a profile.
@@ -50,9 +52,14 @@ pub(super) struct RawSchedule {
     /// The days of the week on which it does, such as `sunday`; every day without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) on: Vec<String>,
-    /// How far the time of day is ahead of UTC, such as `+02:00`; it is UTC without it.
+    /// How far the time of day is ahead of UTC, such as `+02:00`, all the year; it is UTC without it and
+    /// without a time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) offset: Option<String>,
+    /// The zone whose clocks show the time of day, by its name in the IANA database, such as
+    /// `Europe/Berlin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time_zone: Option<String>,
 }
 
 /// How much a step is about.
@@ -103,8 +110,8 @@ pub(super) enum When {
         time: Time,
         /// The days; every day when there are none.
         days: Vec<Weekday>,
-        /// How far the clock is ahead of UTC.
-        offset: UtcOffset,
+        /// The clock that shows it.
+        clock: WallClock,
     },
 }
 
@@ -262,19 +269,32 @@ impl Scheduled {
 
 fn when(raw: &RawSchedule) -> Result<When, String> {
     match (&raw.every, &raw.at) {
-        (Some(every), None) if raw.on.is_empty() && raw.offset.is_none() => {
+        (Some(every), None)
+            if raw.on.is_empty() && raw.offset.is_none() && raw.time_zone.is_none() =>
+        {
             Ok(When::Every(duration(every)?))
         }
-        (Some(_), None) => Err("on and offset go with at, and not with every".to_owned()),
+        (Some(_), None) => {
+            Err("on, offset and time_zone go with at, and not with every".to_owned())
+        }
         (None, Some(at)) => {
             let format = time::macros::format_description!("[hour]:[minute]");
             let time = Time::parse(at, format)
                 .map_err(|_| format!("at: {at:?} is no time of day such as 02:30"))?;
             let days = raw.on.iter().map(|day| weekday(day)).collect::<Result<_, _>>()?;
-            let offset = raw.offset.as_deref().map_or(Ok(UtcOffset::UTC), offset)?;
-            Ok(When::At { time, days, offset })
+            Ok(When::At { time, days, clock: clock(raw)? })
         }
         _ => Err("give every or at, one of the two".to_owned()),
+    }
+}
+
+fn clock(raw: &RawSchedule) -> Result<WallClock, String> {
+    match (&raw.offset, &raw.time_zone) {
+        (Some(_), Some(_)) => Err("give offset or time_zone, one of the two".to_owned()),
+        (None, Some(zone)) => {
+            WallClock::of_zone(zone).map_err(|error| format!("time_zone: {error}"))
+        }
+        (ahead, None) => Ok(WallClock::Ahead(ahead.as_deref().map_or(Ok(UtcOffset::UTC), offset)?)),
     }
 }
 
@@ -309,17 +329,20 @@ fn offset(text: &str) -> Result<UtcOffset, String> {
 impl When {
     /// The next time behind a moment.
     fn next(&self, after: OffsetDateTime) -> OffsetDateTime {
-        let (time, days, offset) = match self {
+        let (time, days, clock) = match self {
             Self::Every(duration) => return after + *duration,
-            Self::At { time, days, offset } => (time, days, offset),
+            Self::At { time, days, clock } => (time, days, clock),
         };
-        let today = after.to_offset(*offset).date();
-        let dates = std::iter::successors(Some(today), |date| date.next_day());
-        let times = dates.map(|date| date.with_time(*time).assume_offset(*offset));
-        let fits =
-            |at: &OffsetDateTime| *at > after && (days.is_empty() || days.contains(&at.weekday()));
-        // A week and a day have every day of the week behind today's time.
-        times.take(9).find(fits).unwrap_or(after + EVERY_MAX)
+        // A zone that leaves a whole day out shows its times on the next.
+        let today = clock.date(after);
+        let first = today.previous_day().unwrap_or(today);
+        let dates = std::iter::successors(Some(first), |date| date.next_day());
+        let dates = dates.filter(|date| days.is_empty() || days.contains(&date.weekday()));
+        // Nine days from yesterday on have every day of the week behind today's time.
+        let last = today.saturating_add(time::Duration::days(8));
+        let times = dates.take_while(|date| *date <= last).filter_map(|date| clock.at(date, *time));
+        let mut behind = times.filter(|at| *at > after);
+        behind.next().unwrap_or(after + EVERY_MAX)
     }
 }
 
@@ -422,6 +445,40 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_a_zone_comes_once_each_day_also_when_its_clocks_are_changed() {
+        let next = |on: &str, from: OffsetDateTime, count: usize| -> Vec<_> {
+            let text = format!(
+                "{NIGHTLY}
+                [[schedule]]
+                profile = \"nightly\"
+                at = \"02:30\"
+                on = [{on}]
+                time_zone = \"Europe/Berlin\""
+            );
+            let (_, schedule) = check(&text).unwrap();
+            let times = std::iter::successors(Some(from), |at| Some(schedule[0].when.next(*at)));
+            times.skip(1).take(count).collect()
+        };
+        // The night of the 29th has no half past two: it comes an hour later, once.
+        let expected = [
+            datetime!(2026-03-28 01:30 UTC),
+            datetime!(2026-03-29 01:30 UTC),
+            datetime!(2026-03-30 00:30 UTC),
+        ];
+        assert_eq!(next("", datetime!(2026-03-27 12:00 UTC), 3), expected);
+        // The night of the 25th has it twice: the first counts.
+        let expected = [
+            datetime!(2026-10-24 00:30 UTC),
+            datetime!(2026-10-25 00:30 UTC),
+            datetime!(2026-10-26 01:30 UTC),
+        ];
+        assert_eq!(next("", datetime!(2026-10-23 12:00 UTC), 3), expected);
+        // Days are those of the zone: half past two of a Sunday, which is its Sunday.
+        let expected = [datetime!(2026-03-29 01:30 UTC), datetime!(2026-04-05 00:30 UTC)];
+        assert_eq!(next("\"sunday\"", datetime!(2026-03-27 12:00 UTC), 2), expected);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_all_at_once() {
         let problems = check(
             r#"
@@ -448,6 +505,15 @@ mod tests {
             offset = "+01:00"
             [[schedule]]
             profile = "empty"
+            at = "02:30"
+            time_zone = "Europe/Berln"
+            [[schedule]]
+            profile = "empty"
+            at = "02:30"
+            offset = "+01:00"
+            time_zone = "Europe/Berlin"
+            [[schedule]]
+            profile = "empty"
             "#,
         );
         insta::assert_snapshot!(problems.unwrap_err().join("\n"), @r#"
@@ -459,7 +525,9 @@ mod tests {
         schedule of "none": every: "8d" is no time between 1s and 7d such as 90s, 30m, 6h, 1d
         schedule of "empty": at: "24:00" is no time of day such as 02:30
         schedule of "empty": on: "sontag" is no day of the week such as sunday
-        schedule of "empty": on and offset go with at, and not with every
+        schedule of "empty": on, offset and time_zone go with at, and not with every
+        schedule of "empty": time_zone: "Europe/Berln" is no name of the IANA database of time zones; near it are Europe/Berlin, Europe/Dublin, Europe/Belgrade
+        schedule of "empty": give offset or time_zone, one of the two
         schedule of "empty": give every or at, one of the two
         "#);
     }

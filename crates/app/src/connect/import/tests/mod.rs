@@ -3,7 +3,9 @@
 
 mod domains;
 mod forest;
+mod ldap_server;
 mod server;
+mod socket;
 mod stalling;
 
 use portolan_ldap::{ResultCode, Scope, SearchResultEntry};

@@ -1,6 +1,7 @@
 //! All references of all targets held against those of the forests, by as many readers as there are
 //! cores. It only reads: what differs is marked, and worked out as what changes is.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -128,7 +129,7 @@ async fn read(
     while let Some(piece) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
         let mut tx = state.database.read().await?;
         match piece {
-            Piece::Objects(keys) => objects(&mut tx, keys, pieces, &mut shown).await?,
+            Piece::Objects(keys) => objects_between(&mut tx, keys, pieces, &mut shown).await?,
             Piece::Wished(feed, to) => {
                 let lacks: bool = sqlx::query_scalar(LACKS)
                     .bind(feed.target)
@@ -157,7 +158,7 @@ async fn read(
 }
 
 /// What objects of targets show, and the slices of those that are large.
-async fn objects(
+async fn objects_between(
     tx: &mut Tx,
     keys: &RangeInclusive<i64>,
     pieces: Pieces,
@@ -175,12 +176,17 @@ async fn objects(
         let wrong: Vec<i64> = query.fetch_all(&mut **tx).await?;
         shown.differing.extend(wrong);
     }
+    let mut held = BTreeSet::new();
     for feed in large {
         let query = sqlx::query_as(WISHED_ENDS).bind(feed.object).bind(feed.source);
         let ends = query.fetch_one(&mut **tx).await?;
         let slices = cut_between(ends, pieces.slice);
         shown.slices.extend(slices.map(|to| Piece::Wished(feed, to)));
         let Feed { target, attribute, .. } = feed;
+        // However many feed it, what an attribute has is held against all of them at once.
+        if !held.insert((target, attribute)) {
+            continue;
+        }
         let query = sqlx::query_as(HAD_ENDS).bind(target).bind(attribute);
         let ends = query.fetch_one(&mut **tx).await?;
         let slices = cut_between(ends, pieces.slice);
@@ -294,6 +300,38 @@ mod tests {
     #[tokio::test]
     async fn so_are_those_of_objects_that_are_looked_at_in_slices() {
         what_is_found(Pieces { keys: 3, large: 1, slice: 2 }).await;
+    }
+
+    #[tokio::test]
+    async fn what_several_objects_feed_is_looked_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let mut objects: Vec<_> =
+            (1..=5).map(|n| object(n, ObjectKind::User, &format!("u{n}"), &[])).collect();
+        objects.push(object(6, ObjectKind::Group, "six", &[1, 2, 3]));
+        objects.push(object(7, ObjectKind::Group, "seven", &[1, 2, 3, 4]));
+        import(&state, &objects).await;
+        synchronise(&state).await;
+        export(&state).await;
+        let six = keys(&state).await[&SourceAnchor::from(guid(6)).to_string()];
+        let pieces = Pieces { keys: 100, large: 1, slice: 100 };
+        let slices = async || {
+            let (mut tx, mut shown) = (state.database.read().await.unwrap(), Shown::default());
+            objects_between(&mut tx, &(six..=six), pieces, &mut shown).await.unwrap();
+            let is_had = |piece: &&Piece| matches!(piece, Piece::Had { .. });
+            (shown.slices.len(), shown.slices.iter().filter(is_had).count())
+        };
+        assert_eq!(slices().await, (2, 1));
+        // As if the members of another group of a forest were its members, too.
+        let mut tx = state.database.write().await.unwrap();
+        let other = "INSERT INTO feed (target, attribute, object, source)
+             SELECT ?1, f.attribute, i.key, f.source FROM feed f CROSS JOIN identity i
+             WHERE f.target = ?1 AND i.guid = ?2";
+        let other = sqlx::query(other).bind(six).bind(guid(7).to_bytes_le().to_vec());
+        assert_eq!(other.execute(&mut *tx).await.unwrap().rows_affected(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(slices().await, (3, 1), "what each gives, and what it has, once");
+        assert_eq!(state.check_references(pieces).await.unwrap(), 1, "it lacks the fourth");
     }
 
     async fn what_is_found(pieces: Pieces) {

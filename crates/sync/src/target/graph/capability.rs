@@ -86,12 +86,12 @@ pub static CAPABILITIES: &[Capability] = &[
     row(
         "directory extensions (`extension_…`)",
         Support::None,
-        "not exported: `extensionAttribute1` to `15` are there for what no property is for",
+        "Graph has them, and they are not sent: an object that has one is reported; `extensionAttribute1` to `15` are there for what no property is for",
     ),
     row(
         "photos",
         Support::None,
-        "not exported: Graph takes each by a request of its own, which is not made",
+        "Graph takes each by a request of its own, which is not made: a user who has one is reported",
     ),
     row("devices", Support::None, "a device registers itself"),
     row(
@@ -199,6 +199,13 @@ pub fn is_extension(name: &str) -> bool {
     number.is_some_and(|number| {
         (1..=EXTENSIONS).contains(&number) && name == format!("extensionAttribute{number}")
     })
+}
+
+/// Whether Graph has an attribute of objects of a kind, and this exporter does not send it.
+#[must_use]
+pub fn is_not_sent(name: &str, kind: TenantKind) -> bool {
+    let has_photo = kind == TenantKind::User && name.eq_ignore_ascii_case("thumbnailPhoto");
+    has_photo || crate::syntax::is_extension(name)
 }
 
 /// The reference page, as Markdown.

@@ -68,6 +68,9 @@ pub enum Inability {
     /// Graph lets nobody set it, or does not know it.
     #[error("Graph does not set {0}")]
     ReadOnly(String),
+    /// Graph has it, and this exporter does not send it.
+    #[error("{0} is not sent to Graph")]
+    NotSent(String),
     /// The value is longer than Graph takes, or of another shape.
     #[error("the value of {0} does not fit at Graph")]
     DoesNotFit(String),

@@ -183,7 +183,7 @@ pub(super) fn inabilities(desired: &Desired) -> Vec<Inability> {
         };
         match json_of(name, value.as_ref(), desired.kind) {
             Ok(_) => None,
-            Err(Inability::ReadOnly(_)) if is_implied => None,
+            Err(Inability::ReadOnly(_) | Inability::NotSent(_)) if is_implied => None,
             Err(unable) => Some(unable),
         }
     });
@@ -215,6 +215,9 @@ pub(super) fn json_of(
         Some(row) => (row.chars_max, row.texts_max),
         None if kind == TenantKind::User && capability::is_extension(name) => {
             (EXTENSION_CHARS_MAX, 1)
+        }
+        None if capability::is_not_sent(name, kind) => {
+            return Err(Inability::NotSent(name.to_owned()));
         }
         None => return Err(Inability::ReadOnly(name.to_owned())),
     };

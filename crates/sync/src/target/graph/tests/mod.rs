@@ -218,6 +218,9 @@ fn faults(changes: Vec<Change>) -> Vec<Vec<Fault>> {
     outcomes.into_iter().map(|outcome| outcome.faults).collect()
 }
 
+/// The name of a directory extension.
+const EXTENSION: &str = "extension_0123456789abcdef0123456789abcdef_costCentre";
+
 #[test]
 fn what_graph_cannot_do_is_said_of_each_object() {
     let on = Some(Value::Boolean(true));
@@ -234,14 +237,19 @@ fn what_graph_cannot_do_is_said_of_each_object() {
             ("proxyAddresses", Some(Value::Texts(vec!["SMTP:bob@corp.example".to_owned()]))),
             ("onPremisesSamAccountName", text("bob")),
             ("jobTitle", text(&"x".repeat(129))),
+            (EXTENSION, text("4711")),
+            ("extension_0123456789abcdef0123456789abcdef_gone", None),
+            ("thumbnailPhoto", text("/9j/4AAQ")),
         ],
     );
     let (outcomes, ..) = export(&mut graph, FAIR, vec![change], Known::new(), &mut Seed(1));
     assert!(outcomes[0].is_done());
     let expected = [
+        Inability::NotSent(EXTENSION.to_owned()),
         Inability::DoesNotFit("jobTitle".to_owned()),
         Inability::ReadOnly("onPremisesSamAccountName".to_owned()),
         Inability::ReadOnly("proxyAddresses".to_owned()),
+        Inability::NotSent("thumbnailPhoto".to_owned()),
     ];
     assert_eq!(outcomes[0].unable, expected);
 }

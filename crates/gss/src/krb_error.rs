@@ -16,6 +16,7 @@ const KRB_ERROR: u8 = 0x7e;
 /// The tags of the fields that are read.
 const STIME: u8 = 0xa4;
 const ERROR_CODE: u8 = 0xa6;
+const CREALM: u8 = 0xa7;
 const E_TEXT: u8 = 0xab;
 const E_DATA: u8 = 0xac;
 
@@ -87,6 +88,8 @@ pub struct KrbError {
     pub code: ErrorCode,
     /// The clock of who refuses, in UTC, in whole seconds.
     pub server_time: OffsetDateTime,
+    /// The realm that the account is in, where it is in another one (RFC 6806 section 7).
+    pub client_realm: Option<String>,
     /// Its own words.
     pub text: Option<String>,
     /// The account's keys, where a proof of the password is demanded.
@@ -109,12 +112,14 @@ impl KrbError {
         let mut error = element(&mut outer, KRB_ERROR, "KRB-ERROR")?;
         let mut fields = element(&mut error, SEQUENCE, "KRB-ERROR")?;
         let (mut code, mut server_time, mut text, mut data) = (None, None, None, None);
+        let mut client_realm = None;
         while let Some(tag) = fields.peek() {
             let mut field = element(&mut fields, tag, "KRB-ERROR field")?;
             match tag {
                 STIME => server_time = Some(kerberos_time(&mut field)?),
                 ERROR_CODE => code = Some(ErrorCode::from_number(int32(&mut field, "error-code")?)),
-                E_TEXT => text = Some(kerberos_string(&mut field)?),
+                CREALM => client_realm = Some(kerberos_string(&mut field, "crealm")?),
+                E_TEXT => text = Some(kerberos_string(&mut field, "e-text")?),
                 E_DATA => data = Some(element(&mut field, OCTET_STRING, "e-data")?.rest()),
                 // The names and the client's times change nothing here.
                 _ => {}
@@ -130,6 +135,7 @@ impl KrbError {
         Ok(Self {
             code,
             keys,
+            client_realm: client_realm.filter(|_| code == ErrorCode::WrongRealm),
             server_time: server_time.ok_or_else(|| missing("stime"))?,
             text: text.filter(|text: &String| !text.is_empty()),
         })
@@ -160,8 +166,8 @@ fn parse_time(octets: &[u8]) -> Option<OffsetDateTime> {
 }
 
 /// KerberosString; what is not printable is replaced, for it is shown to a person.
-fn kerberos_string(field: &mut Reader<'_>) -> Result<String, DecodeError> {
-    let mut content = element(field, GENERAL_STRING, "e-text")?;
+fn kerberos_string(field: &mut Reader<'_>, name: &'static str) -> Result<String, DecodeError> {
+    let mut content = element(field, GENERAL_STRING, name)?;
     let text = String::from_utf8_lossy(content.rest()).into_owned();
     Ok(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect())
 }
@@ -192,6 +198,20 @@ mod tests {
         assert_eq!(error.server_time.to_string(), "2026-11-22 1:02:03.0 +00:00:00");
         assert_eq!(error.text.as_deref(), Some("no"));
         assert_eq!(KrbError::decode(&message(99)).unwrap().code, ErrorCode::Unlisted(99));
+    }
+
+    #[test]
+    fn the_realm_of_an_account_is_read_where_it_is_another_one() {
+        let told = |code: u8| {
+            let mut message = message(code);
+            let place = message.windows(2).position(|pair| pair == [0xa9, 3]).unwrap();
+            message.splice(place..place, [0xa7, 3, 0x1b, 1, b'C']);
+            message[1] += 5;
+            message[3] += 5;
+            KrbError::decode(&message).unwrap().client_realm
+        };
+        assert_eq!(told(68).as_deref(), Some("C"));
+        assert_eq!(told(24), None);
     }
 
     #[test]

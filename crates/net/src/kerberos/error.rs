@@ -55,6 +55,17 @@ pub enum KerberosError {
         /// The version of the key that was proven with, where it is from a keytab.
         keytab_version: Option<u32>,
     },
+    /// The KDC says that the account is in another realm, and that one was asked already, or there were too
+    /// many.
+    #[error("{kdc} says that {account} is in the realm {realm}, which is asked no more")]
+    InAnotherRealm {
+        /// The domain controller.
+        kdc: DnsName,
+        /// The account.
+        account: Box<str>,
+        /// The other realm.
+        realm: Box<Realm>,
+    },
     /// The KDC of a realm gives no ticket for another one.
     #[error("{kdc} gives {account} no ticket for the realm {realm}: {code}{}", in_words(.text))]
     NotReferred {
@@ -230,6 +241,9 @@ impl Hint for KerberosError {
                 Some("let the trust between the domains support AES".to_owned())
             }
             Self::NotReferred { .. } => None,
+            Self::InAnotherRealm { account, .. } => {
+                Some(format!("name the account by the domain that it is in, in place of {account}"))
+            }
             Self::RefusedByService { service, .. } => Some(format!(
                 "try again, which gets a new ticket; if it stays, look whether {service} is registered \
                  for one account alone: `setspn -Q {service}`"

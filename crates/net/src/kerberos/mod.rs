@@ -120,6 +120,12 @@ impl Credential {
         &self.account
     }
 
+    /// The realm that it is in: the one that it was configured with, unless a KDC of that referred to another
+    /// one.
+    pub(crate) fn home(&self) -> Realm {
+        self.shared.tickets.home().unwrap_or_else(|| self.realm.clone())
+    }
+
     /// The account with its realm: `svc_connect@CORP.EXAMPLE`.
     #[must_use]
     pub fn principal(&self) -> String {

@@ -5,16 +5,19 @@
 //! KDC is asked next. Which realm a service is in is known by its controller's domain, so that no KDC is
 //! asked to guess it: what comes back is held against that domain.
 //!
+//! The account may be in another realm than it was configured with, too: its KDC then says in which
+//! ([`tickets`](super::tickets)).
+//!
 //! [RFC 4120 section 1.2]: https://www.rfc-editor.org/rfc/rfc4120#section-1.2
 
 use std::sync::Arc;
 
 use portolan_model::{DnsName, Realm};
 
+use super::Alone;
 use super::error::KerberosError;
 use super::messages::{Fault, Ticket};
 use super::tickets::{Asking, is_about_the_ticket};
-use super::{Alone, Credential};
 use crate::dc::{self, LocateError};
 use crate::entropy::SystemEntropy;
 use crate::network::Network;
@@ -50,7 +53,7 @@ async fn reach(
     alone: Alone,
 ) -> Result<Arc<Ticket>, KerberosError> {
     let (mut ticket, mut next) = leave_home(asking, network, wanted, alone).await?;
-    let mut passed = vec![asking.credential.realm.clone()];
+    let mut passed = vec![asking.credential.home()];
     loop {
         let realm = Realm::from(&next);
         if realm == *wanted {
@@ -84,7 +87,7 @@ async fn leave_home(
     wanted: &Realm,
     alone: Alone,
 ) -> Result<(Ticket, DnsName), KerberosError> {
-    let home = asking.credential.realm.as_str().parse::<DnsName>();
+    let home = asking.credential.home().as_str().parse::<DnsName>();
     let home = home.map_err(|error| asking.fails(Fault::new("finding the KDC", error)))?;
     let (mut alone, mut unreached, mut answer) = (Some(alone), None, None);
     for host in controllers(asking, network, &home).await? {
@@ -109,8 +112,8 @@ async fn from_home(
     wanted: &Realm,
     alone: Alone,
 ) -> Result<(Ticket, DnsName), KerberosError> {
-    let Credential { realm, .. } = &asking.credential;
     let granting = asking.at_home(alone).await?;
+    let realm = &asking.credential.home();
     match asking.cross_realm(&granting, realm, wanted).await {
         Err(KerberosError::NotReferred { code, .. }) if is_about_the_ticket(code) => {
             asking.forget_home();

@@ -25,6 +25,8 @@ use crate::network::Network;
 
 /// How long before its end a ticket is not used any more: the peer's clock may be ahead by this much.
 const REST_MIN: Duration = CLOCK_SKEW_MAX;
+/// Realms that an account is looked for in, from one to the next.
+const HOMES_MAX: usize = 5;
 /// Services whose tickets are kept.
 const SERVICES_MAX: usize = 64;
 /// Rounds of PBKDF2: the default of RFC 3962 section 4, and what Active Directory uses.
@@ -59,6 +61,8 @@ pub(super) struct Tickets {
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// The realm that the account is in, where it is another one than it was configured with.
+    home: Option<Realm>,
     granting: Option<Stamped>,
     /// Tickets for the ticket-granting services of other realms.
     realms: BTreeMap<Realm, Stamped>,
@@ -96,6 +100,19 @@ impl Tickets {
         if kept.services.get(&name).is_some_and(|kept| Arc::ptr_eq(&kept.ticket, ticket)) {
             kept.services.remove(&name);
         }
+    }
+
+    /// The realm that the account is in, as far as a KDC referred to it and it was proven there.
+    pub(super) fn home(&self) -> Option<Realm> {
+        self.kept().home.clone()
+    }
+
+    /// The account is in this realm, or in the one that it was configured with.
+    fn move_home(&self, home: Option<Realm>) {
+        let mut kept = self.kept();
+        kept.home = home;
+        kept.granting = None;
+        kept.realms.clear();
     }
 
     /// The ticket for another realm's ticket-granting service, if one may be used.
@@ -145,17 +162,57 @@ pub(super) async fn ticket(
     }
     let kdc = Kdc::new(network.clone(), controller.host.clone());
     let asking = Asking { credential: credential.clone(), kdc, service: service.clone() };
-    let got = if controller.realm() == credential.realm {
-        asking.fresh(alone).await
-    } else {
-        referral::fresh(&asking, network, &controller.realm(), alone).await
-    };
+    let got = from_home(&asking, network, &controller.realm(), alone).await;
     if let Err(error) = &got {
         asking.remember(error);
     }
     let stamped = Stamped::now(got?);
     tickets.keep(service, stamped.clone());
     Ok(stamped.ticket)
+}
+
+/// A ticket from whichever realm the account is in: a KDC may refer to another one ([RFC 6806 section 7]),
+/// before anything is proven to it. What it says is not authentic. It is kept once the other realm's KDC has
+/// shown that it knows the account's key, and else the next attempt begins where this one did.
+///
+/// [RFC 6806 section 7]: https://www.rfc-editor.org/rfc/rfc6806#section-7
+async fn from_home(
+    asking: &Asking,
+    network: &Network,
+    wanted: &Realm,
+    alone: Alone,
+) -> Result<Ticket, KerberosError> {
+    let tickets = &asking.credential.shared.tickets;
+    let mut homes = vec![asking.credential.home()];
+    let mut alone = Some(alone);
+    loop {
+        let guard = match alone.take() {
+            Some(alone) => alone,
+            None => asking.credential.alone().await?,
+        };
+        let got = if *wanted == asking.credential.home() {
+            asking.fresh(guard).await
+        } else {
+            referral::fresh(asking, network, wanted, guard).await
+        };
+        match got {
+            Err(KerberosError::InAnotherRealm { realm, .. })
+                if !homes.contains(&realm) && homes.len() < HOMES_MAX =>
+            {
+                tracing::info!(account = asking.credential.account, %realm, "The account is in another realm");
+                homes.push((*realm).clone());
+                tickets.move_home(Some(*realm));
+            }
+            Err(error) => {
+                // Proven there it was, if there is a ticket of it.
+                if tickets.kept().granting.is_none() {
+                    tickets.move_home(None);
+                }
+                return Err(error);
+            }
+            Ok(ticket) => return Ok(ticket),
+        }
+    }
 }
 
 /// Whether a refusal means that the ticket which granted another is of no use any more.
@@ -184,7 +241,7 @@ impl Asking {
         let tickets = &self.credential.shared.tickets;
         let kept = tickets.kept().granting.clone().filter(Stamped::is_usable);
         if let Some(granting) = kept {
-            match self.service_ticket(&granting.ticket, &self.credential.realm).await {
+            match self.service_ticket(&granting.ticket, &self.credential.home()).await {
                 // The KDC has changed its key, or forgot its own ticket: a new one is due.
                 Err(KerberosError::Refused { code, .. }) if is_about_the_ticket(code) => {}
                 answer => return answer,
@@ -192,7 +249,7 @@ impl Asking {
         }
         tickets.kept().granting = None;
         let (granting, _alone) = self.granting_ticket(alone).await?;
-        self.service_ticket(&granting, &self.credential.realm).await
+        self.service_ticket(&granting, &self.credential.home()).await
     }
 
     /// The same about the same service, with the KDC of another host.
@@ -253,7 +310,8 @@ impl Asking {
 
     /// The AS exchange. The account is proven once: what is refused is not tried again.
     async fn granting_ticket(&self, alone: Alone) -> Result<(Arc<Ticket>, Alone), KerberosError> {
-        let Credential { account, realm, secret, .. } = &self.credential;
+        let Credential { account, secret, .. } = &self.credential;
+        let realm = &self.credential.home();
         let types = match secret {
             AccountSecret::Password(_) => PASSWORD_TYPES.to_vec(),
             AccountSecret::Keys(keys) => keys.encryption_types().collect(),
@@ -294,7 +352,8 @@ impl Asking {
         answer: Answer,
         key: Option<ProtocolKey>,
     ) -> Result<Arc<Ticket>, KerberosError> {
-        let Credential { account, realm, .. } = &self.credential;
+        let Credential { account, .. } = &self.credential;
+        let realm = &self.credential.home();
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Refusal(error) => return Err(self.refused(error, Exchange::Account)),
@@ -355,7 +414,8 @@ impl Asking {
         infos: &[KeyInfo],
         types: &[EncryptionType],
     ) -> Result<ProtocolKey, KerberosError> {
-        let Credential { account, realm, secret, .. } = &self.credential;
+        let Credential { account, secret, .. } = &self.credential;
+        let realm = self.credential.home();
         let first = infos.iter().find_map(|info| {
             let kind = EncryptionType::from_number(info.encryption_type);
             kind.filter(|kind| types.contains(kind)).map(|kind| (kind, info))
@@ -413,6 +473,15 @@ impl Asking {
     }
 
     fn refused(&self, error: KrbError, exchange: Exchange) -> KerberosError {
+        let other = error.client_realm.as_ref().filter(|_| exchange == Exchange::Account);
+        let other = other.and_then(|realm| realm.parse::<DnsName>().ok());
+        if let Some(other) = other {
+            return KerberosError::InAnotherRealm {
+                kdc: self.kdc.host().clone(),
+                account: self.credential.principal().into(),
+                realm: Box::new(Realm::from(&other)),
+            };
+        }
         KerberosError::Refused {
             kdc: self.kdc.host().clone(),
             account: self.credential.principal().into(),

@@ -76,6 +76,15 @@ async fn outcome(answer: Vec<u8>) -> (KerberosError, usize, usize) {
 
 /// KRB-ERROR (RFC 4120 section 5.9.1) with the fields that must be there.
 fn krb_error(code: u8, clock: OffsetDateTime) -> Vec<u8> {
+    krb_error_about(code, clock, None)
+}
+
+/// KDC_ERR_WRONG_REALM, with the realm that the account is said to be in (RFC 6806 section 7).
+pub(crate) fn wrong_realm(client_realm: &str) -> Vec<u8> {
+    krb_error_about(68, now(), Some(client_realm))
+}
+
+fn krb_error_about(code: u8, clock: OffsetDateTime, client_realm: Option<&str>) -> Vec<u8> {
     let element = |tag: u8, content: &[u8]| {
         let mut element = vec![tag, u8::try_from(content.len()).unwrap()];
         element.extend(content);
@@ -95,6 +104,7 @@ fn krb_error(code: u8, clock: OffsetDateTime) -> Vec<u8> {
         element(0xa4, &element(0x18, time.as_bytes())),
         element(0xa5, &integer(0)),
         element(0xa6, &integer(code)),
+        client_realm.map_or_else(Vec::new, |realm| element(0xa7, &element(0x1b, realm.as_bytes()))),
         element(0xa9, &realm),
         element(0xaa, &sname),
     ];

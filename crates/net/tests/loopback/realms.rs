@@ -3,6 +3,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portolan_chart::{Role, flow};
 use portolan_gss::{Protection, SecurityContext as _};
@@ -14,6 +16,9 @@ use portolan_net::kerberos::{
     AccountSecret, Credential, Handshake, KerberosError, Style, prove_controller,
 };
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
 use crate::mit::{Acceptor, PASSWORD, command};
 use crate::name_server::Zone;
 use crate::{LOOPBACK, chart, closed_port, config};
@@ -22,10 +27,17 @@ use crate::{LOOPBACK, chart, closed_port, config};
 const DOMAINS: [&str; 4] =
     ["corp.example", "child.corp.example", "grand.child.corp.example", "other.example"];
 
+/// An account of the second domain.
+const BELOW: &str = "svc_below";
+/// The tag of an AS-REQ.
+const AS_REQ: u8 = 0x6a;
+
 /// A KDC of all these realms.
 struct Forest {
     folder: tempfile::TempDir,
     kdc: Child,
+    kdc_port: u16,
+    name_server: u16,
     network: Network,
 }
 
@@ -72,6 +84,9 @@ impl Forest {
         }
         let account = format!("addprinc -pw {PASSWORD} +requires_preauth svc_connect@CORP.EXAMPLE");
         done("kadmin.local", &["-r", "CORP.EXAMPLE", "-q", &account]);
+        let account =
+            format!("addprinc -pw {PASSWORD} +requires_preauth {BELOW}@CHILD.CORP.EXAMPLE");
+        done("kadmin.local", &["-r", "CHILD.CORP.EXAMPLE", "-q", &account]);
         let mut kdc = command(folder.path(), "krb5kdc");
         for domain in DOMAINS {
             kdc.args(["-r", &domain.to_uppercase()]);
@@ -86,13 +101,51 @@ impl Forest {
             zone = zone.srv(&format!("_ldap._tcp.dc._msdcs.{domain}"), 0, 0, &host);
             zone = zone.address(&host, LOOPBACK);
         }
-        let ports = [
-            (flow::CONNECT_AD_DNS, zone.serve().await),
-            (flow::CONNECT_AD_KERBEROS, port),
-            (flow::CONNECT_AD_LDAP, closed_port().await),
-        ];
-        let network = Network::new(config(chart(&ports), Role::Connect)).unwrap();
-        Self { folder, kdc, network }
+        let name_server = zone.serve().await;
+        let network = network(name_server, port).await;
+        Self { folder, kdc, kdc_port: port, name_server, network }
+    }
+
+    /// The forest behind KDCs of which those of some realms say that the account is in another one; how
+    /// often they said so.
+    async fn referring(&mut self, referrals: &[(&'static str, &'static str)]) -> Arc<AtomicUsize> {
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.network = network(self.name_server, port).await;
+        let said = Arc::new(AtomicUsize::new(0));
+        let (counted, kdc_port) = (Arc::clone(&said), self.kdc_port);
+        let referrals = referrals.to_vec();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let length = client.read_u32().await.unwrap();
+                let mut asked = vec![0; length as usize];
+                client.read_exact(&mut asked).await.unwrap();
+                let is_of = |realm: &str| {
+                    let length = u8::try_from(realm.len()).unwrap();
+                    let name = [&[0x1b, length], realm.as_bytes()].concat();
+                    asked.first() == Some(&AS_REQ)
+                        && asked.windows(name.len()).any(|part| part == name)
+                };
+                let answer = match referrals.iter().find(|(realm, _)| is_of(realm)) {
+                    Some((_, other)) => {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        crate::kerberos::wrong_realm(other)
+                    }
+                    None => {
+                        let mut kdc = TcpStream::connect((LOOPBACK, kdc_port)).await.unwrap();
+                        kdc.write_u32(length).await.unwrap();
+                        kdc.write_all(&asked).await.unwrap();
+                        let length = kdc.read_u32().await.unwrap();
+                        let mut answer = vec![0; length as usize];
+                        kdc.read_exact(&mut answer).await.unwrap();
+                        answer
+                    }
+                };
+                client.write_u32(u32::try_from(answer.len()).unwrap()).await.unwrap();
+                client.write_all(&answer).await.unwrap();
+            }
+        });
+        said
     }
 
     /// What the KDC issued by TGS exchanges to the account, in its order.
@@ -111,6 +164,16 @@ impl Forest {
     }
 }
 
+/// A network in which these are the KDC and the name server.
+async fn network(name_server: u16, kdc: u16) -> Network {
+    let ports = [
+        (flow::CONNECT_AD_DNS, name_server),
+        (flow::CONNECT_AD_KERBEROS, kdc),
+        (flow::CONNECT_AD_LDAP, closed_port().await),
+    ];
+    Network::new(config(chart(&ports), Role::Connect)).unwrap()
+}
+
 impl Drop for Forest {
     fn drop(&mut self) {
         self.kdc.kill().unwrap();
@@ -119,9 +182,14 @@ impl Drop for Forest {
 }
 
 fn account() -> Credential {
+    named("svc_connect")
+}
+
+/// An account that is configured as one of the root domain.
+fn named(account: &str) -> Credential {
     let domain: DnsName = "corp.example".parse().unwrap();
     let secret = AccountSecret::Password(SecretString::new(PASSWORD.to_owned()));
-    Credential::new("svc_connect".to_owned(), Realm::from(&domain), secret)
+    Credential::new(account.to_owned(), Realm::from(&domain), secret)
 }
 
 /// The controller of a domain.
@@ -185,4 +253,46 @@ async fn a_realm_that_nobody_trusts_is_a_refusal_which_names_it_and_leaves_the_a
     assert!(error.hint().is_some_and(|hint| hint.contains("trusts")), "{:?}", error.hint());
     assert!(!error.is_authentication_failure() && credential.refusal().is_none());
     begin(&forest, &credential, DOMAINS[1]).await.unwrap();
+}
+
+/// MIT's KDC refers nobody to another realm: one in front of it does, in the octets of RFC 6806 section 7, and
+/// MIT's proves the account and gives the tickets.
+#[tokio::test]
+async fn an_account_that_is_in_another_realm_is_proven_there_and_gets_to_both() {
+    let mut forest = Forest::up(&[(1, 0), (1, 2)]).await;
+    let said = forest.referring(&[("CORP.EXAMPLE", "CHILD.CORP.EXAMPLE")]).await;
+    let credential = named(BELOW);
+    let said = || said.load(Ordering::Relaxed);
+    // To where it is, up to where it was said to be, and down from there.
+    for domain in [DOMAINS[1], DOMAINS[0], DOMAINS[2]] {
+        begin(&forest, &credential, domain).await.unwrap_or_else(|e| panic!("{domain}: {e}"));
+        assert_eq!((said(), forest.proven()), (1, 1), "{domain}: once is enough");
+    }
+    assert!(credential.refusal().is_none());
+}
+
+#[tokio::test]
+async fn realms_that_refer_to_each_other_come_to_an_end_and_prove_nothing() {
+    let mut forest = Forest::up(&[(1, 0)]).await;
+    let (root, child) = ("CORP.EXAMPLE", "CHILD.CORP.EXAMPLE");
+    let credential = named(BELOW);
+    let said = forest.referring(&[(root, child), (child, root)]).await;
+    let Err(error) = begin(&forest, &credential, DOMAINS[0]).await else { panic!("it got there") };
+    let expected = "dc1.child.corp.example says that svc_below@CORP.EXAMPLE is in the realm \
+                    CORP.EXAMPLE, which is asked no more";
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().is_some() && !error.is_authentication_failure());
+    assert_eq!((said.load(Ordering::Relaxed), forest.proven()), (2, 0));
+    // A realm that nobody finds is none to be led to for good.
+    forest.referring(&[(root, "NOWHERE.EXAMPLE")]).await;
+    let Err(error) = begin(&forest, &credential, DOMAINS[0]).await else { panic!("it got there") };
+    assert!(matches!(error, KerberosError::NoKdc { .. }), "{error}");
+    assert!(credential.refusal().is_none());
+    forest.referring(&[(root, child)]).await;
+    begin(&forest, &credential, DOMAINS[0]).await.unwrap();
+    // One that is no name of a realm is no referral.
+    let credential = named(BELOW);
+    forest.referring(&[(root, "..")]).await;
+    let Err(error) = begin(&forest, &credential, DOMAINS[0]).await else { panic!("it got there") };
+    assert!(error.to_string().contains("KDC_ERR_WRONG_REALM"), "{error}");
 }

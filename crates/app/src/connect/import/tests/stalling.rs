@@ -131,6 +131,26 @@ async fn a_directory_that_stops_in_what_is_found_by_number_keeps_no_writer_waiti
 }
 
 #[tokio::test]
+async fn more_than_a_piece_may_have_is_not_held_but_read_in_full() {
+    let (_directory, space) = space().await;
+    filled(&space, 100..103).await;
+    let imported = import(&space, |asked| {
+        if let Some(answer) = usual(asked, "11", 1).or_else(|| first_cookie(asked)) {
+            return answer;
+        }
+        let users = |range: std::ops::Range<u16>| range.map(|n| entry(n, "user", &[])).collect();
+        match asked.cookie().as_deref() {
+            Some(b"second") => Answer::changes(users(1_000..2_001), b"third", false),
+            Some(_) => Answer::changes(Vec::new(), b"later", false),
+            None => Answer::page(users(100..110), b""),
+        }
+    });
+    let imported = imported.await.unwrap();
+    assert!(imported.full && imported.notes[0].contains("more changed at once"), "{imported:?}");
+    assert_eq!(objects(&space).await.len(), 10, "nothing of the answer was written");
+}
+
+#[tokio::test]
 async fn what_is_found_by_number_is_written_in_pieces_with_the_number_behind_each() {
     let (_directory, space) = space().await;
     let changed = numbered(&space, 100..500).await;

@@ -143,6 +143,8 @@ pub enum Bug {
     TakesUnreadForEmpty,
     /// The tenant takes batches of whoever held the lease once.
     IgnoresEpoch,
+    /// The leases of a tenant that was restored have the ids again that others had before.
+    RepeatsLeases,
     /// A server that takes over is told that the tenant has nothing.
     ConfirmsNothing,
 }

@@ -41,6 +41,9 @@ fn finds(bug: Bug, laws: &[Law]) {
     finds_from(0, bug, laws);
 }
 
+/// A seed in which the tenant is restored behind a server that had learnt what another one wrote.
+const RESTORED_BEHIND: u64 = 10_197;
+
 /// Some seed from one on does.
 fn finds_from(first: u64, bug: Bug, laws: &[Law]) {
     block_on(async {
@@ -157,6 +160,11 @@ fn a_batch_of_a_server_that_was_overtaken_is_found() {
 }
 
 #[test]
+fn a_lease_that_comes_again_in_a_restored_tenant_is_found() {
+    finds_from(RESTORED_BEHIND, Bug::RepeatsLeases, &[Law::NothingLost, Law::NothingDoubled]);
+}
+
+#[test]
 fn a_server_that_takes_over_and_does_not_learn_what_the_tenant_has_is_found() {
     finds_from(WIDE, Bug::ConfirmsNothing, &[Law::NothingDoubled]);
 }
@@ -250,4 +258,11 @@ fn a_user_whose_anchor_changed_while_the_state_was_lost_is_another_one() {
 #[test]
 fn what_is_undone_because_nobody_answered_passes_the_guard_first() {
     check(10_011);
+}
+
+/// The tenant was restored to what it was before the second server wrote, and gave the first one an epoch again
+/// under which it had learnt what the second one wrote: nothing of it was missed.
+#[test]
+fn a_tenant_that_is_restored_behind_a_server_that_only_confirmed_is_confirmed_again() {
+    check(RESTORED_BEHIND);
 }

@@ -29,11 +29,11 @@
 //!
 //! **Groups and leases.** Sync servers that enrolled with a file of `portolan tenant enrol --joins` form a
 //! group: what one of them wrote is all of theirs. Which of them writes is said by the group's lease
-//! ([`crate::lease`]). Once one of them acquired it, each batch of the group carries `lease_epoch`, and one
-//! without it, or with another than the newest of the server that holds the lease, is refused whole (412,
+//! ([`crate::lease`]). Once one of them acquired it, each batch of the group carries `lease_epoch` and `lease_id`,
+//! and one without them, or with others than the newest of the server that holds the lease, is refused whole (412,
 //! `leaseRequired` or `leaseLost`). Whoever gets `leaseLost` acquires the lease anew, and confirms what
-//! the tenant has before it writes. Only the tenant's clock counts. A group that never asked for a lease
-//! needs none.
+//! the tenant has before it writes, unless it did under the very lease that is `previous`. Only the tenant's clock
+//! counts. A group that never asked for a lease needs none.
 //!
 //! **Upserts** carry the whole object, at most [`OBJECT_OCTETS_MAX`] octets of text: an attribute that
 //! is absent or null is unset. Names are
@@ -98,6 +98,7 @@ use crate::directory::{
     PHOTO_OCTETS_MAX, Photo, Reference, Shape, Value,
 };
 use crate::ingest::{self, Fault, Upsert};
+use crate::lease::{Claim, Refusal};
 
 pub use held::{
     HeldObject, HeldResponse, ObjectsRequest, ObjectsResponse, OwnedObject, ReferencesResponse,
@@ -225,8 +226,31 @@ pub struct IngestRequest {
     /// The epoch of the lease that the sender holds; absent when its group uses none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_epoch: Option<u64>,
+    /// The id of that lease, a GUID: it comes with the epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_id: Option<String>,
     /// What to do, in order.
     pub operations: Vec<Operation>,
+}
+
+impl IngestRequest {
+    /// Under which lease it was sent; none where its sender knows of none.
+    ///
+    /// # Errors
+    /// When it carries half of one, or an id that is none: that is not the newest lease.
+    pub fn claim(&self) -> Result<Option<Claim>, Refusal> {
+        match (self.lease_epoch, &self.lease_id) {
+            (None, None) => Ok(None),
+            (Some(epoch), Some(id)) => claim(epoch, Some(id)).map(Some).ok_or(Refusal::Lost),
+            _ => Err(Refusal::Required),
+        }
+    }
+}
+
+/// A lease as it is named on the wire; nothing when it can be none.
+#[must_use]
+pub fn claim(epoch: u64, id: Option<&String>) -> Option<Claim> {
+    Some(Claim { epoch, id: id?.parse().ok()? })
 }
 
 /// The body of `POST /v1.0/lease`.
@@ -248,6 +272,9 @@ pub enum LeaseRequest {
         name: String,
         /// The epoch that it was given.
         epoch: u64,
+        /// The id that it was given; a request without one is lost.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<String>,
         /// For how long from now on.
         seconds: u32,
     },
@@ -255,6 +282,9 @@ pub enum LeaseRequest {
     Release {
         /// The epoch that it was given.
         epoch: u64,
+        /// The id that it was given.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<String>,
     },
 }
 
@@ -265,6 +295,11 @@ pub struct LeaseResponse {
     pub sync_group: String,
     /// The epoch that the batches are to carry.
     pub epoch: u64,
+    /// The id that they are to carry: drawn when the lease was acquired, and of no other one.
+    pub id: String,
+    /// The id of the lease before it, of whichever server; none of the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<String>,
     /// For how long it is held from now on; 0 when it was released.
     pub seconds: u32,
     /// The server that held it before, when it passed from another one.

@@ -103,7 +103,7 @@ impl Daemon {
     async fn run_on(&mut self) -> Result<(), Failure> {
         let stop = self.stop.clone();
         let (mut objects_at, mut passwords_at) = (Instant::now(), Instant::now());
-        let (mut role, mut epoch) = (self.server.lease.watch(), None);
+        let (mut role, mut tenure) = (self.server.lease.watch(), None);
         while !stop.is_requested() {
             let scheduled_at = self.scheduled_at();
             tokio::select! {
@@ -113,7 +113,7 @@ impl Daemon {
                     objects_at = Instant::now();
                 },
                 () = sleep_until(objects_at) => {
-                    epoch = self.server.lease.role().epoch();
+                    tenure = self.server.lease.role().tenure();
                     self.reload(false).await;
                     let profile = self.profile.clone();
                     self.until_stopped(&profile).await?;
@@ -121,7 +121,7 @@ impl Daemon {
                     objects_at = Instant::now() + Duration::from_secs(self.run.interval);
                 }
                 // Whoever takes over does not wait for the clock.
-                () = lease::taken_over(&mut role, &mut epoch), if self.synchronised => {
+                () = lease::taken_over(&mut role, &mut tenure), if self.synchronised => {
                     objects_at = Instant::now();
                 }
                 () = sleep_until(scheduled_at) => self.scheduled().await?,

@@ -9,6 +9,7 @@ use portolan_store::state::{
 };
 use portolan_sync::engine::PendingExport;
 use portolan_sync::guard::Quarantine;
+use portolan_tenant::lease::Claim;
 use portolan_tenant::wire::{IngestRequest, IngestResponse};
 
 use super::batches::Answered;
@@ -27,11 +28,11 @@ pub trait Ingest {
     /// Sends one batch. The same batch may be sent again: the tenant applies it once.
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure>;
 
-    /// The epoch of the lease that a batch carries; none where no lease is used.
+    /// The lease that a batch carries; none where no lease is used.
     ///
     /// # Errors
     /// When another server is the one that writes, or may be by now: nothing is sent then.
-    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+    fn claim(&self) -> Result<Option<Claim>, Failure> {
         Ok(None)
     }
 

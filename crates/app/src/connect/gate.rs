@@ -7,6 +7,7 @@
 use portolan_store::state::State;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::Quarantine;
+use portolan_tenant::lease::Tenure;
 use serde::Serialize;
 
 use super::batches::Batches;
@@ -20,8 +21,8 @@ use crate::report::Failure;
 /// Remembered of the target while another server may have written to it since this one did.
 const UNCONFIRMED: &str = "unconfirmed";
 
-/// Remembered of the target: the epoch of the lease under which what it has was confirmed.
-const CONFIRMED_EPOCH: &str = "confirmed-epoch";
+/// Remembered of the target: the id of the lease under which what it has was confirmed.
+const CONFIRMED_LEASE: &str = "confirmed-lease";
 
 /// Why nothing is written at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,7 +81,7 @@ impl Server {
         if !self.lease.is_kept() {
             return Ok(None);
         }
-        let held = lease::epoch(&self.lease.role(), portolan_net::clock::monotonic());
+        let held = lease::claim(&self.lease.role(), portolan_net::clock::monotonic());
         Ok(held.err().map(|failure| Closed::Warm { why: failure.text().to_owned() }))
     }
 
@@ -102,12 +103,12 @@ impl Server {
             leave(&self.state, target).await?;
             return Ok(Passage::Closed(closed));
         }
-        let epoch = self.lease.role().epoch();
-        let must_confirm = must_confirm(&self.state, target, epoch).await?;
+        let tenure = self.lease.role().tenure();
+        let must_confirm = must_confirm(&self.state, target, tenure).await?;
         if must_confirm {
             self.confirm(steps).await?;
         }
-        confirmed(&self.state, target, epoch, must_confirm).await?;
+        confirmed(&self.state, target, tenure, must_confirm).await?;
         // What was sent and never answered may have to be undone: that is held against the guard as well.
         Batches::settle(&self.state, target).await?;
         let now = portolan_net::clock::now();
@@ -159,35 +160,93 @@ pub(super) async fn leave(state: &State, target: ConnectorId) -> Result<(), Fail
     Ok(state.remember(target, UNCONFIRMED, b"").await?)
 }
 
-/// Whether somebody else may have written since this server did: when nothing was written for a while, and
-/// when its lease, if it has one, is not the one that it confirmed under, nor the next one.
+/// Whether somebody else may have written since this server did: when nothing was written for a while; when its
+/// lease, if it has one, is not the one that it confirmed under, nor the very next one; and when it has none any
+/// more. The ids of leases tell a tenant that was restored from a backup, which epochs do not: `docs/safety.md`.
 pub(super) async fn must_confirm(
     state: &State,
     target: ConnectorId,
-    epoch: Option<u64>,
+    tenure: Option<Tenure>,
 ) -> Result<bool, Failure> {
     if state.remembered(target, UNCONFIRMED).await?.is_some() {
         return Ok(true);
     }
-    let Some(epoch) = epoch else { return Ok(false) };
-    let confirmed = state.remembered(target, CONFIRMED_EPOCH).await?;
+    let confirmed = state.remembered(target, CONFIRMED_LEASE).await?;
+    let Some(tenure) = tenure else { return Ok(confirmed.is_some()) };
     let confirmed = confirmed.and_then(|octets| String::from_utf8(octets).ok()?.parse().ok());
-    let is_ours = |confirmed: u64| confirmed == epoch || confirmed.checked_add(1) == Some(epoch);
-    Ok(!confirmed.is_some_and(is_ours))
+    Ok(!confirmed.is_some_and(|known| tenure.continues(known)))
 }
 
-/// Remembers under which epoch what the target has is known, and that it was confirmed if it had to be.
+/// Remembers under which lease what the target has is known, and that it was confirmed if it had to be.
 pub(super) async fn confirmed(
     state: &State,
     target: ConnectorId,
-    epoch: Option<u64>,
+    tenure: Option<Tenure>,
     had_to: bool,
 ) -> Result<(), Failure> {
     if had_to {
         state.forget(target, UNCONFIRMED).await?;
     }
-    if let Some(epoch) = epoch {
-        state.remember(target, CONFIRMED_EPOCH, epoch.to_string().as_bytes()).await?;
+    match tenure {
+        Some(Tenure { id, .. }) => {
+            state.remember(target, CONFIRMED_LEASE, id.to_string().as_bytes()).await?;
+        }
+        None if had_to => state.forget(target, CONFIRMED_LEASE).await?,
+        None => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::Guid;
+    use portolan_sync::engine::Side;
+
+    use super::*;
+
+    fn id(number: u8) -> Guid {
+        Guid::from_random([number; 16])
+    }
+
+    /// A lease with an epoch, the number of its id, and that of the one before it.
+    fn lease(epoch: u64, number: u8, previous: Option<u8>) -> Option<Tenure> {
+        Some(Tenure { epoch, id: id(number), previous: previous.map(id) })
+    }
+
+    /// Before it exports, under each of these leases in turn, a server confirms or does not.
+    async fn check(turns: &[(Option<Tenure>, bool)]) {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join("space.db")).await.unwrap();
+        let target = state.connector("cloud.example", Side::Target).await.unwrap();
+        for (turn, (tenure, expected)) in turns.iter().enumerate() {
+            let must = must_confirm(&state, target, *tenure).await.unwrap();
+            assert_eq!(must, *expected, "turn {turn} of {turns:?}");
+            confirmed(&state, target, *tenure, must).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_stays_the_one_that_writes_does_not_confirm() {
+        let (first, renewed) = (lease(1, 1, None), lease(1, 1, None));
+        check(&[(first, true), (renewed, false), (lease(2, 2, Some(1)), false)]).await;
+    }
+
+    #[tokio::test]
+    async fn who_takes_over_confirms() {
+        check(&[(lease(1, 1, None), true), (lease(3, 3, Some(2)), true)]).await;
+    }
+
+    #[tokio::test]
+    async fn an_epoch_that_comes_again_behind_a_backup_is_confirmed_under_again() {
+        let learnt = lease(2, 2, Some(1));
+        check(&[(learnt, true), (lease(2, 9, Some(1)), true), (lease(3, 10, Some(9)), false)])
+            .await;
+        check(&[(learnt, true), (lease(3, 9, Some(8)), true)]).await;
+        check(&[(learnt, true), (lease(1, 9, None), true)]).await;
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_knows_of_no_lease_any_more_is_confirmed_once() {
+        check(&[(None, false), (lease(1, 1, None), true), (None, true), (None, false)]).await;
+    }
 }

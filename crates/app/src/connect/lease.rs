@@ -2,8 +2,8 @@
 //! and given back.
 //!
 //! Nothing is sent without it, from the moment on at which it ends by this host's own clock that never goes
-//! back; whoever sleeps longer than that carries an epoch that the tenant refuses. Of one server's
-//! processes, one keeps the lease, and the others write under the same epoch as long as it does.
+//! back; whoever sleeps longer than that carries an epoch and an id that the tenant refuses. Of one server's
+//! processes, one keeps the lease, and the others write under the same one as long as it does.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use portolan_store::state::State;
 use portolan_sync::engine::ConnectorId;
-use portolan_tenant::lease::NAME_CHARS_MAX;
+use portolan_tenant::lease::{Claim, NAME_CHARS_MAX, Tenure};
 use portolan_tenant::wire::LeaseRequest;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -43,8 +43,8 @@ pub(super) enum Role {
     Unknown,
     /// The one that writes.
     Active {
-        /// What its batches carry.
-        epoch: u64,
+        /// What its batches carry, and the acquisition that it came behind.
+        tenure: Tenure,
         /// Until when, by the clock that never goes back.
         until: Instant,
         /// Whether this process keeps the lease, and no other one of this server.
@@ -65,12 +65,48 @@ pub(super) struct Standing {
     /// The epoch of who is active.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) epoch: Option<u64>,
+    /// The id of its lease.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) id: Option<String>,
+    /// The id of the lease before it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) previous: Option<String>,
     /// Until when the lease is held unless it is renewed, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) until: Option<i64>,
     /// Why this server waits.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) why: Option<String>,
+}
+
+impl Standing {
+    /// Where no lease is used.
+    pub(super) fn alone() -> Self {
+        let role = "alone".to_owned();
+        Self { role, epoch: None, id: None, previous: None, until: None, why: None }
+    }
+
+    fn active(tenure: &Tenure, until: OffsetDateTime) -> Self {
+        Self {
+            role: "active".to_owned(),
+            epoch: Some(tenure.epoch),
+            id: Some(tenure.id.to_string()),
+            previous: tenure.previous.map(|id| id.to_string()),
+            until: Some(until.unix_timestamp()),
+            why: None,
+        }
+    }
+
+    fn warm(why: String) -> Self {
+        Self { role: "warm".to_owned(), why: Some(why), ..Self::alone() }
+    }
+
+    /// The acquisition of who is active. What an earlier release remembered is none.
+    fn tenure(&self) -> Option<Tenure> {
+        let id = self.id.as_ref()?.parse().ok()?;
+        let previous = self.previous.as_ref().and_then(|id| id.parse().ok());
+        Some(Tenure { epoch: self.epoch?, id, previous })
+    }
 }
 
 /// The lease of this server's group.
@@ -137,9 +173,11 @@ impl Lease {
         // Behind its last renewal.
         let _ = keeper.await;
         let role = self.role.send_replace(Role::Unknown);
-        if let Role::Active { epoch, is_kept_here: true, .. } = role {
+        if let Role::Active { tenure, is_kept_here: true, .. } = role {
+            let id = Some(tenure.id.to_string());
+            let request = LeaseRequest::Release { epoch: tenure.epoch, id };
             // One that is not given back runs out.
-            let _ = timeout(GOODBYE_TIME_MAX, tenant.lease(&LeaseRequest::Release { epoch })).await;
+            let _ = timeout(GOODBYE_TIME_MAX, tenant.lease(&request)).await;
         }
     }
 }
@@ -153,33 +191,33 @@ impl Drop for Lease {
 }
 
 impl Role {
-    /// The epoch of who is active.
-    pub(super) const fn epoch(&self) -> Option<u64> {
+    /// The acquisition of who is active.
+    pub(super) const fn tenure(&self) -> Option<Tenure> {
         match self {
-            Self::Active { epoch, .. } => Some(*epoch),
+            Self::Active { tenure, .. } => Some(*tenure),
             Self::Unknown | Self::Warm { .. } => None,
         }
     }
 }
 
-/// Resolves when this server is active under another epoch than the one that was seen, which is seen then.
-pub(super) async fn taken_over(role: &mut watch::Receiver<Role>, seen: &mut Option<u64>) {
-    let is_other = |role: &Role| role.epoch().is_some() && role.epoch() != *seen;
-    let found = role.wait_for(is_other).await.map(|role| role.epoch());
+/// Resolves when this server is active by another acquisition than the one that was seen, which is seen then.
+pub(super) async fn taken_over(role: &mut watch::Receiver<Role>, seen: &mut Option<Tenure>) {
+    let is_other = |role: &Role| role.tenure().is_some() && role.tenure() != *seen;
+    let found = role.wait_for(is_other).await.map(|role| role.tenure());
     match found {
-        Ok(epoch) => *seen = epoch,
+        Ok(tenure) => *seen = tenure,
         // Nobody keeps a lease any more.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// The epoch that a batch carries now.
+/// What a batch carries now.
 ///
 /// # Errors
 /// When this server is not the one that writes, or not any more.
-pub(super) fn epoch(role: &Role, now: Instant) -> Result<u64, Failure> {
+pub(super) fn claim(role: &Role, now: Instant) -> Result<Claim, Failure> {
     match role {
-        Role::Active { epoch, until, .. } if now < *until => Ok(*epoch),
+        Role::Active { tenure, until, .. } if now < *until => Ok(tenure.claim()),
         Role::Active { .. } => Err(Failure::new(
             "the lease of this server ended and could not be renewed: nothing is sent",
         )),
@@ -205,13 +243,13 @@ pub(super) async fn forget(state: &State, target: ConnectorId) -> Result<(), Fai
 /// Asks again and again, until this is dropped.
 async fn keep(mut keeping: Keeping, told: watch::Sender<Role>) {
     let mut locked = None;
-    let mut epoch = None;
+    let mut held = None;
     loop {
         if locked.is_none() {
             locked = lock(&keeping.directory);
         }
         let pause = if locked.is_some() {
-            keeping.ask(&mut epoch, &told).await
+            keeping.ask(&mut held, &told).await
         } else {
             told.send_replace(keeping.of_another_process().await);
             LOOK_EVERY
@@ -222,32 +260,34 @@ async fn keep(mut keeping: Keeping, told: watch::Sender<Role>) {
 
 impl Keeping {
     /// Asks the tenant once. Gives how long it is good to wait.
-    async fn ask(&mut self, epoch: &mut Option<u64>, told: &watch::Sender<Role>) -> Duration {
+    async fn ask(&mut self, held: &mut Option<Claim>, told: &watch::Sender<Role>) -> Duration {
         let (asked, asked_at) = (portolan_net::clock::monotonic(), portolan_net::clock::now());
         let (name, seconds) = (name(), self.seconds);
-        let request = match *epoch {
-            Some(epoch) => LeaseRequest::Renew { name, epoch, seconds },
+        let request = match *held {
+            Some(Claim { epoch, id }) => {
+                LeaseRequest::Renew { name, epoch, id: Some(id.to_string()), seconds }
+            }
             None => LeaseRequest::Acquire { name, seconds },
         };
         self.renew_key();
         let third = Duration::from_secs(seconds.into()) / 3;
         // The first time this signs in as well.
-        let time_max = if epoch.is_some() { third.max(LOOK_EVERY) } else { third * 3 };
+        let time_max = if held.is_some() { third.max(LOOK_EVERY) } else { third * 3 };
         let answer = timeout(time_max, self.tenant.lease(&request)).await;
+        let answer = answer.map(|answer| answer.and_then(Given::checked));
         match answer {
-            Ok(Ok(Leased::Given(given))) => {
-                *epoch = Some(given.epoch);
-                let life = usable(given.seconds);
+            Ok(Ok(Given::Lease(tenure, seconds))) => {
+                *held = Some(tenure.claim());
+                let life = usable(seconds);
                 let until = asked + life;
-                told.send_replace(Role::Active { epoch: given.epoch, until, is_kept_here: true });
-                let until = asked_at + life;
-                self.remember("active", Some(given.epoch), Some(until), None).await;
+                told.send_replace(Role::Active { tenure, until, is_kept_here: true });
+                self.remember(Standing::active(&tenure, asked_at + life)).await;
                 third
             }
-            Ok(Ok(Leased::Refused { wait, why })) => {
-                let was_ours = epoch.take().is_some();
+            Ok(Ok(Given::Nothing { wait, why })) => {
+                let was_ours = held.take().is_some();
                 told.send_replace(Role::Warm { why: why.clone() });
-                self.remember("warm", None, None, Some(why)).await;
+                self.remember(Standing::warm(why)).await;
                 // Who lost it asks for it anew at once: nobody may have it.
                 let wait = wait.unwrap_or(if was_ours { Duration::ZERO } else { LOOK_EVERY });
                 wait.min(third).max(LOOK_EVERY / 4)
@@ -270,13 +310,14 @@ impl Keeping {
     /// What another process of this server holds.
     async fn of_another_process(&self) -> Role {
         let standing = standing(&self.state, self.target).await.ok().flatten();
-        let held = standing.as_ref().and_then(|standing| Some((standing.epoch?, standing.until?)));
+        let held =
+            standing.as_ref().and_then(|standing| Some((standing.tenure()?, standing.until?)));
         let (now, at) = (portolan_net::clock::now(), portolan_net::clock::monotonic());
-        let left = held.map(|(epoch, until)| (epoch, until - now.unix_timestamp()));
+        let left = held.map(|(tenure, until)| (tenure, until - now.unix_timestamp()));
         match left {
-            Some((epoch, left)) if left > 0 && left <= i64::from(self.seconds) => {
+            Some((tenure, left)) if left > 0 && left <= i64::from(self.seconds) => {
                 let until = at + Duration::from_secs(left.unsigned_abs());
-                Role::Active { epoch, until, is_kept_here: false }
+                Role::Active { tenure, until, is_kept_here: false }
             }
             _ => {
                 let why = standing.and_then(|standing| standing.why);
@@ -294,19 +335,34 @@ impl Keeping {
         }
     }
 
-    async fn remember(
-        &self,
-        role: &str,
-        epoch: Option<u64>,
-        until: Option<OffsetDateTime>,
-        why: Option<String>,
-    ) {
-        let until = until.map(OffsetDateTime::unix_timestamp);
-        let standing = Standing { role: role.to_owned(), epoch, until, why };
+    async fn remember(&self, standing: Standing) {
         // What status shows is late then; what is written does not rest on it.
         if let Ok(octets) = serde_json::to_vec(&standing) {
             let _ = self.state.remember(self.target, REMEMBERED, &octets).await;
         }
+    }
+}
+
+/// What the tenant answered, once it is understood.
+enum Given {
+    /// The lease, for so many seconds.
+    Lease(Tenure, u32),
+    /// It is another's, for so long; or what was claimed is not the newest.
+    Nothing { wait: Option<Duration>, why: String },
+}
+
+impl Given {
+    fn checked(answer: Leased) -> Result<Self, Failure> {
+        let given = match answer {
+            Leased::Given(given) => given,
+            Leased::Refused { wait, why } => return Ok(Self::Nothing { wait, why }),
+        };
+        let id = |text: &String| {
+            text.parse().map_err(|_| Failure::new("the tenant names a lease by what is no GUID"))
+        };
+        let previous = given.previous.as_ref().map(id).transpose()?;
+        let tenure = Tenure { epoch: given.epoch, id: id(&given.id)?, previous };
+        Ok(Self::Lease(tenure, given.seconds))
     }
 }
 
@@ -335,19 +391,37 @@ fn name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use portolan_model::Guid;
+
     use super::*;
 
+    const TENURE: Tenure = Tenure { epoch: 7, id: Guid::from_bytes_le([7; 16]), previous: None };
+
     #[test]
-    fn a_batch_carries_the_epoch_until_the_lease_ends_and_nothing_is_sent_behind_it() {
+    fn a_batch_carries_the_lease_until_it_ends_and_nothing_is_sent_behind_it() {
         let now = portolan_net::clock::monotonic();
         let until = now + Duration::from_secs(1);
-        let active = Role::Active { epoch: 7, until, is_kept_here: true };
-        assert_eq!(epoch(&active, now).unwrap(), 7);
-        let late = epoch(&active, now + Duration::from_secs(1)).unwrap_err();
+        let active = Role::Active { tenure: TENURE, until, is_kept_here: true };
+        assert_eq!(claim(&active, now).unwrap(), TENURE.claim());
+        let late = claim(&active, now + Duration::from_secs(1)).unwrap_err();
         assert!(late.text().contains("nothing is sent"));
-        assert!(epoch(&Role::Unknown, now).is_err());
+        assert!(claim(&Role::Unknown, now).is_err());
         let warm = Role::Warm { why: "the lease is held by \"a\"".to_owned() };
-        assert!(epoch(&warm, now).unwrap_err().text().contains("held by"));
+        assert!(claim(&warm, now).unwrap_err().text().contains("held by"));
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_lease_is_the_lease_and_nothing_without_its_id() {
+        for tenure in [TENURE, Tenure { previous: Some(Guid::from_bytes_le([8; 16])), ..TENURE }] {
+            let standing = Standing::active(&tenure, OffsetDateTime::UNIX_EPOCH);
+            let octets = serde_json::to_vec(&standing).unwrap();
+            let read: Standing = serde_json::from_slice(&octets).unwrap();
+            assert_eq!(read.tenure(), Some(tenure));
+        }
+        assert_eq!(Standing::warm("it is another's".to_owned()).tenure(), None);
+        let earlier: Standing =
+            serde_json::from_str(r#"{"role": "active", "epoch": 7, "until": 60}"#).unwrap();
+        assert_eq!(earlier.tenure(), None, "that of a release without ids");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use portolan_model::DnsName;
 use portolan_store::state::State;
 pub use portolan_sync::guard::Allowance;
+use portolan_tenant::lease::Tenure;
 use portolan_tenant::wire::TenantResponse;
 
 use super::batches;
@@ -50,8 +51,8 @@ pub struct Compiled {
 pub enum Turn {
     /// The only one.
     Alone,
-    /// The one that writes, under this epoch of the lease.
-    Active(u64),
+    /// The one that writes, by this acquisition of the lease.
+    Active(Tenure),
     /// One that writes nothing: another one may, or it is in staging mode.
     Warm,
 }
@@ -189,19 +190,19 @@ impl Server {
         let synchronised =
             synchronise::run(state, rules, connected, &domains, work, &*self.origin).await?;
         state.end_run(run, DONE, "{}", self.origin.now()).await?;
-        let epoch = match turn {
-            Turn::Active(epoch) => Some(epoch),
+        let tenure = match turn {
+            Turn::Active(tenure) => Some(tenure),
             Turn::Alone | Turn::Warm => None,
         };
         let is_warm = turn == Turn::Warm;
         if is_warm {
             gate::leave(state, target).await?;
         } else {
-            let must_confirm = gate::must_confirm(state, target, epoch).await?;
+            let must_confirm = gate::must_confirm(state, target, tenure).await?;
             if must_confirm {
                 Confirming { tenant, state, connected }.all().await?;
             }
-            gate::confirmed(state, target, epoch, must_confirm).await?;
+            gate::confirmed(state, target, tenure, must_confirm).await?;
             batches::Batches::settle(state, target).await?;
         }
         let now = self.origin.now();

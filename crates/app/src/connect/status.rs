@@ -171,9 +171,7 @@ fn show(status: &Status, system: TargetSystem) {
 
 /// What is remembered of the lease, as it is now.
 fn role(standing: Option<lease::Standing>) -> lease::Standing {
-    let alone =
-        || lease::Standing { role: "alone".to_owned(), epoch: None, until: None, why: None };
-    let mut standing = standing.unwrap_or_else(alone);
+    let mut standing = standing.unwrap_or_else(lease::Standing::alone);
     let now = portolan_net::clock::now().unix_timestamp();
     if standing.until.is_some_and(|until| until < now) {
         standing.role = "warm".to_owned();

@@ -10,6 +10,7 @@ use portolan_model::DnsName;
 use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::{self, Fingerprint, Revocation, Trust};
 use portolan_net::{Network, http as net_http};
+use portolan_tenant::lease::Claim;
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, HeldResponse, IngestRequest,
     IngestResponse, KeyRequest, KeyResponse, LeaseRequest, LeaseResponse, ObjectsRequest,
@@ -118,7 +119,7 @@ fn is_unproven(response: &Response<Bytes>) -> bool {
 pub(super) enum Leased {
     /// It is given, for so many seconds from now on.
     Given(LeaseResponse),
-    /// It is another's, for so long; or the epoch is an older one.
+    /// It is another's, for so long; or what was claimed is not the newest.
     Refused { wait: Option<Duration>, why: String },
 }
 
@@ -169,7 +170,7 @@ impl Tenant {
         })
     }
 
-    /// Lets every batch carry the epoch of a lease, and none be sent without it.
+    /// Lets every batch carry a lease, and none be sent without it.
     pub(super) fn use_lease(&mut self, role: Option<watch::Receiver<Role>>) {
         self.role = role;
     }
@@ -297,9 +298,9 @@ impl Tenant {
 }
 
 impl Ingest for Tenant {
-    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+    fn claim(&self) -> Result<Option<Claim>, Failure> {
         let Some(role) = &self.role else { return Ok(None) };
-        lease::epoch(&role.borrow(), portolan_net::clock::monotonic()).map(Some)
+        lease::claim(&role.borrow(), portolan_net::clock::monotonic()).map(Some)
     }
 
     async fn ingest(&mut self, batch: &IngestRequest) -> Result<IngestResponse, Failure> {

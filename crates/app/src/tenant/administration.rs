@@ -3,11 +3,12 @@
 //! They act on the data directory, so whoever may write it administers the tenant; each change is a line
 //! of the audit log, and a running `tenant serve` follows within seconds.
 
-use portolan_model::{DnsName, Guid};
+use portolan_model::{DnsName, Entropy as _, Guid};
 use portolan_net::clock;
+use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::{Application, ROLE_INGEST};
-use portolan_tenant::lease::{Lease, State};
+use portolan_tenant::lease::Lease;
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use serde_json::{Value as Json, json};
 use time::format_description::well_known::Rfc3339;
@@ -67,7 +68,7 @@ pub(super) async fn list(arguments: Listing, which: Which) -> Result<(), Failure
             |(application, owned, group, lease): &(Application, i64, Guid, Option<Lease>)| {
                 let keys: Vec<_> =
                     application.keys.iter().filter_map(|key| key.kid.clone()).collect();
-                let epoch = lease.as_ref().map(|lease| lease.epoch);
+                let epoch = lease.as_ref().map(|lease| lease.tenure.epoch);
                 json!({"client_id": application.client_id.to_string(), "name": application.name,
                 "key_ids": keys, "objects": owned, "group": group.to_string(),
                 "lease_epoch": epoch, "holds_lease": holds(lease.as_ref(), application)})
@@ -147,7 +148,7 @@ pub(super) async fn end_lease(arguments: Removal) -> Result<(), Failure> {
     let Some(lease) = tx.lease(group).await.map_err(broken)? else {
         return Err(Failure::new(format!("no server of the group {group} ever acquired a lease")));
     };
-    let lease = Lease { state: State::Waived, ..lease };
+    let lease = lease.waived(Guid::from_random(SystemEntropy.array()));
     tx.put_lease(group, &lease).await.map_err(broken)?;
     audit(&mut tx, "lease.end", group.to_string(), clock::now()).await?;
     tx.commit().await.map_err(broken)?;

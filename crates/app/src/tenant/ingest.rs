@@ -68,7 +68,8 @@ pub async fn write(
     }
     let group = tx.sync_group(sender).await?;
     let lease = tx.lease(group).await?;
-    lease::fence(lease.as_ref(), sender, sent.lease_epoch).map_err(Unwritten::Fenced)?;
+    let claim = sent.claim().map_err(Unwritten::Fenced)?;
+    lease::fence(lease.as_ref(), sender, claim).map_err(Unwritten::Fenced)?;
     let checked = sent.operations.iter().map(Operation::check).collect();
     let checked = its_own(&mut tx, group, checked).await?;
     let applied = ingest::apply_batch(&mut tx, tenant, checked, now, rng).await?;

@@ -23,7 +23,8 @@ impl Tenant {
         let group = tx.sync_group(by).await.map_err(|error| broken(&error))?;
         let lease = tx.lease(group).await.map_err(|error| broken(&error))?;
         let Some(lease) = lease else { return Ok(by) };
-        sent.lease_epoch = Some(lease.epoch);
+        sent.lease_epoch = Some(lease.tenure.epoch);
+        sent.lease_id = Some(lease.tenure.id.to_string());
         Ok(lease.holder().map_or(by, |holder| holder.client_id))
     }
 

@@ -8,6 +8,7 @@ use portolan_app::tenant::ingest::batch_name;
 use portolan_model::{Guid, SourceAnchor};
 use portolan_tenant::directory::Reference;
 use portolan_tenant::held;
+use portolan_tenant::lease::{Claim, Tenure};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use portolan_tenant::wire::{
     HeldObject, HeldResponse, IngestRequest, IngestResponse, ObjectsResponse, OwnedObject,
@@ -39,12 +40,10 @@ pub struct Trouble {
 /// A lease as a server holds it.
 #[derive(Debug, Clone, Copy)]
 pub struct Held {
-    /// What its batches carry.
-    pub epoch: u64,
+    /// What its batches carry, and the acquisition that it came behind.
+    pub tenure: Tenure,
     /// Behind that it sends nothing.
     pub until: OffsetDateTime,
-    /// Which of all leases it is.
-    pub grant: u64,
 }
 
 /// A sync server's line to its tenant during a cycle.
@@ -53,8 +52,7 @@ pub struct Line<'w> {
     pub tenant: &'w Mutex<Tenant>,
     /// Which server's it is.
     pub server: usize,
-    /// The epoch of the server's lease, until when it is used, and which of all leases it is; none of the only
-    /// server.
+    /// The server's lease, and until when it is used; none of the only server.
     pub lease: Option<Held>,
     /// The server's own clock.
     pub clock: Arc<Virtual>,
@@ -83,16 +81,16 @@ impl Ingest for Line<'_> {
         if self.happens(self.trouble.request_lost) {
             return Err(Failure::new("the request was lost"));
         }
-        let (by, grant) = (sender(self.server), self.lease.map_or(0, |lease| lease.grant));
-        let answer = self.tenant.lock().await.take(&octets, by, grant).await?;
+        let (by, under) = (sender(self.server), self.lease.map(|lease| lease.tenure.id));
+        let answer = self.tenant.lock().await.take(&octets, by, under).await?;
         if self.happens(self.trouble.twice) {
-            self.tenant.lock().await.take(&octets, by, grant).await?;
+            self.tenant.lock().await.take(&octets, by, under).await?;
         }
         if self.happens(self.trouble.late) {
             let mut tenant = self.tenant.lock().await;
             let before = tenant.written.clone();
             if let Some((octets, by, _)) = self.chance.one(&before) {
-                tenant.take(octets, *by, grant).await?;
+                tenant.take(octets, *by, under).await?;
             }
         }
         self.fuse.pass("the answer to a batch").await?;
@@ -103,12 +101,12 @@ impl Ingest for Line<'_> {
             .map_err(|error| Failure::because("the answer is not understood", &error))
     }
 
-    fn lease_epoch(&self) -> Result<Option<u64>, Failure> {
+    fn claim(&self) -> Result<Option<Claim>, Failure> {
         let Some(held) = self.lease else { return Ok(None) };
         if self.clock.now() >= held.until {
             return Err(Failure::new("the lease of this server ended: nothing is sent"));
         }
-        Ok(Some(held.epoch))
+        Ok(Some(held.tenure.claim()))
     }
 
     fn name(&mut self) -> Guid {

@@ -17,9 +17,10 @@ use portolan_store::tenant::SqliteStore;
 use portolan_store::vault::MasterKeys;
 use portolan_tenant::application::{Application, ROLE_INGEST};
 use portolan_tenant::feature::Feature;
+use portolan_tenant::lease::{self, Tenure};
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::IngestRequest;
-use portolan_tenant::{Digest, Tenant as Identity, lease};
+use portolan_tenant::{Digest, Tenant as Identity};
 
 use crate::chance::{Chance, Virtual};
 use crate::expected::{BRANCH, INITIAL, VERIFIED};
@@ -43,10 +44,12 @@ pub struct Tenant {
     chance: Chance,
     /// Batches that were written, with who sent them and their answers.
     written: Vec<(Vec<u8>, Guid, String)>,
-    /// How often the lease was given to another server, or anew.
-    pub grants: u64,
-    /// How many of them the backup has.
-    backed_up: Option<usize>,
+    /// How often the lease was given to another server, or anew: as often as ever, whatever was restored.
+    grants: u64,
+    /// The last of these leases that it has.
+    granted: Option<Guid>,
+    /// How many batches the backup has, and its last lease.
+    backed_up: Option<(usize, Option<Guid>)>,
     /// A bug that is put in, until it struck.
     bug: Option<Bug>,
     /// What it wrote.
@@ -135,6 +138,7 @@ impl Tenant {
             chance,
             written: Vec::new(),
             grants: 0,
+            granted: None,
             backed_up: None,
             bug,
             log: Log::default(),
@@ -147,7 +151,7 @@ impl Tenant {
     /// When it cannot be copied.
     pub async fn back_up(&mut self) -> Result<(), Failure> {
         self.exchange(FILE, BACKUP).await?;
-        self.backed_up = Some(self.written.len());
+        self.backed_up = Some((self.written.len(), self.granted));
         Ok(())
     }
 
@@ -156,9 +160,10 @@ impl Tenant {
     /// # Errors
     /// When it cannot be restored.
     pub async fn restore(&mut self) -> Result<bool, Failure> {
-        let Some(had) = self.backed_up else { return Ok(false) };
+        let Some((had, granted)) = self.backed_up else { return Ok(false) };
         self.exchange(BACKUP, FILE).await?;
         self.written.truncate(had);
+        self.granted = granted;
         Ok(true)
     }
 
@@ -177,7 +182,7 @@ impl Tenant {
         self.store.close().await;
     }
 
-    /// Asks for the lease, or for more of it, as the tenant gives it: the epoch, and until when it is used.
+    /// Asks for the lease, or for more of it, as the tenant gives it.
     ///
     /// # Errors
     /// When the store fails.
@@ -185,24 +190,36 @@ impl Tenant {
         &mut self,
         server: usize,
         request: &lease::Request,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<Tenure>, Failure> {
         let (by, now) = (sender(server), self.clock.now());
         let mut tx = self.store.begin(Access::Write).await.map_err(|error| broken(&error))?;
         let group = tx.sync_group(by).await.map_err(|error| broken(&error))?;
         let before = tx.lease(group).await.map_err(|error| broken(&error))?;
-        let Ok(decision) = lease::decide(before.as_ref(), by, "sync", request, now) else {
+        // Drawn once: not again behind a backup.
+        let number = match self.bug {
+            Some(Bug::RepeatsLeases) => before.as_ref().map_or(0, |before| before.tenure.epoch),
+            _ => self.grants,
+        };
+        let fresh = Guid::from_random(u128::from(number).to_be_bytes());
+        let Ok(decision) = lease::decide(before.as_ref(), by, "sync", request, now, fresh) else {
             return Ok(None);
         };
         tx.put_lease(group, &decision.lease).await.map_err(|error| broken(&error))?;
         tx.commit().await.map_err(|error| broken(&error))?;
         if matches!(request, lease::Request::Acquire { .. }) {
             self.grants += 1;
+            self.granted = Some(fresh);
         }
-        Ok(Some(decision.lease.epoch))
+        Ok(Some(decision.lease.tenure))
     }
 
-    /// What a request does, and its answer. `grant` is the number of the lease under which it was sent.
-    async fn take(&mut self, octets: &[u8], by: Guid, grant: u64) -> Result<String, Failure> {
+    /// What a request does, and its answer. `under` is the lease under which it was sent.
+    async fn take(
+        &mut self,
+        octets: &[u8],
+        by: Guid,
+        under: Option<Guid>,
+    ) -> Result<String, Failure> {
         let mut sent: IngestRequest = serde_json::from_slice(octets)
             .map_err(|error| Failure::because("the request is not understood", &error))?;
         let id = sent.batch.parse().map_err(|_| Failure::new("the batch has no name"))?;
@@ -235,7 +252,7 @@ impl Tenant {
             Some(known) if known == answer => {}
             Some(_) => self.log.unlike.push(id.to_string()),
             None => {
-                if grant < self.grants {
+                if under != self.granted {
                     self.log.late.push(id.to_string());
                 }
                 self.note(&operations, &answer)?;

@@ -27,9 +27,6 @@ impl World<'_> {
         if chance.once_in(2) {
             self.tenant.get_mut().back_up().await?;
             self.say("the tenant is backed up");
-        } else if self.setting.has_second {
-            // A known weakness: epochs begin again with a tenant that is restored, and a server that only ever
-            // learnt what another one wrote takes its lease for the one that it confirmed under.
         } else if self.tenant.get_mut().restore().await? {
             self.say("the tenant is restored from its backup");
         }

@@ -118,7 +118,7 @@ impl World<'_> {
         let turn = match (self.setting.has_second, lease) {
             (false, _) => Turn::Alone,
             (true, None) => Turn::Warm,
-            (true, Some(lease)) => Turn::Active(lease.epoch),
+            (true, Some(lease)) => Turn::Active(lease.tenure),
         };
         server.synchronise(&mut directories, &mut line, (&allowance, allowed), turn).await
     }
@@ -135,13 +135,13 @@ impl World<'_> {
         let mut tenant = self.tenant.lock().await;
         let until = self.clock.now() + LEASE * 9 / 10;
         if let Some(held) = held {
-            let request = lease::Request::Renew { epoch: held.epoch, duration: LEASE };
+            let request = lease::Request::Renew { claim: held.tenure.claim(), duration: LEASE };
             if tenant.lease(server, &request).await?.is_some() {
                 return Ok(Some(Held { until, ..held }));
             }
         }
-        let epoch = tenant.lease(server, &lease::Request::Acquire { duration: LEASE }).await?;
-        Ok(epoch.map(|epoch| Held { epoch, until, grant: tenant.grants }))
+        let tenure = tenant.lease(server, &lease::Request::Acquire { duration: LEASE }).await?;
+        Ok(tenure.map(|tenure| Held { tenure, until }))
     }
 
     /// What is told of a cycle.

@@ -4,11 +4,14 @@
 
 use portolan_model::Guid;
 use portolan_tenant::Digest;
-use portolan_tenant::lease::{Holder, Lease, State};
+use portolan_tenant::lease::{Holder, Lease, State, Tenure};
 use portolan_tenant::storage::StorageError;
 
 use super::SqliteTransaction;
 use super::rows::{moment, nanos};
+
+/// A lease as it is kept: epoch, id, the id before it, whether none is used, and who has it until when.
+type LeaseRow = (i64, String, Option<String>, bool, Option<String>, String, i64);
 
 impl SqliteTransaction {
     /// The group of a sync server.
@@ -136,14 +139,17 @@ impl SqliteTransaction {
     /// # Errors
     /// When the store fails.
     pub async fn lease(&mut self, group: Guid) -> Result<Option<Lease>, StorageError> {
-        let row: Option<(i64, bool, Option<String>, String, i64)> = sqlx::query_as(
-            "SELECT epoch, waived, holder, name, expires_at FROM lease WHERE group_id = ?",
+        let row: Option<LeaseRow> = sqlx::query_as(
+            "SELECT epoch, id, previous, waived, holder, name, expires_at FROM lease
+             WHERE group_id = ?",
         )
         .bind(group.to_string())
         .fetch_optional(&mut *self.inner)
         .await
         .map_err(StorageError::new)?;
-        let Some((epoch, waived, holder, name, expires_at)) = row else { return Ok(None) };
+        let Some((epoch, id, previous, waived, holder, name, expires_at)) = row else {
+            return Ok(None);
+        };
         let state = match holder {
             Some(holder) => {
                 let client_id = holder.parse().map_err(StorageError::new)?;
@@ -153,7 +159,9 @@ impl SqliteTransaction {
             None => State::Released,
         };
         let epoch = u64::try_from(epoch).map_err(StorageError::new)?;
-        Ok(Some(Lease { epoch, state }))
+        let id = id.parse().map_err(StorageError::new)?;
+        let previous = previous.map(|id| id.parse()).transpose().map_err(StorageError::new)?;
+        Ok(Some(Lease { tenure: Tenure { epoch, id, previous }, state }))
     }
 
     /// Keeps the lease of a group.
@@ -161,15 +169,18 @@ impl SqliteTransaction {
     /// # Errors
     /// When the store fails.
     pub async fn put_lease(&mut self, group: Guid, lease: &Lease) -> Result<(), StorageError> {
-        let holder = lease.holder();
+        let (holder, tenure) = (lease.holder(), &lease.tenure);
         sqlx::query(
-            "INSERT INTO lease (group_id, epoch, waived, holder, name, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (group_id) DO UPDATE SET
-             epoch = excluded.epoch, waived = excluded.waived, holder = excluded.holder,
+            "INSERT INTO lease (group_id, epoch, id, previous, waived, holder, name, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (group_id) DO UPDATE SET
+             epoch = excluded.epoch, id = excluded.id, previous = excluded.previous,
+             waived = excluded.waived, holder = excluded.holder,
              name = excluded.name, expires_at = excluded.expires_at",
         )
         .bind(group.to_string())
-        .bind(i64::try_from(lease.epoch).map_err(StorageError::new)?)
+        .bind(i64::try_from(tenure.epoch).map_err(StorageError::new)?)
+        .bind(tenure.id.to_string())
+        .bind(tenure.previous.map(|id| id.to_string()))
         .bind(lease.state == State::Waived)
         .bind(holder.map(|holder| holder.client_id.to_string()))
         .bind(holder.map_or("", |holder| holder.name.as_str()))

@@ -187,7 +187,10 @@ pub(in crate::connect) async fn send(
     unknown: Unanswered,
 ) -> Result<(Vec<OperationResult>, Answered), Failure> {
     let id = tenant.name().to_string();
-    let batch = IngestRequest { batch: id, lease_epoch: tenant.lease_epoch()?, operations };
+    let lease = tenant.claim()?;
+    let (lease_epoch, lease_id) =
+        (lease.map(|lease| lease.epoch), lease.map(|lease| lease.id.to_string()));
+    let batch = IngestRequest { batch: id, lease_epoch, lease_id, operations };
     let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
     let answer = tenant.ingest(&batch).await?;
     let matches = answer.batch == batch.batch

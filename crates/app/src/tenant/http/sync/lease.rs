@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use portolan_tenant::lease::{self, NAME_CHARS_MAX, Refusal};
+use portolan_model::{Entropy as _, Guid};
+use portolan_net::entropy::SystemEntropy;
+use portolan_tenant::lease::{self, NAME_CHARS_MAX, Refusal, Tenure};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
-use portolan_tenant::wire::{LeaseRequest, LeaseResponse};
+use portolan_tenant::wire::{self, LeaseRequest, LeaseResponse};
 use time::Duration;
 
 use super::{Refused, is_json, record, refuse, sender};
@@ -40,14 +42,20 @@ async fn ask(
         return Err(Refused::TooMany);
     }
     let seconds = |seconds: u32| Duration::seconds(seconds.into());
+    let claim = |epoch, id: Option<String>| {
+        wire::claim(epoch, id.as_ref()).ok_or(Refused::Lease(Refusal::Lost))
+    };
     let (name, request) = match asked {
         LeaseRequest::Acquire { name, seconds: wanted } => {
             (name, lease::Request::Acquire { duration: seconds(wanted) })
         }
-        LeaseRequest::Renew { name, epoch, seconds: wanted } => {
-            (name, lease::Request::Renew { epoch, duration: seconds(wanted) })
+        LeaseRequest::Renew { name, epoch, id, seconds: wanted } => {
+            let claim = claim(epoch, id)?;
+            (name, lease::Request::Renew { claim, duration: seconds(wanted) })
         }
-        LeaseRequest::Release { epoch } => (String::new(), lease::Request::Release { epoch }),
+        LeaseRequest::Release { epoch, id } => {
+            (String::new(), lease::Request::Release { claim: claim(epoch, id)? })
+        }
     };
     if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         return Err(Refused::Malformed("The name of the server is too long, or not text."));
@@ -56,10 +64,11 @@ async fn ask(
     may_ingest(&mut tx, client_id).await?;
     let group = tx.sync_group(client_id).await?;
     let before = tx.lease(group).await?;
-    let decided = lease::decide(before.as_ref(), client_id, &name, &request, context.now);
+    let fresh = Guid::from_random(SystemEntropy.array());
+    let decided = lease::decide(before.as_ref(), client_id, &name, &request, context.now, fresh);
     let decision = decided.map_err(Refused::Lease)?;
     tx.put_lease(group, &decision.lease).await?;
-    let epoch = decision.lease.epoch;
+    let Tenure { epoch, id, previous } = decision.lease.tenure;
     let action = match (&request, decision.taken_from) {
         (lease::Request::Acquire { .. }, Some(_)) => Some("lease.takeover"),
         (lease::Request::Acquire { .. }, None) => Some("lease.acquire"),
@@ -77,6 +86,8 @@ async fn ask(
     Ok(LeaseResponse {
         sync_group: group.to_string(),
         epoch,
+        id: id.to_string(),
+        previous: previous.map(|id| id.to_string()),
         seconds: left.and_then(|left| u32::try_from(left.whole_seconds()).ok()).unwrap_or(0),
         taken_from: decision.taken_from.map(|from| from.to_string()),
     })

@@ -26,11 +26,24 @@ async fn post(world: &mut World, server: Guid, path: &str, body: &Json) -> Answe
     world.post_json(&token, path, body.to_string()).await
 }
 
-/// The epoch that a server gets, or the status and the word with which it is refused.
-async fn lease(world: &mut World, server: Guid, body: &Json) -> Result<u64, (u16, String)> {
+/// A lease as a server is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    epoch: u64,
+    id: String,
+    previous: Option<String>,
+}
+
+/// What a server gets, or the status and the word with which it is refused.
+async fn lease(world: &mut World, server: Guid, body: &Json) -> Result<Held, (u16, String)> {
     let answer = post(world, server, "/v1.0/lease", body).await;
+    let text = |name: &str| answer.json()[name].as_str().map(str::to_owned);
     match answer.status {
-        200 => Ok(answer.json()["epoch"].as_u64().unwrap()),
+        200 => Ok(Held {
+            epoch: answer.json()["epoch"].as_u64().unwrap(),
+            id: text("id").unwrap(),
+            previous: text("previous"),
+        }),
         status => Err((status, answer.json()["error"]["code"].as_str().unwrap().to_owned())),
     }
 }
@@ -41,13 +54,13 @@ async fn write(
     server: Guid,
     batch: u32,
     name: &str,
-    epoch: Option<u64>,
+    held: Option<&Held>,
 ) -> (u16, String) {
     let mut body = json!({"batch": format!("00000000-0000-4000-8000-{batch:012}"), "operations":
         [{"op": "upsert", "anchor": name, "kind": "user", "attributes": {
         "userPrincipalName": format!("{name}@corp.example"), "accountEnabled": true}}]});
-    if let Some(epoch) = epoch {
-        body["lease_epoch"] = json!(epoch);
+    if let Some(held) = held {
+        (body["lease_epoch"], body["lease_id"]) = (json!(held.epoch), json!(held.id));
     }
     let answer = post(world, server, "/v1.0/ingest", &body).await;
     let said = answer.json();
@@ -63,6 +76,14 @@ async fn is_there(world: &World, name: &str) -> bool {
 
 fn acquire(seconds: u32) -> Json {
     json!({"action": "acquire", "name": "sync1.corp.example", "seconds": seconds})
+}
+
+fn renew(held: &Held) -> Json {
+    json!({"action": "renew", "name": "x", "epoch": held.epoch, "id": held.id, "seconds": 60})
+}
+
+fn release(held: &Held) -> Json {
+    json!({"action": "release", "epoch": held.epoch, "id": held.id})
 }
 
 fn ok() -> (u16, String) {
@@ -111,37 +132,38 @@ async fn a_server_that_was_paused_and_goes_on_late_writes_nothing() {
     let mut world = World::empty().await;
     let first = enrolled(&mut world, None).await;
     let second = enrolled(&mut world, Some(first)).await;
-    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(1));
-    assert_eq!(write(&mut world, first, 1, "a", Some(1)).await, ok());
+    let one = lease(&mut world, first, &acquire(60)).await.unwrap();
+    assert_eq!((one.epoch, &one.previous), (1, &None));
+    assert_eq!(write(&mut world, first, 1, "a", Some(&one)).await, ok());
     let wait = post(&mut world, second, "/v1.0/lease", &acquire(60)).await;
     assert_eq!((wait.status, wait.header("retry-after")), (409, "61"));
     assert_eq!(wait.json()["error"]["code"], "leaseHeld");
     assert!(wait.text.contains("sync1.corp.example"), "{}", wait.text);
-    assert_eq!(write(&mut world, second, 2, "b", Some(1)).await, (412, "leaseLost".to_owned()));
+    assert_eq!(write(&mut world, second, 2, "b", Some(&one)).await, (412, "leaseLost".to_owned()));
     world.pass(61);
     // It sleeps on its own; the other one takes over.
-    assert_eq!(lease(&mut world, second, &acquire(60)).await, Ok(2));
-    assert_eq!(write(&mut world, second, 3, "b", Some(2)).await, ok());
+    let two = lease(&mut world, second, &acquire(60)).await.unwrap();
+    assert_eq!((two.epoch, &two.previous), (2, &Some(one.id.clone())));
+    assert_eq!(write(&mut world, second, 3, "b", Some(&two)).await, ok());
     // It wakes in the middle of its run, whatever its own clock says.
     let lost = || (412, "leaseLost".to_owned());
-    assert_eq!(write(&mut world, first, 4, "c", Some(1)).await, lost());
-    assert_eq!(write(&mut world, first, 5, "c", Some(2)).await, lost());
+    assert_eq!(write(&mut world, first, 4, "c", Some(&one)).await, lost());
+    assert_eq!(write(&mut world, first, 5, "c", Some(&two)).await, lost());
     let required = (412, "leaseRequired".to_owned());
     assert_eq!(write(&mut world, first, 6, "c", None).await, required);
     let reference = json!({"batch": "00000000-0000-4000-8000-000000000007", "lease_epoch": 1,
-        "operations": [{"op": "references", "anchor": "b", "attribute": "manager",
+        "lease_id": one.id, "operations": [{"op": "references", "anchor": "b", "attribute": "manager",
         "added": ["a"]}]});
     assert_eq!(post(&mut world, first, "/v1.0/ingest", &reference).await.status, 412);
     assert!(!is_there(&world, "c").await);
-    let renew = json!({"action": "renew", "name": "x", "epoch": 1, "seconds": 60});
-    assert_eq!(lease(&mut world, first, &renew).await, refused(409, "leaseLost"));
+    assert_eq!(lease(&mut world, first, &renew(&one)).await, refused(409, "leaseLost"));
     // What was written in time is answered again as it was, and changes nothing.
-    assert_eq!(write(&mut world, first, 1, "a", Some(1)).await, ok());
-    let release = json!({"action": "release", "epoch": 2});
-    assert_eq!(lease(&mut world, second, &release).await, Ok(2));
-    assert_eq!(write(&mut world, second, 8, "d", Some(2)).await, lost());
-    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(3));
-    assert_eq!(write(&mut world, first, 9, "d", Some(3)).await, ok());
+    assert_eq!(write(&mut world, first, 1, "a", Some(&one)).await, ok());
+    assert_eq!(lease(&mut world, second, &release(&two)).await, Ok(two.clone()));
+    assert_eq!(write(&mut world, second, 8, "d", Some(&two)).await, lost());
+    let three = lease(&mut world, first, &acquire(60)).await.unwrap();
+    assert_eq!((three.epoch, &three.previous), (3, &Some(two.id)));
+    assert_eq!(write(&mut world, first, 9, "d", Some(&three)).await, ok());
     let all = portolan_store::tenant::log::Wanted {
         since: None,
         user: None,
@@ -168,26 +190,95 @@ async fn a_lease_is_renewed_bounded_and_survives_a_restart_of_the_tenant() {
     }
     let long = json!({"action": "acquire", "name": "x".repeat(65), "seconds": 60});
     assert_eq!(lease(&mut world, first, &long).await, refused(400, "malformed"));
-    assert_eq!(lease(&mut world, first, &acquire(60)).await, Ok(1));
+    let held = lease(&mut world, first, &acquire(60)).await.unwrap();
     for _ in 0..3 {
         world.pass(40);
-        let renew = json!({"action": "renew", "name": "x", "epoch": 1, "seconds": 60});
-        assert_eq!(lease(&mut world, first, &renew).await, Ok(1));
+        assert_eq!(lease(&mut world, first, &renew(&held)).await, Ok(held.clone()));
         assert_eq!(lease(&mut world, second, &acquire(60)).await, refused(409, "leaseHeld"));
     }
     world.restart().await;
     assert_eq!(write(&mut world, second, 1, "a", None).await, (412, "leaseRequired".to_owned()));
-    assert_eq!(write(&mut world, first, 2, "a", Some(1)).await, ok());
+    assert_eq!(write(&mut world, first, 2, "a", Some(&held)).await, ok());
     // The holder is removed: what it held is free, and its epoch stays the newest until the next.
     let mut tx = world.service.store().begin(Access::Write).await.unwrap();
     tx.remove_application(first).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(lease(&mut world, second, &acquire(60)).await, Ok(2));
+    assert_eq!(lease(&mut world, second, &acquire(60)).await.unwrap().epoch, 2);
     // A server of no group has a lease of its own.
     let alone = enrolled(&mut world, None).await;
-    assert_eq!(lease(&mut world, alone, &acquire(60)).await, Ok(1));
+    let its = lease(&mut world, alone, &acquire(60)).await.unwrap();
+    assert_eq!((its.epoch, &its.previous), (1, &None));
     assert_eq!(write(&mut world, alone, 3, "b", None).await, (412, "leaseRequired".to_owned()));
-    assert_eq!(write(&mut world, alone, 4, "b", Some(1)).await, ok());
+    assert_eq!(write(&mut world, alone, 4, "b", Some(&its)).await, ok());
+}
+
+/// The epoch alone, as a server of an earlier release sends it, and ids that are not this lease's.
+#[tokio::test]
+async fn nothing_is_written_by_an_epoch_without_its_id() {
+    let mut world = World::empty().await;
+    let server = enrolled(&mut world, None).await;
+    let held = lease(&mut world, server, &acquire(60)).await.unwrap();
+    let mut body = json!({"batch": "00000000-0000-4000-8000-000000000001", "operations": [],
+        "lease_epoch": held.epoch});
+    let answer = post(&mut world, server, "/v1.0/ingest", &body).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (412, &json!("leaseRequired")));
+    for id in ["", "x", "00000000-0000-4000-8000-000000000000", &held.id[1..]] {
+        body["lease_id"] = json!(id);
+        let answer = post(&mut world, server, "/v1.0/ingest", &body).await;
+        let code = &answer.json()["error"]["code"];
+        assert_eq!((answer.status, code), (412, &json!("leaseLost")), "{id:?}");
+        let other = Held { id: id.to_owned(), ..held.clone() };
+        for request in [renew(&other), release(&other)] {
+            let lost = refused(409, "leaseLost");
+            assert_eq!(lease(&mut world, server, &request).await, lost, "{id:?}");
+        }
+    }
+    let without = json!({"action": "renew", "name": "x", "epoch": 1, "seconds": 60});
+    assert_eq!(lease(&mut world, server, &without).await, refused(409, "leaseLost"));
+    body["lease_id"] = json!(held.id);
+    assert_eq!(post(&mut world, server, "/v1.0/ingest", &body).await.status, 200);
+}
+
+/// The tenant is restored to what it was before the second server took over: the same epoch comes again, and
+/// what was given under it before writes nothing, renews nothing, and is not in the chain of what is given now.
+#[tokio::test]
+async fn a_lease_of_a_restored_tenant_is_none_of_those_that_were_given_before() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let second = enrolled(&mut world, Some(first)).await;
+    let one = lease(&mut world, first, &acquire(60)).await.unwrap();
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    let backup = tx.lease(first).await.unwrap().unwrap();
+    drop(tx);
+    world.pass(61);
+    let two = lease(&mut world, second, &acquire(60)).await.unwrap();
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    tx.put_lease(first, &backup).await.unwrap();
+    tx.commit().await.unwrap();
+    let lost = || (412, "leaseLost".to_owned());
+    assert_eq!(write(&mut world, second, 1, "a", Some(&two)).await, lost());
+    assert_eq!(lease(&mut world, second, &renew(&two)).await, refused(409, "leaseLost"));
+    let again = lease(&mut world, second, &acquire(60)).await.unwrap();
+    assert_eq!((again.epoch, &again.previous), (two.epoch, &Some(one.id)));
+    assert_ne!(again.id, two.id);
+    assert_eq!(write(&mut world, second, 2, "a", Some(&two)).await, lost());
+    assert_eq!(write(&mut world, second, 3, "a", Some(&again)).await, ok());
+}
+
+/// A server that enrols anew keeps its state, and with it the id of the lease under which it confirmed.
+#[tokio::test]
+async fn whoever_succeeds_a_server_comes_right_behind_its_lease() {
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let second = enrolled(&mut world, Some(first)).await;
+    let next = enrolled(&mut world, None).await;
+    let held = lease(&mut world, second, &acquire(60)).await.unwrap();
+    let mut tx = world.service.store().begin(Access::Write).await.unwrap();
+    tx.succeed(second, next).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(lease(&mut world, next, &renew(&held)).await, refused(409, "leaseLost"));
+    let its = lease(&mut world, next, &acquire(60)).await.unwrap();
+    assert_eq!((its.epoch, its.previous), (2, Some(held.id)));
 }
 
 #[tokio::test]

@@ -278,7 +278,7 @@ mod tests {
             connector: *forest,
             domains: vec![(corp.clone(), (*forest).into())],
         }];
-        let domains = Domains { forests: vec![corp], initial: cloud, verified };
+        let domains = Domains { forests: vec![corp], initial: cloud, verified, netbios: [].into() };
         let connected = Connected { forests, target: *target };
         let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
         let synchronisation = Synchronisation::begin(state, &rules, &connected, &domains, run);

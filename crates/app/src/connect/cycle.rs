@@ -1,5 +1,6 @@
 //! One synchronisation of objects: import, plan, export, in this order.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -232,7 +233,7 @@ impl Server {
         let named = serde_json::to_vec(&(&answer.initial_domain, &answer.verified_domains))
             .map_err(|error| Failure::because("cannot keep the tenant's domains", &error))?;
         self.state.remember(target, DOMAINS, &named).await?;
-        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
+        self.domains(&answer).await
     }
 
     /// What the target says of itself.
@@ -260,7 +261,15 @@ impl Server {
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.
     pub(super) async fn tenant_domains(&mut self) -> Result<Domains, Failure> {
         let answer = self.description().await?;
-        domains(&self.config.forest_domains(), &answer.initial_domain, &answer.verified_domains)
+        self.domains(&answer).await
+    }
+
+    /// The domains that flows depend on, as the tenant and the forests name them.
+    async fn domains(&self, answer: &TenantResponse) -> Result<Domains, Failure> {
+        let forests = self.config.forest_domains();
+        let domains = domains(&forests, &answer.initial_domain, &answer.verified_domains)?;
+        let netbios = partitions::netbios_names(&self.state, &self.connected).await?;
+        Ok(Domains { netbios, ..domains })
     }
 
     /// Decides about what changed, about everything, or about single objects; about everything, when the
@@ -333,7 +342,8 @@ pub(super) async fn domains_of(
     let (initial, verified) = named.ok_or_else(|| {
         Failure::new("nothing was synchronised yet").with_hint("run `portolan connect run --once`")
     })?;
-    domains(&config.forest_domains(), &initial, &verified)
+    let netbios = partitions::netbios_names(state, connected).await?;
+    Ok(Domains { netbios, ..domains(&config.forest_domains(), &initial, &verified)? })
 }
 
 /// The domains of forests and of a tenant, as it names them.
@@ -347,7 +357,7 @@ pub(super) fn domains(
     for name in verified {
         all.push(domain(name)?);
     }
-    Ok(Domains { forests: forests.to_vec(), initial, verified: all })
+    Ok(Domains { forests: forests.to_vec(), initial, verified: all, netbios: BTreeMap::new() })
 }
 
 fn domain(name: &str) -> Result<DnsName, Failure> {

@@ -3,7 +3,7 @@
 //! A forest's domains are named by its configuration; which of them are read is the administrator's to say.
 //! One that is new in the forest is told of, and not read before somebody says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portolan_model::DnsName;
@@ -115,6 +115,21 @@ pub(super) async fn look(
     found.await.unwrap_or_else(|failure| {
         vec![format!("which domains the forest has is not known: {}", failure.text())]
     })
+}
+
+/// The NetBIOS names of the domains of forests, as each forest named them last.
+pub(super) async fn netbios_names(
+    state: &State,
+    connected: &Connected,
+) -> Result<BTreeMap<DnsName, String>, Failure> {
+    let mut names = BTreeMap::new();
+    for forest in &connected.forests {
+        let named = remembered(state, forest.connector).await?.domains;
+        let parsed =
+            named.into_iter().filter_map(|one| Some((one.domain.parse().ok()?, one.netbios?)));
+        names.extend(parsed);
+    }
+    Ok(names)
 }
 
 /// What is new about a forest's domains.
@@ -462,5 +477,21 @@ mod tests {
         let left = ["child.corp.example: not read", "corp.example: 1 objects imported"];
         assert_eq!(lines(&["corp.example"]).await[..2], left);
         assert_eq!(lines(&both).await[0], "child.corp.example: not read whole yet");
+    }
+
+    #[tokio::test]
+    async fn netbios_names_are_those_that_the_forest_named_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join(FILE)).await.unwrap();
+        let [root, target]: [DnsName; 2] =
+            ["corp.example", "cloud.example"].map(|name| name.parse().unwrap());
+        let connected = Connected::by(&state, std::slice::from_ref(&root), &target).await.unwrap();
+        assert_eq!(netbios_names(&state, &connected).await.unwrap(), [].into());
+        let mut domains = named(&["corp.example", CHILD]);
+        domains[0].netbios = Some("CONTOSO".to_owned());
+        let connector = connected.forests[0].connector;
+        remember(&state, connector, &Seen { at: 1, domains }).await.unwrap();
+        let known = netbios_names(&state, &connected).await.unwrap();
+        assert_eq!(known, [(root, "CONTOSO".to_owned())].into());
     }
 }

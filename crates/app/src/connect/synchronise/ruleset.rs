@@ -1,5 +1,6 @@
 //! The rules in force, and the systems that they connect.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -29,6 +30,8 @@ pub(in super::super) struct Domains {
     pub(in super::super) initial: DnsName,
     /// Those that the tenant has verified, its own among them.
     pub(in super::super) verified: Vec<DnsName>,
+    /// The NetBIOS names of the forests' domains, as far as the forests named them.
+    pub(in super::super) netbios: BTreeMap<DnsName, String>,
 }
 
 /// The numbers of the connected systems.
@@ -199,6 +202,7 @@ impl Ruleset {
 
     /// The engine by these rules.
     pub(in super::super) fn engine(&self, connected: &Connected, domains: &Domains) -> Engine<'_> {
+        let of_forest = |forest| of_forest(forest, domains);
         let mut systems: Vec<_> = connected.forests.iter().map(of_forest).collect();
         systems.push(System {
             id: connected.target,
@@ -208,27 +212,36 @@ impl Ruleset {
         });
         let several = connected.forests.iter().filter(|forest| forest.domains.len() > 1);
         Engine::new(self.rules.all(), &systems, self.source_anchor)
-            .with_domains(several.flat_map(of_domains).collect())
+            .with_domains(several.flat_map(|forest| of_domains(forest, domains)).collect())
     }
 }
 
 /// What is known of objects of each domain of a forest.
-fn of_domains(forest: &ConnectedForest) -> impl Iterator<Item = DomainParameters> {
+fn of_domains(forest: &ConnectedForest, known: &Domains) -> impl Iterator<Item = DomainParameters> {
     forest.domains.iter().map(|(domain, _)| {
-        let mut parameters = Parameters::default();
-        parameters.set("Forest.FQDN", forest.domain.to_string());
-        parameters.set("Domain.FQDN", domain.to_string());
         let dn = DistinguishedName::of_domain(domain).to_string();
+        let parameters = of_domain(&forest.domain, domain, known);
         DomainParameters { forest: forest.connector, dn, parameters }
     })
 }
 
-fn of_forest(forest: &ConnectedForest) -> System {
-    let name = forest.domain.to_string();
+fn of_forest(forest: &ConnectedForest, known: &Domains) -> System {
+    let parameters = of_domain(&forest.domain, &forest.domain, known);
+    System { id: forest.connector, name: forest.domain.to_string(), side: Side::Forest, parameters }
+}
+
+/// What is known of objects in a domain. A NetBIOS name that the forest did not tell yet is not set.
+fn of_domain(forest: &DnsName, domain: &DnsName, known: &Domains) -> Parameters {
     let mut parameters = Parameters::default();
-    parameters.set("Forest.FQDN", name.clone());
-    parameters.set("Domain.FQDN", name.clone());
-    System { id: forest.connector, name, side: Side::Forest, parameters }
+    parameters.set("Forest.FQDN", forest.to_string());
+    parameters.set("Forest.LDAP", DistinguishedName::of_domain(forest).to_string());
+    parameters.set("Domain.FQDN", domain.to_string());
+    for (name, of) in [("Forest.Netbios", forest), ("Domain.Netbios", domain)] {
+        if let Some(netbios) = known.netbios.get(of) {
+            parameters.set(name, netbios.clone());
+        }
+    }
+    parameters
 }
 
 /// Verified domains stand between semicolons, so that one is found with those around it.

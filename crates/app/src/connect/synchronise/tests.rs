@@ -50,7 +50,7 @@ impl World {
         let target = domain("cloud.example");
         let connected = Connected::by(&state, &forests, &target).await.unwrap();
         let verified = [forests.clone(), vec![target.clone()]].concat();
-        let domains = Domains { forests, initial: target, verified };
+        let domains = Domains { forests, initial: target, verified, netbios: [].into() };
         let rules = Ruleset::read(directory.path(), &state).await.unwrap();
         Self { _directory: directory, state, connected, domains, rules }
     }
@@ -287,4 +287,44 @@ async fn an_object_has_the_name_of_its_own_domain_and_stays_the_same_when_it_mov
         }
         assert_eq!(world.pending("onPremisesDomainName").await, [[FIRST]], "and nothing is new");
     }
+}
+
+#[tokio::test]
+async fn an_expression_knows_the_netbios_name_of_the_object_s_domain_and_of_its_forest() {
+    const CHILD: &str = "child.corp.example";
+    let rule = r#"
+[[rule]]
+key = "corp.domain"
+name = "Domain as office"
+direction = "inbound"
+object = ["user"]
+metaverse = "person"
+precedence = 50
+flows = [{ target = "physicalDeliveryOfficeName", expression = 'IIF(IsNullOrEmpty(%Domain.Netbios%),"none",%Domain.Netbios% & " " & %Forest.Netbios% & " " & %Forest.LDAP%)' }]
+"#;
+    let mut world = World::with(rule).await;
+    let child = world.state.partition(world.connector(FIRST), CHILD).await.unwrap();
+    world.connected.forests[0].domains.push((domain(CHILD), child));
+    world.import(FIRST, vec![world.user(1, FIRST, &[])]).await;
+    world.import(SECOND, vec![world.user(2, SECOND, &[])]).await;
+    let mut import = world.state.begin_full_import(child).await.unwrap();
+    import.put(world.user(3, CHILD, &[])).await.unwrap();
+    import.finish_among_others(b"cursor", 0).await.unwrap();
+    // What no forest told yet is not there.
+    world.synchronise().await;
+    let office = |text: &str| vec![text.to_owned()];
+    assert_eq!(world.pending("officeLocation").await, vec![office("none"); 3]);
+    // Once it is told, everybody is decided about again.
+    for (of, netbios) in [(FIRST, "CONTOSO"), (CHILD, "KIDS"), (SECOND, "FABRIKAM")] {
+        world.domains.netbios.insert(domain(of), netbios.to_owned());
+    }
+    world.synchronise().await;
+    let mut offices = world.pending("officeLocation").await;
+    offices.sort();
+    let expected = [
+        "CONTOSO CONTOSO DC=corp,DC=example",
+        "FABRIKAM FABRIKAM DC=other,DC=example",
+        "KIDS CONTOSO DC=corp,DC=example",
+    ];
+    assert_eq!(offices, expected.map(office));
 }

@@ -117,6 +117,15 @@ impl Server {
         Ok(Passage::Open(quarantine))
     }
 
+    /// Why this server may not write to its forests what its tenant has; nothing when it may, which is when it may
+    /// export.
+    pub(super) async fn may_write_back(&mut self) -> Result<Option<Closed>, Failure> {
+        if !Config::read(&self.directory)?.staging {
+            self.take_lease().await?;
+        }
+        self.closed()
+    }
+
     /// Gives the lease back, if there is one.
     pub(super) async fn give_lease_back(&mut self) {
         let Some(tenant) = self.target.tenant() else { return };

@@ -72,6 +72,7 @@ mod turn;
 mod wall_clock;
 mod writeback;
 mod writer;
+mod writing;
 
 use std::path::PathBuf;
 
@@ -186,7 +187,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Staging(command) => staging::run(&command),
         Command::History(look) => history::runs(look).await,
         Command::Lint(lint) => lint::run(lint).await,
-        Command::Writeback(writeback) => writeback::run(writeback).await,
+        Command::Writeback(writeback) => Box::pin(writeback::run(writeback)).await,
         Command::Graph(command) => target::run(command).await,
         Command::Capabilities(arguments) => target::capabilities(&arguments),
         Command::Status(look) => status::run(look).await,

@@ -65,9 +65,17 @@ impl Writer {
         Ok(Self { forest, account, network, credential })
     }
 
-    /// A protected connection to a controller that takes changes.
+    /// A protected connection to a controller of the domain that names the forest.
     pub(super) async fn connect(&self, steps: &Steps) -> Result<LdapConnection, Failure> {
-        let domain = &self.forest.domain;
+        self.connect_to(&self.forest.domain, steps).await
+    }
+
+    /// A protected connection to a controller of a domain of the forest that takes changes.
+    pub(super) async fn connect_to(
+        &self,
+        domain: &DnsName,
+        steps: &Steps,
+    ) -> Result<LdapConnection, Failure> {
         let forest = Forest::find(&self.network, domain, self.credential.clone(), steps).await?;
         forest.over(self.forest.channel(&self.network)).ldap(steps).await
     }

@@ -17,7 +17,7 @@ mod piece;
 mod reading;
 pub(super) mod search;
 #[cfg(test)]
-mod tests;
+pub(in crate::connect) mod tests;
 
 use std::time::Duration;
 

@@ -2,8 +2,9 @@
 
 use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest};
 use portolan_model::Guid;
-use portolan_net::ldap::{LdapConnection, LdapError};
 use portolan_sync::lint::Attribute;
+
+use crate::connect::import::directory::{Directory, Entries as _, SearchError};
 
 /// A value that goes, a value that comes, or one in place of the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,16 +85,19 @@ impl Change {
         request
     }
 
-    /// What the directory holds now.
-    pub(super) async fn held(&self, directory: &mut LdapConnection) -> Result<Held, LdapError> {
+    /// What the directory holds now; nothing when it has no such object.
+    pub(super) async fn held(
+        &self,
+        directory: &mut impl Directory,
+    ) -> Result<Option<Held>, SearchError> {
         // All of nothing: always true.
         let request = SearchRequest::new(object(self.guid), Scope::Base, Filter::And(vec![]))
             .select([self.attribute.name()]);
         let mut found = directory.search(request, Vec::new()).await?;
-        let mut held = Held { dn: self.dn.clone(), values: Vec::new() };
+        let mut held = None;
         while let Some(entry) = found.next().await? {
-            entry.dn().clone_into(&mut held.dn);
-            held.values = entry.all(self.attribute.name()).map(<[u8]>::to_vec).collect();
+            let values = entry.all(self.attribute.name()).map(<[u8]>::to_vec).collect();
+            held = Some(Held { dn: entry.dn().to_owned(), values });
         }
         Ok(held)
     }

@@ -10,6 +10,7 @@ use portolan_model::{DistinguishedName, Guid, Sid};
 use portolan_net::ldap::LdapConnection;
 use portolan_sync::writeback::devices::{CLASS, CONTAINER_CLASS};
 
+use super::choice::Choice;
 use super::devices::{class_of, container_of, schema};
 use super::reading::may_make;
 use crate::connect::grant;
@@ -29,19 +30,16 @@ const DOMAIN_ADMINISTRATORS: u32 = 512;
 /// What `connect writeback prepare-devices` is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct Prepare {
-    /// Show what would be made
-    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
-    plan: bool,
-    /// Make it
-    #[arg(long)]
-    apply: bool,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     writer: WriterArguments,
 }
 
 /// Runs `connect writeback prepare-devices`.
 pub(super) async fn run(prepare: Prepare) -> Result<(), Failure> {
-    let Prepare { plan: _, apply, writer } = prepare;
+    let Prepare { choice, writer } = prepare;
+    let permit = choice.permit(&writer.state).await?;
     let writer = Writer::open(writer)?;
     let (domain, container) = (&writer.forest.domain, container_of(&writer));
     let mut directory = writer.connect(&Steps::begin()).await?;
@@ -78,15 +76,15 @@ pub(super) async fn run(prepare: Prepare) -> Result<(), Failure> {
             "name an administrator of the domain by --account and --password-file: it is done once",
         ));
     }
-    if !apply {
-        return Ok(());
-    }
+    let Some(permit) = permit else { return Ok(()) };
     let descriptor = descriptor(&mut directory, &above, &grantee.sid).await?;
     let attributes = vec![
         PartialAttribute::new("objectClass", [CONTAINER_CLASS]),
         PartialAttribute::new("nTSecurityDescriptor", [descriptor]),
     ];
+    permit.check()?;
     directory.add(AddRequest { entry: container.clone(), attributes }, Vec::new()).await?;
+    permit.end().await;
     println!("{container} is made");
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! interrupted begins again and makes what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use portolan_ldap::{
     AddRequest, ChangeOperation, DelRequest, Filter, ModifyRequest, PartialAttribute, Scope,
@@ -23,6 +24,7 @@ use portolan_sync::writeback::devices::{
 use serde_json::Value as Json;
 
 use super::MAY_WRITE;
+use super::choice::{Choice, Deletions, Permit};
 use super::journal::Journal;
 use super::reading::{ReaderArguments, for_each_of, may_make};
 use crate::connect::config::Config;
@@ -38,15 +40,10 @@ use crate::terminal::plain;
 /// What `connect writeback devices` is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct Devices {
-    /// Show what would be written
-    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
-    plan: bool,
-    /// Write it
-    #[arg(long)]
-    apply: bool,
-    /// Let this many devices be deleted, where it is more than goes without a word
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    allow_deletions: usize,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    deletions: Deletions,
     #[command(flatten)]
     reader: ReaderArguments,
     #[command(flatten)]
@@ -58,8 +55,9 @@ type Sids = BTreeMap<Guid, Vec<u8>>;
 
 /// Runs `connect writeback devices`.
 pub(super) async fn run(devices: Devices) -> Result<(), Failure> {
-    let Devices { plan: _, apply, allow_deletions, reader, writer } = devices;
+    let Devices { choice, deletions, reader, writer } = devices;
     let directory = writer.state.clone();
+    let permit = choice.permit(&directory).await?;
     let writer = Writer::open(writer)?;
     let config = Config::read(&directory)?;
     let network = config.reach.network()?;
@@ -76,18 +74,34 @@ pub(super) async fn run(devices: Devices) -> Result<(), Failure> {
     plan.left.extend(left);
     show(&plan);
     check_rights(&mut connection, &writer, &container, &plan).await?;
-    plan.check(allow_deletions).map_err(|error| {
-        Failure::because("nothing is written", &error)
-            .with_hint("look at the plan, and let them through with --allow-deletions")
-    })?;
-    if !apply || plan.changes.is_empty() {
+    deletions.check(|allowed| plan.check(allowed))?;
+    let Some(permit) = permit else { return Ok(()) };
+    let refused = write(&mut connection, &container, &plan, &permit, &directory).await?;
+    permit.end().await;
+    if refused == 0 {
         return Ok(());
     }
-    let mut journal = Journal::open(&directory)?;
+    Err(Failure::new(format!("the forest refused {refused} changes"))
+        .with_hint("what it said stands beside each; run it again when that is mended"))
+}
+
+/// Makes what is planned, each change written down first; gives how many the forest refused.
+async fn write(
+    connection: &mut LdapConnection,
+    container: &str,
+    plan: &Plan,
+    permit: &Permit,
+    directory: &Path,
+) -> Result<usize, Failure> {
+    if plan.changes.is_empty() {
+        return Ok(0);
+    }
+    let mut journal = Journal::open(directory)?;
     let (mut written, mut refused) = (0, 0);
     for change in &plan.changes {
+        permit.check()?;
         let number = journal.begin(change)?;
-        let made = make(&mut connection, &container, change).await;
+        let made = make(connection, container, change).await;
         journal.end(number, made.is_ok())?;
         match made {
             Ok(()) => written += 1,
@@ -100,11 +114,7 @@ pub(super) async fn run(devices: Devices) -> Result<(), Failure> {
         }
     }
     println!("{written} written, {refused} left as they are");
-    if refused == 0 {
-        return Ok(());
-    }
-    Err(Failure::new(format!("the forest refused {refused} changes"))
-        .with_hint("what it said stands beside each; run it again when that is mended"))
+    Ok(refused)
 }
 
 /// The container of the forest that is written.

@@ -18,13 +18,17 @@ use portolan_sync::writeback::groups::{
 };
 use serde_json::Value as Json;
 
+use super::choice::{Choice, Deletions};
 use super::reading::{ReaderArguments, for_each_of, may_make};
 use crate::connect::config::Config;
 use crate::connect::cycle::FILE;
 use crate::connect::grant;
+use crate::connect::import::directory::{Directory, Entries as _};
+use crate::connect::import::search::{Pace, all};
 use crate::connect::steps::Steps;
 use crate::connect::target::graph::Graph;
 use crate::connect::writer::{Writer, WriterArguments};
+use crate::connect::writing::domain_of;
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -40,15 +44,10 @@ pub(super) struct Groups {
     /// Take this group of the tenant, by its id, and no other that is not named; without it, all
     #[arg(long = "group", value_name = "ID")]
     chosen: Vec<Guid>,
-    /// Show what would be written
-    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
-    plan: bool,
-    /// Write it
-    #[arg(long)]
-    apply: bool,
-    /// Let this many groups be deleted, where it is more than goes without a word
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    allow_deletions: usize,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    deletions: Deletions,
     #[command(flatten)]
     reader: ReaderArguments,
     #[command(flatten)]
@@ -57,8 +56,9 @@ pub(super) struct Groups {
 
 /// Runs `connect writeback groups`.
 pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
-    let Groups { unit, chosen, plan: _, apply, allow_deletions, reader, writer } = groups;
+    let Groups { unit, chosen, choice, deletions, reader, writer } = groups;
     let (directory, unit) = (writer.state.clone(), unit.to_string());
+    let permit = choice.permit(&directory).await?;
     let writer = Writer::open(writer)?;
     let config = Config::read(&directory)?;
     let network = config.reach.network()?;
@@ -75,7 +75,9 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
         }
     })
     .await?;
-    let mut connection = writer.connect(&Steps::begin()).await?;
+    // The groups are in the domain of their unit.
+    let domain = domain_of(&unit, &writer.forest.domains).unwrap_or(&writer.forest.domain);
+    let mut connection = writer.connect_to(domain, &Steps::begin()).await?;
     check_unit(&mut connection, &unit).await?;
     let marked = marked(&mut connection, &unit).await?;
     let chosen: BTreeSet<_> = chosen.into_iter().collect();
@@ -85,21 +87,17 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
         println!("{}", plain(&change.to_string()));
     }
     println!("{} changes, {} groups are as they should be", plan.changes.len(), plan.same);
-    plan.check(allow_deletions).map_err(|error| {
-        Failure::because("nothing is written", &error)
-            .with_hint("look at the plan, and let them through with --allow-deletions")
-    })?;
+    deletions.check(|allowed| plan.check(allowed))?;
     let makes = plan.changes.iter().any(|change| matches!(change, Change::Add { .. }));
     if makes && !may_make(&mut connection, &unit, "group").await? {
         let (domain, account) = (&writer.forest.domain, &writer.account);
         let of = (unit.as_str(), grant::GROUP);
         return Err(grant::missing_children(&mut connection, domain, account, of).await?);
     }
-    if !apply {
-        return Ok(());
-    }
+    let Some(permit) = permit else { return Ok(()) };
     let (mut written, mut left) = (0, 0);
     for change in &plan.changes {
+        permit.check()?;
         match make(&mut connection, &unit, change).await {
             Ok(()) => written += 1,
             Err(LdapError::Refused { refusal, .. }) => {
@@ -110,6 +108,7 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
             Err(error) => return Err(error.into()),
         }
     }
+    permit.end().await;
     println!("{written} written, {left} left as they are");
     Ok(())
 }
@@ -154,26 +153,31 @@ fn id_of(json: &Json) -> Option<Guid> {
 }
 
 /// The marked groups of the unit.
-async fn marked(directory: &mut LdapConnection, unit: &str) -> Result<Vec<ForestGroup>, Failure> {
+async fn marked(directory: &mut impl Directory, unit: &str) -> Result<Vec<ForestGroup>, Failure> {
     let filter = filter(&format!("(&(objectClass=group)({MARK_ATTRIBUTE}={MARK_PREFIX}*))"))?;
     let request = SearchRequest::new(unit, Scope::One, filter);
     let wanted = ["objectGUID", MARK_ATTRIBUTE, "displayName", "description"];
-    let mut found = directory.search(request.select(wanted), Vec::new()).await?;
-    let mut groups = Vec::new();
-    while let Some(entry) = found.next().await? {
+    let request = request.select(wanted);
+    // By their identity: a search that begins again in pages brings some of them twice.
+    let mut groups = BTreeMap::new();
+    all(directory, Pace::Whole, &request, &[], async |entry| {
         let guid = entry.octets("objectGUID").and_then(|octets| octets.try_into().ok());
-        let (Some(guid), Some(mark)) = (guid, entry.text(MARK_ATTRIBUTE)) else { continue };
-        let text = |name: &str| entry.text(name).map(str::to_owned);
-        groups.push(ForestGroup {
-            guid: Guid::from_bytes_le(guid),
+        let (Some(guid), Some(mark)) = (guid, entry.text(MARK_ATTRIBUTE)) else { return Ok(()) };
+        let (guid, text) =
+            (Guid::from_bytes_le(guid), |name: &str| entry.text(name).map(str::to_owned));
+        let group = ForestGroup {
+            guid,
             dn: entry.dn().to_owned(),
             mark: mark.to_owned(),
             name: text("displayName"),
             description: text("description"),
             members: BTreeSet::new(),
-        });
-    }
-    drop(found);
+        };
+        groups.insert(guid, group);
+        Ok(())
+    })
+    .await?;
+    let mut groups: Vec<_> = groups.into_values().collect();
     for group in &mut groups {
         group.members = members(directory, group.guid).await?;
     }
@@ -183,7 +187,7 @@ async fn marked(directory: &mut LdapConnection, unit: &str) -> Result<Vec<Forest
 /// The members of a group, range by range ([MS-ADTS] 3.1.1.3.1.3.3).
 ///
 /// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts
-async fn members(directory: &mut LdapConnection, group: Guid) -> Result<BTreeSet<String>, Failure> {
+async fn members(directory: &mut impl Directory, group: Guid) -> Result<BTreeSet<String>, Failure> {
     let (mut members, mut wanted) = (BTreeSet::new(), Some("member".to_owned()));
     while let Some(attribute) = wanted.take() {
         let base = format!("<GUID={group}>");
@@ -300,4 +304,42 @@ fn exchange(
 fn filter(text: &str) -> Result<Filter, Failure> {
     text.parse()
         .map_err(|error| Failure::because("the filter of marked groups is not legal", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_ldap::{ResultCode, SearchResultEntry};
+
+    use super::*;
+    use crate::connect::import::tests::server::{Answer, Asked, Scripted};
+
+    const UNIT: &str = "OU=Cloud,DC=corp,DC=example";
+
+    fn group(number: u8) -> SearchResultEntry {
+        let (guid, mark) = ([number; 16], format!("{MARK_PREFIX}{number}"));
+        let attributes: [(&str, &[&[u8]]); 2] =
+            [("objectGUID", &[&guid]), (MARK_ATTRIBUTE, &[mark.as_bytes()])];
+        SearchResultEntry::new(&format!("CN=g{number},{UNIT}"), &attributes).unwrap()
+    }
+
+    /// As Windows does above MaxPageSize: what came before the refusal comes again in the pages.
+    #[tokio::test]
+    async fn groups_of_a_unit_are_read_to_the_last_page_and_each_once() {
+        let mut directory = Scripted::new(|asked: &Asked| {
+            if asked.request.base != UNIT {
+                return Answer::of(vec![]);
+            }
+            match asked.page().map(|page| page.cookie) {
+                None => {
+                    let entries = vec![group(1), group(2)];
+                    Answer { entries, ..Answer::refused(ResultCode::SizeLimitExceeded) }
+                }
+                Some(cookie) if cookie.is_empty() => Answer::page(vec![group(1), group(2)], b"1"),
+                Some(_) => Answer::page(vec![group(3)], b""),
+            }
+        });
+        let found = marked(&mut directory, UNIT).await.unwrap();
+        let marks: Vec<_> = found.iter().map(|group| group.mark.as_str()).collect();
+        assert_eq!(marks, ["Group_1", "Group_2", "Group_3"]);
+    }
 }

@@ -6,24 +6,29 @@
 //! Only what was synchronised is looked at, each object is asked whether the account may write to it,
 //! and nothing that is there is written over. `portolan_sync` decides.
 
+mod choice;
 mod container;
 mod devices;
 mod groups;
 mod journal;
 mod reading;
 
-use portolan_ldap::{ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest};
-use portolan_model::{Guid, SourceAnchor};
-use portolan_net::ldap::{LdapConnection, LdapError};
+use portolan_ldap::{
+    ChangeOperation, Filter, ModifyRequest, Scope, SearchRequest, SearchResultEntry,
+};
+use portolan_model::{DnsName, Guid, SourceAnchor};
 use portolan_store::state::State;
 use portolan_sync::engine::{ObjectKey, Side, Staged};
 use portolan_sync::writeback::consistency_guid::{ATTRIBUTE, Decision, Left, decide};
 use portolan_sync::{AttributeId, ObjectKind};
 
+use self::choice::{Choice, Permit};
 use super::cycle::FILE;
+use super::forest_config::ForestConfig;
 use super::grant;
-use super::steps::Steps;
+use super::import::directory::{Entries as _, SearchError};
 use super::writer::{Writer, WriterArguments};
+use super::writing::{Changed, Connecting, Writing};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -44,12 +49,8 @@ pub struct Writeback {
     /// Write the anchor of each person to its mS-DS-ConsistencyGuid, where that is empty
     #[arg(long, required = true)]
     consistency_guid: bool,
-    /// Show what would be written
-    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
-    plan: bool,
-    /// Write it
-    #[arg(long)]
-    apply: bool,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     writer: WriterArguments,
 }
@@ -91,12 +92,14 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
         Some(What::PrepareDevices(prepare)) => return container::run(prepare).await,
         None => {}
     }
+    let permit = writeback.choice.permit(&writeback.writer.state).await?;
     let path = writeback.writer.state.join(FILE);
     let writer = Writer::open(writeback.writer)?;
     let state = State::open(&path).await?;
     let forest = state.connector(&writer.forest.domain.to_string(), Side::Forest).await?;
     let attribute = state.dictionary().await?.id(ATTRIBUTE);
-    let mut directory = writer.connect(&Steps::begin()).await?;
+    let ForestConfig { domain, domains, .. } = &writer.forest;
+    let mut writing = Writing::begin(&writer, domain, domains).await?;
     let mut outcome = Outcome::default();
     let mut after = ObjectKey(0);
     loop {
@@ -105,15 +108,18 @@ pub(super) async fn run(writeback: Writeback) -> Result<(), Failure> {
         after = last.key;
         let ours = batch.into_iter().filter(|object| object.connector == forest);
         for person in ours.filter_map(|object| person(object, attribute)) {
-            look(&mut directory, &person, writeback.apply, &mut outcome).await?;
+            look(&mut writing, &person, permit.as_ref(), &mut outcome).await?;
         }
     }
     let Outcome { written, written_before, left, unwritable } = outcome;
-    let verb = if writeback.apply { "written" } else { "to write" };
+    let verb = if permit.is_some() { "written" } else { "to write" };
     println!("{written} {verb}, {written_before} were so before, {left} left as they are");
+    if let Some(permit) = permit {
+        permit.end().await;
+    }
     let Some(dn) = unwritable else { return Ok(()) };
-    let (domain, account) = (&writer.forest.domain, &writer.account);
-    Err(grant::missing(&mut directory, domain, account, &dn, ATTRIBUTE).await?)
+    let directory = writing.in_domain(domain).await?;
+    Err(grant::missing(directory, domain, &writer.account, &dn, ATTRIBUTE).await?)
 }
 
 /// The person that an object is, if it is linked, its anchor was set and it has no value yet. An
@@ -128,25 +134,16 @@ fn person(object: Staged, attribute: Option<AttributeId>) -> Option<Person> {
 }
 
 /// Looks at a person in the forest, and writes what was decided if it is to be.
-async fn look(
-    directory: &mut LdapConnection,
+async fn look<C: Connecting>(
+    writing: &mut Writing<'_, C>,
     person: &Person,
-    apply: bool,
+    permit: Option<&Permit>,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     let name = format!("<GUID={}>", person.guid);
-    // All of nothing: always true.
-    let request = SearchRequest::new(&name, Scope::Base, Filter::And(vec![]));
-    let request = request.select([ATTRIBUTE, MAY_WRITE]);
-    let mut found = directory.search(request, Vec::new()).await?;
-    let entry = match found.next().await {
-        Ok(Some(entry)) => entry,
-        // Deleted since, or not seen.
-        Ok(None) | Err(LdapError::Refused { .. }) => {
-            say(outcome, &person.dn, "it is not seen in the forest");
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
+    let Some((domain, entry)) = find(writing, &name, &person.dn).await? else {
+        say(outcome, &person.dn, "it is not seen in the forest");
+        return Ok(());
     };
     let mut may_write = entry.all(MAY_WRITE);
     let may_write = may_write.any(|name| name.eq_ignore_ascii_case(ATTRIBUTE.as_bytes()));
@@ -165,16 +162,17 @@ async fn look(
             return Ok(());
         }
     };
-    if apply {
+    if let Some(permit) = permit {
+        permit.check()?;
         // Added and not replaced: the directory refuses it if a value came meanwhile.
         let request = ModifyRequest::new(name).with(ChangeOperation::Add, ATTRIBUTE, [octets]);
-        match directory.modify(request, Vec::new()).await {
+        match writing.in_domain(&domain).await?.modify(request).await {
             Ok(()) => {}
-            Err(LdapError::Refused { refusal, .. }) => {
-                say(outcome, entry.dn(), Failure::from(*refusal).text());
+            Err(SearchError::Refused(_, failure)) => {
+                say(outcome, entry.dn(), failure.text());
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(SearchError::Failed(failure)) => return Err(failure),
         }
     }
     outcome.written += 1;
@@ -182,7 +180,77 @@ async fn look(
     Ok(())
 }
 
+/// An object as a domain of the forest has it, and which; nothing when it was deleted since, or is not seen.
+async fn find<C: Connecting>(
+    writing: &mut Writing<'_, C>,
+    name: &str,
+    dn: &str,
+) -> Result<Option<(DnsName, SearchResultEntry)>, Failure> {
+    // All of nothing: always true.
+    let request = SearchRequest::new(name, Scope::Base, Filter::And(vec![]));
+    let request = request.select([ATTRIBUTE, MAY_WRITE]);
+    for domain in writing.of(dn) {
+        let directory = writing.in_domain(&domain).await?;
+        match first(directory, request.clone()).await {
+            Ok(Some(entry)) => return Ok(Some((domain, entry))),
+            Ok(None) | Err(SearchError::Refused(..)) => {}
+            Err(SearchError::Failed(failure)) => return Err(failure),
+        }
+    }
+    Ok(None)
+}
+
+/// The first entry of a search.
+async fn first(
+    directory: &mut impl Changed,
+    request: SearchRequest,
+) -> Result<Option<SearchResultEntry>, SearchError> {
+    directory.search(request, Vec::new()).await?.next().await
+}
+
 fn say(outcome: &mut Outcome, dn: &str, why: &str) {
     outcome.left += 1;
     println!("left   {}: {}", plain(dn), plain(why));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::writing::tests::{Forest, domains, guid};
+
+    #[tokio::test]
+    async fn a_person_is_looked_for_in_the_domain_that_holds_the_object() {
+        let free = || vec![(MAY_WRITE, vec![ATTRIBUTE.as_bytes().to_vec()])];
+        let forest = Forest {
+            objects: vec![
+                ("corp.example", 1, "CN=a,DC=corp,DC=example", free()),
+                ("child.corp.example", 2, "CN=b,DC=child,DC=corp,DC=example", free()),
+                ("child.corp.example", 3, "CN=c,DC=child,DC=corp,DC=example", vec![]),
+            ],
+            ..Forest::default()
+        };
+        let read = domains(&["corp.example", "child.corp.example"]);
+        let mut writing = Writing::begin(&forest, &read[0], &read).await.unwrap();
+        for (number, dn, expected) in [
+            (1, "CN=a,DC=corp,DC=example", Some("corp.example")),
+            (2, "CN=b,DC=child,DC=corp,DC=example", Some("child.corp.example")),
+            (2, "CN=b,DC=corp,DC=example", Some("child.corp.example")),
+            (9, "CN=x,DC=corp,DC=example", None),
+        ] {
+            let name = format!("<GUID={}>", guid(number));
+            let found = find(&mut writing, &name, dn).await.unwrap();
+            let found = found.map(|(domain, _)| domain.to_string());
+            assert_eq!(found.as_deref(), expected, "{dn}");
+        }
+        let mut outcome = Outcome::default();
+        for (number, dn) in [(2, "CN=b,DC=child,DC=corp,DC=example"), (3, "CN=c"), (9, "CN=x")] {
+            let anchor = SourceAnchor::from(guid(number));
+            let person = Person { guid: guid(number), dn: dn.to_owned(), anchor };
+            look(&mut writing, &person, None, &mut outcome).await.unwrap();
+        }
+        assert_eq!((outcome.written, outcome.left), (1, 2), "one may not be written, one is gone");
+        let unwritable = Some("CN=c,DC=child,DC=corp,DC=example");
+        assert_eq!(outcome.unwritable.as_deref(), unwritable);
+        assert!(forest.changed.borrow().is_empty(), "it was only shown");
+    }
 }

@@ -4,7 +4,7 @@
 mod domains;
 mod forest;
 mod ldap_server;
-mod server;
+pub(in crate::connect) mod server;
 mod socket;
 mod stalling;
 

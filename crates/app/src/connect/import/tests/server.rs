@@ -14,46 +14,50 @@ use super::super::directory::{Directory, Entries, SearchError};
 use crate::report::Failure;
 
 /// An answer: its entries, how it ends, and the control beside the end.
-pub(super) struct Answer {
-    pub(super) entries: Vec<SearchResultEntry>,
-    pub(super) code: ResultCode,
-    pub(super) control: Option<Control>,
+pub(in crate::connect) struct Answer {
+    pub(in crate::connect) entries: Vec<SearchResultEntry>,
+    pub(in crate::connect) code: ResultCode,
+    pub(in crate::connect) control: Option<Control>,
 }
 
 impl Answer {
-    pub(super) fn of(entries: Vec<SearchResultEntry>) -> Self {
+    pub(in crate::connect) fn of(entries: Vec<SearchResultEntry>) -> Self {
         Self { entries, code: ResultCode::Success, control: None }
     }
 
-    pub(super) fn refused(code: ResultCode) -> Self {
+    pub(in crate::connect) fn refused(code: ResultCode) -> Self {
         Self { code, ..Self::of(Vec::new()) }
     }
 
-    pub(super) fn page(entries: Vec<SearchResultEntry>, cookie: &[u8]) -> Self {
+    pub(in crate::connect) fn page(entries: Vec<SearchResultEntry>, cookie: &[u8]) -> Self {
         let control = PagedResults { size: 0, cookie: cookie.to_vec() }.control();
         Self { control: Some(control), ..Self::of(entries) }
     }
 
-    pub(super) fn changes(entries: Vec<SearchResultEntry>, cookie: &[u8], more: bool) -> Self {
+    pub(in crate::connect) fn changes(
+        entries: Vec<SearchResultEntry>,
+        cookie: &[u8],
+        more: bool,
+    ) -> Self {
         let control = DirSyncReply { more, cookie: cookie.to_vec() }.control();
         Self { control: Some(control), ..Self::of(entries) }
     }
 }
 
 /// What was asked.
-pub(super) struct Asked {
-    pub(super) request: SearchRequest,
-    pub(super) controls: Vec<Control>,
+pub(in crate::connect) struct Asked {
+    pub(in crate::connect) request: SearchRequest,
+    pub(in crate::connect) controls: Vec<Control>,
 }
 
 impl Asked {
     /// The page that was asked for.
-    pub(super) fn page(&self) -> Option<PagedResults> {
+    pub(in crate::connect) fn page(&self) -> Option<PagedResults> {
         control::find(&self.controls).unwrap()
     }
 
     /// The cookie of the changes that were asked for.
-    pub(super) fn cookie(&self) -> Option<Vec<u8>> {
+    pub(in crate::connect) fn cookie(&self) -> Option<Vec<u8>> {
         let oid =
             DirSync { flags: Default::default(), octets_max: 0, cookie: Vec::new() }.control().oid;
         let control = self.controls.iter().find(|control| control.oid == oid)?;
@@ -64,20 +68,20 @@ impl Asked {
 }
 
 /// The directory, and the connection to it.
-pub(super) struct Scripted<F> {
+pub(in crate::connect) struct Scripted<F> {
     session: Session,
     answer: F,
-    pub(super) asked: usize,
+    pub(in crate::connect) asked: usize,
 }
 
 impl<F: FnMut(&Asked) -> Answer> Scripted<F> {
-    pub(super) fn new(answer: F) -> Self {
+    pub(in crate::connect) fn new(answer: F) -> Self {
         Self { session: Session::new(Limits::default()), answer, asked: 0 }
     }
 }
 
 /// A search under way.
-pub(super) struct Running {
+pub(in crate::connect) struct Running {
     events: VecDeque<Event>,
     controls: Vec<Control>,
 }

@@ -99,13 +99,7 @@ fn a_warm_server_takes_over_within_the_lease_and_who_comes_late_writes_nothing()
     let warm = waits_for_role(&road, "second", "warm");
     assert!(warm["objects"].as_u64().unwrap() > 10, "it imports: {warm:#}");
     assert_eq!(written_by(&road, &second_id), 0, "and writes nothing");
-    let state = road.path("second").display().to_string();
-    let words = ["connect", "writeback", "--consistency-guid", "--apply", "--state", &state];
-    let refused = road.portolan("connect", words).unwrap();
-    let (error, hint) = refused.failure();
-    assert_eq!(refused.status.code(), Some(1), "{}{}", refused.stdout, refused.stderr);
-    assert!(error.unwrap().starts_with("nothing is written to the forest: "), "{error:?}");
-    assert!(hint.unwrap().contains("calls active"), "to the forest neither: {hint:?}");
+    writes_nothing_back(&road, "second");
     give_alice_a_title(&road, "Captain");
     shows(&road, &reader, "Captain");
     assert_eq!(written_by(&road, &second_id), 0);
@@ -149,6 +143,17 @@ fn a_warm_server_takes_over_within_the_lease_and_who_comes_late_writes_nothing()
     after["users"]["alice@corp.example"]["jobTitle"] =
         before["users"]["alice@corp.example"]["jobTitle"].clone();
     assert_eq!(before, after, "the same objects under the same ids");
+}
+
+/// A server that waits for another one writes to the forest neither.
+fn writes_nothing_back(road: &Road<'_>, name: &str) {
+    let state = road.path(name).display().to_string();
+    let words = ["connect", "writeback", "--consistency-guid", "--apply", "--state", &state];
+    let refused = road.portolan("connect", words).unwrap();
+    let (error, hint) = refused.failure();
+    assert_eq!(refused.status.code(), Some(1), "{}{}", refused.stdout, refused.stderr);
+    assert!(error.unwrap().starts_with("nothing is written to the forest: "), "{error:?}");
+    assert!(hint.unwrap().contains("calls active"), "{hint:?}");
 }
 
 fn the_tenant_equals_the_forest(road: &Road<'_>) {

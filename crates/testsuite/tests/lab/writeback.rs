@@ -65,22 +65,7 @@ fn the_anchor_is_written_to_each_person_with_a_right_and_never_over_another_valu
         "dn: {carol}\nchangetype: modify\nadd: mS-DS-ConsistencyGuid\nmS-DS-ConsistencyGuid:: {other}\n-\n"
     );
     road.ldapmodify(&change).unwrap();
-    // In staging mode it is shown, and refused.
-    let state = road.path("connect").display().to_string();
-    let staging = |word: &str| {
-        road.portolan("connect", ["connect", "staging", word, "--state", &state]).unwrap()
-    };
-    staging("on").success().unwrap();
-    let planned = writeback(&road, &[&["--plan"], &administrator[..]].concat());
-    assert!(planned.stdout.contains("CN=Alice"), "{}{}", planned.stdout, planned.stderr);
-    let refused = writeback(&road, &[&["--apply"], &administrator[..]].concat());
-    let (error, hint) = refused.failure();
-    let why = "nothing is written to the forest: this server is in staging mode";
-    assert_eq!((refused.status.code(), error), (Some(1), Some(why)), "{}", refused.stderr);
-    assert!(hint.unwrap().contains("portolan connect staging off"), "{}", refused.stderr);
-    assert_eq!(guids(&road, "alice").1, Vec::<Vec<u8>>::new(), "nothing is written");
-    staging("off").success().unwrap();
-
+    in_staging_mode_it_is_shown_and_refused(&road, &administrator);
     let applied = writeback(&road, &[&["--apply"], &administrator[..]].concat());
     assert_eq!(applied.status.code(), Some(0), "{}{}", applied.stdout, applied.stderr);
     let left = format!("left   {carol}: it has another value, which is never written over");
@@ -100,6 +85,23 @@ fn the_anchor_is_written_to_each_person_with_a_right_and_never_over_another_valu
     // Nobody's anchor has changed by it: nothing is added or deleted in the tenant.
     let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
     assert_eq!((&summary["added"], &summary["deleted"]), (&0.into(), &0.into()), "{summary:#}");
+}
+
+fn in_staging_mode_it_is_shown_and_refused(road: &Road<'_>, administrator: &[&str]) {
+    let state = road.path("connect").display().to_string();
+    let staging = |word: &str| {
+        road.portolan("connect", ["connect", "staging", word, "--state", &state]).unwrap()
+    };
+    staging("on").success().unwrap();
+    let planned = writeback(road, &[&["--plan"], administrator].concat());
+    assert!(planned.stdout.contains("CN=Alice"), "{}{}", planned.stdout, planned.stderr);
+    let refused = writeback(road, &[&["--apply"], administrator].concat());
+    let (error, hint) = refused.failure();
+    let why = "nothing is written to the forest: this server is in staging mode";
+    assert_eq!((refused.status.code(), error), (Some(1), Some(why)), "{}", refused.stderr);
+    assert!(hint.unwrap().contains("portolan connect staging off"), "{}", refused.stderr);
+    assert_eq!(guids(road, "alice").1, Vec::<Vec<u8>>::new(), "nothing is written");
+    staging("off").success().unwrap();
 }
 
 const UNIT: &str = "OU=Cloud,DC=corp,DC=example";

@@ -242,20 +242,12 @@ impl Server {
             Target::Tenant(tenant) => return tenant.domains().await,
             Target::Graph(graph) => graph,
         };
-        let found = graph.organization().await?;
-        if found.id != self.config.tenant_id.to_string() {
-            let text = format!("Graph answers for tenant {}, which is another", found.id);
+        let found = graph.describe().await?;
+        if found.tenant_id != self.config.tenant_id.to_string() {
+            let text = format!("Graph answers for tenant {}, which is another", found.tenant_id);
             return Err(Failure::new(text).with_hint("correct graph.id in connect.toml"));
         }
-        Ok(TenantResponse {
-            tenant_id: found.id,
-            initial_domain: found.initial.to_string(),
-            verified_domains: found.verified.iter().map(ToString::to_string).collect(),
-            sync_group: None,
-            last_batch: None,
-            sync_servers: None,
-            uses_lease: false,
-        })
+        Ok(found)
     }
 
     /// The domains of the forests and of the tenant, which is asked for its own and for nothing else.

@@ -7,11 +7,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portolan_model::DnsName;
+use portolan_model::{DnsName, Guid};
 use portolan_store::state::State;
 pub use portolan_sync::guard::Allowance;
+use portolan_sync::target::TargetSystem;
 use portolan_tenant::lease::Tenure;
 use portolan_tenant::wire::TenantResponse;
+use portolan_token::{Jwk, SigningKey};
 
 use super::batches;
 pub use super::batches::Owned;
@@ -24,12 +26,16 @@ use super::gate;
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
 use super::import::{self, Imported, Reading, Staging};
+use super::key;
 use super::running::DONE;
 pub use super::synchronise::Origin;
 use super::synchronise::{
-    self, Connected, ConnectedForest, Ruleset, Scope, Synchronisation, Synchronised,
+    self, Connected, ConnectedForest, Overlay, Ruleset, Scope, Synchronisation, Synchronised,
 };
-use super::target::Sending;
+use super::target::graph::{self, Address};
+use super::target::proof::Proof;
+pub use super::target::wire::Wire;
+use super::target::{Receiver, Sending, survey};
 use crate::report::Failure;
 
 /// What a sync server asks of its tenant.
@@ -37,6 +43,106 @@ use crate::report::Failure;
 pub trait Tenancy: Ingest + Owned + Holding {
     /// Who the tenant is, and the last batch that it has.
     async fn describe(&mut self) -> Result<TenantResponse, Failure>;
+}
+
+/// Where a Graph is, and who asks there.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The host of Graph.
+    pub graph: DnsName,
+    /// The host of the token endpoint.
+    pub login: DnsName,
+    /// The tenant's id.
+    pub tenant: Guid,
+    /// The application's id.
+    pub client_id: Guid,
+}
+
+/// A key by which an application proves itself.
+pub struct ApplicationKey {
+    private: key::Private,
+    /// Its public half.
+    pub public: Jwk,
+}
+
+impl ApplicationKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn make() -> Result<Self, Failure> {
+        let (key, private) = key::make()?;
+        Ok(Self { private, public: key.public().clone() })
+    }
+
+    /// As a key that signs.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn signing(&self) -> Result<SigningKey, Failure> {
+        key::parse(&self.private)
+    }
+}
+
+/// A Graph as a target.
+pub struct Graph<W>(graph::Graph<W>);
+
+impl<W: Wire> Graph<W> {
+    /// One that is reached by a wire, by an application with this key.
+    pub fn over(wire: W, place: &Place, key: SigningKey) -> Self {
+        let address = Address {
+            graph: place.graph.clone(),
+            login: place.login.clone(),
+            tenant: place.tenant.to_string(),
+            client_id: place.client_id.to_string(),
+        };
+        Self(graph::Graph::over(wire, address, Proof::new(key, None)))
+    }
+}
+
+/// Whom a cycle exports to.
+trait Peer: Receiver {
+    /// What it says of itself. A state to which it belies what it acknowledged is told so.
+    async fn meet(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+    ) -> Result<TenantResponse, Failure>;
+
+    /// Holds what it has against what it acknowledged.
+    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure>;
+}
+
+impl<T: Tenancy> Peer for T {
+    async fn meet(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+    ) -> Result<TenantResponse, Failure> {
+        let answer = self.describe().await?;
+        if let Some(last) = &answer.last_batch
+            && batches::reconcile(self, state, connected.target, last).await?.is_some()
+        {
+            synchronise::run_in_full_next(state, connected).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
+        Confirming { tenant: self, state, connected }.all().await.map(|_| ())
+    }
+}
+
+impl<W: Wire> Peer for graph::Graph<W> {
+    async fn meet(&mut self, _: &State, _: &Connected) -> Result<TenantResponse, Failure> {
+        self.describe().await
+    }
+
+    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
+        let names = state.dictionary().await?;
+        let sending = Sending { state, target: connected.target, names: &names };
+        survey::confirm(self, sending).await.map(|_| ())
+    }
 }
 
 /// The rules and what they read, compiled once for many states that began as copies of one.
@@ -110,11 +216,23 @@ impl Compiled {
     /// # Errors
     /// When the rules or the state are not right.
     pub async fn by(directory: &Path) -> Result<Self, Failure> {
+        Self::of(&Overlay::read(directory)?, directory).await
+    }
+
+    /// The same with the default rules for a Graph.
+    ///
+    /// # Errors
+    /// When the rules or the state are not right.
+    pub async fn for_graph(directory: &Path) -> Result<Self, Failure> {
+        Self::of(&Overlay::read_for(directory, TargetSystem::Graph)?, directory).await
+    }
+
+    async fn of(overlay: &Overlay, directory: &Path) -> Result<Self, Failure> {
         let state = State::open(&directory.join(FILE)).await?;
-        let rules = Ruleset::read(directory, &state).await?;
+        let rules = Ruleset::of(overlay, &state).await?;
         let reading = Reading::by(&rules.rules, rules.names.clone(), &state).await?;
         // The reading gave numbers to names: rules read anew know them all.
-        let rules = Ruleset::read(directory, &state).await?;
+        let rules = Ruleset::of(overlay, &state).await?;
         state.close().await;
         Ok(Self { rules: Arc::new(rules), reading: Arc::new(reading) })
     }
@@ -171,17 +289,44 @@ impl Server {
         &self,
         directories: &mut [impl Directory],
         tenant: &mut impl Tenancy,
+        allowance: (&Allowance, usize),
+        turn: Turn,
+    ) -> Result<Cycle, Failure> {
+        self.cycle(directories, tenant, allowance, turn).await
+    }
+
+    /// The same with a Graph, to which one server alone writes. What it has is confirmed first, if that was
+    /// asked for by [`Self::confirm_next`].
+    ///
+    /// # Errors
+    /// What broke it off.
+    pub async fn synchronise_with_graph(
+        &self,
+        directories: &mut [impl Directory],
+        graph: &mut Graph<impl Wire>,
+        allowance: (&Allowance, usize),
+    ) -> Result<Cycle, Failure> {
+        self.cycle(directories, &mut graph.0, allowance, Turn::Alone).await
+    }
+
+    /// The next cycle confirms what the target has, as a profile with that step does.
+    ///
+    /// # Errors
+    /// When the state fails.
+    pub async fn confirm_next(&self) -> Result<(), Failure> {
+        gate::leave(&self.state, self.connected.target).await
+    }
+
+    async fn cycle(
+        &self,
+        directories: &mut [impl Directory],
+        tenant: &mut impl Peer,
         (allowance, allowed): (&Allowance, usize),
         turn: Turn,
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let imported = self.import(directories, allowed).await?;
-        let answer = tenant.describe().await?;
-        if let Some(last) = &answer.last_batch
-            && batches::reconcile(tenant, state, target, last).await?.is_some()
-        {
-            synchronise::run_in_full_next(state, &self.connected).await?;
-        }
+        let answer = tenant.meet(state, &self.connected).await?;
         let domains = domains(&self.forests, &answer.initial_domain, &answer.verified_domains)?;
         let (rules, full) = (&self.compiled.rules, imported.full);
         let run = state.begin_run("cycle", self.origin.now()).await?;
@@ -200,7 +345,7 @@ impl Server {
         } else {
             let must_confirm = gate::must_confirm(state, target, tenure).await?;
             if must_confirm {
-                Confirming { tenant, state, connected }.all().await?;
+                tenant.confirm(state, connected).await?;
             }
             gate::confirmed(state, target, tenure, must_confirm).await?;
             batches::Batches::settle(state, target).await?;

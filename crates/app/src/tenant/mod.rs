@@ -12,6 +12,7 @@ mod commands;
 mod data;
 mod extension;
 mod feature;
+pub mod hosts;
 mod http;
 pub mod ingest;
 mod log;

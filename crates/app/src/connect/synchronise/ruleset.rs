@@ -264,7 +264,17 @@ impl Overlay {
     /// When one cannot be read.
     pub(in super::super) fn read(directory: &Path) -> Result<Self, Failure> {
         let target = RawConfig::existing(directory)?.and_then(|raw| Some(raw.target()?.0));
-        let target = target.unwrap_or(TargetSystem::Tenant);
+        Self::read_for(directory, target.unwrap_or(TargetSystem::Tenant))
+    }
+
+    /// The same, whatever the configuration says of the target.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(in super::super) fn read_for(
+        directory: &Path,
+        target: TargetSystem,
+    ) -> Result<Self, Failure> {
         Ok(Self { files: overlay(directory)?, target })
     }
 

@@ -15,6 +15,7 @@ use portolan_sync::target::graph::{
 };
 
 use super::graph::Graph;
+use super::wire::Wire;
 use super::{Sending, Taken, Verdict, survey};
 use crate::report::Failure;
 
@@ -31,7 +32,10 @@ const TEXT_CHARS_MAX: usize = 1_000;
 
 /// Finds what Graph has already of the objects that are to be exported: once of all, and of those whose
 /// answer did not come; and takes away what an earlier run made and nobody wishes for any more.
-pub(super) async fn begin(graph: &mut Graph, sending: Sending<'_>) -> Result<(), Failure> {
+pub(super) async fn begin(
+    graph: &mut Graph<impl Wire>,
+    sending: Sending<'_>,
+) -> Result<(), Failure> {
     let Sending { state, target, .. } = sending;
     if state.remembered(target, LOOKED_AT).await?.is_none() {
         survey::confirm(graph, sending).await?;
@@ -59,7 +63,7 @@ pub(super) async fn begin(graph: &mut Graph, sending: Sending<'_>) -> Result<(),
 
 /// Writes and deletes the first of these objects.
 pub(super) async fn objects(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
@@ -111,7 +115,7 @@ pub(super) async fn objects(
 
 /// Adds and removes the first of these references.
 pub(super) async fn references(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
     exports: &[ReferenceExport],
 ) -> Result<Taken, Failure> {

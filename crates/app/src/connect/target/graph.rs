@@ -1,33 +1,34 @@
-//! Microsoft Graph over HTTPS: sends what an [`Exporter`] says, and tells it what came back.
+//! Microsoft Graph: sends what an [`Exporter`] says, and tells it what came back.
 //!
 //! The application proves itself by an assertion of its key, for a token that is asked for anew in time.
-//! Nothing is decided here: what a reply means, what is sent again and how long is waited is the
+//! It is reached by a [`Wire`], which is HTTPS. Nothing is decided here: what a reply means, what is sent again and how long is waited is the
 //! exporter's.
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use portolan_chart::flow;
 use portolan_model::DnsName;
-use portolan_net::entropy::SystemEntropy;
 use portolan_net::tls::{self, Revocation, Roots, Trust};
-use portolan_net::{Network, clock, http as net_http};
+use portolan_net::{Network, http as net_http};
 use portolan_sync::target::graph::organization::{self, Organization};
 use portolan_sync::target::graph::{
     Action, Batch, Change, Conversation, Exporter, Known, List, Looked, Lookups, Outcome, Reply,
     Settings, first_pages, read_page,
 };
-use portolan_tenant::wire::SecretText;
+use portolan_tenant::wire::{SecretText, TenantResponse};
 use portolan_token::SigningKey;
 use portolan_token::assertion::ASSERTION_TYPE;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use time::OffsetDateTime;
-use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::proof::Proof;
 use super::record::Record;
+use super::wire::{Https, Wire};
 use crate::connect::config::Config;
 use crate::connect::target_config::GraphConfig;
 use crate::connect::tenant_client::{authorization, form_value, refused, usable_for};
@@ -66,8 +67,8 @@ pub(in crate::connect) fn client(network: &Network, roots: Roots) -> net_http::C
 }
 
 /// A Graph, for one export.
-pub(in crate::connect) struct Graph {
-    client: net_http::Client,
+pub(in crate::connect) struct Graph<W = Https> {
+    wire: W,
     address: Address,
     proof: Proof,
     token: Option<(Zeroizing<String>, OffsetDateTime)>,
@@ -87,12 +88,7 @@ impl Graph {
         address: Address,
         proof: Proof,
     ) -> Self {
-        Self { client, address, proof, token: None, record: None }
-    }
-
-    /// Writes from now on what is asked and answered.
-    pub(super) fn keep_record(&mut self, record: Record) {
-        self.record = Some(record);
+        Self::over(Https(client), address, proof)
     }
 
     /// A client of the Graph of a configured server.
@@ -111,12 +107,38 @@ impl Graph {
         let proof = Proof::new(key, place.certificate);
         Self::new(client(network, place.roots.clone()), address, proof)
     }
+}
+
+impl<W: Wire> Graph<W> {
+    /// One that is reached by this.
+    pub(in crate::connect) const fn over(wire: W, address: Address, proof: Proof) -> Self {
+        Self { wire, address, proof, token: None, record: None }
+    }
+
+    /// Writes from now on what is asked and answered.
+    pub(super) fn keep_record(&mut self, record: Record) {
+        self.record = Some(record);
+    }
 
     /// The tenant and its domains.
     pub(in crate::connect) async fn organization(&mut self) -> Result<Organization, Failure> {
         let response = self.page(organization::PATH).await?;
         Organization::read(response.body())
             .map_err(|error| Failure::because("cannot read which tenant Graph has", &error))
+    }
+
+    /// What it says of itself, as a tenant of ours says it.
+    pub(in crate::connect) async fn describe(&mut self) -> Result<TenantResponse, Failure> {
+        let found = self.organization().await?;
+        Ok(TenantResponse {
+            tenant_id: found.id,
+            initial_domain: found.initial.to_string(),
+            verified_domains: found.verified.iter().map(ToString::to_string).collect(),
+            sync_group: None,
+            last_batch: None,
+            sync_servers: None,
+            uses_lease: false,
+        })
     }
 
     pub(super) fn base(&self) -> String {
@@ -174,8 +196,7 @@ impl Graph {
                 .body(Bytes::new())
                 .map_err(|error| Failure::because("cannot ask Graph what it has", &error))?;
             let graph = self.address.graph.clone();
-            let sent = self.client.send(flow::CONNECT_TENANT_SYNC, graph, request).await;
-            let wait = match sent {
+            let wait = match self.wire.send(graph, request).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => {
                     let status = response.status();
@@ -190,11 +211,11 @@ impl Graph {
                     }
                     retry_after(&response).and_then(|text| text.parse().ok()).unwrap_or(1_u64)
                 }
-                Err(error) if attempt >= PAGE_ATTEMPTS_MAX => return Err(error.into()),
+                Err(error) if attempt >= PAGE_ATTEMPTS_MAX => return Err(error),
                 Err(_) => 1 << attempt,
             };
             attempt += 1;
-            tokio::time::sleep(std::time::Duration::from_secs(wait.clamp(1, 3_600))).await;
+            self.wire.sleep(std::time::Duration::from_secs(wait.clamp(1, 3_600))).await;
         }
     }
 
@@ -223,24 +244,22 @@ impl Graph {
 
     /// Sends what a conversation says until it is done.
     async fn converse(&mut self, with: &mut impl Conversation) -> Result<(), Failure> {
-        let mut under_way = JoinSet::new();
+        let (wire, mut under_way) = (self.wire.clone(), FuturesUnordered::new());
         loop {
-            match with.next(clock::now(), &mut SystemEntropy) {
+            match with.next(wire.now(), &mut wire.entropy()) {
                 Action::Done => return Ok(()),
                 Action::Send(batch) => {
                     let (number, request) = (batch.number, self.request(batch).await?);
-                    let (client, graph) = (self.client.clone(), self.address.graph.clone());
-                    under_way.spawn(async move {
-                        let sent = client.send(flow::CONNECT_TENANT_SYNC, graph, request).await;
-                        (number, sent)
-                    });
+                    let (wire, graph) = (wire.clone(), self.address.graph.clone());
+                    under_way.push(async move { (number, wire.send(graph, request).await) });
                 }
                 Action::Wait { until } => {
-                    let wait = until.map(|until| until - clock::now());
+                    let wait = until.map(|until| until - wire.now());
                     let wait = wait.map(|wait| wait.try_into().unwrap_or_default());
                     tokio::select! {
-                        Some(came) = under_way.join_next() => self.take(with, came)?,
-                        () = sleep(wait) => {}
+                        biased;
+                        Some((number, sent)) = under_way.next() => self.take(with, number, sent)?,
+                        () = sleep(&wire, wait) => {}
                     }
                 }
             }
@@ -266,11 +285,10 @@ impl Graph {
     fn take(
         &mut self,
         with: &mut impl Conversation,
-        came: Result<(u64, Result<Response<Bytes>, net_http::HttpError>), tokio::task::JoinError>,
+        number: u64,
+        sent: Result<Response<Bytes>, Failure>,
     ) -> Result<(), Failure> {
-        let (number, sent) =
-            came.map_err(|error| Failure::because("a request to Graph broke off", &error))?;
-        let (now, rng) = (clock::now(), &mut SystemEntropy);
+        let (now, rng) = (self.wire.now(), &mut self.wire.entropy());
         match sent {
             Ok(response) => {
                 if response.status() == StatusCode::UNAUTHORIZED {
@@ -287,7 +305,7 @@ impl Graph {
                 with.answered(number, &reply, now, rng);
             }
             Err(error) => {
-                tracing::warn!(batch = number, %error, "No answer from Graph");
+                tracing::warn!(batch = number, error = error.text(), "No answer from Graph");
                 if let Some(record) = &mut self.record {
                     record.lost(number);
                 }
@@ -299,7 +317,7 @@ impl Graph {
 
     /// `Bearer` and a token that is still good for a while.
     async fn bearer(&mut self) -> Result<Zeroizing<String>, Failure> {
-        let now = clock::now();
+        let now = self.wire.now();
         if let Some((bearer, _)) = self.token.as_ref().filter(|(_, until)| *until > now) {
             return Ok(bearer.clone());
         }
@@ -319,7 +337,7 @@ impl Graph {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from_owner(form))
             .map_err(|error| Failure::because("cannot ask for a token for Graph", &error))?;
-        let response = self.client.send(flow::CONNECT_TENANT_SYNC, login.clone(), request).await?;
+        let response = self.wire.send(login.clone(), request).await?;
         if !response.status().is_success() {
             return Err(refused(&response, "sign in to Graph"));
         }
@@ -337,9 +355,9 @@ fn retry_after(response: &Response<Bytes>) -> Option<String> {
 }
 
 /// Sleeps so long; without an end when there is none.
-async fn sleep(wait: Option<std::time::Duration>) {
+async fn sleep(wire: &impl Wire, wait: Option<std::time::Duration>) {
     match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
+        Some(wait) => wire.sleep(wait).await,
         None => std::future::pending().await,
     }
 }

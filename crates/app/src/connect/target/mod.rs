@@ -13,6 +13,7 @@ pub(super) mod proof;
 mod record;
 pub(super) mod survey;
 pub(super) mod tenant;
+pub(super) mod wire;
 
 use portolan_store::state::{Export, ReferenceExport, Remark, State};
 use portolan_sync::Dictionary;
@@ -21,6 +22,7 @@ use portolan_sync::target::TargetSystem;
 
 pub(super) use self::commands::{Capabilities, Command, capabilities, run};
 use self::graph::Graph;
+use self::wire::Wire;
 use super::batches::{Answered, Batches};
 use super::export::Ingest;
 use super::tenant_client::Tenant;
@@ -117,11 +119,33 @@ impl<T: Ingest> Receiver for T {
     }
 }
 
+impl<W: Wire> Receiver for Graph<W> {
+    async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
+        changes::begin(self, sending).await
+    }
+
+    async fn objects(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[Export],
+    ) -> Result<Taken, Failure> {
+        changes::objects(self, sending, exports).await
+    }
+
+    async fn references(
+        &mut self,
+        sending: Sending<'_>,
+        exports: &[ReferenceExport],
+    ) -> Result<Taken, Failure> {
+        changes::references(self, sending, exports).await
+    }
+}
+
 impl Receiver for Target {
     async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
         match self {
             Self::Tenant(tenant) => tenant.begin(sending).await,
-            Self::Graph(graph) => changes::begin(graph, sending).await,
+            Self::Graph(graph) => graph.begin(sending).await,
         }
     }
 
@@ -132,7 +156,7 @@ impl Receiver for Target {
     ) -> Result<Taken, Failure> {
         match self {
             Self::Tenant(tenant) => tenant.objects(sending, exports).await,
-            Self::Graph(graph) => changes::objects(graph, sending, exports).await,
+            Self::Graph(graph) => graph.objects(sending, exports).await,
         }
     }
 
@@ -143,7 +167,7 @@ impl Receiver for Target {
     ) -> Result<Taken, Failure> {
         match self {
             Self::Tenant(tenant) => tenant.references(sending, exports).await,
-            Self::Graph(graph) => changes::references(graph, sending, exports).await,
+            Self::Graph(graph) => graph.references(sending, exports).await,
         }
     }
 }

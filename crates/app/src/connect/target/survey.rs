@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 
 use super::Sending;
 use super::graph::{Graph, PAGES_MAX};
+use super::wire::Wire;
 use crate::connect::confirm::Confirmation;
 use crate::report::Failure;
 
@@ -53,7 +54,7 @@ struct Reading {
 
 /// Holds what Graph has against what it acknowledged, and queues what is to be repaired.
 pub(in crate::connect) async fn confirm(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
 ) -> Result<Confirmation, Failure> {
     let (mut done, mut ours) = (Confirmation::default(), Ours::new());
@@ -69,7 +70,10 @@ pub(in crate::connect) async fn confirm(
 
 /// Looks up the objects that were sent and whose answer did not come: what is there is known from now on,
 /// and not written again if it is as it is to be.
-pub(super) async fn settle_doubts(graph: &mut Graph, sending: Sending<'_>) -> Result<(), Failure> {
+pub(super) async fn settle_doubts(
+    graph: &mut Graph<impl Wire>,
+    sending: Sending<'_>,
+) -> Result<(), Failure> {
     let Sending { state, target, .. } = sending;
     let mut after = TargetKey::default();
     loop {
@@ -90,7 +94,7 @@ pub(super) async fn settle_doubts(graph: &mut Graph, sending: Sending<'_>) -> Re
 
 /// Holds all objects of a kind against what is known of them.
 async fn pages(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
     kind: TenantKind,
     ours: &mut Ours,
@@ -139,7 +143,7 @@ async fn take(sending: Sending<'_>, found: &[Seen], ours: &mut Ours) -> Result<C
 
 /// Looks by their ids at the objects that no page had, and keeps which of them are gone.
 async fn missing(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
     ours: &mut Ours,
     done: &mut Confirmation,
@@ -173,7 +177,7 @@ async fn missing(
 
 /// Holds whom the objects refer to against what was acknowledged.
 async fn references(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
     ours: &Ours,
     done: &mut Confirmation,
@@ -225,7 +229,7 @@ async fn references(
 
 /// Reads all pages of all of them: of each the next one, until none has more.
 async fn read(
-    graph: &mut Graph,
+    graph: &mut Graph<impl Wire>,
     reading: &mut [Reading],
     by_id: &HashMap<Guid, &SourceAnchor>,
 ) -> Result<(), Failure> {

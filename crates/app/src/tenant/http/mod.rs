@@ -86,7 +86,12 @@ struct Inner {
     /// Reads that look at many objects: they leave connections of the store to all others.
     scans: Semaphore,
     clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
+    /// What Graph's writes draw from.
+    randomness: Randomness,
 }
+
+/// Gives a random source.
+pub(super) type Randomness = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
 
 /// How often it is looked anew how many users there are: Graph's limits depend on it.
 const USERS_KNOWN_FOR: time::Duration = time::Duration::MINUTE;
@@ -110,6 +115,21 @@ impl Service {
         let counts = Counts { throttle: Throttle::new(limits), users: None };
         inner.throttle = Some(Mutex::new(counts));
         Ok(Self(Arc::new(inner), current))
+    }
+
+    /// The same service by another clock and randomness. It is for a service that nobody shares yet.
+    ///
+    /// # Errors
+    /// When somebody shares it.
+    pub(super) fn at(
+        self,
+        clock: Arc<dyn Fn() -> OffsetDateTime + Send + Sync>,
+        randomness: Randomness,
+    ) -> Result<Self, Failure> {
+        let Self(inner, current) = self;
+        let inner = Arc::try_unwrap(inner);
+        let inner = inner.map_err(|_| Failure::new("the tenant's service is in use already"))?;
+        Ok(Self(Arc::new(Inner { clock, randomness, ..inner }), current))
     }
 
     fn counts(&self) -> Option<MutexGuard<'_, Counts>> {
@@ -156,9 +176,17 @@ impl Service {
         let clock = Arc::new(portolan_net::clock::now);
         let rates = Mutex::default();
         let scans = Semaphore::new(SCANS_MAX);
-        let throttle = None;
-        let inner =
-            Inner { store, pairwise_salt, password_grant, policy, rates, throttle, scans, clock };
+        let inner = Inner {
+            store,
+            pairwise_salt,
+            password_grant,
+            policy,
+            rates,
+            throttle: None,
+            scans,
+            clock,
+            randomness: Arc::new(|| Box::new(SystemEntropy)),
+        };
         Ok(Self(Arc::new(inner), Arc::new(Current::new(tenant, key, jwks)?)))
     }
 
@@ -199,6 +227,11 @@ impl Service {
 
     fn now(&self) -> OffsetDateTime {
         (self.0.clock)()
+    }
+
+    /// A random source for what a write draws.
+    fn entropy(&self) -> Box<dyn Entropy + Send> {
+        (self.0.randomness)()
     }
 
     fn rates(&self) -> MutexGuard<'_, Rates> {

@@ -9,7 +9,6 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use portolan_model::Guid;
-use portolan_net::entropy::SystemEntropy;
 use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::directory::{Kind, Object, Reference, Value};
 use portolan_tenant::graph::body::{self, Asked as Wanted};
@@ -123,7 +122,8 @@ async fn made(
     let tenant = asked.service.tenant();
     let has_password = wanted.password.is_some();
     let (tx, now) = (&mut permitted.tx, asked.context.now);
-    let object = write::create(tx, tenant, kind, wanted, now, &mut SystemEntropy).await??;
+    let mut rng = asked.service.entropy();
+    let object = write::create(tx, tenant, kind, wanted, now, &mut *rng).await??;
     if has_password {
         permitted.record(asked, CREDENTIAL, object.id).await?;
     }
@@ -198,7 +198,8 @@ async fn update(
     let (id, now, rights) = (object.id, asked.context.now, permitted.rights);
     let sets_password = wanted.password.is_some();
     let tx = &mut permitted.tx;
-    write::update(tx, tenant, object, wanted, rights, now, &mut SystemEntropy).await??;
+    let mut rng = asked.service.entropy();
+    write::update(tx, tenant, object, wanted, rights, now, &mut *rng).await??;
     if sets_password {
         permitted.record(asked, CREDENTIAL, id).await?;
     }

@@ -110,7 +110,7 @@ impl Server {
         }
         confirmed(&self.state, target, tenure, must_confirm).await?;
         // What was sent and never answered may have to be undone: that is held against the guard as well.
-        Batches::settle(&self.state, target).await?;
+        settle(&self.state, target).await?;
         let now = portolan_net::clock::now();
         let allowance = &self.config.guard;
         let quarantine = guard::quarantine(&self.state, target, allowance, allowed, now).await?;
@@ -162,6 +162,13 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Lets the opposite be done of what was sent, was never answered, and is not to be any more: of batches, and of
+/// single objects.
+pub(super) async fn settle(state: &State, target: ConnectorId) -> Result<(), Failure> {
+    Batches::settle(state, target).await?;
+    Ok(state.settle_doubts(target).await?)
 }
 
 /// Remembers that somebody else may write from now on.

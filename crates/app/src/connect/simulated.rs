@@ -348,7 +348,7 @@ impl Server {
                 tenant.confirm(state, connected).await?;
             }
             gate::confirmed(state, target, tenure, must_confirm).await?;
-            batches::Batches::settle(state, target).await?;
+            gate::settle(state, target).await?;
         }
         let now = self.origin.now();
         let quarantine = guard::quarantine(state, target, allowance, allowed, now).await?;

@@ -11,6 +11,7 @@ use sqlx::Row as _;
 use super::codes::Code as _;
 use super::references::mark_target;
 use super::rows::{self, numbers, texts};
+use super::unanswered::made;
 use super::{State, StateError, TargetKey};
 
 /// An object that a target refused to take as it is to be.
@@ -138,48 +139,32 @@ impl State {
         Ok(tx.commit().await?)
     }
 
-    /// Objects that may be left at a target although they are not wished for.
-    ///
-    /// # Errors
-    /// When something does not read back.
-    pub async fn doubts(
-        &self,
-        target: ConnectorId,
-        limit: u32,
-    ) -> Result<Vec<(SourceAnchor, TenantKind)>, StateError> {
-        let rows = sqlx::query(
-            "SELECT anchor, kind FROM target_doubt WHERE connector = ? ORDER BY anchor LIMIT ?",
-        )
-        .bind(target.0)
-        .bind(limit)
-        .fetch_all(&mut *self.database.read().await?)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let kind = TenantKind::of_code(row.try_get("kind")?)?;
-                Ok((rows::anchor(row.try_get("anchor")?)?, kind))
-            })
-            .collect()
-    }
-
-    /// Keeps that these are not left at a target any more, or are wished for again.
+    /// Lets objects be deleted that were sent, whose answer did not come, and that are not wished for any more:
+    /// whether they are there is found out when they are. One that is wished for again is in doubt as before.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn resolve_doubts(
-        &self,
-        target: ConnectorId,
-        anchors: &[SourceAnchor],
-    ) -> Result<(), StateError> {
+    pub async fn settle_doubts(&self, target: ConnectorId) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        sqlx::query(
-            "DELETE FROM target_doubt
-             WHERE connector = ? AND anchor IN (SELECT value FROM json_each(?))",
-        )
-        .bind(target.0)
-        .bind(texts(anchors.iter().map(SourceAnchor::as_str)))
-        .execute(&mut *tx)
-        .await?;
+        let rows =
+            sqlx::query("DELETE FROM target_doubt WHERE connector = ? RETURNING anchor, kind")
+                .bind(target.0)
+                .fetch_all(&mut *tx)
+                .await?;
+        for row in rows {
+            let (anchor, kind): (String, i64) = (row.try_get("anchor")?, row.try_get("kind")?);
+            if !made(&mut tx, target, &anchor, kind).await? {
+                continue;
+            }
+            sqlx::query(
+                "INSERT OR IGNORE INTO target_identity (key)
+                 SELECT key FROM target_object WHERE connector = ? AND anchor = ?",
+            )
+            .bind(target.0)
+            .bind(&anchor)
+            .execute(&mut *tx)
+            .await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -275,6 +260,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use portolan_sync::ObjectKind;
+    use portolan_sync::guard::Loss;
+    use time::OffsetDateTime;
 
     use super::super::tests::{TARGET, export, guid, import, now, object, state, synchronise};
     use super::super::{Export, Place};
@@ -313,11 +300,13 @@ mod tests {
         synchronise(&state).await;
         assert_eq!(export(&state).await, ["delete user 22"]);
         assert_eq!(state.identities(TARGET, &both).await.unwrap(), known[..1]);
-        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+        state.settle_doubts(TARGET).await.unwrap();
+        assert_eq!(export(&state).await, Vec::<String>::new());
     }
 
     #[tokio::test]
-    async fn one_that_was_sent_and_is_wished_for_no_more_is_in_doubt_until_it_is_looked_up() {
+    async fn one_that_was_sent_and_is_wished_for_no_more_is_deleted_as_any_other_that_may_be_there()
+    {
         let directory = tempfile::tempdir().unwrap();
         let state = state(directory.path()).await;
         let forest = [object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])];
@@ -329,9 +318,34 @@ mod tests {
         // The answers do not come, and both leave the forest.
         import(&state, &[object(0x23, USER, "Eve", &[])]).await;
         synchronise(&state).await;
-        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), [(anchor(0x21), TenantKind::User)]);
-        state.resolve_doubts(TARGET, &[anchor(0x21)]).await.unwrap();
-        assert_eq!(state.doubts(TARGET, 10).await.unwrap(), []);
+        state.settle_doubts(TARGET).await.unwrap();
+        let (now, since) = (now(&state).await, OffsetDateTime::UNIX_EPOCH);
+        let tolls = state.tolls(TARGET, since, now, None).await.unwrap();
+        let wanted: Vec<_> = tolls.iter().map(|toll| (&toll.loss, toll.wanted)).collect();
+        assert_eq!(wanted, [(&Loss::Objects(TenantKind::User), 1)], "the guard counts it");
+        assert_eq!(export(&state).await, ["delete user 21", "add user 23"]);
+        state.settle_doubts(TARGET).await.unwrap();
+        assert_eq!(export(&state).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_wished_for_again_is_in_doubt_as_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let forest = [object(0x21, USER, "Zoë", &[])];
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        let keys: Vec<_> = pending(&state).await.iter().map(|export| export.key).collect();
+        state.doubt(&keys).await.unwrap();
+        import(&state, &[object(0x23, USER, "Eve", &[])]).await;
+        synchronise(&state).await;
+        import(&state, &forest).await;
+        synchronise(&state).await;
+        state.settle_doubts(TARGET).await.unwrap();
+        let doubtful = state.in_doubt(TARGET, TargetKey::default(), 10).await.unwrap();
+        let anchors: Vec<_> = doubtful.into_iter().map(|(_, anchor, _)| anchor).collect();
+        assert_eq!(anchors, [anchor(0x21)]);
+        assert_eq!(export(&state).await, ["add user 21"]);
     }
 
     #[tokio::test]

@@ -162,7 +162,7 @@ async fn write_again(tx: &mut Tx, target: ConnectorId, anchor: &str) -> Result<b
 }
 
 /// Deletes a new object that is not to be any more. Whether it is still to be made.
-async fn made(
+pub(super) async fn made(
     tx: &mut Tx,
     target: ConnectorId,
     anchor: &str,

@@ -3,7 +3,7 @@
 //!
 //! An id is kept before an object counts as exported. One that is made is in doubt from before it is sent
 //! until its answer came: the run behind one that is broken off between the two asks for it by its anchor,
-//! twenty in a request, and takes it away if it is not wished for any more.
+//! twenty in a request, and deletes it as any other if it is not wished for any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use portolan_model::{Guid, SourceAnchor};
 use portolan_store::state::{Export, ReferenceExport};
 use portolan_sync::engine::PendingExport;
 use portolan_sync::target::graph::{
-    Change, Fault, Known, Outcome, ReferenceWish, Wish, references as changes_of,
+    Fault, Known, Outcome, ReferenceWish, Wish, references as changes_of,
 };
 
 use super::graph::Graph;
@@ -25,13 +25,12 @@ const OBJECTS_AT_ONCE: usize = 400;
 const REFERENCES_AT_ONCE: usize = 4_000;
 /// What remembers that it was asked for everything that was there before the first export.
 const LOOKED_AT: &str = "graph-known";
-/// Rounds in which leftovers are taken away, each of [`OBJECTS_AT_ONCE`].
-const ROUNDS_MAX: usize = 10_000;
 /// Characters of a refusal that are kept.
 const TEXT_CHARS_MAX: usize = 1_000;
 
 /// Finds what Graph has already of the objects that are to be exported: once of all, and of those whose
-/// answer did not come; and takes away what an earlier run made and nobody wishes for any more.
+/// answer did not come. What an earlier run made and nobody wishes for any more is among what is to be deleted
+/// by then, and was held against the guard with all of it ([`gate`](crate::connect::gate)).
 pub(super) async fn begin(
     graph: &mut Graph<impl Wire>,
     sending: Sending<'_>,
@@ -41,24 +40,7 @@ pub(super) async fn begin(
         survey::confirm(graph, sending).await?;
         state.remember(target, LOOKED_AT, b"done").await?;
     }
-    survey::settle_doubts(graph, sending).await?;
-    let limit = u32::try_from(OBJECTS_AT_ONCE).unwrap_or(u32::MAX);
-    for _ in 0..ROUNDS_MAX {
-        let doubts = state.doubts(target, limit).await?;
-        let delete = |(anchor, kind): &(SourceAnchor, _)| Change::Delete {
-            anchor: anchor.clone(),
-            kind: *kind,
-        };
-        let changes: Vec<_> = doubts.iter().map(delete).collect();
-        let (outcomes, _) = graph.export(changes, Known::new()).await?;
-        let gone = doubts.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_done());
-        let gone: Vec<_> = gone.map(|((anchor, _), _)| anchor.clone()).collect();
-        state.resolve_doubts(target, &gone).await?;
-        if gone.is_empty() {
-            break;
-        }
-    }
-    Ok(())
+    survey::settle_doubts(graph, sending).await
 }
 
 /// Writes and deletes the first of these objects.

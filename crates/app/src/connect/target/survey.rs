@@ -124,8 +124,10 @@ async fn take(sending: Sending<'_>, found: &[Seen], ours: &mut Ours) -> Result<C
         let records = [&known.confirmed, &known.wished].map(Option::as_ref);
         let mut records = records.into_iter().flatten().filter(|record| !record.is_empty());
         // What another agent synchronises is this server's only if this server made it.
-        let Some(base) = records.clone().next() else { continue };
-        if known.confirmed.is_none() && seen.is_of_another {
+        let base = records.clone().next().or(known.confirmed.as_ref());
+        let Some(base) = base else { continue };
+        let is_ours = known.confirmed.as_ref().is_some_and(|record| !record.is_empty());
+        if !is_ours && seen.is_of_another {
             continue;
         }
         let same = records.find(|record| seen.shows(record, names)).cloned();

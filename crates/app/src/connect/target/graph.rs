@@ -4,9 +4,11 @@
 //! It is reached by a [`Wire`], which is HTTPS. Nothing is decided here: what a reply means, what is sent again and how long is waited is the
 //! exporter's.
 
+use std::task::Poll;
+
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt as _, poll};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use portolan_chart::flow;
@@ -43,6 +45,9 @@ const ATTEMPTS_MAX: u32 = 14;
 /// Pages that are read of one kind of object: a million objects, and as many again.
 pub(super) const PAGES_MAX: usize = 2_500;
 
+/// Seconds that are waited at most, whatever Graph says.
+const PAUSE_SECONDS_MAX: u32 = 3_600;
+
 /// How often a page is asked for.
 const PAGE_ATTEMPTS_MAX: u32 = 8;
 
@@ -72,6 +77,8 @@ pub(in crate::connect) struct Graph<W = Https> {
     address: Address,
     proof: Proof,
     token: Option<(Zeroizing<String>, OffsetDateTime)>,
+    /// Nothing is sent in front of this moment: Graph said so last.
+    paused_until: Option<OffsetDateTime>,
     /// Where what is asked and answered is written.
     record: Option<Record>,
 }
@@ -112,7 +119,7 @@ impl Graph {
 impl<W: Wire> Graph<W> {
     /// One that is reached by this.
     pub(in crate::connect) const fn over(wire: W, address: Address, proof: Proof) -> Self {
-        Self { wire, address, proof, token: None, record: None }
+        Self { wire, address, proof, token: None, paused_until: None, record: None }
     }
 
     /// Writes from now on what is asked and answered.
@@ -189,6 +196,7 @@ impl<W: Wire> Graph<W> {
     async fn page(&mut self, path: &str) -> Result<Response<Bytes>, Failure> {
         let mut attempt = 1;
         loop {
+            self.wait_as_told().await;
             let bearer = self.bearer().await?;
             let request = Request::builder()
                 .uri(format!("/v1.0{path}"))
@@ -196,7 +204,7 @@ impl<W: Wire> Graph<W> {
                 .body(Bytes::new())
                 .map_err(|error| Failure::because("cannot ask Graph what it has", &error))?;
             let graph = self.address.graph.clone();
-            let wait = match self.wire.send(graph, request).await {
+            match self.wire.send(graph, request).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => {
                     let status = response.status();
@@ -206,17 +214,31 @@ impl<W: Wire> Graph<W> {
                     let is_passing = status == StatusCode::TOO_MANY_REQUESTS
                         || status == StatusCode::UNAUTHORIZED
                         || status.is_server_error();
+                    let told = retry_after(&response).and_then(|text| text.parse().ok());
+                    self.pause(told.unwrap_or(1));
                     if !is_passing || attempt >= PAGE_ATTEMPTS_MAX {
                         return Err(refused(&response, "read what Graph has"));
                     }
-                    retry_after(&response).and_then(|text| text.parse().ok()).unwrap_or(1_u64)
                 }
                 Err(error) if attempt >= PAGE_ATTEMPTS_MAX => return Err(error),
-                Err(_) => 1 << attempt,
-            };
+                Err(_) => self.pause(1 << attempt),
+            }
             attempt += 1;
-            self.wire.sleep(std::time::Duration::from_secs(wait.clamp(1, 3_600))).await;
         }
+    }
+
+    /// Nothing is sent for so many seconds.
+    fn pause(&mut self, seconds: u32) {
+        let seconds = seconds.clamp(1, PAUSE_SECONDS_MAX);
+        let until = self.wire.now() + time::Duration::seconds(seconds.into());
+        self.paused_until = self.paused_until.max(Some(until));
+    }
+
+    /// Waits as Graph said last, whatever it was asked then.
+    async fn wait_as_told(&mut self) {
+        let Some(until) = self.paused_until.take() else { return };
+        let wait = until - self.wire.now();
+        self.wire.sleep(wait.try_into().unwrap_or_default()).await;
     }
 
     /// Makes these changes at a target of which this is known. What became of each, in their order, and
@@ -244,14 +266,24 @@ impl<W: Wire> Graph<W> {
 
     /// Sends what a conversation says until it is done.
     async fn converse(&mut self, with: &mut impl Conversation) -> Result<(), Failure> {
+        self.wait_as_told().await;
         let (wire, mut under_way) = (self.wire.clone(), FuturesUnordered::new());
         loop {
             match with.next(wire.now(), &mut wire.entropy()) {
-                Action::Done => return Ok(()),
+                Action::Done => {
+                    self.paused_until = with.paused_until();
+                    return Ok(());
+                }
                 Action::Send(batch) => {
                     let (number, request) = (batch.number, self.request(batch).await?);
                     let (wire, graph) = (wire.clone(), self.address.graph.clone());
-                    under_way.push(async move { (number, wire.send(graph, request).await) });
+                    let mut sent =
+                        Box::pin(async move { (number, wire.send(graph, request).await) });
+                    // It goes out now, and not when the next answer is looked for: that may say to wait.
+                    match poll!(&mut sent) {
+                        Poll::Ready((number, sent)) => self.take(with, number, sent)?,
+                        Poll::Pending => under_way.push(sent),
+                    }
                 }
                 Action::Wait { until } => {
                     let wait = until.map(|until| until - wire.now());

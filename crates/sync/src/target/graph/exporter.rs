@@ -92,6 +92,9 @@ pub trait Conversation {
 
     /// Takes it that there is no reply to a batch: it may have been received.
     fn lost(&mut self, number: u64, now: OffsetDateTime, rng: &mut dyn Entropy);
+
+    /// Until when the target told it to wait last, if it did: whoever talks to it next waits as well.
+    fn paused_until(&self) -> Option<OffsetDateTime>;
 }
 
 /// An export under way.
@@ -373,6 +376,10 @@ impl Conversation for Exporter {
         for (place, work) in self.under_way.remove(&number).into_iter().flatten() {
             self.in_doubt(place, work, "no reply", now, rng);
         }
+    }
+
+    fn paused_until(&self) -> Option<OffsetDateTime> {
+        self.paused_until
     }
 }
 

@@ -129,6 +129,10 @@ impl Lookups {
                 Looked::Failed(Fault::Unavailable { attempts: work.attempts, last })
             }
             401 | 408 | 500..=599 => {
+                if let Some(seconds) = answer.retry_after {
+                    let until = now + Duration::seconds(seconds.into());
+                    self.paused_until = self.paused_until.max(Some(until));
+                }
                 let said = format!("{} {}", answer.status, answer.part().message);
                 return self.again(work, &said, now, rng);
             }
@@ -202,6 +206,10 @@ impl Conversation for Lookups {
             self.again(work, "no reply", now, rng);
         }
     }
+
+    fn paused_until(&self) -> Option<OffsetDateTime> {
+        self.paused_until
+    }
 }
 
 #[cfg(test)]
@@ -255,6 +263,16 @@ mod tests {
 
     fn found(number: u8) -> Looked {
         Looked::Found(json!(number))
+    }
+
+    #[test]
+    fn a_service_that_is_not_available_is_asked_again_when_it_says() {
+        let mut lookups = lookups(1);
+        sent(lookups.next(at(0), &mut Zeros));
+        let reply = Reply { status: 503, retry_after: Some("20".to_owned()), body: Vec::new() };
+        lookups.answered(1, &reply, at(0), &mut Zeros);
+        assert_eq!(lookups.next(at(19), &mut Zeros), Action::Wait { until: Some(at(20)) });
+        assert_eq!(sent(lookups.next(at(20), &mut Zeros)), (2, 1));
     }
 
     #[test]

@@ -34,6 +34,8 @@ struct Group {
     unlinked: Vec<Outcome>,
     /// Metaverse objects that it is about.
     touched: HashSet<MetaverseKey>,
+    /// The same of the groups before it in the batch: what was found when the batch began may be gone.
+    touched_before: HashSet<MetaverseKey>,
     /// Values by which others may join what it makes: of attributes that rules join by.
     made: HashSet<(AttributeId, String)>,
     /// The same of the groups before it in the batch.
@@ -49,6 +51,8 @@ impl Group {
         self.joined = std::mem::take(&mut full.joined);
         self.made_before = std::mem::take(&mut full.made_before);
         self.made_before.extend(full.made.drain());
+        self.touched_before = std::mem::take(&mut full.touched_before);
+        self.touched_before.extend(full.touched.drain());
         full
     }
 }
@@ -142,6 +146,11 @@ impl Synchronisation<'_> {
         {
             // Who joined it in this batch is not in what was found.
             changed += self.keep(group.full(), answers, deferred).await?;
+            found = self.candidates(&staged, &lookups).await?;
+            decision = engine.link(&staged, &found);
+        } else if let LinkDecision::Join { metaverse, .. } = decision
+            && group.touched_before.contains(&metaverse)
+        {
             found = self.candidates(&staged, &lookups).await?;
             decision = engine.link(&staged, &found);
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::expected::{self, Shown};
+use crate::expected::Shown;
 use crate::forest::Forest;
 use crate::tenant::{Found, Log};
 use time::OffsetDateTime;
@@ -33,6 +33,10 @@ pub enum Law {
     StateIsWhole,
     /// Of a kind no more goes in a day than is allowed, and what somebody let through.
     LosesNoMoreThanAllowed,
+    /// Nothing is sent to Graph before the time is over for which it says to wait.
+    WaitsAsTold,
+    /// An export to Graph takes no longer than its limits make it take, by a sane factor.
+    TakesNoLonger,
     /// Nothing is written by a server behind whose back another one took over.
     NothingLateIsWritten,
 }
@@ -117,12 +121,11 @@ pub fn always(
     log.books.check(forests, there, now)
 }
 
-/// What holds at the end, when nothing goes wrong any more.
+/// What holds at the end, when nothing goes wrong any more: the tenant has what it is to have.
 ///
 /// # Errors
 /// The first law that was broken.
-pub fn at_rest(forests: &[&Forest], found: &[Found]) -> Result<(), Violation> {
-    let expected: BTreeMap<String, Shown> = expected::of(forests);
+pub fn at_rest(expected: &BTreeMap<String, Shown>, found: &[Found]) -> Result<(), Violation> {
     let there: BTreeMap<&String, &Shown> =
         found.iter().map(|object| (&object.number, &object.shown)).collect();
     let lost: Vec<_> = expected.keys().filter(|number| !there.contains_key(number)).collect();

@@ -147,4 +147,10 @@ pub enum Bug {
     RepeatsLeases,
     /// A server that takes over is told that the tenant has nothing.
     ConfirmsNothing,
+    /// The server does not wait as long as Graph tells it to.
+    IgnoresRetryAfter,
+    /// The server waits much longer than it has to.
+    Oversleeps,
+    /// The server makes groups at Graph under names by which it does not know them again.
+    MakesUnderOtherNames,
 }

@@ -6,7 +6,8 @@
 //! backups; a forest does not answer; many objects go at once, and wait for somebody's word ([`books`]).
 //! The server is the real one, from its import to its export, over its real state
 //! (`portolan_app::connect::simulated`); the tenant's decisions and store are the real ones too
-//! (`portolan_app::tenant::ingest`). Only the forest ([`forest`]) and the line between them are models.
+//! (`portolan_app::tenant::ingest`). In some runs the target is a Graph ([`graph`]): the real one of the tenant, and the
+//! server's real way of exporting to it. Only the forest ([`forest`]) and the line between them are models.
 //!
 //! Whether all went well is judged apart from those who act ([`check`]), by what is worked out from the forest
 //! alone ([`expected`]). A seed is a run: the same again on every host. A run is a list of [`step`]s that is
@@ -20,6 +21,7 @@ pub mod check;
 pub mod expected;
 pub mod fault;
 pub mod forest;
+pub mod graph;
 pub mod setting;
 pub mod shrink;
 pub mod step;

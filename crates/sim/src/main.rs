@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use portolan_app::report::Failure;
 use portolan_sim::check::Violation;
-use portolan_sim::setting::WIDE;
+use portolan_sim::setting::{GRAPH, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
@@ -25,9 +25,11 @@ struct Options {
 }
 
 impl Options {
-    /// The seed of a run: in turn one of the first ones, and one of those that draw what they are made of.
+    /// The seed of a run: in turn one of the first ones, one of those that draw what they are made of, and one
+    /// whose target is a Graph.
     fn seed(self, number: u64) -> u64 {
-        self.one.unwrap_or(number / 2 + if number.is_multiple_of(2) { 0 } else { WIDE })
+        let first = [0, WIDE, GRAPH][(number % 3) as usize];
+        self.one.unwrap_or(number / 3 + first)
     }
 }
 

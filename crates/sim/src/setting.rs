@@ -1,6 +1,9 @@
 //! What a run is made of besides its steps.
 
+use std::num::NonZeroU32;
+
 use portolan_app::connect::simulated::Allowance;
+use portolan_tenant::graph::throttle::Limits;
 use time::Duration;
 
 use crate::books;
@@ -9,6 +12,12 @@ use crate::chance::Chance;
 /// Seeds from here on draw what they are made of. Those before are of one forest, and of a guard that nobody
 /// minds: what they found once stays what they are about.
 pub const WIDE: u64 = 10_000;
+
+/// Seeds from here on have a Graph as their target.
+pub const GRAPH: u64 = 20_000;
+
+/// By how much the limits of Graph may be divided, so that few objects meet them.
+const PARTS: [u32; 3] = [1, 60, 250];
 
 /// Deletions that nobody is asked about, where the guard is not what is looked at.
 const ALLOWED: usize = 1_000;
@@ -22,6 +31,8 @@ pub struct Setting {
     pub is_guarded: bool,
     /// Whether a second server waits to take over.
     pub has_second: bool,
+    /// The part of Graph's limits that is kept, where the target is a Graph.
+    pub graph: Option<NonZeroU32>,
 }
 
 impl Setting {
@@ -29,12 +40,14 @@ impl Setting {
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         if seed < WIDE {
-            return Self { forests: 1, is_guarded: false, has_second: false };
+            return Self { forests: 1, is_guarded: false, has_second: false, graph: None };
         }
         let mut chance = Chance::new(seed, 8);
         let (forests, is_guarded) = (1 + chance.below(2), !chance.once_in(3));
+        let graph =
+            if seed < GRAPH { None } else { NonZeroU32::new(PARTS[chance.below(PARTS.len())]) };
         // Each server counts what it deletes by itself.
-        Self { forests, is_guarded, has_second: !is_guarded }
+        Self { forests, is_guarded, has_second: !is_guarded && graph.is_none(), graph }
     }
 
     /// Whether more is drawn than in the first runs.
@@ -57,6 +70,12 @@ impl Setting {
     #[must_use]
     pub const fn allowed() -> usize {
         ALLOWED
+    }
+
+    /// The limits that a Graph keeps; `None` where the target is none.
+    #[must_use]
+    pub fn limits(self) -> Option<Limits> {
+        self.graph.map(|parts| Limits::GRAPH.divided_by(parts))
     }
 
     /// Users that a forest begins with.

@@ -4,12 +4,12 @@
 
 use portolan_sim::check::Law;
 use portolan_sim::fault::Bug;
-use portolan_sim::setting::WIDE;
+use portolan_sim::setting::{GRAPH, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
 
-/// Seeds of every test run, and as many that draw what they are made of; `cargo xtask sim` runs others.
+/// Seeds of every test run, as many that draw what they are made of, and half as many whose target is a Graph; `cargo xtask sim` runs others.
 const SEEDS: u64 = 200;
 /// Seeds in which a bug that is put in has to be found.
 const SEEDS_OF_BUG: u64 = 40;
@@ -58,13 +58,15 @@ fn finds_from(first: u64, bug: Bug, laws: &[Law]) {
     });
 }
 
-/// Runs every fourth seed from one on, of the first ones and of those that draw what they are made of.
+/// Runs every fourth seed from one on, of the first ones, of those that draw what they are made of, and of those
+/// whose target is a Graph.
 fn quarter(first: u64) {
     block_on(async {
         let template = Template::make().await.unwrap();
         let mut cycles = 0;
         for number in (first..SEEDS).step_by(4) {
-            for seed in [number, WIDE + number] {
+            let of_graph = (number < SEEDS / 2).then_some(GRAPH + number);
+            for seed in [number, WIDE + number].into_iter().chain(of_graph) {
                 let ran = run(&template, seed).await;
                 cycles += ran.cycles;
                 if let Some(violation) = ran.violation {
@@ -106,6 +108,33 @@ fn a_seed_is_the_same_run_again() {
         assert_eq!(one.trace, other.trace);
         assert!(one.trace.len() > 10 && one.cycles > 3);
     });
+}
+
+#[test]
+fn a_seed_whose_target_is_a_graph_is_the_same_run_again() {
+    block_on(async {
+        let template = Template::make().await.unwrap();
+        for seed in GRAPH..GRAPH + 3 {
+            let (one, other) = (run(&template, seed).await, run(&template, seed).await);
+            assert_eq!(one.trace, other.trace);
+            assert!(one.trace.len() > 10 && one.cycles > 2);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_does_not_wait_as_graph_tells_it_is_found() {
+    finds_from(GRAPH, Bug::IgnoresRetryAfter, &[Law::WaitsAsTold]);
+}
+
+#[test]
+fn a_server_that_waits_longer_than_the_limits_of_graph_make_it_is_found() {
+    finds_from(GRAPH, Bug::Oversleeps, &[Law::TakesNoLonger]);
+}
+
+#[test]
+fn a_server_that_does_not_know_again_what_it_made_at_graph_is_found() {
+    finds_from(GRAPH, Bug::MakesUnderOtherNames, &[Law::NothingDoubled, Law::AnchorsStay]);
 }
 
 #[test]
@@ -265,4 +294,36 @@ fn what_is_undone_because_nobody_answered_passes_the_guard_first() {
 #[test]
 fn a_tenant_that_is_restored_behind_a_server_that_only_confirmed_is_confirmed_again() {
     check(RESTORED_BEHIND);
+}
+
+/// Users were made at Graph, the answer was lost, and all of them went out of the forest at once: they were deleted at
+/// Graph again before the guard was asked.
+#[test]
+fn what_graph_made_and_nobody_wishes_for_passes_the_guard_first() {
+    check(20_011);
+}
+
+/// Graph was not available, told to come again later, and the next thing that was sent did not wait for it.
+#[test]
+fn what_graph_says_to_wait_is_waited_by_whatever_is_sent_next() {
+    check(20_072);
+}
+
+/// An answer that said to wait was read while a batch stood ready that had not gone out yet.
+#[test]
+fn a_batch_goes_out_before_the_next_answer_is_read() {
+    check(20_009);
+    check(20_023);
+}
+
+/// A group that is a member of itself: Graph takes no such thing, and says so of it alone.
+#[test]
+fn a_group_that_is_a_member_of_itself_is_exported_without() {
+    check(20_003);
+}
+
+/// Someone joined what their batch had let go of a moment before: the cycle broke off, and so did each one behind it.
+#[test]
+fn what_an_object_joins_is_asked_for_again_when_its_batch_changed_it() {
+    check(20_044);
 }

@@ -23,7 +23,7 @@ use crate::expected::{BRANCH, INITIAL, VERIFIED};
 use crate::fault::{BATCH, Bug, Fuse};
 
 /// What goes wrong on the line during a cycle: each once in so many batches; never at 0.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// The tenant says to wait.
     pub throttled: usize,

@@ -2,6 +2,7 @@
 //! [`line`], what checkers keep of it in [`log`], what it has in [`shown`].
 
 mod bugs;
+mod graph;
 mod line;
 mod log;
 mod shown;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use portolan_app::connect::simulated::Origin as _;
 use portolan_app::report::Failure;
+use portolan_app::tenant::hosts::Hosts;
 use portolan_app::tenant::ingest::{self, Batch, Unwritten};
 use portolan_model::{Guid, Secret};
 use portolan_store::tenant::SqliteStore;
@@ -25,7 +27,9 @@ use portolan_tenant::{Digest, Tenant as Identity};
 use crate::chance::{Chance, Virtual};
 use crate::expected::{BRANCH, INITIAL, VERIFIED};
 use crate::fault::Bug;
+use crate::graph::manners::Manners;
 
+pub use graph::Keys;
 pub use line::{Held, Line, Trouble};
 pub use log::Log;
 pub use shown::Found;
@@ -54,13 +58,17 @@ pub struct Tenant {
     bug: Option<Bug>,
     /// What it wrote.
     pub log: Log,
+    /// Its hosts, where the target is its Graph.
+    hosts: Option<Hosts>,
+    /// How a server treats its Graph.
+    pub manners: Manners,
 }
 
 fn broken(error: &StorageError) -> Failure {
     Failure::because("the simulated tenant's store", error)
 }
 
-fn keys() -> Result<MasterKeys, Failure> {
+fn master_keys() -> Result<MasterKeys, Failure> {
     MasterKeys::new([("k1".to_owned(), Secret::new([7; 32]))])
         .map_err(|error| Failure::because("the simulated tenant's key", &error))
 }
@@ -84,12 +92,12 @@ pub fn sender(server: usize) -> Guid {
 }
 
 impl Tenant {
-    /// Makes the store that tenants begin with.
+    /// Makes the store that tenants begin with, with an application that exports to Graph if it has keys.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub async fn found(directory: &Path) -> Result<(), Failure> {
-        let store = SqliteStore::create(&directory.join(FILE), keys()?).await?;
+    pub async fn found(directory: &Path, keys: Option<&Keys>) -> Result<(), Failure> {
+        let store = SqliteStore::create(&directory.join(FILE), master_keys()?).await?;
         let mut tx = store.begin(Access::Write).await.map_err(|error| broken(&error))?;
         let now = crate::world::EPOCH;
         tx.put_tenant(&identity()?, now).await.map_err(|error| broken(&error))?;
@@ -103,6 +111,10 @@ impl Tenant {
                 keys: Vec::new(),
             };
             tx.put_application(&application).await.map_err(|error| broken(&error))?;
+        }
+        if let Some(keys) = keys {
+            let put = tx.put_application(&keys.application()).await;
+            put.map_err(|error| broken(&error))?;
         }
         let joined = tx.join_group(sender(1), sender(0)).await;
         joined.map_err(|error| broken(&error))?;
@@ -121,7 +133,7 @@ impl Tenant {
         mut chance: Chance,
         bug: Option<Bug>,
     ) -> Result<Self, Failure> {
-        let store = SqliteStore::open(&directory.join(FILE), keys()?).await?;
+        let store = SqliteStore::open(&directory.join(FILE), master_keys()?).await?;
         let mut tx = store.begin(Access::Write).await.map_err(|error| broken(&error))?;
         for feature in
             [Feature::QuarantineUponUpnConflict, Feature::QuarantineUponProxyAddressesConflict]
@@ -142,6 +154,8 @@ impl Tenant {
             backed_up: None,
             bug,
             log: Log::default(),
+            hosts: None,
+            manners: Manners::default(),
         })
     }
 
@@ -173,8 +187,14 @@ impl Tenant {
         let at = |name: &str| self.directory.join(name);
         let copied = std::fs::copy(at(from), at(to));
         copied.map_err(|error| Failure::because("cannot copy the tenant's store", &error))?;
-        self.store = SqliteStore::open(&at(FILE), keys()?).await?;
+        self.store = SqliteStore::open(&at(FILE), master_keys()?).await?;
         Ok(())
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> Guid {
+        self.identity.id
     }
 
     /// Ends it.

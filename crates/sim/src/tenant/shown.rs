@@ -46,7 +46,10 @@ impl Tenant {
                     let above = tx.manager(object.id).await.map_err(|error| broken(&error))?;
                     manager = above.as_ref().map(name_of);
                 }
-                let anchor = object.anchor.as_ref().map(ToString::to_string).unwrap_or_default();
+                let anchor = object.anchor.as_ref().map(ToString::to_string);
+                // At Graph a group has it as its unique name.
+                let unique = || object.attributes.text("uniqueName").map(str::to_owned);
+                let anchor = anchor.or_else(unique).unwrap_or_default();
                 let shown = Shown { kind: word, attributes: attributes(&object), members, manager };
                 found.push(Found { number: name_of(&object), anchor, shown });
             }

@@ -24,6 +24,10 @@ impl World<'_> {
     }
 
     pub(super) async fn of_tenant(&mut self, chance: &mut Chance) -> Result<(), Failure> {
+        if self.setting.graph.is_some() {
+            // Nobody restores a whole tenant of a Graph.
+            return Ok(());
+        }
         if chance.once_in(2) {
             self.tenant.get_mut().back_up().await?;
             self.say("the tenant is backed up");
@@ -42,22 +46,28 @@ impl World<'_> {
             self.say("the server's state is backed up");
         } else if self.has_backup {
             copy(at(STATE_BACKUP), at(STATE))?;
-            self.forget();
+            self.forget().await?;
             self.say("the server's state is restored from its backup");
         }
-        self.start().await
+        self.start().await?;
+        self.confirm_next().await
     }
 
     /// The server does not know any more what it did.
-    fn forget(&mut self) {
+    async fn forget(&mut self) -> Result<(), Failure> {
         self.tenant.get_mut().log.books.begin_anew();
         self.each_forest(Forest::forget);
+        if self.setting.graph.is_some() {
+            let there = self.tenant.get_mut().shown().await?;
+            self.cloud.may_stay.extend(there.into_iter().map(|found| found.number));
+        }
+        Ok(())
     }
 
     pub(super) async fn lose_state(&mut self) -> Result<(), Failure> {
         self.server.state().close().await;
         copy(self.template.directory.path().join(STATE), self.directory.path().join(STATE))?;
-        self.forget();
+        self.forget().await?;
         self.say("the server's state is lost");
         self.start().await
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_app::connect::simulated::{Cycle, Origin as _, Server, Turn};
+use portolan_app::connect::simulated::{Allowance, Cycle, Origin as _, Server, Turn};
 use portolan_app::report::Failure;
 use portolan_tenant::lease;
 
@@ -87,6 +87,9 @@ impl World<'_> {
             () = fuse.burnt() => None,
             cycle = outcome => Some(cycle),
         };
+        if let Some(Ok(cycle)) = &outcome {
+            self.cloud.refused = cycle.refused.iter().map(|(anchor, _)| anchor.clone()).collect();
+        }
         self.tell();
         Ok(outcome)
     }
@@ -109,18 +112,26 @@ impl World<'_> {
         let mut directories: Vec<_> =
             directories.map(|(at, forest)| connection(at, forest)).collect();
         let (chance, clock) = (Chance::new(seed, 7), Arc::clone(&self.clock));
+        if self.setting.graph.is_some() {
+            let line = (fuse, trouble);
+            return Box::pin(self.run_to_graph(server, &mut directories, line, chance)).await;
+        }
         let mut line =
             Line { tenant: &self.tenant, server: number, lease, clock, fuse, trouble, chance };
-        let (allowance, mut allowed) = self.setting.allowance();
-        if self.is_all_allowed || self.bug == Some(Bug::IgnoresGuard) {
-            allowed = Setting::allowed();
-        }
+        let (allowance, allowed) = self.allowance();
         let turn = match (self.setting.has_second, lease) {
             (false, _) => Turn::Alone,
             (true, None) => Turn::Warm,
             (true, Some(lease)) => Turn::Active(lease.tenure),
         };
-        server.synchronise(&mut directories, &mut line, (&allowance, allowed), turn).await
+        Box::pin(server.synchronise(&mut directories, &mut line, (&allowance, allowed), turn)).await
+    }
+
+    /// What goes without a word in the next cycle, and how many above that.
+    pub(super) fn allowance(&self) -> (Allowance, usize) {
+        let (allowance, allowed) = self.setting.allowance();
+        let all = self.is_all_allowed || self.bug == Some(Bug::IgnoresGuard);
+        (allowance, if all { Setting::allowed() } else { allowed })
     }
 
     /// The lease of a server before a cycle: more of the one that it has, or a new one, if it gets one.

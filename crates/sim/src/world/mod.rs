@@ -3,10 +3,12 @@
 
 mod accidents;
 mod cycles;
+mod graph;
 mod rest;
 mod second;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,16 +18,17 @@ use portolan_app::report::Failure;
 use portolan_model::DnsName;
 use time::OffsetDateTime;
 use time::macros::datetime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::chance::{Chance, Virtual};
-use crate::check::{self, Law, Violation};
+use crate::check::{Law, Violation};
 use crate::expected::{BRANCH, INITIAL, VERIFIED};
 use crate::fault::Bug;
 use crate::forest::{Beginning, Forest};
+use crate::graph::wire::Young;
 use crate::setting::Setting;
 use crate::step::{Step, StepKind};
-use crate::tenant::{self, Held, Tenant};
+use crate::tenant::{self, Held, Keys, Tenant};
 
 /// When every run begins.
 pub const EPOCH: OffsetDateTime = datetime!(2026-01-05 08:00 UTC);
@@ -43,11 +46,19 @@ const SERIALS: u32 = 500;
 /// What several parts of a run look at.
 pub type Shared<T> = Rc<RefCell<T>>;
 
-/// What runs begin with: an empty state and an empty tenant, made once.
-#[derive(Debug)]
+/// What runs begin with, made once: for those whose target is a tenant, and for those whose target is a Graph
+/// when the first of them begins.
 pub struct Template {
+    tenant: Beginnings,
+    graph: OnceCell<Beginnings>,
+}
+
+/// An empty state and an empty tenant.
+struct Beginnings {
     directory: tempfile::TempDir,
     compiled: Compiled,
+    /// The keys of a Graph and of who exports to it.
+    keys: Option<Keys>,
 }
 
 /// What a run came to.
@@ -63,7 +74,7 @@ pub struct Ran {
 
 /// A run under way.
 struct World<'t> {
-    template: &'t Template,
+    template: &'t Beginnings,
     directory: tempfile::TempDir,
     setting: Setting,
     forests: Vec<Shared<Forest>>,
@@ -80,7 +91,21 @@ struct World<'t> {
     clock: Arc<Virtual>,
     has_backup: bool,
     bug: Option<Bug>,
+    /// What is known of a Graph besides what it has.
+    cloud: Cloud,
     ran: Ran,
+}
+
+/// What is known of a Graph besides what it has.
+#[derive(Debug, Default)]
+struct Cloud {
+    /// What was made lately.
+    young: Young,
+    /// The numbers of what it had when a server forgot what it had written: a Graph does not say whose an object
+    /// is, so that nobody takes away what the forest has no more.
+    may_stay: BTreeSet<String>,
+    /// The anchors of what it refused in the last cycle.
+    refused: Vec<String>,
 }
 
 /// A folder in memory, where there is one.
@@ -105,10 +130,14 @@ impl Template {
     /// # Errors
     /// When it cannot be made.
     pub async fn make() -> Result<Self, Failure> {
-        let directory = folder()?;
-        let compiled = Compiled::by(directory.path()).await?;
-        Tenant::found(directory.path()).await?;
-        Ok(Self { directory, compiled })
+        Ok(Self { tenant: Beginnings::of_tenant().await?, graph: OnceCell::new() })
+    }
+
+    async fn of(&self, seed: u64) -> Result<&Beginnings, Failure> {
+        match Setting::of(seed).graph {
+            Some(_) => self.graph.get_or_try_init(Beginnings::of_graph).await,
+            None => Ok(&self.tenant),
+        }
     }
 
     /// Runs steps of a seed.
@@ -116,7 +145,7 @@ impl Template {
     /// # Errors
     /// When the simulation itself fails: a law that is broken is what it gives.
     pub async fn run(&self, seed: u64, steps: &[Step], bug: Option<Bug>) -> Result<Ran, Failure> {
-        let mut world = World::begin(self, seed, bug).await?;
+        let mut world = World::begin(self.of(seed).await?, seed, bug).await?;
         let outcome = world.live(steps).await;
         world.tenant.lock().await.close().await;
         world.server.state().close().await;
@@ -130,19 +159,39 @@ impl Template {
     }
 }
 
+impl Beginnings {
+    async fn of_tenant() -> Result<Self, Failure> {
+        let directory = folder()?;
+        let compiled = Compiled::by(directory.path()).await?;
+        Tenant::found(directory.path(), None).await?;
+        Ok(Self { directory, compiled, keys: None })
+    }
+
+    async fn of_graph() -> Result<Self, Failure> {
+        let directory = folder()?;
+        let compiled = Compiled::for_graph(directory.path()).await?;
+        let keys = Keys::make()?;
+        Tenant::found(directory.path(), Some(&keys)).await?;
+        Ok(Self { directory, compiled, keys: Some(keys) })
+    }
+}
+
 /// What a step or a run comes to: the simulation's own failure, or what the checkers say.
 type Judged = Result<Result<(), Violation>, Failure>;
 
 impl<'t> World<'t> {
-    async fn begin(template: &'t Template, seed: u64, bug: Option<Bug>) -> Result<Self, Failure> {
+    async fn begin(template: &'t Beginnings, seed: u64, bug: Option<Bug>) -> Result<Self, Failure> {
         let directory = folder()?;
         for file in [STATE, tenant::FILE] {
             copy(template.directory.path().join(file), directory.path().join(file))?;
         }
         let clock = Arc::new(Virtual::new(EPOCH, Chance::new(seed, 2)));
         let chance = Chance::new(seed, 3);
-        let tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
+        let mut tenant = Tenant::open(directory.path(), Arc::clone(&clock), chance, bug).await?;
         let setting = Setting::of(seed);
+        if let (Some(keys), Some(limits)) = (&template.keys, setting.limits()) {
+            tenant.open_graph(keys, limits)?;
+        }
         let server = Self::open(template, directory.path(), setting, &clock).await?;
         let mut second = None;
         if setting.has_second {
@@ -173,12 +222,13 @@ impl<'t> World<'t> {
             clock,
             has_backup: false,
             bug,
+            cloud: Cloud::default(),
             ran: Ran { trace: Vec::new(), cycles: 0, violation: None },
         })
     }
 
     async fn open(
-        template: &Template,
+        template: &Beginnings,
         directory: &Path,
         setting: Setting,
         clock: &Arc<Virtual>,
@@ -235,10 +285,7 @@ impl<'t> World<'t> {
         if let Err(error) = self.server.state().check().await {
             return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
         }
-        let found = self.tenant.lock().await.shown().await?;
-        let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
-        let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
-        Ok(check::at_rest(&forests, &found))
+        self.judge_at_rest().await
     }
 
     async fn step(&mut self, step: Step) -> Judged {

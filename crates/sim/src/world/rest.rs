@@ -6,6 +6,7 @@ use super::cycles::told;
 use super::{Judged, World};
 use crate::chance::Chance;
 use crate::check::{self, Law, Violation};
+use crate::expected;
 use crate::fault::{Bug, Faults, Fuse};
 use crate::forest::Forest;
 use crate::tenant::Trouble;
@@ -68,12 +69,27 @@ impl World<'_> {
         Ok(Err(Violation::of(Law::ComesToRest, how)))
     }
 
+    /// What holds now that nothing is left to do.
+    pub(super) async fn judge_at_rest(&self) -> Judged {
+        let mut found = self.tenant.lock().await.shown().await?;
+        let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
+        let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        let mut expected = expected::of(&forests);
+        if self.setting.graph.is_some() {
+            self.as_graph_has_it(&mut expected, &mut found).await?;
+        }
+        Ok(check::at_rest(&expected, &found))
+    }
+
     pub(super) async fn check(&self) -> Judged {
         let found = self.tenant.lock().await.shown().await?;
         let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
         let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
         let guarded_at = self.setting.is_guarded.then(|| self.clock.now());
         let tenant = self.tenant.lock().await;
+        if let Some(violation) = tenant.manners.broken.clone() {
+            return Ok(Err(violation));
+        }
         Ok(check::always(&forests, &tenant.log, &found, guarded_at))
     }
 }

@@ -171,6 +171,7 @@ mod tests {
         Heard::Refusal(KrbError {
             code,
             server_time: OffsetDateTime::from_unix_timestamp(NOW + skew).unwrap(),
+            client_realm: None,
             text: None,
             keys: types.iter().map(key).collect(),
         })

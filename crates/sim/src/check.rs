@@ -39,6 +39,8 @@ pub enum Law {
     TakesNoLonger,
     /// Nothing is written by a server behind whose back another one took over.
     NothingLateIsWritten,
+    /// Nothing is written by a server in staging mode.
+    StagingWritesNothing,
 }
 
 /// A law that was broken, and how.
@@ -79,6 +81,10 @@ pub fn always(
     if let Some(batch) = log.late.first() {
         let how = format!("{batch} was written, and another server had taken over");
         return Err(Violation::of(Law::NothingLateIsWritten, how));
+    }
+    if let Some(batch) = log.staged.first() {
+        let how = format!("{batch} was written by a server in staging mode");
+        return Err(Violation::of(Law::StagingWritesNothing, how));
     }
     for number in &log.deleted {
         let may = |forest: &&Forest| {

@@ -153,4 +153,8 @@ pub enum Bug {
     Oversleeps,
     /// The server makes groups at Graph under names by which it does not know them again.
     MakesUnderOtherNames,
+    /// The server takes what a controller lacks for gone, though it read of it before.
+    IgnoresVector,
+    /// The server writes in staging mode, too.
+    IgnoresStaging,
 }

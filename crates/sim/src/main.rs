@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use portolan_app::report::Failure;
 use portolan_sim::check::Violation;
-use portolan_sim::setting::{GRAPH, WIDE};
+use portolan_sim::setting::{GRAPH, LATER, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
@@ -26,10 +26,10 @@ struct Options {
 
 impl Options {
     /// The seed of a run: in turn one of the first ones, one of those that draw what they are made of, and one
-    /// whose target is a Graph.
+    /// with all steps, and one whose target is a Graph.
     fn seed(self, number: u64) -> u64 {
-        let first = [0, WIDE, GRAPH][(number % 3) as usize];
-        self.one.unwrap_or(number / 3 + first)
+        let first = [0, WIDE, LATER, GRAPH][(number % 4) as usize];
+        self.one.unwrap_or(first + number / 4)
     }
 }
 

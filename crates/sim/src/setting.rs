@@ -13,8 +13,11 @@ use crate::chance::Chance;
 /// minds: what they found once stays what they are about.
 pub const WIDE: u64 = 10_000;
 
-/// Seeds from here on have a Graph as their target.
+/// Seeds from here on, as far as [`LATER`], have a Graph as their target.
 pub const GRAPH: u64 = 20_000;
+
+/// Seeds from here on have the steps that came later, too.
+pub const LATER: u64 = 100_000;
 
 /// By how much the limits of Graph may be divided, so that few objects meet them.
 const PARTS: [u32; 3] = [1, 60, 250];
@@ -45,15 +48,13 @@ impl Setting {
         let mut chance = Chance::new(seed, 8);
         let (forests, is_guarded) = (1 + chance.below(2), !chance.once_in(3));
         let graph =
-            if seed < GRAPH { None } else { NonZeroU32::new(PARTS[chance.below(PARTS.len())]) };
+            if seed < GRAPH || seed >= LATER {
+            None
+        } else {
+            NonZeroU32::new(PARTS[chance.below(PARTS.len())])
+        };
         // Each server counts what it deletes by itself.
         Self { forests, is_guarded, has_second: !is_guarded && graph.is_none(), graph }
-    }
-
-    /// Whether more is drawn than in the first runs.
-    #[must_use]
-    pub const fn is_wide(seed: u64) -> bool {
-        seed >= WIDE
     }
 
     /// What may go without a word, and how many above that in a cycle.

@@ -2,7 +2,7 @@
 //! shorter by leaving steps out.
 
 use crate::chance::Chance;
-use crate::setting::Setting;
+use crate::setting::{LATER, WIDE};
 
 /// Steps of a run at most.
 const STEPS_MAX: usize = 60;
@@ -45,6 +45,10 @@ pub enum StepKind {
     Second,
     /// The server stands still in a cycle, and goes on when the second one has taken over.
     Pause,
+    /// The server goes into staging mode, or out of it.
+    Staging,
+    /// A controller is asked for everything that did not hear yet of what was read of another one.
+    Behind,
 }
 
 /// The steps of a seed.
@@ -52,8 +56,13 @@ pub enum StepKind {
 pub fn steps(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, 1);
     let count = STEPS_MAX / 3 + chance.below(STEPS_MAX * 2 / 3);
+    let kinds = match seed {
+        LATER.. => 56,
+        WIDE.. => 52,
+        _ => 40,
+    };
     let step = |_| {
-        let kind = match chance.below(if Setting::is_wide(seed) { 52 } else { 40 }) {
+        let kind = match chance.below(kinds) {
             0..=19 => StepKind::Change,
             20..=24 => StepKind::Replicate,
             25 => StepKind::Controller,
@@ -66,7 +75,9 @@ pub fn steps(seed: u64) -> Vec<Step> {
             45 | 46 => StepKind::Mass,
             47 => StepKind::Release,
             48 | 49 => StepKind::Second,
-            _ => StepKind::Pause,
+            50 | 51 => StepKind::Pause,
+            52 | 53 => StepKind::Staging,
+            _ => StepKind::Behind,
         };
         Step { kind, seed: chance.number() }
     };

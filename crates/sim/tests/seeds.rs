@@ -4,15 +4,52 @@
 
 use portolan_sim::check::Law;
 use portolan_sim::fault::Bug;
-use portolan_sim::setting::{GRAPH, WIDE};
+use portolan_sim::setting::{GRAPH, LATER, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
 
-/// Seeds of every test run, as many that draw what they are made of, and half as many whose target is a Graph; `cargo xtask sim` runs others.
-const SEEDS: u64 = 200;
+/// Seeds of every test run, and as many that draw what they are made of; `cargo xtask sim` runs others.
+const SEEDS: u64 = 800;
+/// Those with all steps besides.
+const SEEDS_LATER: u64 = 400;
+/// Those whose target is a Graph.
+const SEEDS_OF_GRAPH: u64 = 100;
 /// Seeds in which a bug that is put in has to be found.
 const SEEDS_OF_BUG: u64 = 40;
+
+/// Seeds among them that are known to break a law and are not mended yet: a debt, which only shrinks.
+const OPEN: [(u64, Law); 23] = [
+    // What nobody answered before the power went is not counted by the guard.
+    (10_278, Law::LosesNoMoreThanAllowed),
+    (10_397, Law::LosesNoMoreThanAllowed),
+    (10_579, Law::LosesNoMoreThanAllowed),
+    (10_620, Law::LosesNoMoreThanAllowed),
+    // A server that takes over never read what the other one had, from a controller that lags behind or under another
+    // anchor.
+    (10_262, Law::NoDeletionWithoutACause),
+    (100_001, Law::NoDeletionWithoutACause),
+    (100_146, Law::NoDeletionWithoutACause),
+    (100_149, Law::NoDeletionWithoutACause),
+    (100_157, Law::NoDeletionWithoutACause),
+    (100_175, Law::NoDeletionWithoutACause),
+    (100_220, Law::NoDeletionWithoutACause),
+    (100_248, Law::NoDeletionWithoutACause),
+    (100_265, Law::NoDeletionWithoutACause),
+    (100_276, Law::NoDeletionWithoutACause),
+    (100_339, Law::NoDeletionWithoutACause),
+    // The same, where both anchors are seen.
+    (10_478, Law::AnchorsStay),
+    (10_713, Law::AnchorsStay),
+    (100_348, Law::AnchorsStay),
+    // A failing transaction leaves a state that does not read on.
+    (10_673, Law::Succeeds),
+    (10_719, Law::Succeeds),
+    (100_160, Law::Succeeds),
+    (100_362, Law::Succeeds),
+    // A manager who comes back after a deletion without an answer is nobody's manager.
+    (751, Law::NothingLost),
+];
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
@@ -58,46 +95,81 @@ fn finds_from(first: u64, bug: Bug, laws: &[Law]) {
     });
 }
 
-/// Runs every fourth seed from one on, of the first ones, of those that draw what they are made of, and of those
-/// whose target is a Graph.
-fn quarter(first: u64) {
+/// Runs every eighth seed of each sort from one on, and names all that break a law.
+fn eighth(first: u64) {
     block_on(async {
         let template = Template::make().await.unwrap();
-        let mut cycles = 0;
-        for number in (first..SEEDS).step_by(4) {
-            let of_graph = (number < SEEDS / 2).then_some(GRAPH + number);
-            for seed in [number, WIDE + number].into_iter().chain(of_graph) {
+        let (mut seeds, mut cycles, mut failed) = (0, 0, Vec::new());
+        let sorts = [(0, SEEDS), (WIDE, SEEDS), (LATER, SEEDS_LATER), (GRAPH, SEEDS_OF_GRAPH)];
+        for (begins, count) in sorts {
+            let is_open = |seed: &u64| OPEN.iter().any(|(open, _)| open == seed);
+            let all = (begins + first..begins + count).step_by(8);
+            for seed in all.filter(|seed| !is_open(seed)) {
                 let ran = run(&template, seed).await;
-                cycles += ran.cycles;
+                (seeds, cycles) = (seeds + 1, cycles + ran.cycles);
                 if let Some(violation) = ran.violation {
-                    panic!("seed {seed}: {violation}\n{}", ran.trace.join("\n"));
+                    let again = format!("again: cargo xtask sim --seed {seed}");
+                    failed.push(format!("seed {seed}: {violation}\n  {again}"));
                 }
             }
         }
-        println!("{cycles} cycles");
+        println!("{seeds} seeds, {cycles} cycles");
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
     });
 }
 
-// In quarters, which the test runner spreads over the cores.
+// In eighths, which the test runner spreads over the cores.
 
 #[test]
-fn no_seed_of_the_first_quarter_breaks_a_law() {
-    quarter(0);
+fn no_seed_of_the_first_eighth_breaks_a_law() {
+    eighth(0);
 }
 
 #[test]
-fn no_seed_of_the_second_quarter_breaks_a_law() {
-    quarter(1);
+fn no_seed_of_the_second_eighth_breaks_a_law() {
+    eighth(1);
 }
 
 #[test]
-fn no_seed_of_the_third_quarter_breaks_a_law() {
-    quarter(2);
+fn no_seed_of_the_third_eighth_breaks_a_law() {
+    eighth(2);
 }
 
 #[test]
-fn no_seed_of_the_last_quarter_breaks_a_law() {
-    quarter(3);
+fn no_seed_of_the_fourth_eighth_breaks_a_law() {
+    eighth(3);
+}
+
+#[test]
+fn no_seed_of_the_fifth_eighth_breaks_a_law() {
+    eighth(4);
+}
+
+#[test]
+fn no_seed_of_the_sixth_eighth_breaks_a_law() {
+    eighth(5);
+}
+
+#[test]
+fn no_seed_of_the_seventh_eighth_breaks_a_law() {
+    eighth(6);
+}
+
+#[test]
+fn no_seed_of_the_last_eighth_breaks_a_law() {
+    eighth(7);
+}
+
+/// One that does not leaves the list: it becomes a test by name.
+#[test]
+fn each_open_seed_still_breaks_its_law() {
+    block_on(async {
+        let template = Template::make().await.unwrap();
+        for (seed, law) in OPEN {
+            let ran = run(&template, seed).await;
+            assert_eq!(ran.violation.map(|violation| violation.law), Some(law), "seed {seed}");
+        }
+    });
 }
 
 #[test]
@@ -196,6 +268,16 @@ fn a_lease_that_comes_again_in_a_restored_tenant_is_found() {
 #[test]
 fn a_server_that_takes_over_and_does_not_learn_what_the_tenant_has_is_found() {
     finds_from(WIDE, Bug::ConfirmsNothing, &[Law::NothingDoubled]);
+}
+
+#[test]
+fn a_controller_that_lags_behind_and_is_believed_is_found() {
+    finds_from(LATER, Bug::IgnoresVector, &[Law::NoDeletionWithoutACause]);
+}
+
+#[test]
+fn a_server_that_writes_in_staging_mode_is_found() {
+    finds_from(LATER, Bug::IgnoresStaging, &[Law::StagingWritesNothing]);
 }
 
 /// A member was added, the answer was lost, and the member was taken out again: the tenant kept it.

@@ -18,7 +18,7 @@ use super::domains as partitions;
 use super::export::{Exported, Exporter};
 use super::forest::Forest;
 use super::gate::Passage;
-use super::import::{Imported, Reading};
+use super::import::{self, Imported, Reading};
 use super::key;
 use super::lease::Lease;
 use super::plan::Chosen;
@@ -202,7 +202,7 @@ impl Server {
         partitions::leave(&self.state, &self.connected, steps).await?;
         if extent == Extent::Full {
             for source in &sources {
-                self.state.forget_forest_cursor(source.partition).await?;
+                import::read_in_full_next(&self.state, source.partition).await?;
             }
         }
         source::import_all(sources, space, (&reading, run), allowed, steps).await

@@ -25,7 +25,7 @@ use super::export::{Exported, Exporter};
 use super::gate;
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
-use super::import::{self, Imported, Reading, Staging};
+use super::import::{self, Belief, Imported, Reading, Staging};
 use super::key;
 use super::running::DONE;
 pub use super::synchronise::Origin;
@@ -173,6 +173,7 @@ pub struct Server {
     connected: Connected,
     forests: Vec<DnsName>,
     origin: Arc<dyn Origin + Send>,
+    believes_lagging: bool,
 }
 
 /// What a cycle did.
@@ -253,7 +254,15 @@ impl Server {
         let state = State::open(&directory.join(FILE)).await?;
         let connected = Connected::by(&state, forests, tenant).await?;
         let (compiled, forests) = (compiled.clone(), forests.to_vec());
-        Ok(Self { state, compiled, connected, forests, origin })
+        Ok(Self { state, compiled, connected, forests, origin, believes_lagging: false })
+    }
+
+    /// One that takes for gone what a controller lacks that lags behind: the bug that the protection is held
+    /// against.
+    #[must_use]
+    pub const fn believing_who_lags(mut self, believes: bool) -> Self {
+        self.believes_lagging = believes;
+        self
     }
 
     /// Its state.
@@ -275,7 +284,8 @@ impl Server {
             let ConnectedForest { domain, connector, .. } = forest;
             let partition = (*connector).into();
             let staging = Staging { domain, state, partition, others: &[], reading };
-            outcomes.push((domain.clone(), import::read(directory, &staging, allowed).await));
+            let belief = Belief { missing: allowed, lagging: self.believes_lagging, alone: false };
+            outcomes.push((domain.clone(), import::read(directory, &staging, belief).await));
         }
         Imported::of_all(outcomes)
     }

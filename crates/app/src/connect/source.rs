@@ -16,7 +16,7 @@ use super::config::Config;
 use super::domains;
 use super::forest::Forest;
 use super::forest_config::ForestConfig;
-use super::import::{self, Imported, Reading, Staging};
+use super::import::{self, Belief, Imported, Reading, Staging};
 use super::outage::Outage;
 use super::running::Running;
 use super::steps::Steps;
@@ -205,7 +205,9 @@ impl Source {
         let mut failed = Vec::new();
         let mut imported = loop {
             let staging = self.staging(state, reading);
-            let read = import::read(&mut connection, &staging, allowed).await;
+            let alone = !forest.has_besides(&[connection.link().peer().to_owned()]);
+            let belief = Belief { alone, ..Belief::allowing(allowed) };
+            let read = import::read(&mut connection, &staging, belief).await;
             let failure = match read {
                 Ok(imported) => break imported,
                 Err(failure) => failure,

@@ -27,6 +27,8 @@ use crate::world::Shared;
 
 /// The name of a controller's settings.
 const SETTINGS: &str = "CN=NTDS Settings,CN=DC";
+/// The attribute with the number of the last change.
+const LAST_CHANGE: &str = "highestCommittedUSN";
 
 /// A connection to a controller.
 pub struct Connection<'w> {
@@ -42,7 +44,7 @@ pub struct Running<'w> {
     entries: VecDeque<SearchResultEntry>,
     code: ResultCode,
     controls: Vec<Control>,
-    fuse: &'w Fuse,
+    fuse: Option<&'w Fuse>,
 }
 
 /// The position of an import by changes.
@@ -104,6 +106,9 @@ impl<'w> Connection<'w> {
         };
         let settings = format!("{SETTINGS}{}", self.controller);
         let base = request.base.as_str();
+        if is_of_vector(&forest, request) {
+            return Answer::of(head(&forest, controller));
+        }
         if base.is_empty() {
             return Answer::of(root(&forest, controller, &settings));
         }
@@ -139,10 +144,36 @@ fn root(forest: &Forest, controller: &Controller, settings: &str) -> Vec<SearchR
     let vendor: &[&[u8]] = if forest.has_limit { &[] } else { &[b"Samba Team"] };
     let lines: [(&str, &[&[u8]]); 3] = [
         ("dsServiceName", &[settings.as_bytes()]),
-        ("highestCommittedUSN", &[usn.as_bytes()]),
+        (LAST_CHANGE, &[usn.as_bytes()]),
         ("vendorName", vendor),
     ];
     SearchResultEntry::new("", &lines).into_iter().collect()
+}
+
+/// Whether a search asks what a controller has of its domain.
+fn is_of_vector(forest: &Forest, request: &SearchRequest) -> bool {
+    let root = forest.truth.name_of(forest.root);
+    request.scope == Scope::Base && request.base.eq_ignore_ascii_case(&root)
+}
+
+/// The head of the domain with what the controller has, in the form of Windows, or in that of Samba.
+fn head(forest: &Forest, controller: &Controller) -> Vec<SearchResultEntry> {
+    let vector = forest.vector(controller);
+    let elements = vector.iter().map(|(database, usn)| {
+        let element = [&database.to_bytes_le()[..], &usn.to_le_bytes(), &[0; 8]];
+        element.concat()
+    });
+    let elements: Vec<_> = elements.collect();
+    let count = elements.len() as u32;
+    let kept = [&2_u32.to_le_bytes()[..], &[0; 4], &count.to_le_bytes(), &[0; 4]].concat();
+    let kept = [kept, elements.concat()].concat();
+    let pieces: Vec<_> = elements.iter().map(Vec::as_slice).collect();
+    let line: (&str, &[&[u8]]) = if forest.has_limit {
+        ("msDS-NCReplCursors;binary", &pieces)
+    } else {
+        ("replUpToDateVector", &[&kept])
+    };
+    SearchResultEntry::new(&forest.truth.name_of(forest.root), &[line]).into_iter().collect()
 }
 
 /// The container of deleted objects, or what is in it.
@@ -363,6 +394,14 @@ impl<'w> Directory for Connection<'w> {
         request: SearchRequest,
         controls: Vec<Control>,
     ) -> Result<Running<'w>, SearchError> {
+        // Asked beside the read: nothing happens there that does not happen at the next search.
+        let is_beside = is_of_vector(&self.forest.borrow(), &request)
+            || request.attributes.iter().eq([LAST_CHANGE]);
+        if is_beside && !self.faults.down {
+            let entries = self.answer(&request, &controls).entries.into();
+            let (code, controls) = (ResultCode::Success, Vec::new());
+            return Ok(Running { entries, code, controls, fuse: None });
+        }
         self.fuse.pass("a search").await?;
         if self.faults.down && !self.faults.is_taken_for_empty {
             return Err(Failure::new("no domain controller answers").into());
@@ -374,7 +413,8 @@ impl<'w> Directory for Connection<'w> {
         }
         let answer = self.answer(&request, &controls);
         let controls = answer.control.into_iter().collect();
-        Ok(Running { entries: answer.entries.into(), code: answer.code, controls, fuse: self.fuse })
+        let (entries, fuse) = (answer.entries.into(), Some(self.fuse));
+        Ok(Running { entries, code: answer.code, controls, fuse })
     }
 }
 
@@ -386,7 +426,9 @@ fn is_full_read(filter: &Filter) -> bool {
 
 impl Entries for Running<'_> {
     async fn next(&mut self) -> Result<Option<SearchResultEntry>, SearchError> {
-        self.fuse.pass("an entry").await?;
+        if let Some(fuse) = self.fuse {
+            fuse.pass("an entry").await?;
+        }
         if let Some(entry) = self.entries.pop_front() {
             return Ok(Some(entry));
         }

@@ -6,7 +6,7 @@ mod directory;
 mod operations;
 mod search;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{DnsName, Guid};
 
@@ -74,6 +74,9 @@ pub struct Forest {
     pub is_forgotten: bool,
     /// Those that many were taken away of at once, and how.
     massed: Vec<Guid>,
+    /// The last number that each database of a controller gave to a change, those of before a backup was
+    /// restored too.
+    numbers: BTreeMap<Guid, i64>,
 }
 
 /// What a domain begins with.
@@ -115,6 +118,7 @@ impl Forest {
             meanwhile: Vec::new(),
             is_forgotten: false,
             massed: Vec::new(),
+            numbers: BTreeMap::new(),
         };
         let labels: Vec<_> =
             forest.domain.to_string().split('.').map(|label| format!("DC={label}")).collect();
@@ -189,6 +193,18 @@ impl Forest {
         for change in self.log.iter().skip(from).take(changes) {
             controller.database.take(change);
         }
+        let last = self.numbers.entry(controller.invocation).or_default();
+        *last = controller.database.usn.max(*last);
+    }
+
+    /// What a controller has, by the database of each controller: up to which of its numbers. All databases
+    /// number the changes of the one log alike, so one that took as many has all that another one has.
+    fn vector(&self, controller: &Controller) -> BTreeMap<Guid, i64> {
+        let own = controller.database.usn;
+        let of = |(database, last): (&Guid, &i64)| (*database, own.min(*last));
+        let mut vector: BTreeMap<_, _> = self.numbers.iter().map(of).collect();
+        vector.insert(controller.invocation, own);
+        vector
     }
 
     /// Lets every controller learn of everything.

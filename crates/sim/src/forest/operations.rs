@@ -71,6 +71,11 @@ impl Forest {
         }
     }
 
+    /// Makes somebody, and says so.
+    pub fn newcomer(&mut self, chance: &mut Chance) -> String {
+        self.create_somewhere(Class::User, chance)
+    }
+
     fn create_somewhere(&mut self, class: Class, chance: &mut Chance) -> String {
         let is_place = |object: &&Object| {
             matches!(object.class, Class::OrganizationalUnit | Class::Container | Class::Domain)
@@ -412,8 +417,12 @@ impl Forest {
         format!("{count} users {how} at once, and {stays}")
     }
 
-    /// Remembers what a controller that is read in full does not know: it cannot be told from what is gone.
+    /// Remembers what a controller that is read in full does not know: to a server that forgot what it read
+    /// before it cannot be told from what is gone.
     pub fn read_in_full(&mut self, controller: usize) {
+        if !self.is_forgotten {
+            return;
+        }
         let Some(controller) = self.controllers.get(controller) else { return };
         let database = &controller.database;
         let missing: Vec<_> = self

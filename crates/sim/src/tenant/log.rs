@@ -22,6 +22,8 @@ pub struct Log {
     pub unlike: Vec<String>,
     /// Batches of a server behind whose back another one had taken over.
     pub late: Vec<String>,
+    /// Batches of a server in staging mode.
+    pub staged: Vec<String>,
     /// What was written since it was last asked, for people.
     pub said: Vec<String>,
     /// What went, and what was let go.

@@ -52,6 +52,8 @@ pub struct Tenant {
     grants: u64,
     /// The last of these leases that it has.
     granted: Option<Guid>,
+    /// Who is in staging mode, as the checkers know.
+    pub staging: Option<Guid>,
     /// How many batches the backup has, and its last lease.
     backed_up: Option<(usize, Option<Guid>)>,
     /// A bug that is put in, until it struck.
@@ -151,6 +153,7 @@ impl Tenant {
             written: Vec::new(),
             grants: 0,
             granted: None,
+            staging: None,
             backed_up: None,
             bug,
             log: Log::default(),
@@ -272,6 +275,9 @@ impl Tenant {
             Some(known) if known == answer => {}
             Some(_) => self.log.unlike.push(id.to_string()),
             None => {
+                if self.staging == Some(by) {
+                    self.log.staged.push(id.to_string());
+                }
                 if under != self.granted {
                     self.log.late.push(id.to_string());
                 }

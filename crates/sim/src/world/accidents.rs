@@ -7,6 +7,7 @@ use portolan_app::report::Failure;
 use super::{STATE, STATE_BACKUP, World, copy};
 use crate::chance::Chance;
 use crate::forest::Forest;
+use crate::tenant::sender;
 
 impl World<'_> {
     pub(super) fn of_controller(&mut self, chance: &mut Chance) {
@@ -70,6 +71,13 @@ impl World<'_> {
         self.forget().await?;
         self.say("the server's state is lost");
         self.start().await
+    }
+
+    /// The server goes into staging mode, or out of it.
+    pub(super) fn stage(&mut self, is_staging: bool) {
+        self.is_staging = is_staging;
+        self.tenant.get_mut().staging = is_staging.then(|| sender(0));
+        self.say(if is_staging { "staging mode begins" } else { "staging mode ends" });
     }
 
     /// An administrator lets through what waits.

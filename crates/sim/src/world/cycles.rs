@@ -119,7 +119,9 @@ impl World<'_> {
         let mut line =
             Line { tenant: &self.tenant, server: number, lease, clock, fuse, trouble, chance };
         let (allowance, allowed) = self.allowance();
+        let is_staging = number == 0 && self.is_staging && self.bug != Some(Bug::IgnoresStaging);
         let turn = match (self.setting.has_second, lease) {
+            _ if is_staging => Turn::Warm,
             (false, _) => Turn::Alone,
             (true, None) => Turn::Warm,
             (true, Some(lease)) => Turn::Active(lease.tenure),
@@ -140,7 +142,9 @@ impl World<'_> {
         server: usize,
         held: Option<Held>,
     ) -> Result<Option<Held>, Failure> {
-        if !self.setting.has_second {
+        // In staging mode a server takes no lease.
+        let is_staging = server == 0 && self.is_staging && self.bug != Some(Bug::IgnoresStaging);
+        if !self.setting.has_second || is_staging {
             return Ok(None);
         }
         let mut tenant = self.tenant.lock().await;

@@ -2,6 +2,7 @@
 //! nothing is left to do.
 
 mod accidents;
+mod behind;
 mod cycles;
 mod graph;
 mod rest;
@@ -90,6 +91,8 @@ struct World<'t> {
     second: Option<(Server, Option<Held>)>,
     clock: Arc<Virtual>,
     has_backup: bool,
+    /// Whether the server writes nothing because it is told so.
+    is_staging: bool,
     bug: Option<Bug>,
     /// What is known of a Graph besides what it has.
     cloud: Cloud,
@@ -193,6 +196,7 @@ impl<'t> World<'t> {
             tenant.open_graph(keys, limits)?;
         }
         let server = Self::open(template, directory.path(), setting, &clock).await?;
+        let server = server.believing_who_lags(bug == Some(Bug::IgnoresVector));
         let mut second = None;
         if setting.has_second {
             let place = directory.path().join(SECOND);
@@ -221,6 +225,7 @@ impl<'t> World<'t> {
             second,
             clock,
             has_backup: false,
+            is_staging: false,
             bug,
             cloud: Cloud::default(),
             ran: Ran { trace: Vec::new(), cycles: 0, violation: None },
@@ -243,7 +248,8 @@ impl<'t> World<'t> {
     async fn start(&mut self) -> Result<(), Failure> {
         self.lease = None;
         let place = self.directory.path();
-        self.server = Self::open(self.template, place, self.setting, &self.clock).await?;
+        let server = Self::open(self.template, place, self.setting, &self.clock).await?;
+        self.server = server.believing_who_lags(self.bug == Some(Bug::IgnoresVector));
         Ok(())
     }
 
@@ -272,6 +278,9 @@ impl<'t> World<'t> {
             }
         }
         self.each_forest(Forest::replicate_all);
+        if self.is_staging {
+            self.stage(false);
+        }
         self.say("all is well from here on");
         if let Err(violation) = self.rest().await? {
             return Ok(Err(violation));
@@ -318,6 +327,8 @@ impl<'t> World<'t> {
                 self.forests[at].borrow_mut().replicate(controller, changes);
                 self.say(format!("controller {controller} learns of {changes} changes"));
             }
+            StepKind::Behind => return self.behind(&mut chance).await,
+            StepKind::Staging => self.stage(!self.is_staging),
             StepKind::Controller => self.of_controller(&mut chance),
             StepKind::Wait => {
                 let minutes = 1 << chance.below(15);

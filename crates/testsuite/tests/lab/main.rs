@@ -24,6 +24,7 @@ mod holdings;
 mod impact;
 mod incremental;
 mod kills;
+mod lagging;
 mod ldif;
 mod lint;
 mod passwords;

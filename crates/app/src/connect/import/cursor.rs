@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, Entries as _};
 use super::domain_base;
+use super::vector::Vector;
 use crate::report::Failure;
 
 /// The domain controller that answers, as it was when it was asked.
@@ -33,6 +34,12 @@ pub(super) struct Cursor {
     /// The attributes that were read; of a state that an earlier release wrote, none.
     #[serde(default)]
     attributes: Vec<String>,
+    /// What is staged, by where each change was made; of a state that an earlier release wrote, nothing.
+    #[serde(default)]
+    known: Vector,
+    /// Since when a controller is waited for that has all of that, in seconds since 1970.
+    #[serde(default)]
+    waits_since: Option<i64>,
 }
 
 /// What the next import asks for.
@@ -50,6 +57,8 @@ pub(super) enum From {
     },
     /// Everything: deletions are not seen otherwise.
     Everything,
+    /// Everything, once: somebody asked for it.
+    Asked,
 }
 
 /// How far a controller was.
@@ -63,13 +72,52 @@ struct Seen {
 impl Cursor {
     /// A cursor, with the controller that it was taken from.
     pub(super) fn new(from: From, controller: &Controller, wanted: &[String]) -> Self {
-        Self { from, controllers: BTreeMap::new(), attributes: wanted.to_vec() }.seen(controller)
+        let (controllers, known) = (BTreeMap::new(), Vector::default());
+        let attributes = wanted.to_vec();
+        Self { from, controllers, attributes, known, waits_since: None }.seen(controller)
     }
 
     /// The cursor after this one.
     pub(super) fn followed_by(&self, from: From, controller: &Controller) -> Self {
-        let (controllers, attributes) = (self.controllers.clone(), self.attributes.clone());
-        Self { from, controllers, attributes }.seen(controller)
+        Self { from, waits_since: None, ..self.clone() }.seen(controller)
+    }
+
+    /// One that reads everything next time.
+    pub(super) fn asked(self) -> Self {
+        Self { from: From::Asked, ..self }
+    }
+
+    /// Whether somebody asked for everything.
+    pub(super) const fn is_asked(&self) -> bool {
+        matches!(self.from, From::Asked)
+    }
+
+    /// What is staged, by where each change was made.
+    pub(super) const fn known(&self) -> &Vector {
+        &self.known
+    }
+
+    /// Takes note of what a controller had when the last of it was read.
+    pub(super) fn learn(&mut self, vector: Vector) {
+        self.known.learn(vector);
+    }
+
+    /// Whether a database is, or was, that of a controller.
+    pub(super) fn is_database_of(&self, controller: &Controller, database: &str) -> bool {
+        let before = self.controllers.get(&controller.service);
+        let before = before.and_then(|seen| seen.invocation.as_deref());
+        let now = controller.invocation.map(|invocation| invocation.to_string());
+        before == Some(database) || now.as_deref() == Some(database)
+    }
+
+    /// Since when a controller is waited for that has all that was read.
+    pub(super) const fn waits_since(&self) -> Option<i64> {
+        self.waits_since
+    }
+
+    /// One that waits since a moment.
+    pub(super) fn waiting_since(self, moment: i64) -> Self {
+        Self { waits_since: Some(moment), ..self }
     }
 
     fn seen(mut self, controller: &Controller) -> Self {
@@ -103,6 +151,7 @@ impl Cursor {
             From::Usn { service, .. } if *service == controller.service => Ok(()),
             From::Usn { .. } => Err("another domain controller answers than last time"),
             From::Everything => Err("the account does not see deleted objects"),
+            From::Asked => Err("it was asked for"),
         }
     }
 

@@ -9,7 +9,8 @@ use portolan_sync::{AttributeId, ObjectKind};
 use super::cursor::{self, Controller, Cursor, From};
 use super::directory::{Directory, Entries as _, SearchError};
 use super::search::{self, Pace};
-use super::{Imported, Staging, domain_base, entries, incremental};
+use super::vector::Vector;
+use super::{Belief, Imported, Staging, domain_base, entries, incremental};
 use crate::report::Failure;
 
 /// What is imported.
@@ -27,11 +28,11 @@ pub(super) async fn read(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
     controller: &Controller,
-    allowed: usize,
+    belief: Belief,
     imported: &mut Imported,
 ) -> Result<Cursor, Failure> {
     let from = position(directory, staging.domain, controller, imported).await?;
-    let cursor = Cursor::new(from, controller, staging.reading.wanted());
+    let mut cursor = Cursor::new(from, controller, staging.reading.wanted());
     let mut import = staging.state.begin_full_import(staging.partition).await?;
     let request =
         SearchRequest::new(domain_base(staging.domain), Scope::Subtree, search::filter(FILTER)?)
@@ -60,7 +61,9 @@ pub(super) async fn read(
             .with_hint("let the service account read the domain's users"));
     }
     let losses = import.losses().await?;
-    losses.check_read(allowed).map_err(|error| Failure::from(error).lasting())?;
+    losses.check_read(belief.missing).map_err(|error| Failure::from(error).lasting())?;
+    // Behind the read: what was written meanwhile may be among it.
+    cursor.learn(Vector::of(directory, staging.domain, controller).await?.vector);
     let written = cursor.write()?;
     let changed = if staging.others.is_empty() {
         import.finish(&written).await?

@@ -19,6 +19,7 @@ use super::entries::{self, Told};
 use super::full::pace;
 use super::piece::{self, Piece, TooMuch};
 use super::search::{self, Pace};
+use super::vector::Vector;
 use super::{Imported, Staging, alone, departed, domain_base};
 use crate::report::Failure;
 
@@ -60,7 +61,7 @@ pub(super) async fn read(
             by_usn(directory, staging, controller, &cursor, after, imported).await?;
             Ok(Outcome::Done)
         }
-        From::Everything => {
+        From::Everything | From::Asked => {
             // What was read in full is all that this account can see; only the places are missing.
             let mut piece = Piece::default();
             piece.read_above(directory, staging).await?;
@@ -107,7 +108,7 @@ async fn by_cookie(
         let From::DirSync(cookie) = &cursor.from else { return Ok(Outcome::Done) };
         let octets_max = u32::try_from(piece::OCTETS_MAX).unwrap_or(u32::MAX);
         let asked = DirSync { flags: FLAGS, octets_max, cookie: cookie.clone() };
-        let (mut piece, reply) = match answer(directory, staging, asked).await {
+        let (mut piece, reply, is_news) = match answer(directory, staging, asked).await {
             Err(SearchError::Refused(code, failure)) if refuses_cookie(code) => {
                 let why = format!("the directory does not take the cookie: {}", failure.text());
                 return Ok(Outcome::Everything(why));
@@ -125,6 +126,9 @@ async fn by_cookie(
             return Ok(Outcome::too_much());
         }
         cursor = cursor.followed_by(From::DirSync(reply.cookie), controller);
+        if is_news || cursor.known().is_empty() {
+            cursor.learn(Vector::of(directory, staging.domain, controller).await?.vector);
+        }
         let changed = piece.write(directory, staging, &cursor.write()?, is_last).await?;
         imported.count(changed);
         if is_last {
@@ -134,26 +138,27 @@ async fn by_cookie(
     Err(Failure::new("the directory does not come to an end of its changes"))
 }
 
-/// Asks once, and reads what the answer tells.
+/// Asks once, and reads what the answer tells: that, where the next changes begin, and whether there were any.
 async fn answer(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
     asked: DirSync,
-) -> Result<Result<(Piece, DirSyncReply), TooMuch>, SearchError> {
+) -> Result<Result<(Piece, DirSyncReply, bool), TooMuch>, SearchError> {
     let everything = search::filter("(objectClass=*)")?;
     let request = SearchRequest::new(domain_base(staging.domain), Scope::Subtree, everything)
         .select(staging.reading.wanted().iter().map(String::as_str).chain(BESIDES));
     let controls = vec![asked.control(), control::extended_dn(), control::show_deleted()];
     let mut found = directory.search(request, controls).await?;
-    let mut piece = Piece::default();
+    let (mut piece, mut is_news) = (Piece::default(), false);
     while let Some(entry) = found.next().await? {
+        is_news = true;
         piece.tell(staging.reading.told(&entry)?, entry.octets_held());
         if piece.is_above(piece::ENTRIES_MAX) {
             return Ok(Err(TooMuch));
         }
     }
     let reply = reply(found.controls())?;
-    Ok(Ok((piece, reply)))
+    Ok(Ok((piece, reply, is_news)))
 }
 
 /// Reads the objects that this controller changed after a number, and the deleted ones among them, in the
@@ -191,7 +196,11 @@ async fn by_usn(
         // What changed behind the number that was asked for at first is told again.
         let next = rest.first().map_or(controller.usn, |(usn, ..)| controller.usn.min(usn - 1));
         let from = From::Usn { service: controller.service.clone(), usn: next };
-        let written = cursor.followed_by(from, controller).write()?;
+        let mut cursor = cursor.followed_by(from, controller);
+        if !changed.is_empty() || cursor.known().is_empty() {
+            cursor.learn(Vector::of(directory, staging.domain, controller).await?.vector);
+        }
+        let written = cursor.write()?;
         let is_last = rest.is_empty();
         if is_last {
             piece.read_above(directory, staging).await?;

@@ -11,6 +11,7 @@ pub(super) mod directory;
 mod entries;
 mod full;
 mod incremental;
+mod lagging;
 mod one;
 mod partitions;
 mod piece;
@@ -18,6 +19,7 @@ mod reading;
 pub(super) mod search;
 #[cfg(test)]
 pub(in crate::connect) mod tests;
+mod vector;
 
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use self::cursor::{Controller, Cursor};
 pub(super) use self::departed::{look_for as look_for_departed, stands_in};
 use self::directory::Directory;
 use self::incremental::Outcome;
+pub(super) use self::lagging::Belief;
 pub(super) use self::one::{One, Sought, find, read as read_one};
 pub(super) use self::partitions::{Named, domains};
 pub(super) use self::reading::Reading;
@@ -182,12 +185,11 @@ impl Staging<'_> {
     }
 }
 
-/// Brings the connector space to what the domain holds. `allowed` is the number of objects of a kind that may
-/// be missing, above what goes without a word.
+/// Brings the connector space to what the domain holds, as far as what is missing is believed to be.
 pub(super) async fn read(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
-    allowed: usize,
+    belief: Belief,
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
     let controller = Controller::ask(directory).await?;
@@ -196,8 +198,9 @@ pub(super) async fn read(
     if let Some(cursor) = cursor {
         let why = match cursor.goes_on_with(&controller, staging.reading.wanted()) {
             Ok(()) => {
+                let from = cursor.clone();
                 let outcome =
-                    incremental::read(directory, staging, &controller, cursor, &mut imported);
+                    incremental::read(directory, staging, &controller, from, &mut imported);
                 match outcome.await? {
                     Outcome::Done => return Ok(imported),
                     Outcome::Everything(why) => why,
@@ -205,10 +208,13 @@ pub(super) async fn read(
             }
             Err(why) => why.to_owned(),
         };
-        imported.notes.push(format!("the forest is read in full: {why}"));
+        if !cursor.is_asked() {
+            imported.notes.push(format!("the forest is read in full: {why}"));
+        }
+        lagging::check(directory, staging, (&controller, belief), cursor, &mut imported).await?;
     }
     imported.full = true;
-    let cursor = full::read(directory, staging, &controller, allowed, &mut imported).await?;
+    let cursor = full::read(directory, staging, &controller, belief, &mut imported).await?;
     // What was written while it was read, and the places above what was read.
     let caught_up = incremental::read(directory, staging, &controller, cursor, &mut imported);
     match caught_up.await? {
@@ -217,6 +223,17 @@ pub(super) async fn read(
             Err(Failure::new(format!("what changed while the forest was read is not read: {why}")))
         }
     }
+}
+
+/// Lets the next import of a domain read everything.
+///
+/// # Errors
+/// When the state fails.
+pub(super) async fn read_in_full_next(state: &State, of: Partition) -> Result<(), Failure> {
+    let Some(octets) = state.forest_cursor(of).await? else { return Ok(()) };
+    let Some(cursor) = Cursor::read(&octets) else { return Ok(()) };
+    let _ = state.begin_changes(of).await?.finish(&cursor.asked().write()?).await?;
+    Ok(())
 }
 
 /// The number of the controller's last change, whatever it was of.

@@ -7,10 +7,11 @@ use portolan_ldap::{Filter, ResultCode, Scope, SearchRequest, control};
 use portolan_model::{DistinguishedName, Guid};
 use portolan_store::state::Found;
 
+use super::cursor::Cursor;
 use super::directory::{Directory, Entries as _, SearchError};
 use super::entries::Told;
 use super::piece::Piece;
-use super::{Staging, domain_base, entries, search};
+use super::{Staging, domain_base, entries, lagging, search};
 use crate::report::Failure;
 
 /// How an administrator names an object.
@@ -97,7 +98,8 @@ pub(in super::super) async fn find(
 /// Reads an object into the connector space; what the directory does not have any more leaves it.
 ///
 /// # Errors
-/// When the forest was never imported, or the directory or the state fails.
+/// When the forest was never imported, or the controller lags behind what was; when the directory or the
+/// state fails.
 pub(in super::super) async fn read(
     directory: &mut impl Directory,
     staging: &Staging<'_>,
@@ -107,6 +109,9 @@ pub(in super::super) async fn read(
         return Err(Failure::new("the forest was never imported")
             .with_hint("run `portolan connect import` first"));
     };
+    if let Some(known) = Cursor::read(&cursor) {
+        lagging::check_one(directory, staging, &known).await?;
+    }
     let is_there = find(directory, staging, &Sought::Guid(guid)).await?.is_some();
     let (forest, state) = (staging.partition.forest, staging.state);
     let before = state.staged_one(forest, &guid).await?;

@@ -20,7 +20,7 @@ use crate::report::Failure;
 /// Octets of entries that a piece may have.
 pub(super) const OCTETS_MAX: usize = 128 * 1024 * 1024;
 /// Entries that a piece may have: what one answer of DirSync tells goes together.
-pub(super) const ENTRIES_MAX: usize = if cfg!(test) { 1_000 } else { 200_000 };
+pub(super) const ENTRIES_MAX: usize = 200_000;
 /// Places above one another, from an object to the domain's root.
 const DEPTH_MAX: usize = 128;
 /// Beginnings of a transaction: another domain of the forest may be written meanwhile.

@@ -5,7 +5,7 @@ use portolan_store::state::{Found, Partition, StagedPlace};
 use portolan_sync::engine::ObjectKey;
 use portolan_sync::record::ValueRef;
 
-use super::super::{Imported, Staging, domains, look_for_departed, read};
+use super::super::{Belief, Imported, Staging, domains, look_for_departed, read};
 use super::forest::{Forest, id};
 use super::server::Scripted;
 use super::{Space, space};
@@ -46,7 +46,7 @@ async fn import(
     let (state, reading) = (&space.state, &space.reading);
     let staging = Staging { domain: &domain, state, partition, others: &others, reading };
     let mut directory = Scripted::new(|asked: &_| forest.answer(&domain, asked));
-    read(&mut directory, &staging, 100).await
+    read(&mut directory, &staging, Belief::allowing(100)).await
 }
 
 /// Reads both domains, in an order.

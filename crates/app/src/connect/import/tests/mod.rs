@@ -3,6 +3,7 @@
 
 mod domains;
 mod forest;
+mod lagging;
 mod ldap_server;
 pub(in crate::connect) mod server;
 mod socket;
@@ -16,7 +17,7 @@ use portolan_sync::engine::{ConnectorId, ObjectKey, Side};
 use portolan_sync::record::ValueRef;
 
 use self::server::{Answer, Asked, Scripted};
-use super::{Imported, Reading, Staging, read};
+use super::{Belief, Imported, Reading, Staging, read};
 use crate::report::Failure;
 
 const ROOT: u8 = 1;
@@ -86,6 +87,10 @@ fn usual(asked: &Asked, usn: &str, invocation: u8) -> Option<Answer> {
     if base.starts_with("CN=Deleted Objects") && asked.request.scope == Scope::Base {
         return Some(Answer::of(vec![SearchResultEntry::new(base, &[]).unwrap()]));
     }
+    if base == "DC=corp,DC=example" && asked.request.scope == Scope::Base {
+        // It says nothing of what it has of other controllers.
+        return Some(Answer::of(vec![SearchResultEntry::new(base, &[]).unwrap()]));
+    }
     // The root is all that is ever read alone, unless a test says otherwise.
     let alone = asked.request.filter.to_string().starts_with("(|(objectGUID=");
     alone.then(|| Answer::of(vec![root()]))
@@ -124,7 +129,7 @@ async fn import_allowing(
     let (domain, partition) = (domain(), space.forest.into());
     let (state, reading) = (&space.state, &space.reading);
     let staging = Staging { domain: &domain, state, partition, others: &[], reading };
-    read(&mut Scripted::new(answer), &staging, allowed).await
+    read(&mut Scripted::new(answer), &staging, Belief::allowing(allowed)).await
 }
 
 /// The users and groups that are staged, in the order in which they came.

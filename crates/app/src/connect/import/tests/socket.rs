@@ -7,7 +7,9 @@ use portolan_store::state::{Found, Partition, StagedPlace};
 use portolan_sync::engine::ObjectKey;
 
 use super::super::directory::SearchError;
-use super::super::{Imported, Sought, Staging, domains, find, look_for_departed, read, read_one};
+use super::super::{
+    Belief, Imported, Sought, Staging, domains, find, look_for_departed, read, read_one,
+};
 use super::forest::{Forest, id};
 use super::ldap_server::Servers;
 use super::{Space, space};
@@ -54,7 +56,7 @@ macro_rules! with {
 
 async fn import(space: &Space, servers: &Servers, domain: &str) -> Imported {
     with!(space, servers, domain, |directory, staging| {
-        read(&mut directory, &staging, 100).await.unwrap()
+        read(&mut directory, &staging, Belief::allowing(100)).await.unwrap()
     })
 }
 

@@ -77,7 +77,7 @@ async fn import_stalling(space: &Space, answer: impl FnMut(&Asked) -> Answer) ->
     let (domain, partition) = (domain(), space.forest.into());
     let (state, reading) = (&space.state, &space.reading);
     let staging = Staging { domain: &domain, state, partition, others: &[], reading };
-    let importing = read(&mut directory, &staging, 0);
+    let importing = read(&mut directory, &staging, Belief::default());
     let writing = async {
         loop {
             stall.stopped.notified().await;
@@ -128,26 +128,6 @@ async fn a_directory_that_stops_in_what_is_found_by_number_keeps_no_writer_waiti
     let (imported, stops) = import_stalling(&space, |asked| changed(asked, 104..108)).await;
     assert_eq!((imported.full, imported.changed), (false, 4));
     assert!(stops >= 4, "{stops}");
-}
-
-#[tokio::test]
-async fn more_than_a_piece_may_have_is_not_held_but_read_in_full() {
-    let (_directory, space) = space().await;
-    filled(&space, 100..103).await;
-    let imported = import(&space, |asked| {
-        if let Some(answer) = usual(asked, "11", 1).or_else(|| first_cookie(asked)) {
-            return answer;
-        }
-        let users = |range: std::ops::Range<u16>| range.map(|n| entry(n, "user", &[])).collect();
-        match asked.cookie().as_deref() {
-            Some(b"second") => Answer::changes(users(1_000..2_001), b"third", false),
-            Some(_) => Answer::changes(Vec::new(), b"later", false),
-            None => Answer::page(users(100..110), b""),
-        }
-    });
-    let imported = imported.await.unwrap();
-    assert!(imported.full && imported.notes[0].contains("more changed at once"), "{imported:?}");
-    assert_eq!(objects(&space).await.len(), 10, "nothing of the answer was written");
 }
 
 #[tokio::test]

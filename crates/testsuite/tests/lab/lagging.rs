@@ -1,0 +1,54 @@
+//! A controller of a real forest that has not heard yet what connect read from the other one.
+
+use portolan_lab::End;
+use portolan_testsuite::{Outcome, Road};
+
+use crate::world::World;
+
+/// Somebody who is made while the other controller is down.
+const MADE: &str = "dn: CN=newcomer,CN=Users,DC=corp,DC=example\nchangetype: add\n\
+    objectClass: user\nsAMAccountName: newcomer\nuserAccountControl: 514\n";
+
+#[test]
+fn a_controller_that_lags_behind_the_one_that_was_read_deletes_nobody() {
+    let world = World::with_two_controllers("lagging");
+    let mut road = world.road();
+    road.tenant_up().unwrap();
+    road.connect_up().unwrap();
+
+    // The second one is down while somebody is made at the first, who comes to the tenant.
+    world.lab.stop_controller("dc2", End::Hard).unwrap();
+    road.ldapmodify(MADE).unwrap();
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_ne!(summary["added"], 0, "{summary:#}");
+
+    // The second one alone, which never heard of it: it is not read in full, and says why.
+    world.lab.stop_controller("dc1", End::Hard).unwrap();
+    world.lab.start_controller("dc2").unwrap();
+    let refused = import_in_full(&road);
+    assert!(!refused.status.success(), "{refused:?}");
+    let said = "domain controller DC2 lacks changes that were read from another one";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let run = road.connect_run().unwrap();
+    assert!(!run.status.success() && run.stderr.contains(said), "{}", run.stderr);
+
+    // It heard of it, and is believed.
+    world.lab.start_controller("dc1").unwrap();
+    let mut tool = world.lab.command("dc2", "samba-tool").unwrap();
+    tool.args(["drs", "replicate", "dc2", "dc1", "DC=corp,DC=example"]);
+    tool.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
+    let done = tool.output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    world.lab.stop_controller("dc1", End::Hard).unwrap();
+    let imported = import_in_full(&road).success().unwrap().json().unwrap();
+    let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
+    assert_eq!(summary["deleted"], 0, "{imported:#}: {summary:#}");
+    assert_eq!(imported["imported"]["removed"], 0, "{imported:#}");
+    assert_eq!(imported["imported"]["full"], true, "{imported:#}");
+}
+
+fn import_in_full(road: &Road<'_>) -> Outcome {
+    let state = road.path("connect");
+    let words = ["connect", "import", "--full", "--json", "--state"].map(std::ffi::OsStr::new);
+    road.portolan("connect", words.into_iter().chain([state.as_os_str()])).unwrap()
+}

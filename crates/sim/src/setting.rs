@@ -47,8 +47,7 @@ impl Setting {
         }
         let mut chance = Chance::new(seed, 8);
         let (forests, is_guarded) = (1 + chance.below(2), !chance.once_in(3));
-        let graph =
-            if seed < GRAPH || seed >= LATER {
+        let graph = if seed < GRAPH || seed >= LATER {
             None
         } else {
             NonZeroU32::new(PARTS[chance.below(PARTS.len())])

@@ -19,7 +19,7 @@ const SEEDS_OF_GRAPH: u64 = 100;
 const SEEDS_OF_BUG: u64 = 40;
 
 /// Seeds among them that are known to break a law and are not mended yet: a debt, which only shrinks.
-const OPEN: [(u64, Law); 23] = [
+const OPEN: [(u64, Law); 19] = [
     // What nobody answered before the power went is not counted by the guard.
     (10_278, Law::LosesNoMoreThanAllowed),
     (10_397, Law::LosesNoMoreThanAllowed),
@@ -42,11 +42,6 @@ const OPEN: [(u64, Law); 23] = [
     (10_478, Law::AnchorsStay),
     (10_713, Law::AnchorsStay),
     (100_348, Law::AnchorsStay),
-    // A failing transaction leaves a state that does not read on.
-    (10_673, Law::Succeeds),
-    (10_719, Law::Succeeds),
-    (100_160, Law::Succeeds),
-    (100_362, Law::Succeeds),
     // A manager who comes back after a deletion without an answer is nobody's manager.
     (751, Law::NothingLost),
 ];
@@ -408,4 +403,6 @@ fn a_group_that_is_a_member_of_itself_is_exported_without() {
 #[test]
 fn what_an_object_joins_is_asked_for_again_when_its_batch_changed_it() {
     check(20_044);
+    check(10_673);
+    check(10_719);
 }

@@ -76,7 +76,7 @@ pub fn steps(seed: u64) -> Vec<Step> {
             47 => StepKind::Release,
             48 | 49 => StepKind::Second,
             50 | 51 => StepKind::Pause,
-            52 | 53 => StepKind::Staging,
+            52..54 => StepKind::Staging,
             _ => StepKind::Behind,
         };
         Step { kind, seed: chance.number() }

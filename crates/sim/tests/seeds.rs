@@ -406,3 +406,9 @@ fn what_an_object_joins_is_asked_for_again_when_its_batch_changed_it() {
     check(10_673);
     check(10_719);
 }
+
+/// Graph refused one member, and all who came with it counted as refused: who went out of the group then stayed in it.
+#[test]
+fn who_came_while_another_one_was_refused_is_known_to_have_come() {
+    check(20_273);
+}

@@ -166,22 +166,14 @@ fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
-/// What became of a reference: which one a refusal is about, only that of an object that is absent says.
+/// What became of a reference: a member of whom nothing was refused has come or gone, whatever became of others.
 fn verdict_of(export: &ReferenceExport, outcomes: &[Outcome]) -> Verdict {
-    let Some(first) = outcomes.first() else {
+    if outcomes.is_empty() {
         return Verdict::Unable("Graph has no such references".to_owned());
-    };
-    let is_of_others = |fault: &Fault| {
-        matches!(fault, Fault::Absent(anchor)
-            if *anchor != export.target && *anchor != export.anchor)
-    };
-    let others = outcomes
-        .iter()
-        .all(|outcome| outcome.more_faults == 0 && outcome.faults.iter().all(is_of_others));
-    if others {
-        return Verdict::Done;
     }
-    let outcome = outcomes.iter().find(|outcome| !outcome.is_done()).unwrap_or(first);
+    let Some(outcome) = outcomes.iter().find(|outcome| outcome.fails(&export.target)) else {
+        return Verdict::Done;
+    };
     let code = outcome.faults.first().map_or("refused", Fault::code);
     Verdict::Refused { code: code.to_owned(), text: text(outcome) }
 }

@@ -1,6 +1,6 @@
 //! What is to change at Graph, and what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Guid, SourceAnchor};
 
@@ -171,6 +171,8 @@ pub struct Outcome {
     pub faults: Vec<Fault>,
     /// How many faults there are beyond those.
     pub more_faults: usize,
+    /// Of members that were to come or go: all those who did not.
+    pub unmoved: BTreeSet<SourceAnchor>,
     /// What the object was exported without.
     pub unable: Vec<Inability>,
 }
@@ -183,6 +185,12 @@ impl Outcome {
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.faults.is_empty()
+    }
+
+    /// Whether something was not made of what was to become of this member, manager or object.
+    #[must_use]
+    pub fn fails(&self, target: &SourceAnchor) -> bool {
+        !self.is_done() && (self.unmoved.is_empty() || self.unmoved.contains(target))
     }
 
     pub(super) fn add(&mut self, fault: Fault) {

@@ -161,10 +161,10 @@ impl Exporter {
                 self.enqueue(Work::new(at, Task::ClearManager));
             }
             Change::Delete { kind: TenantKind::Contact, .. } => {
-                self.fail(at, Fault::Unable("contacts"));
+                self.unable(at, Fault::Unable("contacts"));
             }
             Change::Delete { kind: TenantKind::Device, .. } => {
-                self.fail(at, Fault::Unable("devices"));
+                self.unable(at, Fault::Unable("devices"));
             }
             // One whose id nobody knows may be there all the same.
             Change::Delete { anchor, kind } => {
@@ -183,10 +183,10 @@ impl Exporter {
             |name: &str| matches!(desired.attributes.get(name), Some(Some(Value::Boolean(true))));
         let is_known = self.ids.contains_key(&desired.anchor);
         match desired.kind {
-            TenantKind::Contact => return self.fail(at, Fault::Unable("contacts")),
-            TenantKind::Device => return self.fail(at, Fault::Unable("devices")),
+            TenantKind::Contact => return self.unable(at, Fault::Unable("contacts")),
+            TenantKind::Device => return self.unable(at, Fault::Unable("devices")),
             TenantKind::Group if !is_known && !is_on("securityEnabled") => {
-                return self.fail(at, Fault::Unable("distribution groups"));
+                return self.unable(at, Fault::Unable("distribution groups"));
             }
             TenantKind::User | TenantKind::Group => {}
         }
@@ -210,8 +210,17 @@ impl Exporter {
         self.waiting.insert(place, work);
     }
 
-    fn fail(&mut self, change: usize, fault: Fault) {
+    /// A change is not made, for this reason.
+    fn unable(&mut self, change: usize, fault: Fault) {
         if let Some(outcome) = self.outcomes.get_mut(change) {
+            outcome.add(fault);
+        }
+    }
+
+    /// A piece of work is not made, for this reason.
+    fn fail(&mut self, work: &Work, fault: Fault) {
+        if let Some(outcome) = self.outcomes.get_mut(work.change) {
+            outcome.unmoved.extend(work.members().iter().cloned());
             outcome.add(fault);
         }
     }
@@ -236,7 +245,7 @@ impl Exporter {
         }
         for (_, work) in std::mem::take(&mut self.waiting) {
             let last = "it waits for itself".to_owned();
-            self.fail(work.change, Fault::Unavailable { attempts: work.attempts, last });
+            self.fail(&work, Fault::Unavailable { attempts: work.attempts, last });
             self.settled(&work);
         }
     }

@@ -56,6 +56,15 @@ impl Work {
         }
     }
 
+    /// The members that come or go by it.
+    pub(super) fn members(&self) -> &[SourceAnchor] {
+        match &self.task {
+            Task::Bind(members) => members,
+            Task::Add(member) | Task::Remove(member) => std::slice::from_ref(member),
+            _ => &[],
+        }
+    }
+
     /// Deletions give names free; what is named by others comes before them.
     pub(super) const fn rank(&self) -> Rank {
         match self.task {

@@ -5,7 +5,7 @@ use portolan_model::{Entropy, Guid, SourceAnchor};
 use super::Exporter;
 use crate::target::graph::change::{Change, Desired, Fault};
 use crate::target::graph::request::{self, Request};
-use crate::target::graph::work::{Rank, Task};
+use crate::target::graph::work::{Rank, Task, Work};
 
 /// What an object lacks to be named.
 enum Lack {
@@ -138,7 +138,10 @@ impl Exporter {
                     ids.push(id);
                     there.push(member);
                 }
-                Err(_) => self.fail(change, Fault::Absent(member)),
+                Err(_) => {
+                    let one = Work::new(change, Task::Add(member.clone()));
+                    self.fail(&one, Fault::Absent(member));
+                }
             }
         }
         if ids.is_empty() {
@@ -151,8 +154,8 @@ impl Exporter {
     }
 
     fn lacking(&mut self, place: (Rank, usize), absent: SourceAnchor) -> Ready {
-        if let Some(change) = self.waiting.get(&place).map(|work| work.change) {
-            self.fail(change, Fault::Absent(absent));
+        if let Some(work) = self.waiting.get(&place).cloned() {
+            self.fail(&work, Fault::Absent(absent));
         }
         Ready::Never
     }

@@ -138,7 +138,7 @@ impl Exporter {
                 self.again(place, work, "the value is taken", now, rng);
             }
             Some(property) => {
-                self.fail(work.change, Fault::Taken(property));
+                self.fail(&work, Fault::Taken(property));
                 self.settled(&work);
             }
         }
@@ -196,7 +196,7 @@ impl Exporter {
                 },
             },
         };
-        self.fail(work.change, fault);
+        self.fail(&work, fault);
         self.settled(&work);
     }
 
@@ -225,7 +225,7 @@ impl Exporter {
         work.throttled += 1;
         if work.throttled >= THROTTLED_MAX {
             let last = format!("told to wait {THROTTLED_MAX} times");
-            self.fail(work.change, Fault::Unavailable { attempts: work.attempts, last });
+            self.fail(&work, Fault::Unavailable { attempts: work.attempts, last });
             self.settled(&work);
             return;
         }
@@ -264,7 +264,7 @@ impl Exporter {
         work.attempts += 1;
         if work.attempts >= self.settings.attempts_max {
             let last = said.chars().take(300).collect();
-            self.fail(work.change, Fault::Unavailable { attempts: work.attempts, last });
+            self.fail(&work, Fault::Unavailable { attempts: work.attempts, last });
             self.settled(&work);
             return;
         }

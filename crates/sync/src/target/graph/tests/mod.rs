@@ -264,6 +264,27 @@ fn a_member_who_will_never_be_there_keeps_nobody_else_out() {
 }
 
 #[test]
+fn whoever_came_counts_as_come_whatever_became_of_the_others() {
+    let outcome = |changes: Vec<Change>| {
+        let mut graph = Graph::new(FAIR);
+        let (outcomes, ..) = export(&mut graph, FAIR, changes, Known::new(), &mut Seed(1));
+        outcomes.into_iter().next_back().unwrap()
+    };
+    let check = |outcome: &Outcome, failing: &[&str]| {
+        let all = ["bob", "nobody", "nobody-either"];
+        let fails: Vec<_> = all.into_iter().filter(|name| outcome.fails(&anchor(name))).collect();
+        assert_eq!(fails, failing, "{outcome:?}");
+    };
+    let both = members("g", &["bob", "nobody"], &["nobody-either"]);
+    check(&outcome(vec![group("g"), user("bob"), both]), &["nobody"]);
+    check(&outcome(vec![group("g"), user("bob"), members("g", &["bob"], &[])]), &[]);
+    let lonely = members("missing", &["bob"], &["nobody"]);
+    check(&outcome(vec![user("bob"), lonely]), &["bob", "nobody"]);
+    let manager = Change::Manager { user: anchor("bob"), manager: Some(anchor("nobody")) };
+    check(&outcome(vec![user("bob"), manager]), &["bob", "nobody", "nobody-either"]);
+}
+
+#[test]
 fn a_name_passes_on_once_its_holder_has_another() {
     let mut graph = Graph::new(FAIR);
     let mut seed = Seed(1);

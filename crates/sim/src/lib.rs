@@ -22,6 +22,7 @@ pub mod expected;
 pub mod fault;
 pub mod forest;
 pub mod graph;
+pub mod open;
 pub mod setting;
 pub mod shrink;
 pub mod step;

@@ -4,6 +4,7 @@
 
 use portolan_sim::check::Law;
 use portolan_sim::fault::Bug;
+use portolan_sim::open::{OPEN, is_open};
 use portolan_sim::setting::{GRAPH, LATER, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
@@ -17,34 +18,6 @@ const SEEDS_LATER: u64 = 400;
 const SEEDS_OF_GRAPH: u64 = 100;
 /// Seeds in which a bug that is put in has to be found.
 const SEEDS_OF_BUG: u64 = 40;
-
-/// Seeds among them that are known to break a law and are not mended yet: a debt, which only shrinks.
-const OPEN: [(u64, Law); 19] = [
-    // What nobody answered before the power went is not counted by the guard.
-    (10_278, Law::LosesNoMoreThanAllowed),
-    (10_397, Law::LosesNoMoreThanAllowed),
-    (10_579, Law::LosesNoMoreThanAllowed),
-    (10_620, Law::LosesNoMoreThanAllowed),
-    // A server that takes over never read what the other one had, from a controller that lags behind or under another
-    // anchor.
-    (10_262, Law::NoDeletionWithoutACause),
-    (100_001, Law::NoDeletionWithoutACause),
-    (100_146, Law::NoDeletionWithoutACause),
-    (100_149, Law::NoDeletionWithoutACause),
-    (100_157, Law::NoDeletionWithoutACause),
-    (100_175, Law::NoDeletionWithoutACause),
-    (100_220, Law::NoDeletionWithoutACause),
-    (100_248, Law::NoDeletionWithoutACause),
-    (100_265, Law::NoDeletionWithoutACause),
-    (100_276, Law::NoDeletionWithoutACause),
-    (100_339, Law::NoDeletionWithoutACause),
-    // The same, where both anchors are seen.
-    (10_478, Law::AnchorsStay),
-    (10_713, Law::AnchorsStay),
-    (100_348, Law::AnchorsStay),
-    // A manager who comes back after a deletion without an answer is nobody's manager.
-    (751, Law::NothingLost),
-];
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
@@ -97,9 +70,8 @@ fn eighth(first: u64) {
         let (mut seeds, mut cycles, mut failed) = (0, 0, Vec::new());
         let sorts = [(0, SEEDS), (WIDE, SEEDS), (LATER, SEEDS_LATER), (GRAPH, SEEDS_OF_GRAPH)];
         for (begins, count) in sorts {
-            let is_open = |seed: &u64| OPEN.iter().any(|(open, _)| open == seed);
             let all = (begins + first..begins + count).step_by(8);
-            for seed in all.filter(|seed| !is_open(seed)) {
+            for seed in all.filter(|seed| !is_open(*seed)) {
                 let ran = run(&template, seed).await;
                 (seeds, cycles) = (seeds + 1, cycles + ran.cycles);
                 if let Some(violation) = ran.violation {

@@ -143,12 +143,17 @@ fn two_forests_are_one_directory_and_one_that_is_down_keeps_what_it_has() {
     assert_eq!(tenant(&road, &runtime).user_anchors(), expected);
 }
 
+/// How soon a tenant serves a domain that was added beside it: it looks every two seconds.
+const FOLLOWED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The first forest in the tenant: whoever is in both keeps the anchor of the one that was there first.
 fn begin(road: &mut Road<'_>) {
     road.tenant_up().unwrap();
     let data = road.path("tenant");
     let verify = ["tenant", "domain", "add", "other.example", "--data", data.to_str().unwrap()];
     road.portolan("tenant", verify).unwrap().success().unwrap();
+    // A tenant that serves already follows what a command adds, a little later.
+    std::thread::sleep(FOLLOWED_WITHIN);
     road.connect_up().unwrap().success().unwrap();
     let rules = road.path("connect").join("rules");
     std::fs::create_dir(&rules).unwrap();

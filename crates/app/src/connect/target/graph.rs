@@ -1,8 +1,8 @@
 //! Microsoft Graph: sends what an [`Exporter`] says, and tells it what came back.
 //!
 //! The application proves itself by an assertion of its key, for a token that is asked for anew in time.
-//! It is reached by a [`Wire`], which is HTTPS. Nothing is decided here: what a reply means, what is sent again and how long is waited is the
-//! exporter's.
+//! It is reached by a [`Wire`], which is HTTPS. Nothing is decided here: what a reply means, what is sent again and how
+//! long is waited is the exporter's.
 
 use std::task::Poll;
 

@@ -53,7 +53,7 @@ pub struct Show {
 /// What `connect rules import` is told.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The exported configuration, JSON
+    /// The policy that the wizard exports, or the rules as Get-ADSyncRule gives them; JSON
     export: PathBuf,
     /// The overlay to write; it must not be there yet. Without it, it goes to standard output
     #[arg(long, value_name = "FILE")]

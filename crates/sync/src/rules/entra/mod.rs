@@ -1,11 +1,12 @@
 //! The import of Entra Connect's exported configuration. Experimental.
 //!
-//! It reads the rules of a JSON export, as `Get-ADSyncRule | ConvertTo-Json -Depth 10 -EnumsAsStrings`
-//! writes them, alone or anywhere within a larger export. Rules of its default set are known by their
-//! tags and left to ours; those that an administrator made become an overlay, as far as they can. What
-//! cannot be carried over is told.
+//! It reads the synchronisation policy that the wizard exports, and the rules of a JSON export as
+//! `Get-ADSyncRule | ConvertTo-Json -Depth 10 -EnumsAsStrings` writes them, alone or anywhere within a
+//! larger export. Rules of its default set are known by their tags and left to ours; those that an
+//! administrator made become an overlay, as far as they can. What cannot be carried over is told.
 
 mod names;
+mod policy;
 mod read;
 mod rule;
 
@@ -13,7 +14,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::raw::RawRule;
+use super::raw::{RawFilter, RawRule};
 use super::write::{self, quoted};
 use read::Fields;
 
@@ -36,6 +37,12 @@ pub enum ImportError {
         /// The column, from 1.
         column: usize,
     },
+    /// It only says where a migration wrote its files.
+    #[error(
+        "this is the list of a migration, whose rules stand in XML files beside it: export the policy \
+         with the wizard (View or Export Current Configuration), or the rules with Get-ADSyncRule"
+    )]
+    Migration,
     /// There is no rule in it.
     #[error("the export has no synchronisation rule")]
     NoRules,
@@ -92,20 +99,30 @@ pub fn import(text: &str) -> Result<Imported, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let json: Json = serde_json::from_str(text)
         .map_err(|error| ImportError::NoJson { line: error.line(), column: error.column() })?;
+    let mut overlay = Overlay::default();
+    if let Some(policy) = policy::read(&json) {
+        if policy.rules.is_empty() {
+            return Err(ImportError::NoRules);
+        }
+        let mut importer = rule::Importer::new(&policy.connectors);
+        importer.report.extend(policy.notes);
+        for one in &policy.rules {
+            overlay.add(importer.rule(&Fields(&one.fields), &one.remarks));
+        }
+        overlay.filters = policy.filters;
+        return Ok(Imported { overlay: overlay.text(), report: importer.report });
+    }
     let mut found = Vec::new();
     rules(&json, 0, &mut found);
     if found.is_empty() {
-        return Err(ImportError::NoRules);
+        let error =
+            if policy::is_migration(&json) { ImportError::Migration } else { ImportError::NoRules };
+        return Err(error);
     }
     let connectors = read::connectors(&json);
     let mut importer = rule::Importer::new(&connectors);
-    let mut overlay = Overlay::default();
     for fields in found {
-        match importer.rule(&fields) {
-            rule::Outcome::Rule(raw) => overlay.rules.push(*raw),
-            rule::Outcome::Disabled(key) => overlay.disabled.push(key),
-            rule::Outcome::Nothing => {}
-        }
+        overlay.add(importer.rule(&fields, &[]));
     }
     Ok(Imported { overlay: overlay.text(), report: importer.report })
 }
@@ -114,9 +131,18 @@ pub fn import(text: &str) -> Result<Imported, ImportError> {
 struct Overlay {
     rules: Vec<RawRule>,
     disabled: Vec<&'static str>,
+    filters: Vec<RawFilter>,
 }
 
 impl Overlay {
+    fn add(&mut self, outcome: rule::Outcome) {
+        match outcome {
+            rule::Outcome::Rule(raw) => self.rules.push(*raw),
+            rule::Outcome::Disabled(key) => self.disabled.push(key),
+            rule::Outcome::Nothing => {}
+        }
+    }
+
     fn text(mut self) -> String {
         let mut text = String::from(
             "# Imported from Entra Connect. Read it with the report before it is used.\n",
@@ -127,6 +153,10 @@ impl Overlay {
             text.push_str("\n[[disable]]\nkey = ");
             text.push_str(&quoted(key));
             text.push('\n');
+        }
+        for filter in &self.filters {
+            text.push('\n');
+            text.push_str(&write::filter(filter));
         }
         for rule in &self.rules {
             text.push('\n');

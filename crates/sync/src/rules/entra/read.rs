@@ -40,6 +40,21 @@ impl<'j> Fields<'j> {
         }
     }
 
+    /// The names of the fields beside those named, but for those that are null or empty.
+    pub(super) fn beside(&self, names: &[&str]) -> Vec<&'j str> {
+        let is_empty = |value: &Json| match value {
+            Json::Null => true,
+            Json::String(text) => text.is_empty(),
+            Json::Array(items) => items.is_empty(),
+            Json::Object(fields) => fields.is_empty(),
+            Json::Bool(_) | Json::Number(_) => false,
+        };
+        let others = self.0.iter().filter(|(own, value)| {
+            !is_empty(value) && !names.iter().any(|name| name.eq_ignore_ascii_case(own))
+        });
+        others.map(|(own, _)| own.as_str()).collect()
+    }
+
     /// The items of a list that are objects.
     pub(super) fn objects(&self, name: &str) -> impl Iterator<Item = Fields<'j>> {
         self.items(name).iter().filter_map(|item| item.as_object().map(Fields))

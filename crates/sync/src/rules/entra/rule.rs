@@ -40,12 +40,16 @@ impl<'c> Importer<'c> {
         Self { connectors, keys: BTreeSet::new(), report: Vec::new() }
     }
 
-    pub(super) fn rule(&mut self, fields: &Fields<'_>) -> Outcome {
+    /// What becomes of a rule; the remarks are told of it if it is carried over.
+    pub(super) fn rule(&mut self, fields: &Fields<'_>, remarks: &[String]) -> Outcome {
         let name = fields.text("Name").unwrap_or("a rule without a name").to_owned();
         if let Some(stem) = fields.text("ImmutableTag").and_then(names::stem) {
             return self.default_rule(&name, stem, fields.is_true("Disabled"));
         }
         let before = self.report.len();
+        for remark in remarks {
+            self.note(&name, Fate::Partly, remark);
+        }
         match self.own_rule(&name, fields) {
             Ok(raw) => {
                 let partly = self.report.len() > before;
@@ -209,15 +213,20 @@ impl<'c> Importer<'c> {
     ) -> Vec<Vec<RawJoin>> {
         let mut groups = Vec::new();
         for group in fields.objects("JoinFilter") {
-            let joins = group.objects("JoinConditionList").filter_map(|join| {
+            let joins = group.objects("JoinConditionList").map(|join| {
                 let attribute =
                     |key| join.text(key).map(|name| at(names::attribute(name).to_owned()));
                 let (source, target) = (attribute("CSAttribute")?, attribute("MVAttribute")?);
                 Some(RawJoin { source, target, case: join.is_true("CaseSensitive") })
             });
-            let joins: Vec<_> = joins.collect();
-            if !joins.is_empty() {
-                groups.push(joins);
+            // A group without one of its conditions would join more than it did.
+            match joins.collect::<Option<Vec<_>>>() {
+                Some(joins) if joins.is_empty() => {}
+                Some(joins) => groups.push(joins),
+                None => {
+                    let text = "a join is left out: it does not name both of its attributes";
+                    self.note(name, Fate::Partly, text);
+                }
             }
         }
         if direction == Direction::Outbound && !groups.is_empty() {
@@ -380,10 +389,10 @@ fn left_out(why: &str) -> LeftOut {
     LeftOut(why.to_owned())
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     Place { file: "export".into(), line: 1, column: 1 }
 }
 
-fn at<T>(value: T) -> At<T> {
+pub(super) fn at<T>(value: T) -> At<T> {
     At { value, place: place() }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use portolan_ldap::{Control, Filter, ResultCode, SearchRequest, SearchResultEntry};
 use portolan_store::state::StagedPlace;
 use portolan_sync::engine::Side;
+use portolan_sync::record::Value;
 use tokio::sync::Notify;
 
 use super::super::directory::{Directory, Entries, SearchError};
@@ -72,6 +73,19 @@ impl<E: Entries> Entries for StallingEntries<E> {
 /// Imports while the directory stops in each answer, and writes to the state each time; how often it
 /// stopped.
 async fn import_stalling(space: &Space, answer: impl FnMut(&Asked) -> Answer) -> (Imported, usize) {
+    import_beside(space, answer, async |stops| {
+        let name = format!("other{stops}.example");
+        space.state.connector(&name, Side::Forest).await.unwrap();
+    })
+    .await
+}
+
+/// Imports while the directory stops in each answer, and does something else each time; how often it stopped.
+async fn import_beside(
+    space: &Space,
+    answer: impl FnMut(&Asked) -> Answer,
+    mut beside: impl AsyncFnMut(usize),
+) -> (Imported, usize) {
     let stall = Rc::new(Stall::default());
     let mut directory = Stalling { inner: Scripted::new(answer), stall: Rc::clone(&stall) };
     let (domain, partition) = (domain(), space.forest.into());
@@ -81,10 +95,8 @@ async fn import_stalling(space: &Space, answer: impl FnMut(&Asked) -> Answer) ->
     let writing = async {
         loop {
             stall.stopped.notified().await;
-            let name = format!("other{}.example", stall.stops.get());
-            let written = state.connector(&name, Side::Forest);
-            let written = tokio::time::timeout(WRITING_TIME_MAX, written).await;
-            written.expect("a stalled directory keeps a writer waiting").unwrap();
+            let written = tokio::time::timeout(WRITING_TIME_MAX, beside(stall.stops.get())).await;
+            written.expect("a stalled directory keeps a writer waiting");
             stall.go_on.notify_one();
         }
     };
@@ -119,6 +131,51 @@ async fn a_directory_that_stops_in_its_changes_keeps_no_writer_waiting() {
     // Who is asked, its settings, the changes, and what is read alone.
     assert!(stops >= 4, "{stops}");
     assert_eq!(members(&space).await, [guid(400)]);
+}
+
+#[tokio::test]
+async fn what_another_writes_while_changes_are_read_is_read_again_before_they_are_written() {
+    let (_directory, space) = space().await;
+    filled(&space, 100..103).await;
+    let read_alone = Cell::new(0);
+    let answer = |asked: &Asked| {
+        let filter = asked.request.filter.to_string();
+        if filter.starts_with("(|(objectGUID=") {
+            let asked = [101, 400].into_iter().filter(|n| filter.contains(&octets(*n)));
+            read_alone.set(read_alone.get() + 1);
+            return Answer::of(
+                asked.map(|n| entry(n, "user", &[("mail", &[b"whole@x"])])).collect(),
+            );
+        }
+        usual(asked, "11", 1).unwrap_or_else(|| {
+            // A change of one that is known, and of one that has to be read alone for it.
+            let changed = |n| entry(n, "", &[("mail", &[b"part@x"])]);
+            Answer::changes(vec![changed(101), changed(400)], b"third", false)
+        })
+    };
+    let (state, forest) = (&space.state, space.forest);
+    // While the one is read, somebody else lets the other go.
+    let gone = async |_| {
+        if read_alone.get() == 1 {
+            let cursor = state.forest_cursor(forest).await.unwrap().unwrap();
+            let mut changes = state.begin_changes(forest).await.unwrap();
+            changes.remove(&guid(101)).await.unwrap();
+            changes.finish(&cursor).await.unwrap();
+        }
+    };
+    let (imported, _) = import_beside(&space, answer, gone).await;
+    assert_eq!(
+        (imported.full, read_alone.get()),
+        (false, 2),
+        "it is read alone in a second beginning"
+    );
+    let mail = space.reading.attribute_of("mail");
+    let all = objects(&space).await;
+    let is_whole = |number| {
+        let (_, found) = all.iter().find(|(own, _)| *own == guid(number)).unwrap();
+        found.record.first(mail).map(ValueRef::to_value) == Some(Value::Text("whole@x".to_owned()))
+    };
+    assert!(is_whole(101) && is_whole(400));
 }
 
 #[tokio::test]

@@ -51,6 +51,14 @@ pub(super) struct Begun {
     unanswered: Unanswered,
 }
 
+impl Begun {
+    /// The same, of which this was not answered although the rest was.
+    pub(super) fn leaving(self, open: &Unanswered) -> Self {
+        let unanswered = self.unanswered.and(open);
+        Self { sent: self.sent.without(open), unanswered, ..self }
+    }
+}
+
 impl Batches {
     async fn read(state: &State, target: ConnectorId) -> Result<Option<Self>, Failure> {
         let Some(octets) = state.batches(target).await? else { return Ok(None) };
@@ -96,6 +104,17 @@ impl Batches {
         let known = Self::read(state, target).await?.unwrap_or_default();
         let put = known.unanswered.put().chain(known.sent.put());
         Ok(put.map(str::to_owned).collect())
+    }
+
+    /// Takes what was sent last for not answered. So it is at a target that names no batches: what it was sent
+    /// nobody can ask it for.
+    pub(super) async fn suspect(state: &State, target: ConnectorId) -> Result<(), Failure> {
+        let Some(known) = Self::read(state, target).await? else { return Ok(()) };
+        if known.sent.is_empty() {
+            return Ok(());
+        }
+        let unanswered = known.unanswered.and(&known.sent);
+        Self { sent: Unanswered::default(), unanswered, ..known }.write(state, target).await
     }
 
     /// Lets the opposite be done of what was sent, was never answered, and is not to be any more.
@@ -187,12 +206,13 @@ mod tests {
     use std::path::Path;
 
     use portolan_model::{DnsName, Guid, SourceAnchor};
-    use portolan_store::state::{Answer, ImportedObject, Place};
+    use portolan_store::state::{Answer, ImportedObject, Place, ReferencePlace};
     use portolan_sync::ObjectKind;
     use portolan_sync::engine::{PendingExport, Side};
     use portolan_sync::record::Value;
     use portolan_tenant::wire::OwnedObject;
 
+    use super::super::gate;
     use super::super::synchronise::{
         Connected, ConnectedForest, Domains, Ruleset, Synchronisation,
     };
@@ -249,12 +269,49 @@ mod tests {
     /// Lets the target have a user of the forest and its credential. Gives the user's anchor.
     async fn export_a_user(space: &Space, directory: &Path) -> SourceAnchor {
         let Space { state, forest, target } = space;
+        let rules = Ruleset::read(directory, state).await.unwrap();
+        let user = zoe(&rules);
+        let (guid, anchor) = (user.guid, SourceAnchor::from(user.guid));
+        synchronise(space, &rules, vec![user]).await;
+        let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
+        let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        state.acknowledge(&pending, &[], answer).await.unwrap();
+        state.acknowledge_credentials(*forest, *target, &[guid], answer).await.unwrap();
+        assert_eq!(state.exported_count(*target).await.unwrap(), 1);
+        assert_eq!(state.credentialed_count(*target).await.unwrap(), 1);
+        anchor
+    }
+
+    /// Objects become all that the forest has, and what is to be exported of them is decided.
+    async fn synchronise(space: &Space, rules: &Ruleset, objects: Vec<ImportedObject>) {
+        let Space { state, forest, target } = space;
         let domain = |name: &str| name.parse::<DnsName>().unwrap();
         let (corp, cloud) = (domain("corp.example"), domain("cloud.example"));
-        let rules = Ruleset::read(directory, state).await.unwrap();
-        let text = |text: &str| vec![Value::Text(text.to_owned())];
+        let mut import = state.begin_full_import(*forest).await.unwrap();
+        for object in objects {
+            import.put(object).await.unwrap();
+        }
+        import.finish(b"forest").await.unwrap();
+        let verified = vec![corp.clone(), cloud.clone()];
+        let forests = vec![ConnectedForest {
+            domain: corp.clone(),
+            connector: *forest,
+            domains: vec![(corp.clone(), (*forest).into())],
+        }];
+        let domains = Domains { forests: vec![corp], initial: cloud, verified, netbios: [].into() };
+        let connected = Connected { forests, target: *target };
+        let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
+        let synchronisation = Synchronisation::begin(state, rules, &connected, &domains, run);
+        synchronisation.await.unwrap().changes().await.unwrap();
+    }
+
+    fn text(text: &str) -> Vec<Value> {
+        vec![Value::Text(text.to_owned())]
+    }
+
+    fn zoe(rules: &Ruleset) -> ImportedObject {
         let id = |name: &str| rules.names.id(name).unwrap();
-        let user = ImportedObject {
+        ImportedObject {
             guid: Guid::from_random([1; 16]),
             kind: ObjectKind::User,
             parent: None,
@@ -267,29 +324,63 @@ mod tests {
             .into_iter()
             .collect(),
             references: Vec::new(),
-        };
-        let (guid, anchor) = (user.guid, SourceAnchor::from(user.guid));
-        let mut import = state.begin_full_import(*forest).await.unwrap();
-        import.put(user).await.unwrap();
-        import.finish(b"forest").await.unwrap();
-        let verified = vec![corp.clone(), cloud.clone()];
-        let forests = vec![ConnectedForest {
-            domain: corp.clone(),
-            connector: *forest,
-            domains: vec![(corp.clone(), (*forest).into())],
-        }];
-        let domains = Domains { forests: vec![corp], initial: cloud, verified, netbios: [].into() };
-        let connected = Connected { forests, target: *target };
-        let run = state.begin_run("synchronise", portolan_net::clock::now()).await.unwrap();
-        let synchronisation = Synchronisation::begin(state, &rules, &connected, &domains, run);
-        synchronisation.await.unwrap().changes().await.unwrap();
-        let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
+        }
+    }
+
+    /// A security group, with her in it or without.
+    fn staff(rules: &Ruleset, has_zoe: bool) -> ImportedObject {
+        let id = |name: &str| rules.names.id(name).unwrap();
+        let zoe = vec![Guid::from_random([1; 16])];
+        ImportedObject {
+            guid: Guid::from_random([2; 16]),
+            kind: ObjectKind::Group,
+            parent: None,
+            dn: "CN=Staff,DC=corp,DC=example".parse().unwrap(),
+            record: [
+                (id("sAMAccountName"), text("staff")),
+                (id("displayName"), text("Staff")),
+                (id("groupType"), vec![Value::Integer(-0x7fff_fffe)]),
+            ]
+            .into_iter()
+            .collect(),
+            references: has_zoe.then_some((id("member"), zoe)).into_iter().collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_graph_was_sent_without_an_answer_is_undone_once_it_is_taken_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space(&directory).await;
+        let Space { state, target, .. } = &space;
+        let rules = Ruleset::read(directory.path(), state).await.unwrap();
+        synchronise(&space, &rules, vec![zoe(&rules), staff(&rules, true)]).await;
+        let objects = state.pending_exports(*target, Place::default(), 10).await.unwrap();
         let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
-        state.acknowledge(&pending, &[], answer).await.unwrap();
-        state.acknowledge_credentials(*forest, *target, &[guid], answer).await.unwrap();
-        assert_eq!(state.exported_count(*target).await.unwrap(), 1);
-        assert_eq!(state.credentialed_count(*target).await.unwrap(), 1);
-        anchor
+        state.acknowledge(&objects, &[], answer).await.unwrap();
+        let references = async || {
+            let after = ReferencePlace::default();
+            let pending = state.pending_references(*target, after, 10).await.unwrap();
+            pending.iter().map(|one| (one.is_added, one.clone())).collect::<Vec<_>>()
+        };
+        let coming = references().await;
+        let [(true, member)] = coming.as_slice() else { panic!("she comes, and not {coming:?}") };
+        let sent = Unanswered::references([member].into_iter());
+        Batches::begin(state, *target, "graph", sent).await.unwrap();
+        // The power fails; and she is taken out of the group before the next run.
+        synchronise(&space, &rules, vec![zoe(&rules), staff(&rules, false)]).await;
+        assert!(references().await.is_empty(), "nothing says that she is in it");
+        gate::settle(state, *target).await.unwrap();
+        let going = references().await;
+        let [(false, gone)] = going.as_slice() else { panic!("she goes, and not {going:?}") };
+        assert_eq!((&gone.anchor, &gone.target), (&member.anchor, &member.target));
+        let sent = Unanswered::references([gone].into_iter());
+        let begun = Batches::begin(state, *target, "graph", sent).await.unwrap();
+        let batch = "graph".to_owned();
+        let octets = Answered { begun, batch, previous: None }.octets().unwrap();
+        let answer = Answer { batches: Some((*target, octets.as_slice())), ..answer };
+        state.acknowledge_references(std::slice::from_ref(gone), answer).await.unwrap();
+        gate::settle(state, *target).await.unwrap();
+        assert!(references().await.is_empty(), "once is enough");
     }
 
     #[tokio::test]

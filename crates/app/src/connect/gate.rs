@@ -167,6 +167,8 @@ impl Server {
 /// Lets the opposite be done of what was sent, was never answered, and is not to be any more: of batches, and of
 /// single objects.
 pub(super) async fn settle(state: &State, target: ConnectorId) -> Result<(), Failure> {
+    // A tenant was asked by then which batch it has last; a Graph has none to ask for.
+    Batches::suspect(state, target).await?;
     Batches::settle(state, target).await?;
     Ok(state.settle_doubts(target).await?)
 }

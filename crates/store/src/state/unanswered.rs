@@ -44,6 +44,13 @@ impl Unanswered {
         unknown
     }
 
+    /// Objects that are about to be written over or deleted one by one, so that of each it is open whether it was.
+    #[must_use]
+    pub fn written<'a>(sent: impl Iterator<Item = &'a Export>) -> Self {
+        let written = sent.map(|one| one.anchor.to_string()).collect();
+        Self { written, ..Self::default() }
+    }
+
     /// References that are about to be sent.
     pub fn references<'a>(sent: impl Iterator<Item = &'a ReferenceExport>) -> Self {
         let row = |one: &ReferenceExport| {

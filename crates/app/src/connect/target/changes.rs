@@ -3,12 +3,13 @@
 //!
 //! An id is kept before an object counts as exported. One that is made is in doubt from before it is sent
 //! until its answer came: the run behind one that is broken off between the two asks for it by its anchor,
-//! twenty in a request, and deletes it as any other if it is not wished for any more.
+//! twenty in a request, and deletes it as any other if it is not wished for any more. Of what is written over, deleted
+//! or referred to, that it was sent is kept in the same way: what is taken back before it was answered is undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Guid, SourceAnchor};
-use portolan_store::state::{Export, ReferenceExport};
+use portolan_store::state::{Export, ReferenceExport, Unanswered};
 use portolan_sync::engine::PendingExport;
 use portolan_sync::target::graph::{
     Fault, Known, Outcome, ReferenceWish, Wish, references as changes_of,
@@ -17,6 +18,7 @@ use portolan_sync::target::graph::{
 use super::graph::Graph;
 use super::wire::Wire;
 use super::{Sending, Taken, Verdict, survey};
+use crate::connect::batches::{Answered, Batches, Begun};
 use crate::report::Failure;
 
 /// Objects that are sent at once: what a run that is broken off has to look up again.
@@ -25,6 +27,8 @@ const OBJECTS_AT_ONCE: usize = 400;
 const REFERENCES_AT_ONCE: usize = 4_000;
 /// What remembers that it was asked for everything that was there before the first export.
 const LOOKED_AT: &str = "graph-known";
+/// What stands for a batch: Graph knows none by its name.
+const BATCH: &str = "graph";
 /// Characters of a refusal that are kept.
 const TEXT_CHARS_MAX: usize = 1_000;
 
@@ -62,13 +66,24 @@ pub(super) async fn objects(
     let of_sent = sent.iter().filter_map(|at| exports.get(*at));
     let doubtful: Vec<_> = of_sent.filter(is_unknown).map(|export| export.key).collect();
     state.doubt(&doubtful).await?;
-
-    let changes = sent.iter().filter_map(|at| wishes.get(*at)).map(|wish| wish.change(names));
-    let (outcomes, _) = graph.export(changes.collect(), known).await?;
+    // Nobody knows what they have who were written over without an answer: they are written whole.
+    let unknown = Batches::in_doubt(state, target).await?;
+    let whole = |wish: &Wish<'_>| match unknown.contains(wish.anchor.as_str()) {
+        true => Wish { confirmed: None, ..*wish }.change(names),
+        false => wish.change(names),
+    };
+    let changes = sent.iter().filter_map(|at| wishes.get(*at)).map(whole).collect();
+    // Those that are made are in doubt already.
+    let is_there = |at: &&usize| {
+        exports.get(**at).is_some_and(|one| !matches!(one.pending, PendingExport::Add(_)))
+    };
+    let there = sent.iter().filter(is_there).filter_map(|at| exports.get(*at));
+    let begun = Batches::begin(state, target, BATCH, Unanswered::written(there)).await?;
+    let (outcomes, _) = graph.export(changes, known).await?;
     let outcomes: BTreeMap<_, _> = sent.into_iter().zip(outcomes).collect();
 
     let (mut ids, mut absent, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
-    let mut taken = Taken::default();
+    let (mut taken, mut open) = (Taken::default(), Vec::new());
     for (at, export) in exports.iter().enumerate() {
         let Some(outcome) = outcomes.get(&at) else {
             let text = unable.get(at).and_then(Option::as_ref).map(ToString::to_string);
@@ -76,13 +91,16 @@ pub(super) async fn objects(
             continue;
         };
         let is_delete = export.pending == PendingExport::Delete;
+        if is_open(outcome) && !matches!(export.pending, PendingExport::Add(_)) {
+            open.push(export);
+        }
         match outcome.id {
             Some(id) if !is_delete => ids.push((export.anchor.clone(), id)),
             Some(_) => {}
             None if outcome.faults.contains(&Fault::Vanished) => {
                 vanished.push(export.key);
             }
-            None if !outcome.faults.iter().any(may_be_there) => absent.push(export.key),
+            None if !is_open(outcome) => absent.push(export.key),
             None => {}
         }
         let without = outcome.unable.iter().map(|unable| format!("{}: {unable}", export.anchor));
@@ -92,6 +110,7 @@ pub(super) async fn objects(
     state.identify(target, &ids).await?;
     state.clear_doubt(&absent).await?;
     state.vanished(&vanished).await?;
+    taken.answered = Some(answered(begun.leaving(&Unanswered::written(open.into_iter()))));
     Ok(taken)
 }
 
@@ -114,15 +133,28 @@ pub(super) async fn references(
         changes.extend(of_group);
     }
     let sent = exports.iter().take(count);
-    let named = sent.flat_map(|export| [&export.anchor, &export.target]);
+    let named = sent.clone().flat_map(|export| [&export.anchor, &export.target]);
     let known = known(sending, named).await?;
+    let Sending { state, target, .. } = sending;
+    let begun = Batches::begin(state, target, BATCH, Unanswered::references(sent)).await?;
     let (outcomes, _) = graph.export(changes, known).await?;
-    let mut taken = Taken::default();
+    let (mut taken, mut open) = (Taken::default(), Vec::new());
     for (group, begin, length) in pieces {
         let outcomes = outcomes.get(begin..begin + length).unwrap_or_default();
         taken.verdicts.extend(group.iter().map(|export| verdict_of(export, outcomes)));
+        let fails = |export: &&ReferenceExport| {
+            outcomes.iter().any(|outcome| is_open(outcome) && outcome.fails(&export.target))
+        };
+        open.extend(group.iter().filter(fails));
     }
+    let open = Unanswered::references(open.into_iter());
+    taken.answered = Some(answered(begun.leaving(&open)));
     Ok(taken)
+}
+
+/// What was sent is answered, as far as it is.
+fn answered(begun: Begun) -> Answered {
+    Answered { begun, batch: BATCH.to_owned(), previous: None }
 }
 
 /// What is known of the ids of these objects.
@@ -184,9 +216,10 @@ fn text(outcome: &Outcome) -> String {
     faults.join("; ").chars().take(TEXT_CHARS_MAX).collect()
 }
 
-/// Whether an object may be at Graph although this went wrong.
-const fn may_be_there(fault: &Fault) -> bool {
-    matches!(fault, Fault::Unavailable { .. })
+/// Whether something may have been done of it although it went wrong.
+fn is_open(outcome: &Outcome) -> bool {
+    let is_lost = |fault: &Fault| matches!(fault, Fault::Unavailable { .. });
+    outcome.more_faults > 0 || outcome.faults.iter().any(is_lost)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub(crate) fn replies(octets: &[u8]) {
     let changes: Vec<_> = changes.into_iter().flatten().chain([gone]).collect();
     let known = Known::from_iter("a".parse().ok().map(|anchor| (anchor, Guid::NIL)));
     let count = changes.len();
-    let settings = Settings { base, batches_max: 1, attempts_max: 3 };
+    let settings = Settings { base, batches_max: 1, attempts_max: 3, restores_deleted: true };
     let mut exporter = Exporter::new(changes, known, settings);
     let mut now = OffsetDateTime::UNIX_EPOCH;
     let status = 100 + u16::from(*first) * 2;

@@ -3,13 +3,14 @@
 //! `$select`, `$top`, `$count`, a part of `$filter` ([`filter`]) and the continuation are understood; any
 //! other query option is refused rather than passed over, since an answer without what was asked for is
 //! a wrong answer. Writes are in [`write`](mod@write), their bodies in [`body`], what devices have besides in
-//! [`device`], batches of requests in [`batch`], how many requests there may be in [`throttle`].
+//! [`device`], who comes back from the recycle bin in [`restore`](mod@restore), batches of requests in [`batch`], how many requests there may be in [`throttle`].
 
 pub mod batch;
 pub mod body;
 pub mod device;
 pub mod fault;
 pub mod filter;
+pub mod restore;
 pub mod throttle;
 pub mod write;
 

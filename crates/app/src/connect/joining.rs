@@ -177,6 +177,7 @@ async fn sign_in(place: GraphPlace, network: &Network, steps: &Steps) -> Result<
         login: login.clone(),
         tenant: tenant_id.clone(),
         client_id: client_id.to_string(),
+        restores_deleted: false,
     };
     let proof = Proof::new(key::parse(&private)?, certificate);
     let organization = Graph::new(client, address, proof).organization().await?;
@@ -194,6 +195,7 @@ async fn sign_in(place: GraphPlace, network: &Network, steps: &Steps) -> Result<
         login: login.to_string(),
         certificate_sha256: certificate.map(|certificate| certificate.to_string()),
         ca_file,
+        restore_deleted: true,
         proxy: None,
         proxy_credentials_file: None,
     };

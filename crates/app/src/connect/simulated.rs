@@ -95,6 +95,7 @@ impl<W: Wire> Graph<W> {
             login: place.login.clone(),
             tenant: place.tenant.to_string(),
             client_id: place.client_id.to_string(),
+            restores_deleted: true,
         };
         Self(graph::Graph::over(wire, address, Proof::new(key, None)))
     }

@@ -53,6 +53,10 @@ pub(super) struct RawGraph {
     /// The authorities of both hosts, as PEM; without it, those that the system believes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ca_file: Option<PathBuf>,
+    /// Whether a user who comes back within 30 days of the deletion is taken out of Graph's recycle bin, with what
+    /// they had there, and not refused.
+    #[serde(default = "is_restored", skip_serializing_if = "is_default")]
+    pub(super) restore_deleted: bool,
     /// The web proxy by which both are reached: `http://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) proxy: Option<String>,
@@ -93,6 +97,18 @@ pub(super) struct GraphConfig {
     pub(super) certificate: Option<Fingerprint>,
     /// The authorities of both hosts.
     pub(super) roots: Roots,
+    /// Whether users who come back are taken out of the recycle bin.
+    pub(super) restores_deleted: bool,
+}
+
+/// What is done with users in the recycle bin unless it is said.
+const fn is_restored() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives the field so")]
+const fn is_default(restores: &bool) -> bool {
+    *restores == is_restored()
 }
 
 impl SystemConfig {
@@ -154,6 +170,7 @@ fn of_graph(raw: &RawGraph, problems: &mut Vec<String>) -> Option<TargetConfig> 
         login: login?,
         certificate: certificate?.map(Fingerprint::new),
         roots: roots?,
+        restores_deleted: raw.restore_deleted,
     });
     Some(TargetConfig {
         tenant_id: tenant_id?,
@@ -196,5 +213,10 @@ mod tests {
         let wrong = ["graph.login", "graph.certificate_sha256"].map(str::to_owned).to_vec();
         assert_eq!(check(None, Some(&broken)), (None, wrong));
         assert!(toml::from_str::<RawTenant>(&format!("{TENANT}port = 1")).is_err());
+        let mut asked: RawGraph = toml::from_str(GRAPH).unwrap();
+        assert!(asked.restore_deleted && !toml::to_string(&asked).unwrap().contains("restore"));
+        asked.restore_deleted = false;
+        let again: RawGraph = toml::from_str(&toml::to_string(&asked).unwrap()).unwrap();
+        assert!(!again.restore_deleted, "what was said is written");
     }
 }

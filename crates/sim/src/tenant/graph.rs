@@ -148,7 +148,8 @@ impl Tenant {
         }
     }
 
-    /// The anchors of the users in the recycle bin: nobody else may have one of them.
+    /// The anchors of those users in the recycle bin whose name somebody else has by now: nobody else may have one of
+    /// these anchors, and they do not come out of it.
     ///
     /// # Errors
     /// When the store fails.
@@ -158,7 +159,12 @@ impl Tenant {
         for anchor in anchors {
             let Ok(key) = anchor.parse() else { continue };
             let object = tx.object_by_anchor(&key).await.map_err(|error| broken(&error))?;
-            if object.is_some_and(|object| object.deleted_at.is_some()) {
+            let Some(user) = object.filter(|object| object.deleted_at.is_some()) else { continue };
+            let holder = match user.upn() {
+                Some(name) => tx.user_by_name(name).await.map_err(|error| broken(&error))?,
+                None => None,
+            };
+            if holder.is_some() {
                 recycled.push(anchor.clone());
             }
         }

@@ -71,8 +71,8 @@ impl World<'_> {
     }
 
     /// Makes what a tenant of ours is to have into what a Graph is to have, and leaves out of what it has what
-    /// nobody can be asked for: what is left of what a server forgot, and users whose anchor is in the recycle bin,
-    /// if that was told.
+    /// nobody can be asked for: what is left of what a server forgot, and users in the recycle bin whose name has
+    /// passed on to somebody else, if that was told.
     pub(super) async fn as_graph_has_it(
         &self,
         expected: &mut BTreeMap<String, Shown>,

@@ -206,6 +206,28 @@ impl SqliteTransaction {
         Ok(())
     }
 
+    /// Deleted objects of a kind in the order of their ids, behind `after`, at most `count`.
+    ///
+    /// # Errors
+    /// When something does not read back.
+    pub async fn deleted(
+        &mut self,
+        kind: Kind,
+        after: Option<Guid>,
+        count: u32,
+    ) -> Result<Vec<Object>, StorageError> {
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            object_columns!(),
+            " FROM object o INDEXED BY object_recycled
+             WHERE o.kind = ? AND o.deleted_at IS NOT NULL AND o.id > ? ORDER BY o.id LIMIT ?"
+        ))
+        .bind(kind.as_str())
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(count);
+        self.read_objects(query).await
+    }
+
     pub(super) async fn living(
         &mut self,
         kind: Kind,

@@ -301,7 +301,7 @@ fn change(object: &mut Object, asked: &Asked) -> Result<(), Fault> {
 }
 
 /// What of an object can be judged without looking at others.
-fn is_sound(tenant: &Tenant, object: &Object) -> Result<(), Fault> {
+pub(super) fn is_sound(tenant: &Tenant, object: &Object) -> Result<(), Fault> {
     if object.kind == Kind::Group {
         let flag = |name| object.attributes.flag(name).unwrap_or(false);
         return match flag("mailEnabled") || !flag("securityEnabled") {

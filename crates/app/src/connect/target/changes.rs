@@ -19,6 +19,7 @@ use super::graph::Graph;
 use super::wire::Wire;
 use super::{Sending, Taken, Verdict, survey};
 use crate::connect::batches::{Answered, Batches, Begun};
+use crate::connect::gate;
 use crate::report::Failure;
 
 /// Objects that are sent at once: what a run that is broken off has to look up again.
@@ -83,7 +84,7 @@ pub(super) async fn objects(
     let outcomes: BTreeMap<_, _> = sent.into_iter().zip(outcomes).collect();
 
     let (mut ids, mut absent, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut taken, mut open) = (Taken::default(), Vec::new());
+    let (mut taken, mut open, mut restored) = (Taken::default(), Vec::new(), 0);
     for (at, export) in exports.iter().enumerate() {
         let Some(outcome) = outcomes.get(&at) else {
             let text = unable.get(at).and_then(Option::as_ref).map(ToString::to_string);
@@ -103,6 +104,10 @@ pub(super) async fn objects(
             None if !is_open(outcome) => absent.push(export.key),
             None => {}
         }
+        if outcome.is_restored {
+            restored += 1;
+            taken.notes.push(format!("{}: taken out of the recycle bin of Graph", export.anchor));
+        }
         let without = outcome.unable.iter().map(|unable| format!("{}: {unable}", export.anchor));
         taken.notes.extend(without);
         taken.verdicts.push(verdict(outcome));
@@ -110,6 +115,10 @@ pub(super) async fn objects(
     state.identify(target, &ids).await?;
     state.clear_doubt(&absent).await?;
     state.vanished(&vanished).await?;
+    if restored > 0 {
+        // They are in the groups again that they were in: what they are to be in is seen when Graph is read.
+        gate::leave(state, target).await?;
+    }
     taken.answered = Some(answered(begun.leaving(&Unanswered::written(open.into_iter()))));
     Ok(taken)
 }

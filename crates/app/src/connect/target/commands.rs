@@ -115,6 +115,7 @@ fn open(place: &Place) -> Result<Graph, Failure> {
         login: place.login.clone(),
         tenant: place.tenant_id.to_string(),
         client_id: place.client_id.to_string(),
+        restores_deleted: true,
     };
     let proof = Proof::read(&place.key, place.certificate.as_deref())?;
     Ok(Graph::new(client, address, proof))

@@ -62,6 +62,8 @@ pub(in crate::connect) struct Address {
     pub(in crate::connect) tenant: String,
     /// The application's id there.
     pub(in crate::connect) client_id: String,
+    /// Whether users who come back are taken out of its recycle bin.
+    pub(in crate::connect) restores_deleted: bool,
 }
 
 /// A client that trusts these authorities, with revocation lists looked at.
@@ -110,6 +112,7 @@ impl Graph {
             login: place.login.clone(),
             tenant: config.tenant_id.to_string(),
             client_id: config.client_id.to_string(),
+            restores_deleted: place.restores_deleted,
         };
         let proof = Proof::new(key, place.certificate);
         Self::new(client(network, place.roots.clone()), address, proof)
@@ -261,7 +264,12 @@ impl<W: Wire> Graph<W> {
     }
 
     fn settings(&self) -> Settings {
-        Settings { base: self.base(), batches_max: BATCHES_MAX, attempts_max: ATTEMPTS_MAX }
+        Settings {
+            base: self.base(),
+            batches_max: BATCHES_MAX,
+            attempts_max: ATTEMPTS_MAX,
+            restores_deleted: self.address.restores_deleted,
+        }
     }
 
     /// Sends what a conversation says until it is done.
@@ -353,7 +361,7 @@ impl<W: Wire> Graph<W> {
         if let Some((bearer, _)) = self.token.as_ref().filter(|(_, until)| *until > now) {
             return Ok(bearer.clone());
         }
-        let Address { graph, login, tenant, client_id } = &self.address;
+        let Address { graph, login, tenant, client_id, .. } = &self.address;
         let path = format!("/{tenant}/oauth2/v2.0/token");
         let signed = self.proof.sign(client_id, &format!("https://{login}{path}"), now)?;
         let form = Zeroizing::new(format!(

@@ -62,6 +62,7 @@ impl ReaderArguments {
                     login: host("login")?,
                     tenant: config.tenant_id.to_string(),
                     client_id: reader.to_string(),
+                    restores_deleted: false,
                 };
                 let client = tenant_client::client(network, Fingerprint::new(*ca_sha256));
                 Ok(Graph::new(client, address, Proof::read(&file, None)?))

@@ -107,7 +107,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row(
         "deleted objects",
         Support::Partly,
-        "they stay in the recycle bin for 30 days with their anchor; one that comes back meanwhile is reported, and is restored by hand",
+        "they stay in the recycle bin for 30 days with their anchor; a user who comes back meanwhile is taken out of it, unless `restore_deleted` of `[graph]` says otherwise, and is reported where their name has passed on; a deleted group is gone, and is made anew",
     ),
 ];
 

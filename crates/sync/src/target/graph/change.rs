@@ -139,7 +139,8 @@ impl Fault {
         Some(match code {
             "taken" => {
                 "another object at Graph has the value: change one of the two, or give that one this object's \
-                 anchor as onPremisesImmutableId; one in the recycle bin is restored there, or deleted for good"
+                 anchor as onPremisesImmutableId; the object itself in the recycle bin is taken out of it by the next \
+                 export, or by hand where restore_deleted is off"
             }
             "mastered-on-premises" => {
                 "another agent synchronises the object, and Graph lets nobody else write it: take it out of that \
@@ -175,6 +176,8 @@ pub struct Outcome {
     pub unmoved: BTreeSet<SourceAnchor>,
     /// What the object was exported without.
     pub unable: Vec<Inability>,
+    /// Whether the object was taken out of the recycle bin.
+    pub is_restored: bool,
 }
 
 impl Outcome {

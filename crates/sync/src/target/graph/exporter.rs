@@ -45,6 +45,8 @@ pub struct Settings {
     pub batches_max: usize,
     /// How often a request is sent that the target does not answer well.
     pub attempts_max: u32,
+    /// Whether a user who is in the recycle bin is taken out of it when the same anchor is to be made.
+    pub restores_deleted: bool,
 }
 
 /// A batch to be sent to `/$batch`. Its body may hold passwords: it does not print, and wipes itself.

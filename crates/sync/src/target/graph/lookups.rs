@@ -230,7 +230,7 @@ mod tests {
 
     fn lookups(count: usize) -> Lookups {
         let base = "https://graph.cloud.example/v1.0".to_owned();
-        let settings = Settings { base, batches_max: 2, attempts_max: 3 };
+        let settings = Settings { base, batches_max: 2, attempts_max: 3, restores_deleted: false };
         Lookups::new((0..count).map(|at| format!("/users/{at}")).collect(), settings)
     }
 

@@ -29,11 +29,13 @@ pub(super) struct Request {
     pub(super) body: Option<Json>,
     /// Whether what is missing is to be made.
     pub(super) creates_if_missing: bool,
+    /// Whether an index may answer that is a little behind.
+    pub(super) is_eventual: bool,
 }
 
 impl Request {
     fn new(method: &'static str, url: String) -> Self {
-        Self { method, url, body: None, creates_if_missing: false }
+        Self { method, url, body: None, creates_if_missing: false, is_eventual: false }
     }
 
     fn with(method: &'static str, url: String, body: Json) -> Self {
@@ -49,6 +51,9 @@ impl Request {
         }
         if self.creates_if_missing {
             headers.insert("Prefer".to_owned(), json!("create-if-missing"));
+        }
+        if self.is_eventual {
+            headers.insert("ConsistencyLevel".to_owned(), json!("eventual"));
         }
         if !headers.is_empty() {
             request["headers"] = Json::Object(headers);
@@ -99,6 +104,23 @@ pub(super) fn find_user(anchor: &SourceAnchor) -> Request {
         "/users?$filter=onPremisesImmutableId%20eq%20'{quoted}'&$select=id,onPremisesImmutableId"
     );
     Request::new("GET", url)
+}
+
+/// Looks up who has an anchor in the recycle bin ([deleted items]): an advanced query, as all of a derived type are.
+///
+/// [deleted items]: https://learn.microsoft.com/graph/api/directory-deleteditems-list
+pub(super) fn find_deleted(anchor: &SourceAnchor) -> Request {
+    let quoted = encoded(&anchor.as_str().replace('\'', "''"));
+    let url = format!(
+        "/directory/deletedItems/microsoft.graph.user?$filter=onPremisesImmutableId%20eq%20'{quoted}'\
+         &$select=id,onPremisesImmutableId&$count=true"
+    );
+    Request { is_eventual: true, ..Request::new("GET", url) }
+}
+
+/// Takes a user out of the recycle bin.
+pub(super) fn restore(id: Guid) -> Request {
+    Request::new("POST", format!("/directory/deletedItems/{id}/restore"))
 }
 
 pub(super) fn by_unique_name(anchor: &SourceAnchor) -> String {

@@ -1,6 +1,6 @@
 //! The pieces that an export consists of.
 
-use portolan_model::SourceAnchor;
+use portolan_model::{Guid, SourceAnchor};
 use time::OffsetDateTime;
 
 /// What is sent first: lower ranks go before higher ones, as far as both can go.
@@ -14,6 +14,16 @@ pub(super) enum Task {
     /// this property.
     FindUser {
         conflict: Option<String>,
+    },
+    /// Look up who has the anchor in the recycle bin: nobody else has it, and this property says that somebody
+    /// does.
+    FindDeleted {
+        conflict: String,
+    },
+    /// Take the one of this id out of the recycle bin.
+    Restore {
+        id: Guid,
+        conflict: String,
     },
     UpsertGroup,
     FindGroup,
@@ -41,6 +51,8 @@ pub(super) struct Work {
     pub(super) deferred: bool,
     /// It was deferred once: another conflict is final.
     pub(super) is_last: bool,
+    /// The recycle bin was looked into.
+    pub(super) is_sought: bool,
 }
 
 impl Work {
@@ -53,6 +65,7 @@ impl Work {
             not_before: None,
             deferred: false,
             is_last: false,
+            is_sought: false,
         }
     }
 
@@ -69,7 +82,10 @@ impl Work {
     pub(super) const fn rank(&self) -> Rank {
         match self.task {
             Task::Delete => 0,
-            Task::FindUser { .. } | Task::FindGroup => 1,
+            Task::FindUser { .. }
+            | Task::FindDeleted { .. }
+            | Task::Restore { .. }
+            | Task::FindGroup => 1,
             Task::Update => 2,
             Task::CreateUser | Task::UpsertGroup => 3,
             Task::SetManager(_) | Task::ClearManager => 4,

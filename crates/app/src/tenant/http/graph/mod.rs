@@ -37,6 +37,7 @@ fn single(service: &Service) -> Router {
     let throttled = middleware::from_fn_with_state(service.clone(), throttle::admit);
     read::router()
         .merge(write::devices())
+        .merge(write::deleted())
         .route("/v1.0/users", get(read::users).post(write::create_user))
         .route(
             "/v1.0/users/{id}",

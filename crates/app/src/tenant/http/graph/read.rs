@@ -1,5 +1,6 @@
 //! Graph's reads: users, groups, the organisation; what else there is, in modules of its own.
 
+mod deleted;
 mod devices;
 mod errors;
 mod extensions;
@@ -36,6 +37,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1.0/users/$count", get(count_users))
         .route("/v1.0/groups/$count", get(count_groups))
         .route("/v1.0/organization", get(organization))
+        .merge(deleted::router())
         .merge(devices::router())
         .merge(photo::router())
         .merge(references::router())

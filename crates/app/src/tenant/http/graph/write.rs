@@ -1,6 +1,7 @@
 //! Graph's writes; those of devices are in [`devices`](mod@devices). A handler reads the body first, so that a slow sender holds no transaction; then who
 //! asks is looked at in the same transaction in which is written.
 
+mod deleted;
 mod devices;
 
 use axum::Json;
@@ -23,6 +24,7 @@ use super::read::entity;
 use super::{Asked, Refused, device_named, good_token, group_named, unique_name, user_named};
 use crate::tenant::http::body as read_body;
 
+pub(super) use deleted::router as deleted;
 pub(super) use devices::router as devices;
 
 /// Octets that a body may have.

@@ -90,7 +90,8 @@ const ATTEMPTS_MAX: u32 = 30;
 /// numbers, for what is lost by turns can be the same piece of work each time it is sent again.
 async fn export(world: &mut World, changes: Vec<Change>, known: Known) -> (Vec<Outcome>, Known) {
     let base = format!("https://{GRAPH}/v1.0");
-    let settings = Settings { base, batches_max: 2, attempts_max: ATTEMPTS_MAX };
+    let attempts_max = ATTEMPTS_MAX;
+    let settings = Settings { base, batches_max: 2, attempts_max, restores_deleted: true };
     let mut exporter = Exporter::new(changes, known, settings);
     let (rng, mut weather) = (&mut Drawn(2), Drawn(1));
     for _ in 0..100_000 {

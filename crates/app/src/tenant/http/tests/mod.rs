@@ -18,6 +18,7 @@ mod lockout;
 mod matching;
 mod quarantine;
 mod race;
+mod recycle_bin;
 mod references;
 mod sessions;
 mod sign_in;

@@ -47,6 +47,10 @@ impl Exporter {
                 Task::FindUser { .. },
                 Change::Write(Desired { anchor, .. }) | Change::Delete { anchor, .. },
             ) => Ready::Now(request::find_user(anchor)),
+            (Task::FindDeleted { .. }, Change::Write(desired)) => {
+                Ready::Now(request::find_deleted(&desired.anchor))
+            }
+            (Task::Restore { id, .. }, _) => Ready::Now(request::restore(*id)),
             (Task::UpsertGroup, Change::Write(desired)) => {
                 Ready::Now(request::upsert_group(desired))
             }

@@ -60,7 +60,7 @@ impl Exporter {
         let Some(target) = self.target(work.change).cloned() else { return };
         let has_anchor = |name: Option<&String>| name.is_some_and(|name| *name == target.as_str());
         let found = match &work.task {
-            Task::FindUser { .. } => {
+            Task::FindUser { .. } | Task::FindDeleted { .. } => {
                 part.objects.iter().find(|object| has_anchor(object.immutable_id.as_ref()))
             }
             Task::FindGroup => {
@@ -72,12 +72,30 @@ impl Exporter {
         match (&work.task, found) {
             (Task::CreateUser | Task::UpsertGroup, Some(id)) => {
                 self.ids.insert(target, id);
+                self.restored(&work, false);
             }
             // It was there, or was made by the request whose answer was lost.
             (Task::FindUser { .. } | Task::FindGroup, Some(id)) => {
                 self.ids.insert(target, id);
                 work.task = if self.deletes(&work) { Task::Delete } else { Task::Update };
                 work.attempts = 0;
+                self.waiting.insert((work.rank(), place.1), work);
+                return;
+            }
+            (Task::FindDeleted { conflict }, Some(id)) => {
+                work.task = Task::Restore { id, conflict: conflict.clone() };
+                self.waiting.insert((work.rank(), place.1), work);
+                return;
+            }
+            // Those who have it are neither there nor in the recycle bin.
+            (Task::FindDeleted { conflict }, None) => {
+                work.task = Task::FindUser { conflict: Some(conflict.clone()) };
+                return self.not_found(place, work, now, rng);
+            }
+            (Task::Restore { id, .. }, _) => {
+                self.ids.insert(target, *id);
+                self.restored(&work, true);
+                (work.task, work.attempts) = (Task::Update, 0);
                 self.waiting.insert((work.rank(), place.1), work);
                 return;
             }
@@ -128,6 +146,11 @@ impl Exporter {
                 work.task = Task::CreateUser;
                 self.again(place, work, "the answer was lost", now, rng);
             }
+            // The one with the anchor may be deleted.
+            Some(conflict) if self.may_be_deleted(&work, &conflict) => {
+                (work.task, work.is_sought) = (Task::FindDeleted { conflict }, true);
+                self.waiting.insert((work.rank(), place.1), work);
+            }
             // Another object has the value. It may let go of it: this waits until nothing else is to do.
             Some(_) if !work.is_last => {
                 (work.task, work.attempts) = (Task::CreateUser, 0);
@@ -142,6 +165,19 @@ impl Exporter {
                 self.settled(&work);
             }
         }
+    }
+
+    /// Keeps whether an object came out of the recycle bin.
+    fn restored(&mut self, work: &Work, is_restored: bool) {
+        if let Some(outcome) = self.outcomes.get_mut(work.change) {
+            outcome.is_restored = is_restored;
+        }
+    }
+
+    /// Whether the one who has a value that a user is to have may be the same user in the recycle bin.
+    fn may_be_deleted(&self, work: &Work, conflict: &str) -> bool {
+        let is_key = matches!(conflict, "onPremisesImmutableId" | "key");
+        self.settings.restores_deleted && is_key && !work.is_sought
     }
 
     fn refused(
@@ -176,6 +212,19 @@ impl Exporter {
                 (work.is_last, work.deferred) = (true, true);
                 self.waiting.insert((work.rank(), place.1), work);
                 return;
+            }
+            // It was taken out of the recycle bin by a request whose answer was lost, or is gone for good: then it
+            // is made anew.
+            (Task::Restore { conflict, .. }, 400 | 404) if part.conflict.is_none() => {
+                self.restored(&work, true);
+                work.task = Task::FindUser { conflict: Some(conflict.clone()) };
+                self.waiting.insert((work.rank(), place.1), work);
+                return;
+            }
+            // The recycle bin does not answer: it is as if nobody had looked.
+            (Task::FindDeleted { conflict }, _) => {
+                work.task = Task::FindUser { conflict: Some(conflict.clone()) };
+                return self.not_found(place, work, now, rng);
             }
             (Task::FindGroup, 404) => return self.not_found(place, work, now, rng),
             (Task::Update, 404) => {

@@ -1,5 +1,6 @@
 //! Exports to a model of Graph, by seeds: what goes wrong on the way is not to be seen in the end.
 
+mod deleted;
 mod model;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ const LATE: Weather = Weather { is_late: true, ..FOUL };
 
 fn settings() -> Settings {
     let base = "https://graph.cloud.example/v1.0".to_owned();
-    Settings { base, batches_max: 3, attempts_max: 30 }
+    Settings { base, batches_max: 3, attempts_max: 30, restores_deleted: true }
 }
 
 fn anchor(text: &str) -> SourceAnchor {
@@ -78,9 +79,21 @@ fn export(
     known: Known,
     seed: &mut Seed,
 ) -> (Vec<Outcome>, Known, Duration) {
+    export_by(settings(), graph, weather, changes, known, seed)
+}
+
+/// The same with other settings.
+fn export_by(
+    settings: Settings,
+    graph: &mut Graph,
+    weather: Weather,
+    changes: Vec<Change>,
+    known: Known,
+    seed: &mut Seed,
+) -> (Vec<Outcome>, Known, Duration) {
     let start = OffsetDateTime::from_unix_timestamp(1_795_000_000).unwrap();
     let mut now = start;
-    let mut exporter = Exporter::new(changes, known, settings());
+    let mut exporter = Exporter::new(changes, known, settings);
     let mut replies: Vec<Reply> = Vec::new();
     for _ in 0..1_000_000 {
         match exporter.next(now, seed) {

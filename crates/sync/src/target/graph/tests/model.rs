@@ -72,6 +72,8 @@ pub(super) struct Group {
 pub(super) struct Graph {
     pub(super) users: BTreeMap<Guid, User>,
     pub(super) groups: BTreeMap<Guid, Group>,
+    /// The recycle bin: who is in it keeps their anchor.
+    pub(super) deleted: BTreeMap<Guid, User>,
     weather: Weather,
     recent: Vec<OffsetDateTime>,
     next_id: u8,
@@ -86,6 +88,7 @@ impl Graph {
         Self {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             weather,
             recent: Vec::new(),
             next_id: 0,
@@ -156,7 +159,18 @@ impl Graph {
             ("POST", ["users"]) => self.make_user(body, now),
             ("GET", [query]) if query.starts_with("users?$filter") => self.find_user(query, now),
             ("PATCH", ["users", user]) => self.change_user(id(user), body),
-            ("DELETE", ["users", user]) => done(self.users.remove(&id(user)).is_some()),
+            ("DELETE", ["users", user]) => {
+                let gone = self.users.remove_entry(&id(user));
+                let is_there = gone.is_some();
+                self.deleted.extend(gone);
+                done(is_there)
+            }
+            ("GET", ["directory", "deletedItems", query]) => {
+                assert_eq!(request["headers"]["ConsistencyLevel"], "eventual");
+                assert!(query.starts_with("microsoft.graph.user?$filter="), "{query}");
+                found(self.deleted.iter(), anchor_of(query))
+            }
+            ("POST", ["directory", "deletedItems", user, "restore"]) => self.restore(id(user)),
             ("PUT", ["users", user, "manager", "$ref"]) => {
                 let manager = named(&body["@odata.id"]);
                 let user = self.users.get_mut(&id(user));
@@ -197,6 +211,8 @@ impl Graph {
         });
         // Without the second check the first one stands in the way of a double: so it does not count.
         let doubled = !self.weather.is_late && other(&|user| user.anchor == anchor);
+        let is_deleted = self.deleted.values().any(|user| user.anchor == anchor);
+        let refused = refused.or_else(|| holds("onPremisesImmutableId", is_deleted));
         if let Some(refused) = refused.filter(|_| !doubled) {
             return refused;
         }
@@ -206,17 +222,20 @@ impl Graph {
         json!({"status": 201, "body": {"id": id.to_string()}})
     }
 
+    fn restore(&mut self, id: Guid) -> Json {
+        let Some(user) = self.deleted.get(&id) else { return done(false) };
+        if self.users.values().any(|other| other.name == user.name) {
+            return conflict("userPrincipalName");
+        }
+        assert!(self.users.values().all(|other| other.anchor != user.anchor), "an anchor is one's");
+        self.users.extend(self.deleted.remove_entry(&id));
+        json!({"status": 200, "body": {"id": id.to_string()}})
+    }
+
     fn find_user(&self, query: &str, now: OffsetDateTime) -> Json {
-        let anchor = query.split("%20eq%20'").nth(1).unwrap().split("'&").next().unwrap();
         let is_seen =
             |user: &User| !self.weather.is_late || now - user.made_at >= Duration::seconds(10);
-        let found: Vec<_> = self
-            .users
-            .iter()
-            .filter(|(_, user)| user.anchor.eq_ignore_ascii_case(anchor) && is_seen(user))
-            .map(|(id, user)| json!({"id": id.to_string(), "onPremisesImmutableId": user.anchor}))
-            .collect();
-        json!({"status": 200, "body": {"value": found}})
+        found(self.users.iter().filter(|(_, user)| is_seen(user)), anchor_of(query))
     }
 
     fn change_user(&mut self, id: Guid, body: &Json) -> Json {
@@ -273,6 +292,20 @@ impl Graph {
         group.members.extend(members);
         done(true)
     }
+}
+
+/// The anchor that a filter asks for.
+fn anchor_of(query: &str) -> &str {
+    query.split("%20eq%20'").nth(1).unwrap().split("'&").next().unwrap()
+}
+
+/// The list of those with an anchor, compared as Graph does.
+fn found<'a>(users: impl Iterator<Item = (&'a Guid, &'a User)>, anchor: &str) -> Json {
+    let found: Vec<_> = users
+        .filter(|(_, user)| user.anchor.eq_ignore_ascii_case(anchor))
+        .map(|(id, user)| json!({"id": id.to_string(), "onPremisesImmutableId": user.anchor}))
+        .collect();
+    json!({"status": 200, "body": {"value": found}})
 }
 
 fn key_of(path: &str) -> String {

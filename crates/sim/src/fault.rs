@@ -155,6 +155,8 @@ pub enum Bug {
     MakesUnderOtherNames,
     /// The server takes what a controller lacks for gone, though it read of it before.
     IgnoresVector,
+    /// A server that takes over is not told how far the one before it had read.
+    IgnoresPredecessor,
     /// The server writes in staging mode, too.
     IgnoresStaging,
 }

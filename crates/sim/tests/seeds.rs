@@ -5,7 +5,7 @@
 use portolan_sim::check::Law;
 use portolan_sim::fault::Bug;
 use portolan_sim::open::{OPEN, is_open};
-use portolan_sim::setting::{GRAPH, LATER, WIDE};
+use portolan_sim::setting::{GRAPH, LATER, Setting, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
@@ -383,4 +383,33 @@ fn what_an_object_joins_is_asked_for_again_when_its_batch_changed_it() {
 #[test]
 fn who_came_while_another_one_was_refused_is_known_to_have_come() {
     check(20_273);
+}
+
+/// A server that takes over reads of a controller that lags behind the one that was read before it: what that one
+/// lacks is not gone.
+fn of_predecessor(seed: u64) {
+    assert!(Setting::of(seed).has_second);
+    check(seed);
+}
+
+#[test]
+fn who_takes_over_in_full_from_a_controller_that_lags_behind_deletes_nobody() {
+    of_predecessor(100_146);
+}
+
+#[test]
+fn who_takes_over_one_of_two_forests_from_a_controller_that_lags_behind_deletes_nobody() {
+    of_predecessor(100_001);
+}
+
+#[test]
+fn who_takes_over_from_a_controller_that_lags_behind_deletes_nobody() {
+    for seed in [100_157, 100_175, 100_220, 100_248, 100_265, 100_276, 100_339] {
+        of_predecessor(seed);
+    }
+}
+
+#[test]
+fn a_server_that_takes_over_and_is_not_told_how_far_was_read_is_found() {
+    finds_from(100_146, Bug::IgnoresPredecessor, &[Law::NoDeletionWithoutACause]);
 }

@@ -21,6 +21,7 @@ pub mod lease;
 mod opaque;
 mod parameters;
 pub mod rate;
+pub mod read_up_to;
 pub mod redirect;
 pub mod rule;
 pub mod scope;

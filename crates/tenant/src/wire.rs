@@ -1,6 +1,6 @@
 //! The ingest contract, version 1.0: what the sync server sends to `sync.<domain>` and what it gets.
 //!
-//! Both sides use these types. Eight requests, all HTTPS and JSON:
+//! Both sides use these types. Nine requests, all HTTPS and JSON:
 //!
 //! - `POST /enrol` with an [`EnrolRequest`] answers an [`EnrolResponse`]. The secret comes from the
 //!   file ([`EnrolmentFile`]) that `portolan tenant enrol` wrote, and works once, within an hour.
@@ -15,6 +15,7 @@
 //! - `POST /v1.0/key` with a [`KeyRequest`] answers a [`KeyResponse`]: the old key is good until the
 //!   new one was used.
 //! - `POST /v1.0/lease` with a [`LeaseRequest`] answers a [`LeaseResponse`].
+//! - `GET /v1.0/read-up-to` answers a [`ReadUpToResponse`]: how far whoever wrote last had read the forests.
 //! - `POST /v1.0/ingest` with an [`IngestRequest`] answers an [`IngestResponse`].
 //!
 //! All but the first need `Authorization: Bearer` with an access token of the role `Sync.Ingest`, which
@@ -34,6 +35,12 @@
 //! `leaseRequired` or `leaseLost`). Whoever gets `leaseLost` acquires the lease anew, and confirms what
 //! the tenant has before it writes, unless it did under the very lease that is `previous`. Only the tenant's clock
 //! counts. A group that never asked for a lease needs none.
+//!
+//! **How far was read.** A batch may carry `read_up_to`: for each domain, by the invocationId of each domain
+//! controller's database, the number of its last change that the sender had read of whichever controller. It is kept
+//! with what the batch writes, of the whole group; a number never goes back. Of all domains together it names at most
+//! [`read_up_to::DATABASES_MAX`](crate::read_up_to::DATABASES_MAX); what is not legal is refused with its batch (400).
+//! A batch without vouches for nothing. Whoever takes over asks for it, and writes nothing until it has read as far.
 //!
 //! **Upserts** carry the whole object, at most [`OBJECT_OCTETS_MAX`] octets of text: an attribute that
 //! is absent or null is unset. Names are
@@ -215,6 +222,20 @@ pub struct TenantResponse {
     /// Whether the group uses a lease, so that each batch carries its epoch.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub uses_lease: bool,
+    /// Whether batches may say how far the forests were read.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub takes_read_up_to: bool,
+}
+
+/// How far forests were read: of each domain, by the invocationId of each domain controller's database, the number of
+/// the last change.
+pub type ReadUpTo = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// The answer to `GET /v1.0/read-up-to`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadUpToResponse {
+    /// How far the group had read when it last wrote; empty when no batch said.
+    pub read_up_to: ReadUpTo,
 }
 
 /// The body of `POST /v1.0/ingest`.
@@ -229,6 +250,9 @@ pub struct IngestRequest {
     /// The id of that lease, a GUID: it comes with the epoch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_id: Option<String>,
+    /// How far the forests were read on which this rests; absent when the sender does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_up_to: Option<ReadUpTo>,
     /// What to do, in order.
     pub operations: Vec<Operation>,
 }

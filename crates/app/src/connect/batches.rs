@@ -14,6 +14,7 @@ use portolan_sync::engine::ConnectorId;
 use portolan_tenant::wire::ObjectsResponse;
 use serde::{Deserialize, Serialize};
 
+use super::predecessor;
 use crate::report::Failure;
 
 /// Pages of objects that the tenant may have, each of some thousands.
@@ -179,6 +180,8 @@ pub(super) async fn reconcile(
         }
         return Ok(None);
     }
+    // Whoever wrote what the tenant has may have read more than this state.
+    predecessor::ask_next(state, target).await?;
     let mut objects = Vec::new();
     let mut after = String::new();
     for _ in 0..PAGES_MAX {

@@ -15,7 +15,7 @@ use portolan_sync::record::{Record, Value, ValueRef};
 use portolan_sync::{AttributeId, Dictionary, TenantKind};
 use portolan_tenant::directory::Reference;
 use portolan_tenant::wire::{
-    HeldObject, HeldResponse, OPERATIONS_MAX, ObjectsResponse, Operation, OwnedObject,
+    HeldObject, HeldResponse, OPERATIONS_MAX, ObjectsResponse, Operation, OwnedObject, ReadUpTo,
     ReferencesResponse,
 };
 use portolan_tenant::{held, ingest};
@@ -99,7 +99,8 @@ impl Server {
             Target::Tenant(tenant) => Confirming { tenant, state, connected }.all().await,
             Target::Graph(graph) => {
                 let names = state.dictionary().await?;
-                let sending = Sending { state, target: connected.target, names: &names };
+                let target = connected.target;
+                let sending = Sending { state, target, names: &names, read_up_to: None };
                 survey::confirm(graph, sending).await
             }
         }
@@ -123,6 +124,9 @@ pub trait Holding {
         attribute: &str,
         after: &str,
     ) -> Result<ReferencesResponse, Failure>;
+
+    /// How far whoever wrote last had read the forests.
+    async fn read_up_to(&mut self) -> Result<ReadUpTo, Failure>;
 }
 
 /// What a tenant has, held against a state.

@@ -22,6 +22,7 @@ use super::import::{self, Imported, Reading};
 use super::key;
 use super::lease::Lease;
 use super::plan::Chosen;
+use super::predecessor;
 use super::profile::Extent;
 use super::running::Running;
 use super::scratch;
@@ -299,12 +300,18 @@ impl Server {
                 return Ok(Exported { closed: Some(closed), ..Exported::default() });
             }
         };
+        let is_kept = self.target.tenant().is_some_and(|tenant| tenant.takes_read_up_to());
+        let read_up_to = match is_kept {
+            true => predecessor::read_up_to(&self.state, &self.connected).await?,
+            false => None,
+        };
         let mut exporter = Exporter {
             target: &mut self.target,
             sending: Sending {
                 state: &self.state,
                 target: self.connected.target,
                 names: &rules.names,
+                read_up_to: read_up_to.as_ref(),
             },
             chosen,
             quarantine: &quarantine,

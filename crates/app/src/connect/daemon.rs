@@ -267,7 +267,7 @@ impl Daemon {
 
     async fn replicate(&mut self) -> Result<(), Failure> {
         // What does not read closes as well; the next cycle tells of it.
-        if !matches!(self.server.closed(), Ok(None)) {
+        if !matches!(self.server.closed().await, Ok(None)) {
             return Ok(());
         }
         // Whoever has the turn gives it back, and the next cycle is soon.

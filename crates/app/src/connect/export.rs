@@ -188,7 +188,7 @@ impl<T: Receiver> Exporter<'_, T> {
     }
 
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
-        let Sending { state, target, names } = self.sending;
+        let Sending { state, target, names, .. } = self.sending;
         let mut after = ReferencePlace::default();
         loop {
             let pending = state.pending_references(target, after, REFERENCES_AT_ONCE).await?;

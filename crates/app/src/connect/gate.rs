@@ -14,7 +14,9 @@ use super::batches::Batches;
 use super::config::Config;
 use super::cycle::Server;
 use super::guard;
+use super::import::Behind;
 use super::lease::{self, Keeping};
+use super::predecessor;
 use super::steps::Steps;
 use crate::report::Failure;
 
@@ -34,6 +36,11 @@ pub(super) enum Closed {
     Warm {
         /// Why it is not this one, in a clause.
         why: String,
+    },
+    /// More of a domain was read when the target was written last than this server has read.
+    Behind {
+        /// Of which.
+        domains: Vec<Behind>,
     },
 }
 
@@ -67,14 +74,27 @@ impl Closed {
             Self::Warm { why } => {
                 format!("warm: another server may write, nothing is exported. {why}")
             }
+            Self::Behind { domains } => {
+                let clauses: Vec<_> = domains.iter().map(Behind::clause).collect();
+                format!("BEHIND: {}: nothing is exported until it is", clauses.join("; "))
+            }
         }
     }
 }
 
 impl Server {
     /// Why this server may write nothing now; `None` when it may. What does not read closes as well. Whoever
-    /// needs a lease has asked for it by then ([`Self::may_export`]).
-    pub(super) fn closed(&self) -> Result<Option<Closed>, Failure> {
+    /// needs a lease has asked for it by then ([`Self::may_export`]), and for what was read before it.
+    pub(super) async fn closed(&self) -> Result<Option<Closed>, Failure> {
+        if let Some(closed) = self.closed_to_all()? {
+            return Ok(Some(closed));
+        }
+        let domains = predecessor::behind(&self.state, &self.connected).await?;
+        Ok((!domains.is_empty()).then_some(Closed::Behind { domains }))
+    }
+
+    /// The same, whatever was read.
+    fn closed_to_all(&self) -> Result<Option<Closed>, Failure> {
         if Config::read(&self.directory)?.staging {
             return Ok(Some(Closed::Staging));
         }
@@ -99,12 +119,17 @@ impl Server {
         } else {
             self.take_lease().await?;
         }
-        if let Some(closed) = self.closed()? {
+        if let Some(closed) = self.closed_to_all()? {
             leave(&self.state, target).await?;
             return Ok(Passage::Closed(closed));
         }
         let tenure = self.lease.role().tenure();
         let must_confirm = must_confirm(&self.state, target, tenure).await?;
+        self.learn(must_confirm).await?;
+        if let Some(closed) = self.closed().await? {
+            return Ok(Passage::Closed(closed));
+        }
+        predecessor::settle(&self.state, &self.connected).await?;
         if must_confirm {
             self.confirm(steps).await?;
         }
@@ -123,7 +148,22 @@ impl Server {
         if !Config::read(&self.directory)?.staging {
             self.take_lease().await?;
         }
-        self.closed()
+        if let Some(closed) = self.closed_to_all()? {
+            return Ok(Some(closed));
+        }
+        let tenure = self.lease.role().tenure();
+        let must = must_confirm(&self.state, self.connected.target, tenure).await?;
+        self.learn(must).await?;
+        self.closed().await
+    }
+
+    /// Learns how far whoever wrote before had read, if somebody else may have, or that is not known.
+    async fn learn(&mut self, must: bool) -> Result<(), Failure> {
+        let Self { target, state, connected, .. } = self;
+        match target.tenant() {
+            Some(tenant) => predecessor::learn(tenant, (state, connected), must).await,
+            None => Ok(()),
+        }
     }
 
     /// Gives the lease back, if there is one.

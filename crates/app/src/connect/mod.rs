@@ -46,6 +46,7 @@ mod outage;
 mod passwords;
 mod perform;
 mod plan;
+mod predecessor;
 mod profile;
 mod progress;
 mod reach;

@@ -139,7 +139,7 @@ async fn both(
     if run.profile.is_some() && !profile.steps.contains(&Step::Passwords) {
         return Ok((summary, None));
     }
-    if server.closed()?.is_some() {
+    if server.closed().await?.is_some() {
         return Ok((summary, None));
     }
     if server.target.tenant().is_none() {

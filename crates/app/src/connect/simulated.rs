@@ -25,8 +25,9 @@ use super::export::{Exported, Exporter};
 use super::gate;
 use super::guard;
 pub use super::import::directory::{Directory, Entries, SearchError};
-use super::import::{self, Belief, Imported, Reading, Staging};
+use super::import::{self, Behind, Belief, Imported, Reading, Staging};
 use super::key;
+use super::predecessor;
 use super::running::DONE;
 pub use super::synchronise::Origin;
 use super::synchronise::{
@@ -112,6 +113,14 @@ trait Peer: Receiver {
 
     /// Holds what it has against what it acknowledged.
     async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure>;
+
+    /// Learns how far whoever wrote before had read, if somebody else may have (`must`) or that is not known.
+    async fn learn(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+        must: bool,
+    ) -> Result<(), Failure>;
 }
 
 impl<T: Tenancy> Peer for T {
@@ -132,6 +141,15 @@ impl<T: Tenancy> Peer for T {
     async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
         Confirming { tenant: self, state, connected }.all().await.map(|_| ())
     }
+
+    async fn learn(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+        must: bool,
+    ) -> Result<(), Failure> {
+        predecessor::learn(self, (state, connected), must).await
+    }
 }
 
 impl<W: Wire> Peer for graph::Graph<W> {
@@ -141,8 +159,13 @@ impl<W: Wire> Peer for graph::Graph<W> {
 
     async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
         let names = state.dictionary().await?;
-        let sending = Sending { state, target: connected.target, names: &names };
+        let target = connected.target;
+        let sending = Sending { state, target, names: &names, read_up_to: None };
         survey::confirm(self, sending).await.map(|_| ())
+    }
+
+    async fn learn(&mut self, _: &State, _: &Connected, _: bool) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -198,6 +221,8 @@ pub struct Cycle {
     pub unread: Vec<String>,
     /// Whether nothing was exported because another server may write.
     pub is_warm: bool,
+    /// Domains that were read further when the tenant was written last: nothing was exported for that.
+    pub behind: Vec<String>,
 }
 
 /// What a synchronisation alone did.
@@ -284,7 +309,9 @@ impl Server {
         for (forest, directory) in self.connected.forests.iter().zip(directories) {
             let ConnectedForest { domain, connector, .. } = forest;
             let partition = (*connector).into();
-            let staging = Staging { domain, state, partition, others: &[], reading };
+            // Replication is a step of the simulation, and takes no time: no wait for it ends.
+            let now = 0;
+            let staging = Staging { domain, state, partition, others: &[], reading, now };
             let belief = Belief { missing: allowed, lagging: self.believes_lagging, alone: false };
             outcomes.push((domain.clone(), import::read(directory, &staging, belief).await));
         }
@@ -351,24 +378,32 @@ impl Server {
             Turn::Alone | Turn::Warm => None,
         };
         let is_warm = turn == Turn::Warm;
+        let mut behind = Vec::new();
         if is_warm {
             gate::leave(state, target).await?;
         } else {
             let must_confirm = gate::must_confirm(state, target, tenure).await?;
-            if must_confirm {
-                tenant.confirm(state, connected).await?;
+            tenant.learn(state, connected, must_confirm).await?;
+            behind = predecessor::behind(state, connected).await?;
+            if behind.is_empty() {
+                predecessor::settle(state, connected).await?;
+                if must_confirm {
+                    tenant.confirm(state, connected).await?;
+                }
+                gate::confirmed(state, target, tenure, must_confirm).await?;
+                gate::settle(state, target).await?;
             }
-            gate::confirmed(state, target, tenure, must_confirm).await?;
-            gate::settle(state, target).await?;
         }
+        let is_closed = is_warm || !behind.is_empty();
         let now = self.origin.now();
         let quarantine = guard::quarantine(state, target, allowance, allowed, now).await?;
         let names = &rules.names;
-        let sending = Sending { state, target, names };
+        let read_up_to = predecessor::read_up_to(state, connected).await?;
+        let sending = Sending { state, target, names, read_up_to: read_up_to.as_ref() };
         let quarantine = &quarantine;
         let mut exporter =
             Exporter { target: tenant, sending, chosen: None, quarantine, origin: &*self.origin };
-        let exported = if is_warm { Exported::default() } else { exporter.run().await? };
+        let exported = if is_closed { Exported::default() } else { exporter.run().await? };
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {
             held: quarantine.iter().map(ToString::to_string).collect(),
@@ -379,6 +414,7 @@ impl Server {
             refused: refused.into_iter().map(|refused| (refused.anchor, refused.why)).collect(),
             notes: imported.notes,
             is_warm,
+            behind: behind.iter().map(Behind::clause).collect(),
             unread: imported.unread.into_iter().map(|unread| unread.why).collect(),
         })
     }

@@ -152,7 +152,8 @@ impl Source {
     /// Where its objects go.
     pub(super) fn staging<'a>(&'a self, state: &'a State, reading: &'a Reading) -> Staging<'a> {
         let Self { domain, partition, others, .. } = self;
-        Staging { domain, state, partition: *partition, others, reading }
+        let now = portolan_net::clock::now().unix_timestamp();
+        Staging { domain, state, partition: *partition, others, reading, now }
     }
 
     /// Its controllers, found anew, by the account with the secret that it has now.

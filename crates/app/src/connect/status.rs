@@ -12,10 +12,11 @@ use super::config::Config;
 use super::cycle::FILE;
 use super::domains::{self, Standing};
 use super::export::UNABLE;
+use super::import::Behind;
 use super::outage::Down;
 use super::passwords::NO_PASSWORDS;
 use super::synchronise::{Connected, ConnectedForest};
-use super::{Look, guard, lease, print_json};
+use super::{Look, guard, lease, predecessor, print_json};
 use crate::report::Failure;
 use crate::terminal::plain;
 
@@ -34,6 +35,9 @@ struct Status {
     staging: bool,
     /// What it is among the sync servers of its group.
     role: lease::Standing,
+    /// Domains that were read further when the tenant was written last: nothing is exported for that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    behind: Vec<Behind>,
     /// What is not exported because it would take too much away.
     held: Vec<String>,
     /// What the target is.
@@ -86,6 +90,7 @@ pub(super) async fn run(look: Look) -> Result<(), Failure> {
     let status = Status {
         staging: config.staging,
         role: role(lease::standing(&state, connected.target).await?),
+        behind: predecessor::behind(&state, &connected).await?,
         held: quarantine.iter().map(ToString::to_string).collect(),
         system: match config.system.kind() {
             TargetSystem::Tenant => "tenant",
@@ -159,6 +164,12 @@ fn show(status: &Status, system: TargetSystem) {
     println!("role         {}", spoken(&status.role));
     if status.staging {
         println!("STAGING      nothing is exported, and no password is replicated");
+    }
+    for behind in &status.behind {
+        let since = behind.since.and_then(moment);
+        let since =
+            since.map_or_else(String::new, |since| format!(", no domain controller since {since}"));
+        println!("BEHIND       {}{since}: nothing is exported until it is", behind.clause());
     }
     for held in &status.held {
         println!("HELD         {held}");

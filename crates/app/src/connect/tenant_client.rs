@@ -14,7 +14,8 @@ use portolan_tenant::lease::Claim;
 use portolan_tenant::wire::{
     EnrolRequest, EnrolResponse, EnrolmentFile, ErrorResponse, HeldResponse, IngestRequest,
     IngestResponse, KeyRequest, KeyResponse, LeaseRequest, LeaseResponse, ObjectsRequest,
-    ObjectsResponse, ReferencesResponse, SecretText, Succession, TenantResponse,
+    ObjectsResponse, ReadUpTo, ReadUpToResponse, ReferencesResponse, SecretText, Succession,
+    TenantResponse,
 };
 use portolan_token::{Jwk, SigningKey, assertion};
 use serde::Deserialize;
@@ -134,6 +135,8 @@ pub(super) struct Tenant {
     client_id: String,
     key: SigningKey,
     token: Option<Token>,
+    /// Whether batches may say how far the forests were read, as the tenant said last.
+    takes_read_up_to: bool,
 }
 
 struct Token {
@@ -167,6 +170,7 @@ impl Tenant {
             key,
             token: None,
             role: None,
+            takes_read_up_to: false,
         })
     }
 
@@ -202,7 +206,14 @@ impl Tenant {
             .map_err(|error| Failure::because("cannot ask the tenant for its domains", &error))?;
         let response =
             self.client.send(flow::CONNECT_TENANT_SYNC, self.sync.clone(), request).await?;
-        accepted(&response, "read the tenant's domains")
+        let answer: TenantResponse = accepted(&response, "read the tenant's domains")?;
+        self.takes_read_up_to = answer.takes_read_up_to;
+        Ok(answer)
+    }
+
+    /// Whether batches may say how far the forests were read.
+    pub(super) const fn takes_read_up_to(&self) -> bool {
+        self.takes_read_up_to
     }
 
     /// A page of what is this server's behind an anchor, with digests: of attributes (`content`), or of
@@ -328,6 +339,14 @@ impl Holding for Tenant {
         after: &str,
     ) -> Result<ReferencesResponse, Failure> {
         Self::held_references(self, anchor, attribute, after).await
+    }
+
+    async fn read_up_to(&mut self) -> Result<ReadUpTo, Failure> {
+        // A tenant of an earlier build keeps nothing of the kind.
+        if !self.takes_read_up_to {
+            return Ok(ReadUpTo::new());
+        }
+        self.get("/v1.0/read-up-to").await.map(|answer: ReadUpToResponse| answer.read_up_to)
     }
 }
 

@@ -7,6 +7,7 @@ use portolan_store::tenant::SqliteTransaction;
 use portolan_tenant::application::ROLE_INGEST;
 use portolan_tenant::directory::ProvisioningError;
 use portolan_tenant::lease::{self, Refusal};
+use portolan_tenant::read_up_to::{Illegal, ReadUpTo};
 use portolan_tenant::storage::{IngestedBatch, StorageError, Transaction as _};
 use portolan_tenant::wire::{
     IngestRequest, IngestResponse, Operation, OperationResult, Quarantined,
@@ -26,6 +27,8 @@ pub enum Unwritten {
     Conflict,
     /// Its sender is not the one that writes.
     Fenced(Refusal),
+    /// What it says of how far its sender has read is not legal.
+    Illegal(Illegal),
     /// The store failed.
     Storage(StorageError),
 }
@@ -70,6 +73,13 @@ pub async fn write(
     let lease = tx.lease(group).await?;
     let claim = sent.claim().map_err(Unwritten::Fenced)?;
     lease::fence(lease.as_ref(), sender, claim).map_err(Unwritten::Fenced)?;
+    if let Some(told) = &sent.read_up_to {
+        let told = ReadUpTo::checked(told).map_err(Unwritten::Illegal)?;
+        let mut known = tx.read_up_to(group).await?;
+        if known.learn(&told) {
+            tx.put_read_up_to(group, &known).await?;
+        }
+    }
     let checked = sent.operations.iter().map(Operation::check).collect();
     let checked = its_own(&mut tx, group, checked).await?;
     let applied = ingest::apply_batch(&mut tx, tenant, checked, now, rng).await?;

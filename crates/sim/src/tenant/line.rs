@@ -12,7 +12,7 @@ use portolan_tenant::lease::{Claim, Tenure};
 use portolan_tenant::storage::{Access, Store as _, Transaction as _};
 use portolan_tenant::wire::{
     HeldObject, HeldResponse, IngestRequest, IngestResponse, ObjectsResponse, OwnedObject,
-    ReferencesResponse, TenantResponse,
+    ReadUpTo, ReferencesResponse, TenantResponse,
 };
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -199,6 +199,17 @@ impl Holding for Line<'_> {
         let (anchors, after) = page.map_err(|error| broken(&error))?;
         Ok(ReferencesResponse { anchors, after })
     }
+
+    async fn read_up_to(&mut self) -> Result<ReadUpTo, Failure> {
+        let tenant = self.tenant.lock().await;
+        if tenant.bug == Some(Bug::IgnoresPredecessor) {
+            return Ok(ReadUpTo::new());
+        }
+        let tx = tenant.store.begin(Access::Read).await;
+        let mut tx = tx.map_err(|error| broken(&error))?;
+        let group = tx.sync_group(sender(self.server)).await.map_err(|error| broken(&error))?;
+        Ok(tx.read_up_to(group).await.map_err(|error| broken(&error))?.told())
+    }
 }
 
 impl Tenancy for Line<'_> {
@@ -216,6 +227,7 @@ impl Tenancy for Line<'_> {
             last_batch: Some(batch_name(last)),
             sync_servers: None,
             uses_lease: false,
+            takes_read_up_to: true,
         })
     }
 }

@@ -184,8 +184,8 @@ pub(super) fn told_of(outcome: &Result<Cycle, Failure>) -> String {
 }
 
 pub(super) fn told(cycle: &Cycle) -> String {
-    let Cycle { full, decided, exported, refused, notes, held, unread, .. } = cycle;
-    let notes: Vec<_> = [notes, held, unread].into_iter().flatten().cloned().collect();
+    let Cycle { full, decided, exported, refused, notes, held, unread, behind, .. } = cycle;
+    let notes: Vec<_> = [notes, held, unread, behind].into_iter().flatten().cloned().collect();
     let how = if *full { "a full cycle" } else { "a cycle" };
     let how = if cycle.is_warm { format!("warm, {how}") } else { how.to_owned() };
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };

@@ -57,7 +57,8 @@ impl World<'_> {
             }
             self.is_all_allowed = cycle.unread.iter().any(|why| why.contains(NOT_BELIEVED));
             // The second server may hold the lease for a while.
-            if !cycle.held.is_empty() || !cycle.unread.is_empty() || cycle.is_warm {
+            let is_behind = !cycle.behind.is_empty();
+            if !cycle.held.is_empty() || !cycle.unread.is_empty() || cycle.is_warm || is_behind {
                 continue;
             }
             // What is wrong with single objects is decided about in each cycle.

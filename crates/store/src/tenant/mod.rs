@@ -14,6 +14,7 @@ mod held;
 mod ingested;
 pub mod log;
 mod photos;
+mod read_up_to;
 mod references;
 pub mod retention;
 pub mod rotation;

@@ -62,6 +62,11 @@ impl SqliteTransaction {
         for statement in [
             "UPDATE object_owner SET client_id = ?1 WHERE client_id = ?2",
             "DELETE FROM lease WHERE group_id = ?2 AND ?1 <> ?2",
+            // What it wrote rests on what it had read.
+            "INSERT INTO read_up_to (group_id, domain, invocation_id, usn)
+             SELECT ?1, domain, invocation_id, usn FROM read_up_to WHERE group_id = ?2 AND ?1 <> ?2
+             ON CONFLICT DO UPDATE SET usn = max(usn, excluded.usn)",
+            "DELETE FROM read_up_to WHERE group_id = ?2 AND ?1 <> ?2",
         ] {
             sqlx::query(statement)
                 .bind(group.to_string())
@@ -90,6 +95,7 @@ impl SqliteTransaction {
             true => &[
                 "DELETE FROM object_owner WHERE client_id = ?1",
                 "DELETE FROM lease WHERE group_id = ?1",
+                "DELETE FROM read_up_to WHERE group_id = ?1",
                 "DELETE FROM sync_group WHERE client_id = ?2",
             ],
             // Nobody holds the lease any more, and the others see to it.
@@ -119,6 +125,8 @@ impl SqliteTransaction {
             "UPDATE object_owner SET client_id = ?1 WHERE client_id = ?2
              AND NOT EXISTS (SELECT 1 FROM sync_group WHERE group_id = ?2)",
             "UPDATE lease SET group_id = ?1 WHERE group_id = ?2
+             AND NOT EXISTS (SELECT 1 FROM sync_group WHERE group_id = ?2)",
+            "UPDATE read_up_to SET group_id = ?1 WHERE group_id = ?2
              AND NOT EXISTS (SELECT 1 FROM sync_group WHERE group_id = ?2)",
             // What the old one was given is worth nothing to the new one.
             "UPDATE lease SET holder = NULL WHERE holder = ?2",

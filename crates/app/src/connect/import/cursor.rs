@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, Entries as _};
 use super::domain_base;
-use super::vector::Vector;
+use super::vector::{Told, Vector};
 use crate::report::Failure;
 
 /// The domain controller that answers, as it was when it was asked.
@@ -22,6 +22,8 @@ pub(super) struct Controller {
     pub(super) usn: i64,
     /// Whether it is Samba, which does not read faster in pages.
     pub(super) is_samba: bool,
+    /// What it had then: all of that is in whatever is read of it behind that.
+    pub(super) told: Told,
 }
 
 /// The cursor of the import.
@@ -37,7 +39,10 @@ pub(super) struct Cursor {
     /// What is staged, by where each change was made; of a state that an earlier release wrote, nothing.
     #[serde(default)]
     known: Vector,
-    /// Since when a controller is waited for that has all of that, in seconds since 1970.
+    /// What is staged for sure, by where each change was made: of what is beyond, a part may be.
+    #[serde(default)]
+    covered: Vector,
+    /// Since when a controller is waited for that has all of `known`, in seconds since 1970.
     #[serde(default)]
     waits_since: Option<i64>,
 }
@@ -72,9 +77,9 @@ struct Seen {
 impl Cursor {
     /// A cursor, with the controller that it was taken from.
     pub(super) fn new(from: From, controller: &Controller, wanted: &[String]) -> Self {
-        let (controllers, known) = (BTreeMap::new(), Vector::default());
+        let (controllers, known, covered) = (BTreeMap::new(), Vector::default(), Vector::default());
         let attributes = wanted.to_vec();
-        Self { from, controllers, attributes, known, waits_since: None }.seen(controller)
+        Self { from, controllers, attributes, known, covered, waits_since: None }.seen(controller)
     }
 
     /// The cursor after this one.
@@ -100,6 +105,16 @@ impl Cursor {
     /// Takes note of what a controller had when the last of it was read.
     pub(super) fn learn(&mut self, vector: Vector) {
         self.known.learn(vector);
+    }
+
+    /// What is staged for sure.
+    pub(super) const fn covered(&self) -> &Vector {
+        &self.covered
+    }
+
+    /// Takes note of what a controller had before all of it was read.
+    pub(super) fn cover(&mut self, vector: Vector) {
+        self.covered.learn(vector);
     }
 
     /// Whether a database is, or was, that of a controller.
@@ -168,8 +183,11 @@ impl Cursor {
 }
 
 impl Controller {
-    /// Asks who answers.
-    pub(super) async fn ask(directory: &mut impl Directory) -> Result<Self, Failure> {
+    /// Asks who answers, and what of a domain it has.
+    pub(super) async fn ask(
+        directory: &mut impl Directory,
+        domain: &DnsName,
+    ) -> Result<Self, Failure> {
         let attributes = ["dsServiceName", "highestCommittedUSN", "vendorName"];
         let root = base(directory, "", &attributes, false).await?;
         let root = root.ok_or_else(|| Failure::new("the directory does not say what it is"))?;
@@ -179,10 +197,17 @@ impl Controller {
         let settings = base(directory, service, &["invocationId"], false).await?;
         let invocation = settings.as_ref().and_then(|entry| entry.octets("invocationId"));
         let invocation = invocation.and_then(|octets| octets.try_into().ok());
+        let invocation = invocation.map(Guid::from_bytes_le);
+        let usn = usn.ok_or_else(|| missing("highestCommittedUSN"))?;
+        let mut told = Vector::of_others(directory, domain).await?;
+        if let Some(invocation) = invocation {
+            told.vector.put(invocation, usn);
+        }
         Ok(Self {
             service: service.to_owned(),
-            invocation: invocation.map(Guid::from_bytes_le),
-            usn: usn.ok_or_else(|| missing("highestCommittedUSN"))?,
+            invocation,
+            usn,
+            told,
             is_samba: root.text("vendorName").is_some_and(|vendor| vendor.starts_with("Samba")),
         })
     }
@@ -249,7 +274,8 @@ mod tests {
 
     fn controller(service: &str, invocation: u8, usn: i64) -> Controller {
         let invocation = Some(Guid::from_bytes_le([invocation; 16]));
-        Controller { service: service.to_owned(), invocation, usn, is_samba: true }
+        let told = Told { vector: Vector::default(), of_others: true };
+        Controller { service: service.to_owned(), invocation, usn, is_samba: true, told }
     }
 
     /// What is read of objects.

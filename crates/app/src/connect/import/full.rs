@@ -68,8 +68,7 @@ pub(super) async fn read(
     let changed = if staging.others.is_empty() {
         import.finish(&written).await?
     } else {
-        let now = portolan_net::clock::now().unix_timestamp();
-        import.finish_among_others(&written, now).await?
+        import.finish_among_others(&written, staging.now).await?
     };
     (imported.changed, imported.removed) = (changed.changed, changed.removed);
     Ok(cursor)

@@ -63,8 +63,9 @@ pub(super) async fn read(
         }
         From::Everything | From::Asked => {
             // What was read in full is all that this account can see; only the places are missing.
-            let mut piece = Piece::default();
+            let (mut piece, mut cursor) = (Piece::default(), cursor);
             piece.read_above(directory, staging).await?;
+            cursor.cover(controller.told.vector.clone());
             let _ = piece.write(directory, staging, &cursor.write()?, true).await?;
             Ok(Outcome::Done)
         }
@@ -128,6 +129,9 @@ async fn by_cookie(
         cursor = cursor.followed_by(From::DirSync(reply.cookie), controller);
         if is_news || cursor.known().is_empty() {
             cursor.learn(Vector::of(directory, staging.domain, controller).await?.vector);
+        }
+        if is_last {
+            cursor.cover(controller.told.vector.clone());
         }
         let changed = piece.write(directory, staging, &cursor.write()?, is_last).await?;
         imported.count(changed);
@@ -200,8 +204,11 @@ async fn by_usn(
         if !changed.is_empty() || cursor.known().is_empty() {
             cursor.learn(Vector::of(directory, staging.domain, controller).await?.vector);
         }
-        let written = cursor.write()?;
         let is_last = rest.is_empty();
+        if is_last {
+            cursor.cover(controller.told.vector.clone());
+        }
+        let written = cursor.write()?;
         if is_last {
             piece.read_above(directory, staging).await?;
         }

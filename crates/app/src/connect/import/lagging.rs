@@ -17,7 +17,12 @@ use crate::report::Failure;
 
 /// For how long a domain waits for what its controllers lack: more than the three hours that replication
 /// between sites takes at most, unless somebody changed it.
-const WAIT_SECONDS_MAX: i64 = 4 * 60 * 60;
+pub(super) const WAIT_SECONDS_MAX: i64 = 4 * 60 * 60;
+/// What is told of a controller that cannot be judged.
+pub(super) const UNTOLD: &str = "the domain controller does not say what it has of others' changes \
+     (replUpToDateVector): whether it lags behind is not known";
+/// What a controller lacks that this server read before.
+const READ_HERE: &str = "that were read from another one";
 
 /// What is believed of a read that does not show all that was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +42,7 @@ impl Belief {
     }
 }
 
-/// Refuses a full read from a controller that lags behind what was read before.
+/// Refuses a full read from a controller that lags behind what was read before. What is believed to be gone is given.
 ///
 /// # Errors
 /// When it does, by a failure that another controller may not have; when the directory or the state fails.
@@ -47,32 +52,24 @@ pub(super) async fn check(
     (controller, belief): (&Controller, Belief),
     cursor: Cursor,
     imported: &mut Imported,
-) -> Result<(), Failure> {
-    if belief.lagging {
-        return Ok(());
-    }
+) -> Result<Vector, Failure> {
     let told = Vector::of(directory, staging.domain, controller).await?;
-    let lacking: Vec<_> = cursor.known().beyond(&told.vector).collect();
-    let is_own = |database: &&str| cursor.is_database_of(controller, database);
-    if lacking.is_empty() || (belief.alone && lacking.iter().all(is_own)) {
-        return Ok(());
+    let lacking = cursor.known().without(&told.vector);
+    let is_own = |database: &str| cursor.is_database_of(controller, database);
+    let is_lost = belief.alone && lacking.databases().all(is_own);
+    if lacking.is_empty() || belief.lagging || is_lost {
+        return Ok(lacking);
     }
     if !told.of_others {
-        imported.notes.push(
-            "the domain controller does not say what it has of others' changes \
-             (replUpToDateVector): whether it lags behind is not known"
-                .to_owned(),
-        );
-        return Ok(());
+        imported.notes.push(UNTOLD.to_owned());
+        return Ok(Vector::default());
     }
-    let now = portolan_net::clock::now().unix_timestamp();
+    let now = staging.now;
     let since = cursor.waits_since().unwrap_or(now);
-    let failure = behind(controller);
+    let failure = behind(controller, READ_HERE);
     if now.saturating_sub(since) >= WAIT_SECONDS_MAX {
-        let hours = WAIT_SECONDS_MAX / 3_600;
-        let note = format!("{}, for {hours} hours: they are believed to be gone", failure.text());
-        imported.notes.push(note);
-        return Ok(());
+        imported.notes.push(given_up(&failure));
+        return Ok(lacking);
     }
     if cursor.waits_since().is_none() {
         let written = cursor.waiting_since(now).write()?;
@@ -91,18 +88,24 @@ pub(super) async fn check_one(
     staging: &Staging<'_>,
     cursor: &Cursor,
 ) -> Result<(), Failure> {
-    let controller = Controller::ask(directory).await?;
+    let controller = Controller::ask(directory, staging.domain).await?;
     let told = Vector::of(directory, staging.domain, &controller).await?;
     let is_behind = cursor.known().beyond(&told.vector).next().is_some();
-    if is_behind && told.of_others { Err(behind(&controller)) } else { Ok(()) }
+    if is_behind && told.of_others { Err(behind(&controller, READ_HERE)) } else { Ok(()) }
 }
 
-/// The failure of a controller that lags behind.
-fn behind(controller: &Controller) -> Failure {
+/// What is told of what no controller has for so long.
+pub(super) fn given_up(failure: &Failure) -> String {
+    let hours = WAIT_SECONDS_MAX / 3_600;
+    format!("{}, for {hours} hours: they are believed to be gone", failure.text())
+}
+
+/// The failure of a controller that lags behind, by what it lacks.
+pub(super) fn behind(controller: &Controller, what: &str) -> Failure {
     // Its settings stand below its own object: CN=NTDS Settings,CN=DC1,...
     let name = controller.service.split(',').nth(1).unwrap_or(&controller.service);
     let name = name.split_once('=').map_or(name, |(_, name)| name);
-    let text = format!("domain controller {name} lacks changes that were read from another one");
+    let text = format!("domain controller {name} lacks changes {what}");
     Failure::new(text).elsewhere().with_hint(
         "nothing is read from it until replication brings them, for four hours at most \
          (`repadmin /showrepl` or `samba-tool drs showrepl` says what is wrong); if they are lost for good, \

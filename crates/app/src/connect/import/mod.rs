@@ -5,6 +5,7 @@
 //! the read that it covers and committed with it, so that nothing written meanwhile is missed.
 
 mod alone;
+mod awaited;
 mod cursor;
 mod departed;
 pub(super) mod directory;
@@ -21,11 +22,13 @@ pub(super) mod search;
 pub(in crate::connect) mod tests;
 mod vector;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portolan_model::{DistinguishedName, DnsName};
 use portolan_store::state::{Changed, Changes, Partition, State};
 
+pub(super) use self::awaited::{Behind, behind, expect};
 use self::cursor::{Controller, Cursor};
 pub(super) use self::departed::{look_for as look_for_departed, stands_in};
 use self::directory::Directory;
@@ -177,6 +180,8 @@ pub(super) struct Staging<'a> {
     pub(super) others: &'a [DnsName],
     /// What is read of its objects.
     pub(super) reading: &'a Reading,
+    /// When it is read, in seconds since 1970: what no controller has is waited for so long.
+    pub(super) now: i64,
 }
 
 impl Staging<'_> {
@@ -192,7 +197,8 @@ pub(super) async fn read(
     belief: Belief,
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
-    let controller = Controller::ask(directory).await?;
+    let controller = Controller::ask(directory, staging.domain).await?;
+    let mut lost = awaited::check(staging, (&controller, belief), &mut imported).await?;
     let cursor =
         staging.state.forest_cursor(staging.partition).await?.as_deref().and_then(Cursor::read);
     if let Some(cursor) = cursor {
@@ -202,7 +208,10 @@ pub(super) async fn read(
                 let outcome =
                     incremental::read(directory, staging, &controller, from, &mut imported);
                 match outcome.await? {
-                    Outcome::Done => return Ok(imported),
+                    Outcome::Done => {
+                        awaited::give_up(staging, lost).await?;
+                        return Ok(imported);
+                    }
                     Outcome::Everything(why) => why,
                 }
             }
@@ -211,18 +220,34 @@ pub(super) async fn read(
         if !cursor.is_asked() {
             imported.notes.push(format!("the forest is read in full: {why}"));
         }
-        lagging::check(directory, staging, (&controller, belief), cursor, &mut imported).await?;
+        let of = (&controller, belief);
+        lost.learn(lagging::check(directory, staging, of, cursor, &mut imported).await?);
     }
     imported.full = true;
     let cursor = full::read(directory, staging, &controller, belief, &mut imported).await?;
     // What was written while it was read, and the places above what was read.
     let caught_up = incremental::read(directory, staging, &controller, cursor, &mut imported);
     match caught_up.await? {
-        Outcome::Done => Ok(imported),
+        Outcome::Done => {
+            awaited::give_up(staging, lost).await?;
+            Ok(imported)
+        }
         Outcome::Everything(why) => {
             Err(Failure::new(format!("what changed while the forest was read is not read: {why}")))
         }
     }
+}
+
+/// How far a domain is read, as the tenant is told of it; nothing of one that never was.
+///
+/// # Errors
+/// When the state fails.
+pub(super) async fn read_up_to(
+    state: &State,
+    of: Partition,
+) -> Result<BTreeMap<String, u64>, Failure> {
+    let cursor = state.forest_cursor(of).await?.as_deref().and_then(Cursor::read);
+    Ok(cursor.map(|cursor| cursor.known().tell()).unwrap_or_default())
 }
 
 /// Lets the next import of a domain read everything.

@@ -7,10 +7,11 @@ use portolan_ldap::{Filter, ResultCode, Scope, SearchRequest, control};
 use portolan_model::{DistinguishedName, Guid};
 use portolan_store::state::Found;
 
-use super::cursor::Cursor;
+use super::cursor::{Controller, Cursor};
 use super::directory::{Directory, Entries as _, SearchError};
 use super::entries::Told;
 use super::piece::Piece;
+use super::vector::Vector;
 use super::{Staging, domain_base, entries, lagging, search};
 use crate::report::Failure;
 
@@ -109,8 +110,9 @@ pub(in super::super) async fn read(
         return Err(Failure::new("the forest was never imported")
             .with_hint("run `portolan connect import` first"));
     };
-    if let Some(known) = Cursor::read(&cursor) {
-        lagging::check_one(directory, staging, &known).await?;
+    let mut known = Cursor::read(&cursor);
+    if let Some(known) = &known {
+        lagging::check_one(directory, staging, known).await?;
     }
     let is_there = find(directory, staging, &Sought::Guid(guid)).await?.is_some();
     let (forest, state) = (staging.partition.forest, staging.state);
@@ -122,6 +124,15 @@ pub(in super::super) async fn read(
     } else if before.is_some() {
         piece.tell(Told::Deleted(guid), 0);
     }
+    // What is read in full behind this is to have it, too.
+    let cursor = match &mut known {
+        Some(known) => {
+            let controller = Controller::ask(directory, staging.domain).await?;
+            known.learn(Vector::of(directory, staging.domain, &controller).await?.vector);
+            known.write()?
+        }
+        None => cursor,
+    };
     let _ = piece.write(directory, staging, &cursor, is_there).await?;
     Ok(One { before, after: state.staged_one(forest, &guid).await? })
 }

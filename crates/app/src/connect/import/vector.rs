@@ -38,7 +38,7 @@ const HEAD: usize = 4 + 4 + 4 + 4;
 pub(super) struct Vector(BTreeMap<String, i64>);
 
 /// What a controller says of itself.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     /// What it has.
     pub(super) vector: Vector,
@@ -47,7 +47,7 @@ pub(super) struct Told {
 }
 
 impl Vector {
-    /// What a controller has of a domain now.
+    /// What a controller has of a domain now: nothing that was read of it is beyond.
     ///
     /// # Errors
     /// When the directory fails, or says what is not legal.
@@ -56,16 +56,63 @@ impl Vector {
         domain: &DnsName,
         controller: &Controller,
     ) -> Result<Told, Failure> {
-        let head = base(directory, &domain_base(domain), &[CURSORS, KEPT], false).await?;
-        let others = head.as_ref().map(Self::read).transpose()?.flatten();
-        let of_others = others.is_some();
-        let mut vector = others.unwrap_or_default();
+        let mut told = Self::of_others(directory, domain).await?;
         // Behind the others: what it took from them meanwhile is not missed.
         let own = last_change(directory).await?;
         if let Some(invocation) = controller.invocation {
-            vector.put(invocation, own);
+            told.vector.put(invocation, own);
         }
-        Ok(Told { vector, of_others })
+        Ok(told)
+    }
+
+    /// What a controller has of others' changes.
+    ///
+    /// # Errors
+    /// When the directory fails, or says what is not legal.
+    pub(super) async fn of_others(
+        directory: &mut impl Directory,
+        domain: &DnsName,
+    ) -> Result<Told, Failure> {
+        let head = base(directory, &domain_base(domain), &[CURSORS, KEPT], false).await?;
+        let others = head.as_ref().map(Self::read).transpose()?.flatten();
+        let of_others = others.is_some();
+        Ok(Told { vector: others.unwrap_or_default(), of_others })
+    }
+
+    /// From what the tenant tells of a domain.
+    ///
+    /// # Errors
+    /// When it is not legal, or too much.
+    pub(super) fn told(databases: &BTreeMap<String, u64>) -> Result<Self, Failure> {
+        let wrong = || Failure::new("how far was read, as the tenant tells it, is not legal");
+        if databases.len() > DATABASES_MAX {
+            return Err(wrong());
+        }
+        let mut vector = Self::default();
+        for (database, usn) in databases {
+            let database = database.parse().map_err(|_| wrong())?;
+            vector.put(database, i64::try_from(*usn).map_err(|_| wrong())?);
+        }
+        Ok(vector)
+    }
+
+    /// As the tenant is told of it.
+    pub(super) fn tell(&self) -> BTreeMap<String, u64> {
+        let known = self.0.iter();
+        known
+            .filter_map(|(database, usn)| Some((database.clone(), (*usn).try_into().ok()?)))
+            .collect()
+    }
+
+    /// What of this one another one does not have.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let beyond = self.beyond(other).filter_map(|database| self.0.get_key_value(database));
+        Self(beyond.map(|(database, usn)| (database.clone(), *usn)).collect())
+    }
+
+    /// The databases that it names.
+    pub(super) fn databases(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// From the head of a naming context; `None` when it does not say.
@@ -112,7 +159,8 @@ impl Vector {
         Some(())
     }
 
-    fn put(&mut self, database: Guid, usn: i64) {
+    /// Takes note of the number of a database's change.
+    pub(super) fn put(&mut self, database: Guid, usn: i64) {
         let known = self.0.entry(database.to_string()).or_insert(usn);
         *known = usn.max(*known);
     }
@@ -184,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_tenant_tells_is_what_it_was_told_and_anything_else_is_refused() {
+        let known = vector(&[(A, 7), (B, 300)]);
+        assert_eq!(Vector::told(&known.tell()).unwrap(), known);
+        for (database, usn) in [("x", 1), (A, 1 << 63)] {
+            assert!(
+                Vector::told(&[(database.to_owned(), usn)].into()).is_err(),
+                "{database} {usn}"
+            );
+        }
+        let number = |number: u128| (Guid::from_random(number.to_be_bytes()).to_string(), 1);
+        assert!(Vector::told(&(0..=DATABASES_MAX as u128).map(number).collect()).is_err());
+    }
+
+    #[test]
     fn a_vector_is_beyond_another_one_by_what_that_one_does_not_have() {
         let check = |one: &[(&str, i64)], other: &[(&str, i64)], expected: &[&str]| {
             let (one, other) = (vector(one), vector(other));
@@ -193,6 +255,8 @@ mod tests {
         check(&[(A, 1)], &[(A, 1), (B, 1)], &[]);
         check(&[(A, 2), (B, 1)], &[(A, 1), (B, 1)], &[A]);
         check(&[(A, 2), (B, 1)], &[(A, 3)], &[B]);
+        let left = vector(&[(A, 2), (B, 1)]).without(&vector(&[(A, 1), (B, 1)]));
+        assert_eq!(left, vector(&[(A, 2)]));
         let mut learnt = vector(&[(A, 2)]);
         learnt.learn(vector(&[(A, 1), (B, 4)]));
         assert_eq!(learnt, vector(&[(A, 2), (B, 4)]));

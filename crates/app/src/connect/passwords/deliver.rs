@@ -87,7 +87,7 @@ async fn send(
     // A credential that is sent again is the same.
     let unknown = Unanswered::default();
     let (results, answered) =
-        tenant::send(tenant, scope.state, scope.target, operations, unknown).await?;
+        tenant::send(tenant, (scope.state, None), scope.target, operations, unknown).await?;
     let mut taken = Vec::with_capacity(guids.len());
     let now = portolan_net::clock::now();
     for ((guid, changed), result) in guids.iter().zip(changed).zip(&results) {

@@ -54,7 +54,7 @@ pub(super) async fn objects(
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
-    let Sending { state, target, names } = sending;
+    let Sending { state, target, names, .. } = sending;
     let exports = &exports[..exports.len().min(OBJECTS_AT_ONCE)];
     let wishes: Vec<_> = exports.iter().map(wish).collect();
     let unable: Vec<_> = wishes.iter().map(|wish| wish.inability(names)).collect();

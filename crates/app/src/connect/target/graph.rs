@@ -148,6 +148,7 @@ impl<W: Wire> Graph<W> {
             last_batch: None,
             sync_servers: None,
             uses_lease: false,
+            takes_read_up_to: false,
         })
     }
 

@@ -19,6 +19,7 @@ use portolan_store::state::{Export, ReferenceExport, Remark, State};
 use portolan_sync::Dictionary;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::target::TargetSystem;
+use portolan_tenant::wire::ReadUpTo;
 
 pub(super) use self::commands::{Capabilities, Command, capabilities, run};
 use self::graph::Graph;
@@ -42,6 +43,8 @@ pub(super) struct Sending<'a> {
     pub(super) state: &'a State,
     pub(super) target: ConnectorId,
     pub(super) names: &'a Dictionary,
+    /// How far the forests were read on which what is sent rests, for a tenant that keeps it.
+    pub(super) read_up_to: Option<&'a ReadUpTo>,
 }
 
 /// What became of an object or of a reference.

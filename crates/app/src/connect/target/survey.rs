@@ -113,7 +113,7 @@ async fn pages(
 
 /// Keeps what Graph shows of this server's objects, and their ids.
 async fn take(sending: Sending<'_>, found: &[Seen], ours: &mut Ours) -> Result<Confirmed, Failure> {
-    let Sending { state, target, names } = sending;
+    let Sending { state, target, names, .. } = sending;
     let anchors: Vec<_> = found.iter().map(|seen| seen.anchor.clone()).collect();
     let known = state.known_of(target, &anchors).await?;
     let known: HashMap<&SourceAnchor, &Known> =
@@ -184,7 +184,7 @@ async fn references(
     ours: &Ours,
     done: &mut Confirmation,
 ) -> Result<(), Failure> {
-    let Sending { state, target, names } = sending;
+    let Sending { state, target, names, .. } = sending;
     let by_id: HashMap<Guid, &SourceAnchor> =
         ours.iter().map(|(anchor, (_, id))| (*id, anchor)).collect();
     let of = |reference: Reference| Some((names.id(reference.as_str())?, reference));

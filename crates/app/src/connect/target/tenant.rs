@@ -9,6 +9,7 @@ use portolan_sync::record::{Record, ValueRef, Values};
 use portolan_tenant::directory::{ATTRIBUTES, Attribute, Shape};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, IngestRequest, OPERATIONS_MAX, Operation, OperationResult, REFERENCES_MAX,
+    ReadUpTo,
 };
 use serde_json::Value as Json;
 
@@ -18,7 +19,7 @@ use crate::connect::export::{Ingest, Refused};
 use crate::report::Failure;
 
 /// Octets of a batch's operations: what the tenant takes, less what stands around them.
-const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 64 * 1024;
+const BATCH_OCTETS_MAX: usize = BODY_OCTETS_MAX - 256 * 1024;
 
 /// Sends the first of these objects as one batch.
 pub(super) async fn objects(
@@ -26,7 +27,7 @@ pub(super) async fn objects(
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
-    let Sending { state, target, names } = sending;
+    let Sending { state, target, names, read_up_to } = sending;
     let doubtful = Batches::in_doubt(state, target).await?;
     let of_one = |export| {
         let photo = photo::operation(export, names, &doubtful);
@@ -37,7 +38,8 @@ pub(super) async fn objects(
     let (sent, _) = exports.split_at(operations.len());
     let unknown = Unanswered::objects(sent);
     let operations = operations.into_iter().flatten().collect();
-    let (results, answered) = send(tenant, state, target, operations, unknown).await?;
+    let by = (state, read_up_to);
+    let (results, answered) = send(tenant, by, target, operations, unknown).await?;
     let mut taken = Taken { answered: Some(answered), ..Taken::default() };
     let mut results = results.as_slice();
     for (export, length) in sent.iter().zip(lengths) {
@@ -68,8 +70,8 @@ pub(super) async fn references(
     let operations: Vec<_> = operations.into_iter().flatten().collect();
     let sent = pieces.iter().take(operations.len()).copied().flatten();
     let unknown = Unanswered::references(sent);
-    let (results, answered) =
-        send(tenant, sending.state, sending.target, operations, unknown).await?;
+    let by = (sending.state, sending.read_up_to);
+    let (results, answered) = send(tenant, by, sending.target, operations, unknown).await?;
     let each = pieces.iter().zip(&results);
     let verdicts = each.flat_map(|(piece, result)| piece.iter().map(|_| verdict(result)));
     let verdicts = verdicts.collect();
@@ -177,11 +179,12 @@ fn fill_batch(pieces: impl Iterator<Item = Vec<Operation>>) -> Vec<Vec<Operation
     batch
 }
 
-/// Sends operations as one batch, and holds the answer against what was sent. `unknown` is what nobody
-/// knows until it is answered. What was answered is ended when what the results say is kept.
+/// Sends operations as one batch, and holds the answer against what was sent. It says how far the forests were read
+/// on which it rests, if that is given. `unknown` is what nobody knows until it is answered. What was answered is
+/// ended when what the results say is kept.
 pub(in crate::connect) async fn send(
     tenant: &mut impl Ingest,
-    state: &State,
+    (state, read_up_to): (&State, Option<&ReadUpTo>),
     target: ConnectorId,
     operations: Vec<Operation>,
     unknown: Unanswered,
@@ -190,7 +193,8 @@ pub(in crate::connect) async fn send(
     let lease = tenant.claim()?;
     let (lease_epoch, lease_id) =
         (lease.map(|lease| lease.epoch), lease.map(|lease| lease.id.to_string()));
-    let batch = IngestRequest { batch: id, lease_epoch, lease_id, operations };
+    let read_up_to = read_up_to.cloned();
+    let batch = IngestRequest { batch: id, lease_epoch, lease_id, read_up_to, operations };
     let begun = Batches::begin(state, target, &batch.batch, unknown).await?;
     let answer = tenant.ingest(&batch).await?;
     let matches = answer.batch == batch.batch

@@ -70,8 +70,8 @@ impl Permit {
     ///
     /// # Errors
     /// Why not: nothing more is written.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        match self.server.closed()? {
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        match self.server.closed().await? {
             None => Ok(()),
             Some(closed) => Err(refusal(&closed)),
         }
@@ -88,6 +88,10 @@ fn refusal(closed: &Closed) -> Failure {
         Closed::Staging => (
             "this server is in staging mode".to_owned(),
             "`--plan` shows what would be written; `portolan connect staging off` ends that mode",
+        ),
+        Closed::Behind { .. } => (
+            closed.line(),
+            "let it read first: `portolan connect import`, or whatever `portolan connect status` says of it",
         ),
         Closed::Warm { why } => (
             why.clone(),

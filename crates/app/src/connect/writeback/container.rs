@@ -82,7 +82,7 @@ pub(super) async fn run(prepare: Prepare) -> Result<(), Failure> {
         PartialAttribute::new("objectClass", [CONTAINER_CLASS]),
         PartialAttribute::new("nTSecurityDescriptor", [descriptor]),
     ];
-    permit.check()?;
+    permit.check().await?;
     directory.add(AddRequest { entry: container.clone(), attributes }, Vec::new()).await?;
     permit.end().await;
     println!("{container} is made");

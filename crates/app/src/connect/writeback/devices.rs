@@ -99,7 +99,7 @@ async fn write(
     let mut journal = Journal::open(directory)?;
     let (mut written, mut refused) = (0, 0);
     for change in &plan.changes {
-        permit.check()?;
+        permit.check().await?;
         let number = journal.begin(change)?;
         let made = make(connection, container, change).await;
         journal.end(number, made.is_ok())?;

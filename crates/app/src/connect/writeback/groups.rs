@@ -97,7 +97,7 @@ pub(super) async fn run(groups: Groups) -> Result<(), Failure> {
     let Some(permit) = permit else { return Ok(()) };
     let (mut written, mut left) = (0, 0);
     for change in &plan.changes {
-        permit.check()?;
+        permit.check().await?;
         match make(&mut connection, &unit, change).await {
             Ok(()) => written += 1,
             Err(LdapError::Refused { refusal, .. }) => {

@@ -163,7 +163,7 @@ async fn look<C: Connecting>(
         }
     };
     if let Some(permit) = permit {
-        permit.check()?;
+        permit.check().await?;
         // Added and not replaced: the directory refuses it if a value came meanwhile.
         let request = ModifyRequest::new(name).with(ChangeOperation::Add, ATTRIBUTE, [octets]);
         match writing.in_domain(&domain).await?.modify(request).await {

@@ -39,6 +39,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/v1.0/references", get(held::get_references))
         .route("/v1.0/key", post(post_key))
         .route("/v1.0/lease", post(lease::post_lease))
+        .route("/v1.0/read-up-to", get(held::get_read_up_to))
         .route("/v1.0/ingest", post(post_ingest))
         .fallback(|context: Context| async move { refuse(&context, Refused::NotFound) })
 }
@@ -73,6 +74,7 @@ impl From<Unwritten> for Refused {
             Unwritten::Stranger => Self::Token,
             Unwritten::Conflict => Self::Conflict,
             Unwritten::Fenced(refusal) => Self::Fenced(refusal),
+            Unwritten::Illegal(_) => Self::Malformed("How far was read is not legally said."),
             Unwritten::Storage(error) => Self::Storage(error),
         }
     }
@@ -292,6 +294,7 @@ async fn describe(
         last_batch,
         sync_servers: u32::try_from(servers.len()).ok(),
         uses_lease: lease.is_some_and(|lease| lease.is_used()),
+        takes_read_up_to: true,
     })
 }
 

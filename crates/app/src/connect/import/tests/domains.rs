@@ -44,7 +44,7 @@ async fn import(
     let domain: DnsName = domain.parse().unwrap();
     let others: Vec<_> = others.iter().map(|other| other.parse().unwrap()).collect();
     let (state, reading) = (&space.state, &space.reading);
-    let staging = Staging { domain: &domain, state, partition, others: &others, reading };
+    let staging = Staging { domain: &domain, state, partition, others: &others, reading, now: 0 };
     let mut directory = Scripted::new(|asked: &_| forest.answer(&domain, asked));
     read(&mut directory, &staging, Belief::allowing(100)).await
 }
@@ -63,7 +63,7 @@ async fn look(space: &Space, forest: &Forest, domain: &str, other: &str) {
     let [domain, other]: [DnsName; 2] = [domain, other].map(|name| name.parse().unwrap());
     let (state, reading) = (&space.state, &space.reading);
     let others = std::slice::from_ref(&other);
-    let staging = Staging { domain: &domain, state, partition, others, reading };
+    let staging = Staging { domain: &domain, state, partition, others, reading, now: 0 };
     let mut directory = Scripted::new(|asked: &_| forest.answer(&domain, asked));
     look_for_departed(&mut directory, &staging).await.unwrap();
 }

@@ -128,7 +128,7 @@ async fn import_allowing(
 ) -> Result<Imported, Failure> {
     let (domain, partition) = (domain(), space.forest.into());
     let (state, reading) = (&space.state, &space.reading);
-    let staging = Staging { domain: &domain, state, partition, others: &[], reading };
+    let staging = Staging { domain: &domain, state, partition, others: &[], reading, now: 0 };
     read(&mut Scripted::new(answer), &staging, Belief::allowing(allowed)).await
 }
 

@@ -46,7 +46,7 @@ macro_rules! with {
         let [domain, other]: [DnsName; 2] = [$domain, other].map(|name| name.parse().unwrap());
         let (state, reading) = (&$space.state, &$space.reading);
         let others = std::slice::from_ref(&other);
-        let $staging = Staging { domain: &domain, state, partition, others, reading };
+        let $staging = Staging { domain: &domain, state, partition, others, reading, now: 0 };
         let mut $directory = $servers.connect(&domain).await;
         let done = $what;
         $directory.close().await.unwrap();

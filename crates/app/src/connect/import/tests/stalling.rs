@@ -90,7 +90,7 @@ async fn import_beside(
     let mut directory = Stalling { inner: Scripted::new(answer), stall: Rc::clone(&stall) };
     let (domain, partition) = (domain(), space.forest.into());
     let (state, reading) = (&space.state, &space.reading);
-    let staging = Staging { domain: &domain, state, partition, others: &[], reading };
+    let staging = Staging { domain: &domain, state, partition, others: &[], reading, now: 0 };
     let importing = read(&mut directory, &staging, Belief::default());
     let writing = async {
         loop {

@@ -11,7 +11,7 @@ use portolan_tenant::held;
 use portolan_tenant::storage::{Access, StorageError, Store as _, Transaction as _};
 use portolan_tenant::wire::{
     BODY_OCTETS_MAX, HeldObject, HeldResponse, OPERATIONS_MAX, ObjectsRequest, ObjectsResponse,
-    OwnedObject, ReferencesResponse,
+    OwnedObject, ReadUpToResponse, ReferencesResponse,
 };
 use serde::Deserialize;
 
@@ -151,6 +151,28 @@ async fn living(
         anchor: anchor.to_string(),
         attributes: held::document(&object.attributes),
     }))
+}
+
+pub(super) async fn get_read_up_to(
+    State(service): State<Service>,
+    context: Context,
+    headers: HeaderMap,
+) -> Response {
+    match read_up_to(&service, &context, &headers).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refused) => refuse(&context, refused),
+    }
+}
+
+async fn read_up_to(
+    service: &Service,
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<ReadUpToResponse, Refused> {
+    let client_id = sender(service, context, headers).await?;
+    let mut tx = service.store().begin(Access::Read).await?;
+    let group = tx.sync_group(client_id).await?;
+    Ok(ReadUpToResponse { read_up_to: tx.read_up_to(group).await?.told() })
 }
 
 pub(super) async fn get_references(

@@ -304,3 +304,66 @@ async fn what_is_a_group_s_is_told_to_its_servers_alone() {
         assert_eq!(answer.status, 400, "{}", answer.text);
     }
 }
+
+/// A batch that says how far its sender has read; the status of the answer.
+async fn vouch(
+    world: &mut World,
+    server: Guid,
+    batch: u32,
+    held: Option<&Held>,
+    read: &Json,
+) -> u16 {
+    let mut body = json!({"batch": format!("00000000-0000-4000-8000-{batch:012}"),
+        "operations": [], "read_up_to": read});
+    if let Some(held) = held {
+        (body["lease_epoch"], body["lease_id"]) = (json!(held.epoch), json!(held.id));
+    }
+    post(world, server, "/v1.0/ingest", &body).await.status
+}
+
+/// How far whoever wrote last had read, as a server is told.
+async fn read_up_to(world: &mut World, server: Guid) -> Json {
+    let mut tx = world.service.store().begin(Access::Read).await.unwrap();
+    let application = tx.application(server).await.unwrap().unwrap();
+    drop(tx);
+    let token = world.own_token(&application, SYNC, &[ROLE_INGEST]);
+    let header = format!("Bearer {token}");
+    let headers = [("authorization", header.as_str())];
+    let path = "/v1.0/read-up-to";
+    let answer = world.send(Method::GET, SYNC, path, &headers, Body::empty()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()["read_up_to"].clone()
+}
+
+#[tokio::test]
+async fn who_takes_over_is_told_how_far_the_forests_were_read() {
+    const A: &str = "11111111-1111-4111-8111-111111111111";
+    const B: &str = "22222222-2222-4222-8222-222222222222";
+    let mut world = World::empty().await;
+    let first = enrolled(&mut world, None).await;
+    let of = |a: u64, b: u64| json!({"corp.example": {A: a, B: b}});
+    assert_eq!(read_up_to(&mut world, first).await, json!({}));
+    assert_eq!(vouch(&mut world, first, 1, None, &of(100, 7)).await, 200);
+    // Who has joined nobody yet is another group.
+    let second = enrolled(&mut world, Some(first)).await;
+    let stranger = enrolled(&mut world, None).await;
+    assert_eq!(read_up_to(&mut world, second).await, of(100, 7));
+    assert_eq!(read_up_to(&mut world, stranger).await, json!({}));
+    // A number never goes back, and a batch that says nothing changes nothing.
+    let held = lease(&mut world, first, &acquire(60)).await.unwrap();
+    assert_eq!(vouch(&mut world, first, 2, Some(&held), &of(99, 8)).await, 200);
+    assert_eq!(write(&mut world, first, 3, "bob", Some(&held)).await, ok());
+    assert_eq!(read_up_to(&mut world, second).await, of(100, 8));
+    // What is not legal is refused with its batch, and who does not write says nothing.
+    for wrong in [json!({"corp.example": {"x": 1}}), json!({"no domain": {A: 1}}), of(1 << 63, 0)] {
+        assert_eq!(vouch(&mut world, first, 4, Some(&held), &wrong).await, 400, "{wrong}");
+    }
+    let others = Held { epoch: held.epoch, id: A.to_owned(), previous: None };
+    assert_eq!(vouch(&mut world, second, 5, Some(&others), &of(900, 900)).await, 412);
+    assert_eq!(read_up_to(&mut world, second).await, of(100, 8));
+    // Another domain is beside it.
+    let branch = json!({"branch.example": {A: 5}});
+    assert_eq!(vouch(&mut world, first, 6, Some(&held), &branch).await, 200);
+    let both = json!({"corp.example": {A: 100, B: 8}, "branch.example": {A: 5}});
+    assert_eq!(read_up_to(&mut world, second).await, both);
+}

@@ -385,8 +385,8 @@ fn who_came_while_another_one_was_refused_is_known_to_have_come() {
     check(20_273);
 }
 
-/// A server that takes over reads of a controller that lags behind the one that was read before it: what that one
-/// lacks is not gone.
+/// A server takes over that did not read what another one had: of a controller that lags behind, or under the anchor that
+/// an object had.
 fn of_predecessor(seed: u64) {
     assert!(Setting::of(seed).has_second);
     check(seed);
@@ -412,4 +412,18 @@ fn who_takes_over_from_a_controller_that_lags_behind_deletes_nobody() {
 #[test]
 fn a_server_that_takes_over_and_is_not_told_how_far_was_read_is_found() {
     finds_from(100_146, Bug::IgnoresPredecessor, &[Law::NoDeletionWithoutACause]);
+}
+
+#[test]
+fn what_another_server_wrote_keeps_its_anchor_when_the_forest_gives_another_one() {
+    for seed in [10_478, 10_713, 100_348] {
+        of_predecessor(seed);
+    }
+}
+
+#[test]
+fn what_is_refused_under_another_anchor_is_not_deleted_for_it() {
+    for seed in [10_262, 100_149] {
+        of_predecessor(seed);
+    }
 }

@@ -38,6 +38,9 @@ const KNOWN_AT_ONCE: u32 = 1_000;
 const REFERENCES_MAX: usize = 5_000_000;
 /// References that are worked out in one transaction.
 const RESOLVED_AT_ONCE: u32 = 20_000;
+/// The attribute by which an object is known again under another anchor: it is in the forest and in the tenant, it is
+/// one object's alone, and it stays as long as the object does.
+const SECURITY_IDENTIFIER: &str = "onPremisesSecurityIdentifier";
 /// An anchor is printable ASCII: it is in front of this.
 const LAST: &str = "\u{7f}";
 
@@ -141,6 +144,9 @@ impl<T: Holding> Confirming<'_, T> {
     pub(super) async fn all(&mut self) -> Result<Confirmation, Failure> {
         let mut done = Confirmation::default();
         self.confirm_objects(&mut done).await?;
+        if done.unknown > 0 {
+            self.recognise().await?;
+        }
         // References count between objects that the tenant has: that is known by now.
         self.confirm_references(&mut done).await?;
         if done.unknown > 0 {
@@ -148,6 +154,15 @@ impl<T: Holding> Confirming<'_, T> {
         }
         while !self.state.resolve_references(RESOLVED_AT_ONCE).await?.is_done {}
         Ok(done)
+    }
+
+    /// What the tenant has under an anchor that nobody knows here may be what is about to be made under another one:
+    /// another server wrote it before its anchor's attribute changed in the forest.
+    async fn recognise(&mut self) -> Result<(), Failure> {
+        let names = self.state.dictionary().await?;
+        let Some(identifier) = names.id(SECURITY_IDENTIFIER) else { return Ok(()) };
+        self.state.recognise(self.connected.target, identifier).await?;
+        Ok(())
     }
 
     async fn confirm_objects(&mut self, done: &mut Confirmation) -> Result<(), Failure> {

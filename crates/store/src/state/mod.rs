@@ -35,6 +35,7 @@ mod packed;
 mod partitions;
 mod planned;
 mod queue;
+mod recognise;
 mod reference_check;
 mod reference_exports;
 mod references;

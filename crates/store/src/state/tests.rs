@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::*;
 
-const NAME: AttributeId = AttributeId(2);
+pub(super) const NAME: AttributeId = AttributeId(2);
 pub(super) const MEMBER: AttributeId = AttributeId(3);
 const MEMBERS: AttributeId = AttributeId(4);
 pub(super) const FOREST: ConnectorId = ConnectorId(1);

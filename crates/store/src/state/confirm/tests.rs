@@ -201,3 +201,41 @@ async fn single_objects_are_confirmed_and_what_is_nobodys_here_is_left_alone() {
     assert!(state.confirm_some(TARGET, &same, &[]).await.unwrap().is_nothing());
     state.check().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_there_under_another_anchor_is_not_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    import(&state, &[object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])]).await;
+    synchronise(&state).await;
+    // Another server wrote one of them under an anchor that its object has no more.
+    let other = held(0x31, TenantKind::User, "Zoë");
+    let stranger = held(0x32, TenantKind::User, "Eve");
+    let found = state.confirm(TARGET, "", LAST, &[other, stranger]).await.unwrap();
+    assert_eq!(found.unknown, 2);
+    assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 1);
+    let known = state.known(TARGET, "", LAST, 9).await.unwrap();
+    let of = |anchor: &SourceAnchor| known.iter().find(|known| known.anchor == *anchor);
+    assert_eq!(of(&anchor(0x21)), None, "it is not made");
+    let zoe = of(&anchor(0x31)).unwrap();
+    assert_eq!((&zoe.confirmed, &zoe.wished), (&Some(record("Zoë")), &Some(record("Zoë"))));
+    assert!(of(&anchor(0x22)).unwrap().confirmed.is_none(), "nobody is like it");
+    assert!(of(&anchor(0x32)).is_some(), "it is nobody's still");
+    assert_eq!(state.next_pending(9).await.unwrap().len(), 1, "it is decided about again");
+    assert_eq!(export(&state).await.len(), 1, "Bob alone is sent");
+    assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 0);
+    state.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_anchor_that_is_another_object_s_is_not_taken_from_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    import(&state, &[object(0x21, USER, "Zoë", &[]), object(0x22, USER, "Bob", &[])]).await;
+    synchronise(&state).await;
+    // What the target calls Bob has the anchor that Zoë's object has.
+    let held = [held(0x21, TenantKind::User, "Bob")];
+    let _ = state.confirm(TARGET, "", LAST, &held).await.unwrap();
+    assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 0);
+    state.check().await.unwrap();
+}

@@ -9,6 +9,7 @@ use portolan_model::{Guid, Secret, SecretString, SourceAnchor};
 use portolan_tenant::authorize::Challenge;
 use portolan_tenant::directory::{Attributes, Kind, Name, Object, Reference, Value};
 use portolan_tenant::grant::{DEVICE_LIFETIME, DEVICES_MAX};
+use portolan_tenant::read_up_to::ReadUpTo;
 use portolan_tenant::storage::{
     Access, Code, Credential, Grant, IngestedBatch, ReferenceChange, RefreshToken, Session,
     SignInRecord, Store, Transaction,
@@ -468,4 +469,33 @@ async fn lines_about_objects_push_nothing_of_what_was_administered_out_of_the_au
     let expected = [&actions[..], &objects[1..]].concat();
     assert_eq!(left(3).await, expected);
     assert_eq!(left(1).await, ["application.key.add", "object.upsert"]);
+}
+
+#[tokio::test]
+async fn how_far_was_read_goes_where_the_objects_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::create(&directory.path().join("x.sqlite"), keys(1)).await.unwrap();
+    let mut tx = store.begin(Access::Write).await.unwrap();
+    let [first, second, third, database, other] = [1, 2, 3, 8, 9].map(guid);
+    let read = |all: &[(Guid, u64)]| {
+        let mut read = ReadUpTo::default();
+        all.iter().for_each(|(of, usn)| read.note("corp.example".parse().unwrap(), *of, *usn));
+        read
+    };
+    let last = u64::try_from(i64::MAX).unwrap();
+    tx.put_read_up_to(first, &read(&[(database, 5), (other, last)])).await.unwrap();
+    tx.put_read_up_to(second, &read(&[(database, 7)])).await.unwrap();
+    let both = read(&[(database, 7), (other, last)]);
+    // Who joins a group brings it what it wrote, and who takes its place as the only one, too.
+    assert_eq!(tx.join_group(second, first).await.unwrap(), first);
+    assert_eq!(tx.read_up_to(first).await.unwrap(), both);
+    assert_eq!(tx.read_up_to(second).await.unwrap(), ReadUpTo::default());
+    tx.put_read_up_to(third, &read(&[(database, 1)])).await.unwrap();
+    tx.replace_in_group(third, guid(4)).await.unwrap();
+    assert_eq!(tx.read_up_to(guid(4)).await.unwrap(), read(&[(database, 1)]));
+    // It is there as long as one of the group is.
+    tx.leave_group(first).await.unwrap();
+    assert_eq!(tx.read_up_to(first).await.unwrap(), both);
+    tx.leave_group(second).await.unwrap();
+    assert_eq!(tx.read_up_to(first).await.unwrap(), ReadUpTo::default());
 }

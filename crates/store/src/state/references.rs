@@ -106,8 +106,8 @@ impl State {
     }
 }
 
-/// Marks objects of targets (numbers as JSON): the references that they should have and have, and those
-/// to them.
+/// Marks objects of targets (numbers as JSON): the references that they should have, have and are to get or lose,
+/// and those to them.
 pub(super) async fn mark_target(tx: &mut Tx, keys: &str) -> Result<(), StateError> {
     mark(
         tx,
@@ -126,6 +126,14 @@ pub(super) async fn mark_target(tx: &mut Tx, keys: &str) -> Result<(), StateErro
             again!(
                 "SELECT 5, value FROM json_each(?1)
              WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = value)"
+            ),
+            again!(
+                "SELECT 7, value FROM json_each(?1)
+             WHERE EXISTS (SELECT 1 FROM pending_reference p WHERE p.source = value)"
+            ),
+            again!(
+                "SELECT 8, value FROM json_each(?1)
+             WHERE EXISTS (SELECT 1 FROM pending_reference p WHERE p.target = value)"
             ),
         ],
     )
@@ -161,6 +169,11 @@ pub(super) async fn mark_objects(tx: &mut Tx, keys: &str) -> Result<(), StateErr
                  CROSS JOIN target_object t ON t.metaverse = link.metaverse
              WHERE EXISTS (SELECT 1 FROM target_reference r WHERE r.target = t.key)"
             ),
+            again!(
+                "SELECT 8, t.key FROM json_each(?1) CROSS JOIN link ON link.key = value
+                 CROSS JOIN target_object t ON t.metaverse = link.metaverse
+             WHERE EXISTS (SELECT 1 FROM pending_reference p WHERE p.target = t.key)"
+            ),
         ],
     )
     .await
@@ -182,7 +195,7 @@ struct Mark {
     candidates: &'static str,
 }
 
-const MARKS: [Mark; 6] = [
+const MARKS: [Mark; 8] = [
     Mark {
         kind: 1,
         expand: references!("s"),
@@ -223,6 +236,17 @@ const MARKS: [Mark; 6] = [
     Mark {
         kind: 6,
         expand: references!("g"),
+        candidates: AS_THEY_ARE,
+    },
+    // What is to be added and not wished for any more would be added all the same.
+    Mark {
+        kind: 7,
+        expand: ends!("pending_reference", "g", "r.source", "r.attribute", "r.target"),
+        candidates: AS_THEY_ARE,
+    },
+    Mark {
+        kind: 8,
+        expand: ends!("pending_reference", "g", "r.target", "r.source", "r.attribute"),
         candidates: AS_THEY_ARE,
     },
 ];

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use portolan_sync::AttributeId;
+use portolan_sync::ObjectKind;
 use portolan_sync::engine::{
     ConnectorId, JoinCandidate, JoinCondition, JoinLookup, MetaverseKey, ObjectKey,
 };
@@ -284,7 +285,7 @@ async fn find(
     };
     let rows = sqlx::query(
         "SELECT m.key, m.record, (SELECT link.key FROM link CROSS JOIN identity i
-                 ON i.key = link.key AND i.connector = ?3 AND i.state = 1
+                 ON i.key = link.key AND i.connector = ?3 AND i.state = 1 AND i.kind <> ?4
              WHERE link.metaverse = m.key ORDER BY link.key LIMIT 1) AS occupied
          FROM json_each(?1) CROSS JOIN metaverse m ON m.key = value
          WHERE m.kind = ?2 ORDER BY m.key",
@@ -292,6 +293,8 @@ async fn find(
     .bind(numbers(candidates))
     .bind(lookup.kind.code())
     .bind(forest.0)
+    // One stands for somebody of another forest, and takes nobody's place.
+    .bind(ObjectKind::ForeignSecurityPrincipal.code())
     .fetch_all(&mut **tx)
     .await?;
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use super::contribution::{offers, offers_in};
 use super::decision::{ClaimAnswer, Decision, LinkChange, MetaverseChange, TargetChange};
 use super::error::Note;
-use super::join::{Scoped, link_kind};
+use super::join::{Scoped, is_foreign, link_kind, still_matches};
 use super::model::{LinkKind, MetaverseKey, Neighbourhood, PendingExport, TargetObject};
 use super::outbound::Outbound;
 use super::systems::{Engine, Moment};
@@ -45,7 +45,7 @@ impl Engine<'_> {
             end(neighbourhood, key, &mut decision);
             return decision;
         };
-        let kept: Vec<_> = kept.into_iter().map(|(scoped, _)| scoped).collect();
+        let kept = self.without_strays((key, kind), kept, (neighbourhood, moment), &mut decision);
         let contributors = self.contributors(kind, &kept);
         let offers = match kept.as_slice() {
             [one] => {
@@ -80,6 +80,45 @@ impl Engine<'_> {
         drop(made);
         decision.metaverse = change;
         decision
+    }
+
+    /// Those whose link stays, without those who stand for somebody of another forest who is not part of the
+    /// metaverse object any more: that they stand for somebody else would give away what is that one's. Anybody
+    /// else who was joined stays so, whatever becomes of the values that they were joined by.
+    fn without_strays<'n>(
+        &'n self,
+        made: (MetaverseKey, MetaverseKind),
+        kept: Vec<(Scoped<'n>, LinkKind)>,
+        (neighbourhood, moment): (&Neighbourhood, &Moment<'_>),
+        decision: &mut Decision,
+    ) -> Vec<Scoped<'n>> {
+        let may_stray = |(scoped, kind): &(Scoped<'_>, LinkKind)| {
+            *kind == LinkKind::Joined && is_foreign(scoped.staged)
+        };
+        if !kept.iter().any(may_stray) {
+            return kept.into_iter().map(|(scoped, _)| scoped).collect();
+        }
+        let all: Vec<_> = kept.iter().map(|(scoped, _)| scoped.clone()).collect();
+        let contributors = self.contributors(made.1, &all);
+        let offers = offers(&contributors);
+        let former = neighbourhood.metaverse.as_ref();
+        let nothing = Record::default();
+        let had = former.map_or(&nothing, |former| &former.record);
+        let (from, was) = ((contributors.as_slice(), offers.as_slice()), (former, had as _));
+        let change = self.inbound_flows(made, from, was, moment, &mut Vec::new());
+        let record = match &change {
+            MetaverseChange::Put(metaverse) => &metaverse.record,
+            _ => had,
+        };
+        let (stray, stay): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|one| may_stray(one) && !still_matches(&one.0, record));
+        for (scoped, _) in stray {
+            let object = scoped.staged.key;
+            // What became of its link before is over.
+            decision.links.retain(|change| change.object != object);
+            decision.links.push(LinkChange { object, kind: None });
+        }
+        stay.into_iter().map(|(scoped, _)| scoped).collect()
     }
 }
 

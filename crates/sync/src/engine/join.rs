@@ -4,6 +4,7 @@ use super::decision::{JoinCandidate, JoinCondition, JoinLookup, LinkDecision};
 use super::error::Fault;
 use super::model::{LinkKind, Staged};
 use super::systems::Engine;
+use crate::forest::ObjectKind;
 use crate::record::{Record, ValueRef};
 use crate::rules::{JoinGroup, Linking, MetaverseKind, Rule};
 use crate::source::Source;
@@ -57,11 +58,11 @@ impl<'r> Engine<'r> {
             let rule = lookup.rule;
             match candidates.as_slice() {
                 [] => {}
-                [JoinCandidate { metaverse, occupied: Some(by) }] => {
+                [JoinCandidate { metaverse, occupied: Some(by) }] if !is_foreign(staged) => {
                     let (metaverse, by) = (*metaverse, *by);
                     return LinkDecision::Refused(Fault::Occupied { rule, metaverse, by });
                 }
-                [JoinCandidate { metaverse, occupied: None }] => {
+                [JoinCandidate { metaverse, .. }] => {
                     let kind = link_kind(self.in_scope(staged), lookup.kind, None)
                         .unwrap_or(LinkKind::Joined);
                     return LinkDecision::Join { metaverse: *metaverse, kind, rule };
@@ -81,6 +82,31 @@ impl<'r> Engine<'r> {
             None => LinkDecision::Stay,
         }
     }
+}
+
+/// Whether an object stands for somebody of another forest: it takes nobody's place, and nobody takes its own.
+pub(super) fn is_foreign(staged: &Staged) -> bool {
+    staged.kind == ObjectKind::ForeignSecurityPrincipal
+}
+
+/// Whether what an object is joined by is still there, by one of the rules whose scope holds it.
+pub(super) fn still_matches(scoped: &Scoped<'_>, metaverse: &dyn Source) -> bool {
+    let Scoped { attributes, rules, .. } = scoped;
+    let same = |one: ValueRef<'_>, other: ValueRef<'_>, case_sensitive: bool| match (one, other) {
+        (ValueRef::Text(one), ValueRef::Text(other)) if !case_sensitive => {
+            one.to_lowercase() == other.to_lowercase()
+        }
+        (one, other) => one == other,
+    };
+    let holds = |clause: &crate::rules::JoinClause| {
+        let mut values = attributes.values(clause.source);
+        values.any(|value| {
+            let mut there = metaverse.values(clause.target);
+            there.any(|one| same(value, one, clause.case_sensitive))
+        })
+    };
+    let mut groups = rules.iter().flat_map(|(_, rule)| &rule.joins);
+    groups.any(|group| group.clauses.iter().all(holds))
 }
 
 /// The sort of link that an object has to a metaverse object of this kind, by the rules whose scope holds

@@ -8,6 +8,7 @@ const METAVERSE: &[(&str, Syntax, bool)] = &[
     ("accountEnabled", Syntax::Boolean, true),
     ("accountExpiresAt", Syntax::Time, true),
     ("accountName", Syntax::Text, true),
+    ("accountSids", Syntax::Octets, false),
     ("cloudFiltered", Syntax::Boolean, true),
     ("deviceId", Syntax::Text, true),
     ("domainFQDN", Syntax::Text, true),

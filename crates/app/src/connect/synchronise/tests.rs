@@ -1,7 +1,7 @@
 //! Several forests in one metaverse, on a real state without a network.
 
 use portolan_model::{DnsName, Guid};
-use portolan_store::state::{Answer, ImportedObject, Place, State, TargetKey};
+use portolan_store::state::{Answer, ImportedObject, Place, ReferencePlace, State, TargetKey};
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use portolan_sync::record::{Record, Value};
 use portolan_sync::{AttributeId, ObjectKind};
@@ -326,4 +326,73 @@ flows = [{ target = "physicalDeliveryOfficeName", expression = '%Domain.Netbios%
         "KIDS CONTOSO DC=corp,DC=example",
     ];
     assert_eq!(offices, expected.map(|text| vec![text.to_owned()]));
+}
+
+/// The second forest's account 1 has a person with the first one's account 2, and is a member of the first one's group
+/// 3, where a foreign security principal stands for it. Gives the world, and that principal.
+async fn a_member_of_two_forests() -> (World, [ImportedObject; 3]) {
+    let world = World::with(BY_MAIL).await;
+    let mail = ("mail", text("ada@corp.example"));
+    let there = world.user(1, SECOND, &[mail.clone(), ("objectSid", sid(1))]);
+    let here = world.user(2, FIRST, &[mail, ("objectSid", sid(2))]);
+    let name = [("sAMAccountName", text("g3")), ("objectSid", sid(3))];
+    let mut group = world.object((ObjectKind::Group, 3), FIRST, &name);
+    group.references = vec![(world.id("member"), vec![guid(4)])];
+    let stands = [("objectSid", sid(1))];
+    let principal = world.object((ObjectKind::ForeignSecurityPrincipal, 4), FIRST, &stands);
+    world.import(SECOND, vec![there]).await;
+    (world, [here, group, principal])
+}
+
+/// How many members are to come, or to go.
+async fn members(world: &World, come: bool) -> usize {
+    let (target, first) = (world.connected.target, ReferencePlace::default());
+    let pending = world.state.pending_references(target, first, 100).await.unwrap();
+    pending.iter().filter(|reference| reference.is_added == come).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_principal_of_another_forest_takes_nobodys_place_and_stands_for_each_account_of_a_person()
+{
+    let (world, [here, group, principal]) = a_member_of_two_forests().await;
+    // The principal is there before the account that its forest has of the person itself.
+    world.import(FIRST, vec![group.clone(), principal.clone()]).await;
+    world.synchronise().await;
+    world.acknowledge().await;
+    assert_eq!(members(&world, true).await, 1);
+    world.import(FIRST, vec![here.clone(), group, principal]).await;
+    world.synchronise().await;
+    let errors = world.state.error_counts().await.unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+    // One person, of whom the group's own forest knows the account now.
+    world.acknowledge().await;
+    let target = world.connected.target;
+    assert_eq!(world.state.exported_count(target).await.unwrap(), 2);
+    assert_eq!(members(&world, true).await, 1);
+
+    // The other way round: the person is there, with both accounts, when the principal comes.
+    let (world, [here, group, principal]) = a_member_of_two_forests().await;
+    world.import(FIRST, vec![here.clone(), group.clone()]).await;
+    world.synchronise().await;
+    world.acknowledge().await;
+    assert_eq!(members(&world, true).await, 0);
+    world.import(FIRST, vec![here, group, principal]).await;
+    world.synchronise().await;
+    assert_eq!(members(&world, true).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_principal_stands_for_nobody_whose_account_it_is_not() {
+    let (world, [here, group, principal]) = a_member_of_two_forests().await;
+    world.import(FIRST, vec![here, group, principal]).await;
+    world.synchronise().await;
+    world.acknowledge().await;
+    assert_eq!(members(&world, true).await, 1);
+    // The account goes for which it stands. Its person stays, as the first forest's.
+    world.import(SECOND, Vec::new()).await;
+    world.synchronise().await;
+    world.acknowledge().await;
+    let target = world.connected.target;
+    assert_eq!(world.state.exported_count(target).await.unwrap(), 2);
+    assert_eq!(members(&world, true).await, 0);
 }

@@ -90,6 +90,17 @@ impl State {
         orphans(&mut self.database.read().await?, anchors.iter().map(SourceAnchor::as_str)).await
     }
 
+    /// Whether a target has anything that is nobody's.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn has_orphans(&self) -> Result<bool, StateError> {
+        let found = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM target_object INDEXED BY target_orphan WHERE metaverse < 0)",
+        );
+        Ok(found.fetch_one(&mut *self.database.read().await?).await?)
+    }
+
     /// Objects that are linked to nothing, in the order of their keys, behind one.
     ///
     /// # Errors

@@ -154,6 +154,11 @@ impl Synchronisation<'_> {
             found = self.candidates(&staged, &lookups).await?;
             decision = engine.link(&staged, &found);
         }
+        if !lookups.is_empty() && deferred.has_orphans {
+            let among = self.among_orphans(&staged, decision, deferred).await?;
+            let Some(among) = among else { return Ok(changed) };
+            decision = among;
+        }
         let (link, neighbourhood) = match decision {
             LinkDecision::Stay => {
                 let objects = vec![staged.key];
@@ -188,6 +193,41 @@ impl Synchronisation<'_> {
         neighbourhood.staged.insert(at, staged);
         self.put(neighbourhood, linked, group);
         Ok(changed)
+    }
+
+    /// What becomes of an object without a link that would be a person of its own or join one, where a target has what
+    /// is nobody's. Nothing yet of one that nobody knows there, so that it finds those who were persons before.
+    async fn among_orphans(
+        &self,
+        staged: &Staged,
+        decision: LinkDecision,
+        deferred: &mut Deferred,
+    ) -> Result<Option<LinkDecision>, Failure> {
+        let alone = self.engine.link(staged, &[]);
+        if !matches!(alone, LinkDecision::Project { .. }) {
+            return Ok(Some(decision));
+        }
+        if self.was_person(staged).await? {
+            return Ok(Some(alone));
+        }
+        if deferred.late.insert(staged.key) {
+            self.state.queue(&[staged.key]).await?;
+            return Ok(None);
+        }
+        Ok(Some(decision))
+    }
+
+    /// Whether a target has an object without a link as a person of its own, which is nobody's: of a state that was
+    /// lost, or before it went out of scope. It is that person again, whomever it would join now: nobody is taken away
+    /// whom the forest has.
+    async fn was_person(&self, staged: &Staged) -> Result<bool, Failure> {
+        let mut staged = staged.clone();
+        let nobody = MetaverseKey(0);
+        staged.link = Some(Link { metaverse: nobody, kind: LinkKind::Provisioned });
+        let alone = Neighbourhood { metaverse: None, staged: vec![staged], targets: Vec::new() };
+        let claim = self.decide(&alone, ClaimAnswer::Open).claim;
+        let Some(claim) = claim else { return Ok(false) };
+        Ok(!self.state.orphans(&[claim.anchor]).await?.is_empty())
     }
 
     /// A number for a metaverse object that is made.

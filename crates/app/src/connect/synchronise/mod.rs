@@ -64,9 +64,17 @@ pub(super) struct Synchronisation<'a> {
     origin: &'a dyn Origin,
 }
 
-/// Objects whose anchor is not their own objectGUID's: nobody gets one that two of them claim.
+/// What is decided about behind everything else.
 #[derive(Debug, Default)]
-pub(super) struct Deferred(HashMap<ObjectKey, SourceAnchor>);
+pub(super) struct Deferred {
+    /// Objects whose anchor is not their own objectGUID's: nobody gets one that two of them claim.
+    claims: HashMap<ObjectKey, SourceAnchor>,
+    /// Whether a target has what is nobody's. Then whoever was a person there comes first, and those who may join
+    /// them behind.
+    has_orphans: bool,
+    /// Objects that were put behind for that.
+    late: HashSet<ObjectKey>,
+}
 
 impl<'a> Synchronisation<'a> {
     /// Begins a synchronisation by these rules.
@@ -99,7 +107,8 @@ impl Synchronisation<'_> {
         // What was wrong may be right by now, without a change of the object itself.
         self.state.queue_errors().await?;
         let mut done = Synchronised::default();
-        let mut deferred = Deferred::default();
+        let has_orphans = self.state.has_orphans().await?;
+        let mut deferred = Deferred { has_orphans, ..Deferred::default() };
         for _ in 0..ROUNDS_MAX {
             let queued = self.state.next_pending(BATCH_OBJECTS).await?;
             if queued.is_empty() {
@@ -119,7 +128,8 @@ impl Synchronisation<'_> {
     pub(super) async fn only(&self, objects: &[ObjectKey]) -> Result<Synchronised, Failure> {
         self.state.queue(objects).await?;
         let mut done = Synchronised { objects: objects.len() as u64, ..Synchronised::default() };
-        let mut deferred = Deferred::default();
+        let has_orphans = self.state.has_orphans().await?;
+        let mut deferred = Deferred { has_orphans, ..Deferred::default() };
         for _ in 0..ROUNDS_OF_ONE_MAX {
             let queued = self.state.pending_of(objects).await?;
             if queued.is_empty() {
@@ -127,7 +137,7 @@ impl Synchronisation<'_> {
             }
             done.changed += self.batch(&queued, &Answers::Open, &mut deferred).await?;
         }
-        if !deferred.0.is_empty() {
+        if !deferred.claims.is_empty() {
             self.state.queue(objects).await?;
             return self.changes().await;
         }
@@ -148,13 +158,13 @@ impl Synchronisation<'_> {
     /// Answers the claims that were left for the end.
     async fn settle(&self, deferred: Deferred) -> Result<u64, Failure> {
         let mut claimants = HashMap::<&SourceAnchor, usize>::new();
-        for anchor in deferred.0.values() {
+        for anchor in deferred.claims.values() {
             *claimants.entry(anchor).or_default() += 1;
         }
         let disputed = |anchor: &SourceAnchor| claimants.get(anchor).is_some_and(|n| *n > 1);
         let disputed: HashSet<_> =
-            deferred.0.iter().filter(|(_, a)| disputed(a)).map(|(key, _)| *key).collect();
-        let mut keys: Vec<_> = deferred.0.keys().copied().collect();
+            deferred.claims.iter().filter(|(_, a)| disputed(a)).map(|(key, _)| *key).collect();
+        let mut keys: Vec<_> = deferred.claims.keys().copied().collect();
         keys.sort_unstable();
         let answers = Answers::Settled(disputed);
         let mut changed = 0;
@@ -180,12 +190,12 @@ impl Synchronisation<'_> {
 
 impl Deferred {
     fn put(&mut self, claim: &AnchorClaim) -> Result<(), Failure> {
-        if self.0.len() >= DEFERRED_MAX {
+        if self.claims.len() >= DEFERRED_MAX {
             return Err(Failure::new(format!(
                 "more than {DEFERRED_MAX} new objects have a sourceAnchor that is not their objectGUID"
             )));
         }
-        self.0.insert(claim.object, claim.anchor.clone());
+        self.claims.insert(claim.object, claim.anchor.clone());
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ cargo xtask VERB [--skip-install]
   lint    formatting, clippy, tidy, licences, documentation
   fuzz [TARGET...] [--seconds N] [--input FILE]
           run the decoders' oracles under libFuzzer, 10 s each unless told; or one input again
-  sim [--seeds N] [--seed S] [--json]
+  sim [--seeds N] [--from S] [--seed S] [--json]
           simulate synchronisation by seeds, 1,000 unless told; one that breaks a law is made shorter and
           printed, with the command that runs it again
   docs    write the generated reference pages, build the documentation of the code

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::expected::Shown;
 use crate::forest::Forest;
+use crate::people::People;
 use crate::tenant::{Found, Log};
 use time::OffsetDateTime;
 
@@ -41,6 +42,12 @@ pub enum Law {
     NothingLateIsWritten,
     /// Nothing is written by a server in staging mode.
     StagingWritesNothing,
+    /// Who is one person had once something by which the rules join them.
+    JoinsWhatMatches,
+    /// Who always had the same thing by which the rules join, and nobody else ever had, is one person.
+    JoinsAllThatMatch,
+    /// Who is one person stays so, as long as they are there.
+    JoinsStay,
 }
 
 /// A law that was broken, and how.
@@ -65,7 +72,8 @@ impl Violation {
     }
 }
 
-/// What holds at any time, whatever went wrong; also of what goes, at this time, if a guard keeps it.
+/// What holds at any time, whatever went wrong; of people, where they have objects in several forests; also of
+/// what goes, at this time, if a guard keeps it.
 ///
 /// # Errors
 /// The first law that was broken.
@@ -73,6 +81,7 @@ pub fn always(
     forests: &[&Forest],
     log: &Log,
     found: &[Found],
+    people: Option<&People<'_>>,
     guarded_at: Option<OffsetDateTime>,
 ) -> Result<(), Violation> {
     if let Some(batch) = log.unlike.first() {
@@ -86,6 +95,19 @@ pub fn always(
         let how = format!("{batch} was written by a server in staging mode");
         return Err(Violation::of(Law::StagingWritesNothing, how));
     }
+    if let Some(people) = people {
+        people.always(log, found)?;
+    } else {
+        each_is_one(forests, log, found)?;
+    }
+    let Some(now) = guarded_at else { return Ok(()) };
+    let there = |number: &str| found.iter().any(|object| object.number == number);
+    log.books.check(forests, there, now)
+}
+
+/// What holds at any time where nobody has objects in several forests: an object is one in the tenant, under one
+/// anchor.
+fn each_is_one(forests: &[&Forest], log: &Log, found: &[Found]) -> Result<(), Violation> {
     for number in &log.deleted {
         let may = |forest: &&Forest| {
             let serial = number.rsplit_once('#').and_then(|(domain, serial)| {
@@ -122,9 +144,7 @@ pub fn always(
             return Err(Violation::of(Law::AnchorsStay, how));
         }
     }
-    let Some(now) = guarded_at else { return Ok(()) };
-    let there = |number: &str| found.iter().any(|object| object.number == number);
-    log.books.check(forests, there, now)
+    Ok(())
 }
 
 /// What holds at the end, when nothing goes wrong any more: the tenant has what it is to have.

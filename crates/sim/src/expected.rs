@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_model::Guid;
 
-use crate::forest::{Class, Database, Forest, Object, is_user};
+use crate::forest::{Class, Database, Forest, MARK, MASTER, Object, is_user};
 
 /// The tenant's own domain.
 pub const INITIAL: &str = "cloud.example";
@@ -38,7 +38,8 @@ pub fn is_in_scope(database: &Database, object: &Object) -> bool {
         return false;
     }
     match object.class {
-        Class::User | Class::InetOrgPerson | Class::Group => has("sAMAccountName"),
+        Class::User | Class::InetOrgPerson => has("sAMAccountName") && !has(MASTER),
+        Class::Group => has("sAMAccountName"),
         Class::Contact => {
             let main = object.attributes.get("proxyAddresses").into_iter().flatten();
             let has_main = main.into_iter().any(|address| address.starts_with(b"SMTP:"));
@@ -60,7 +61,8 @@ pub fn number(display: &str) -> Option<String> {
     Some(format!("{domain}#{serial}"))
 }
 
-fn number_of(forest: &Forest, object: &Object) -> String {
+/// The number by which checkers know an object.
+pub(crate) fn number_of(forest: &Forest, object: &Object) -> String {
     format!("{}#{}", forest.domain, object.serial)
 }
 
@@ -71,7 +73,7 @@ pub fn of(forests: &[&Forest]) -> BTreeMap<String, Shown> {
         let database = &forest.truth;
         let in_scope = database.all_living().filter(|object| is_in_scope(database, object));
         in_scope
-            .map(|object| (number_of(forest, object), shown(forests, forest, object)))
+            .map(|object| (number_of(forest, object), shown(forests, forest, object, &Some)))
             .collect::<Vec<_>>()
     };
     forests.iter().flat_map(of_one).collect()
@@ -80,7 +82,9 @@ pub fn of(forests: &[&Forest]) -> BTreeMap<String, Shown> {
 /// The numbers of those for whom an object stands: itself, or whoever has its security identifier elsewhere.
 fn stands_for(forests: &[&Forest], forest: &Forest, object: &Object) -> Vec<String> {
     if object.class != Class::Foreign {
-        let is_there = is_in_scope(&forest.truth, object);
+        // A mailbox stands for whoever's it is.
+        let is_mailbox = object.attributes.contains_key(MASTER);
+        let is_there = is_in_scope(&forest.truth, object) || is_mailbox;
         return is_there.then(|| number_of(forest, object)).into_iter().collect();
     }
     let Some(sid) = object.attributes.get("objectSid").and_then(|values| values.first()) else {
@@ -94,7 +98,14 @@ fn stands_for(forests: &[&Forest], forest: &Forest, object: &Object) -> Vec<Stri
     elsewhere.flat_map(of).collect()
 }
 
-fn shown(forests: &[&Forest], forest: &Forest, object: &Object) -> Shown {
+/// What a tenant shows of an object, if nothing else is shown with it. `as_whom` gives the number under which
+/// the tenant shows the object with a number, if it does.
+pub(crate) fn shown(
+    forests: &[&Forest],
+    forest: &Forest,
+    object: &Object,
+    as_whom: &dyn Fn(String) -> Option<String>,
+) -> Shown {
     let database = &forest.truth;
     let mut attributes = BTreeMap::new();
     let mut put = |name: &'static str, values: Option<String>| {
@@ -117,7 +128,7 @@ fn shown(forests: &[&Forest], forest: &Forest, object: &Object) -> Shown {
     put("proxyAddresses", addresses.map(|all| all.into_iter().collect::<Vec<_>>().join("|")));
     let of = |attribute: &'static str| {
         let there = database.referred(object, attribute);
-        there.flat_map(|other| stands_for(forests, forest, other))
+        there.flat_map(|other| stands_for(forests, forest, other)).filter_map(as_whom)
     };
     let (kind, members, manager) = match object.class {
         Class::Group => {
@@ -130,6 +141,7 @@ fn shown(forests: &[&Forest], forest: &Forest, object: &Object) -> Shown {
             let control = texts("userAccountControl").and_then(|text| text.parse::<i64>().ok());
             put("accountEnabled", Some((control.unwrap_or(2) & 2 == 0).to_string()));
             put("department", texts("department"));
+            put("businessPhones", texts(MARK));
             put("onPremisesSamAccountName", texts("sAMAccountName"));
             put("onPremisesDistinguishedName", Some(database.name_of(object.guid)));
             put("onPremisesUserPrincipalName", texts("userPrincipalName"));

@@ -159,4 +159,10 @@ pub enum Bug {
     IgnoresPredecessor,
     /// The server writes in staging mode, too.
     IgnoresStaging,
+    /// The rules join people by what is no sign of who they are.
+    JoinsStrangers,
+    /// The rules join nobody.
+    JoinsNobody,
+    /// The server forgets whom it joined.
+    ForgetsJoins,
 }

@@ -23,6 +23,7 @@ pub mod fault;
 pub mod forest;
 pub mod graph;
 pub mod open;
+pub mod people;
 pub mod setting;
 pub mod shrink;
 pub mod step;

@@ -1,4 +1,4 @@
-//! Runs seeds: `cargo xtask sim [--seeds N] [--seed S] [--json]`.
+//! Runs seeds: `cargo xtask sim [--seeds N] [--from S] [--seed S] [--json]`.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use portolan_app::report::Failure;
 use portolan_sim::check::Violation;
 use portolan_sim::open::is_open;
-use portolan_sim::setting::{GRAPH, LATER, WIDE};
+use portolan_sim::setting::{GRAPH, JOINS, LATER, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
@@ -20,17 +20,21 @@ const SEEDS: u64 = 1_000;
 struct Options {
     /// One seed, and no other.
     one: Option<u64>,
+    /// The first of those that follow each other; without, all sorts are run in turn.
+    from: Option<u64>,
     /// How many.
     count: u64,
     json: bool,
 }
 
 impl Options {
-    /// The seed of a run: in turn one of the first ones, one of those that draw what they are made of, and one
-    /// with all steps, and one whose target is a Graph.
+    /// The seed of a run: in turn one of the first ones, one of those that draw what they are made of, one
+    /// with all steps, one whose target is a Graph, and one in which people have objects in two forests.
     fn seed(self, number: u64) -> u64 {
-        let first = [0, WIDE, LATER, GRAPH][(number % 4) as usize];
-        self.one.unwrap_or(first + number / 4)
+        const SORTS: [u64; 5] = [0, WIDE, LATER, GRAPH, JOINS];
+        let first = SORTS[(number % SORTS.len() as u64) as usize];
+        let next = self.from.map(|from| from + number);
+        self.one.or(next).unwrap_or(first + number / SORTS.len() as u64)
     }
 }
 
@@ -52,7 +56,7 @@ struct Totals {
 
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!("error: --seeds N, --seed S and --json are understood");
+        eprintln!("error: --seeds N, --from S, --seed S and --json are understood");
         return ExitCode::FAILURE;
     };
     let totals = Totals::default();
@@ -72,12 +76,13 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { one: None, count: SEEDS, json: false };
+    let mut options = Options { one: None, from: None, count: SEEDS, json: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--json" => options.json = true,
             "--seeds" => options.count = words.next()?.parse().ok()?,
+            "--from" => options.from = Some(words.next()?.parse().ok()?),
             "--seed" => {
                 options.one = Some(words.next()?.parse().ok()?);
                 options.count = 1;

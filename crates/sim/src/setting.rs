@@ -19,6 +19,9 @@ pub const GRAPH: u64 = 20_000;
 /// Seeds from here on have the steps that came later, too.
 pub const LATER: u64 = 100_000;
 
+/// Seeds from here on have two forests in which people have an object each, and rules that join those.
+pub const JOINS: u64 = 1_000_000;
+
 /// By how much the limits of Graph may be divided, so that few objects meet them.
 const PARTS: [u32; 3] = [1, 60, 250];
 
@@ -34,6 +37,8 @@ pub struct Setting {
     pub is_guarded: bool,
     /// Whether a second server waits to take over.
     pub has_second: bool,
+    /// Whether people have objects in both forests, which rules join.
+    pub has_joins: bool,
     /// The part of Graph's limits that is kept, where the target is a Graph.
     pub graph: Option<NonZeroU32>,
 }
@@ -43,9 +48,20 @@ impl Setting {
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         if seed < WIDE {
-            return Self { forests: 1, is_guarded: false, has_second: false, graph: None };
+            let (is_guarded, has_second, has_joins) = (false, false, false);
+            return Self { forests: 1, is_guarded, has_second, has_joins, graph: None };
         }
         let mut chance = Chance::new(seed, 8);
+        if seed >= JOINS {
+            let is_guarded = chance.once_in(3);
+            return Self {
+                forests: 2,
+                is_guarded,
+                has_second: false,
+                has_joins: true,
+                graph: None,
+            };
+        }
         let (forests, is_guarded) = (1 + chance.below(2), !chance.once_in(3));
         let graph = if seed < GRAPH || seed >= LATER {
             None
@@ -53,7 +69,8 @@ impl Setting {
             NonZeroU32::new(PARTS[chance.below(PARTS.len())])
         };
         // Each server counts what it deletes by itself.
-        Self { forests, is_guarded, has_second: !is_guarded && graph.is_none(), graph }
+        let has_second = !is_guarded && graph.is_none();
+        Self { forests, is_guarded, has_second, has_joins: false, graph }
     }
 
     /// What may go without a word, and how many above that in a cycle.

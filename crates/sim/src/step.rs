@@ -2,7 +2,7 @@
 //! shorter by leaving steps out.
 
 use crate::chance::Chance;
-use crate::setting::{LATER, WIDE};
+use crate::setting::{JOINS, LATER, WIDE};
 
 /// Steps of a run at most.
 const STEPS_MAX: usize = 60;
@@ -47,6 +47,8 @@ pub enum StepKind {
     Pause,
     /// The server goes into staging mode, or out of it.
     Staging,
+    /// Somebody who has an object in another forest gets one in this, or what they are joined by changes.
+    Person,
     /// A controller is asked for everything that did not hear yet of what was read of another one.
     Behind,
 }
@@ -57,6 +59,7 @@ pub fn steps(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, 1);
     let count = STEPS_MAX / 3 + chance.below(STEPS_MAX * 2 / 3);
     let kinds = match seed {
+        JOINS.. => 66,
         LATER.. => 56,
         WIDE.. => 52,
         _ => 40,
@@ -77,7 +80,8 @@ pub fn steps(seed: u64) -> Vec<Step> {
             48 | 49 => StepKind::Second,
             50 | 51 => StepKind::Pause,
             52..54 => StepKind::Staging,
-            _ => StepKind::Behind,
+            54 | 55 => StepKind::Behind,
+            _ => StepKind::Person,
         };
         Step { kind, seed: chance.number() }
     };

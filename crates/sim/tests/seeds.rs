@@ -5,7 +5,7 @@
 use portolan_sim::check::Law;
 use portolan_sim::fault::Bug;
 use portolan_sim::open::{OPEN, is_open};
-use portolan_sim::setting::{GRAPH, LATER, Setting, WIDE};
+use portolan_sim::setting::{GRAPH, JOINS, LATER, Setting, WIDE};
 use portolan_sim::shrink::shrink;
 use portolan_sim::step::steps;
 use portolan_sim::world::{Ran, Template};
@@ -16,6 +16,8 @@ const SEEDS: u64 = 800;
 const SEEDS_LATER: u64 = 400;
 /// Those whose target is a Graph.
 const SEEDS_OF_GRAPH: u64 = 100;
+/// Those in which people have objects in two forests.
+const SEEDS_OF_JOINS: u64 = 200;
 /// Seeds in which a bug that is put in has to be found.
 const SEEDS_OF_BUG: u64 = 40;
 
@@ -68,7 +70,13 @@ fn eighth(first: u64) {
     block_on(async {
         let template = Template::make().await.unwrap();
         let (mut seeds, mut cycles, mut failed) = (0, 0, Vec::new());
-        let sorts = [(0, SEEDS), (WIDE, SEEDS), (LATER, SEEDS_LATER), (GRAPH, SEEDS_OF_GRAPH)];
+        let sorts = [
+            (0, SEEDS),
+            (WIDE, SEEDS),
+            (LATER, SEEDS_LATER),
+            (GRAPH, SEEDS_OF_GRAPH),
+            (JOINS, SEEDS_OF_JOINS),
+        ];
         for (begins, count) in sorts {
             let all = (begins + first..begins + count).step_by(8);
             for seed in all.filter(|seed| !is_open(*seed)) {
@@ -245,6 +253,21 @@ fn a_controller_that_lags_behind_and_is_believed_is_found() {
 #[test]
 fn a_server_that_writes_in_staging_mode_is_found() {
     finds_from(LATER, Bug::IgnoresStaging, &[Law::StagingWritesNothing]);
+}
+
+#[test]
+fn people_who_are_joined_by_what_is_no_sign_of_who_they_are_are_found() {
+    finds_from(JOINS, Bug::JoinsStrangers, &[Law::JoinsWhatMatches]);
+}
+
+#[test]
+fn people_who_are_not_joined_are_found() {
+    finds_from(JOINS, Bug::JoinsNobody, &[Law::JoinsAllThatMatch]);
+}
+
+#[test]
+fn people_who_are_one_person_no_more_are_found() {
+    finds_from(JOINS, Bug::ForgetsJoins, &[Law::JoinsStay]);
 }
 
 /// A member was added, the answer was lost, and the member was taken out again: the tenant kept it.
@@ -426,4 +449,35 @@ fn what_is_refused_under_another_anchor_is_not_deleted_for_it() {
     for seed in [10_262, 100_149] {
         of_predecessor(seed);
     }
+}
+
+/// An account of another forest was a member of a group, and had a person with an account of the group's own forest:
+/// the place of whoever stands for it there was taken.
+#[test]
+fn who_stands_for_an_account_takes_nobodys_place() {
+    check(1_000_001);
+    check(1_000_020);
+    check(1_000_112);
+    check(1_000_131);
+}
+
+/// A member of a group went before the tenant had been told that it came, and the person stayed because of another
+/// account: it became a member.
+#[test]
+fn a_member_that_went_before_it_was_sent_does_not_come() {
+    check(1_000_017);
+}
+
+/// An account with a manager was joined by one without, whose word counts, before the manager was sent.
+#[test]
+fn a_manager_who_is_not_wished_for_any_more_is_not_sent() {
+    check(1_000_089);
+}
+
+/// The server's state was lost, and accounts that had been two persons had one address by then: one of them was deleted
+/// in the tenant.
+#[test]
+fn who_was_two_persons_is_two_again_when_the_state_is_lost() {
+    check(1_000_060);
+    check(1_000_132);
 }

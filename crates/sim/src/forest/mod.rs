@@ -4,6 +4,7 @@
 mod database;
 mod directory;
 mod operations;
+mod persons;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use portolan_model::{DnsName, Guid};
 pub use database::{Change, Class, Database, Link, Object, Values};
 pub use directory::Connection;
 pub(crate) use operations::is_user;
+pub use persons::{EMPLOYEE, MARK, MASTER};
 
 use crate::chance::Chance;
 use crate::expected;
@@ -72,6 +74,8 @@ pub struct Forest {
     /// Whether a server forgot under which anchors it wrote objects: one whose attribute changed since may go
     /// and come back under another.
     pub is_forgotten: bool,
+    /// Whether people have objects in another forest, too.
+    has_joins: bool,
     /// Those that many were taken away of at once, and how.
     massed: Vec<Guid>,
     /// The last number that each database of a controller gave to a change, those of before a backup was
@@ -86,6 +90,8 @@ pub struct Beginning {
     pub users: usize,
     /// The number of the first object is behind this one, so that no other domain has the same.
     pub serials: u32,
+    /// Whether people have objects in another forest, too.
+    pub has_joins: bool,
 }
 
 impl Forest {
@@ -117,6 +123,7 @@ impl Forest {
             may_go: BTreeSet::new(),
             meanwhile: Vec::new(),
             is_forgotten: false,
+            has_joins: beginning.has_joins,
             massed: Vec::new(),
             numbers: BTreeMap::new(),
         };

@@ -8,11 +8,11 @@ use crate::chance::Chance;
 use crate::expected;
 
 /// Objects of a domain, so that a run stays small.
-const OBJECTS_MAX: usize = 40;
+pub(super) const OBJECTS_MAX: usize = 40;
 
 const WORDS: [&str; 6] = ["Ann", "Bo", "Café", "dew", "ELM", "Fjord"];
 
-fn text(text: impl Into<String>) -> Values {
+pub(super) fn text(text: impl Into<String>) -> Values {
     vec![text.into().into_bytes()]
 }
 
@@ -67,6 +67,7 @@ impl Forest {
             15 | 16 => self.manager(chance),
             17 => self.address(chance),
             18 => self.principal(chance),
+            _ if self.has_joins => self.of_person(chance),
             _ => self.anchor(chance),
         }
     }
@@ -86,6 +87,18 @@ impl Forest {
     }
 
     fn create(&mut self, class: Class, parent: Guid, chance: &mut Chance) -> String {
+        let beside = self.beside(class, chance);
+        self.create_with(class, parent, beside, chance)
+    }
+
+    /// Makes an object that has these attributes besides those of its class.
+    pub(super) fn create_with(
+        &mut self,
+        class: Class,
+        parent: Guid,
+        beside: Vec<(&'static str, Values)>,
+        chance: &mut Chance,
+    ) -> String {
         self.serials += 1;
         let (serial, guid) = (self.serials, chance.guid());
         let mut attributes = vec![("displayName", self.display(serial, chance))];
@@ -122,6 +135,7 @@ impl Forest {
             }
             Class::OrganizationalUnit | Class::Container | Class::Domain => attributes.clear(),
         }
+        attributes.extend(beside);
         let name = format!("o{serial}");
         self.change(Change::Create { guid, serial, class, parent, name, attributes });
         format!("{class:?} {serial} is made")
@@ -134,7 +148,11 @@ impl Forest {
     }
 
     /// A living object of these classes.
-    fn some(&self, chance: &mut Chance, is: impl Fn(&Object) -> bool) -> Option<(Guid, u32)> {
+    pub(super) fn some(
+        &self,
+        chance: &mut Chance,
+        is: impl Fn(&Object) -> bool,
+    ) -> Option<(Guid, u32)> {
         let all: Vec<_> = self
             .truth
             .all_living()

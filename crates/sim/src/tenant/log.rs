@@ -14,6 +14,11 @@ use crate::expected::number;
 pub struct Log {
     /// The number of the object that was written under each anchor.
     pub numbers: BTreeMap<String, String>,
+    /// The numbers of all objects that were written under each anchor: a person is shown as one or another one of
+    /// those whom rules joined.
+    pub names: BTreeMap<String, BTreeSet<String>>,
+    /// The anchors under which something was deleted.
+    pub ended: BTreeSet<String>,
     /// The anchors under which each object was written.
     pub anchors: BTreeMap<String, BTreeSet<String>>,
     /// The numbers of the objects that were deleted.
@@ -49,6 +54,8 @@ impl super::Tenant {
                     let display = attributes.get("displayName").and_then(|name| name.as_str());
                     if let Some(number) = display.and_then(number) {
                         self.log.anchors.entry(number.clone()).or_default().insert(anchor.clone());
+                        let names = self.log.names.entry(anchor.clone()).or_default();
+                        names.insert(number.clone());
                         self.log.numbers.insert(anchor, number);
                     }
                 }
@@ -56,6 +63,7 @@ impl super::Tenant {
                     if let Some(number) = self.log.numbers.get(&anchor) {
                         self.log.books.deleted(number, kind, self.clock.now());
                         self.log.deleted.insert(number.clone());
+                        self.log.ended.insert(anchor);
                     }
                 }
                 _ => {}

@@ -66,8 +66,9 @@ fn name_of(object: &Object) -> String {
 
 /// The attributes that checkers compare.
 fn attributes(object: &Object) -> BTreeMap<&'static str, String> {
-    const COMPARED: [&str; 12] = [
+    const COMPARED: [&str; 13] = [
         "accountEnabled",
+        "businessPhones",
         "department",
         "displayName",
         "mail",

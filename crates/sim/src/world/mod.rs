@@ -5,6 +5,7 @@ mod accidents;
 mod behind;
 mod cycles;
 mod graph;
+mod joining;
 mod rest;
 mod second;
 
@@ -21,6 +22,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::sync::{Mutex, OnceCell};
 
+use self::joining::Joining;
 use crate::chance::{Chance, Virtual};
 use crate::check::{Law, Violation};
 use crate::expected::{BRANCH, INITIAL, VERIFIED};
@@ -52,6 +54,7 @@ pub type Shared<T> = Rc<RefCell<T>>;
 pub struct Template {
     tenant: Beginnings,
     graph: OnceCell<Beginnings>,
+    joins: [OnceCell<Beginnings>; Joining::COUNT],
 }
 
 /// An empty state and an empty tenant.
@@ -133,11 +136,18 @@ impl Template {
     /// # Errors
     /// When it cannot be made.
     pub async fn make() -> Result<Self, Failure> {
-        Ok(Self { tenant: Beginnings::of_tenant().await?, graph: OnceCell::new() })
+        let (graph, joins) = (OnceCell::new(), [(); Joining::COUNT].map(|()| OnceCell::new()));
+        Ok(Self { tenant: Beginnings::of_tenant(None).await?, graph, joins })
     }
 
-    async fn of(&self, seed: u64) -> Result<&Beginnings, Failure> {
-        match Setting::of(seed).graph {
+    async fn of(&self, seed: u64, bug: Option<Bug>) -> Result<&Beginnings, Failure> {
+        let setting = Setting::of(seed);
+        if setting.has_joins {
+            let joining = Joining::with(bug);
+            let made = || Beginnings::of_tenant(Some(joining));
+            return self.joins[joining as usize].get_or_try_init(made).await;
+        }
+        match setting.graph {
             Some(_) => self.graph.get_or_try_init(Beginnings::of_graph).await,
             None => Ok(&self.tenant),
         }
@@ -148,7 +158,7 @@ impl Template {
     /// # Errors
     /// When the simulation itself fails: a law that is broken is what it gives.
     pub async fn run(&self, seed: u64, steps: &[Step], bug: Option<Bug>) -> Result<Ran, Failure> {
-        let mut world = World::begin(self.of(seed).await?, seed, bug).await?;
+        let mut world = World::begin(self.of(seed, bug).await?, seed, bug).await?;
         let outcome = world.live(steps).await;
         world.tenant.lock().await.close().await;
         world.server.state().close().await;
@@ -163,8 +173,11 @@ impl Template {
 }
 
 impl Beginnings {
-    async fn of_tenant() -> Result<Self, Failure> {
+    async fn of_tenant(joining: Option<Joining>) -> Result<Self, Failure> {
         let directory = folder()?;
+        if let Some(joining) = joining {
+            joining.put(directory.path())?;
+        }
         let compiled = Compiled::by(directory.path()).await?;
         Tenant::found(directory.path(), None).await?;
         Ok(Self { directory, compiled, keys: None })
@@ -207,7 +220,11 @@ impl<'t> World<'t> {
         }
         let mut forests = Vec::new();
         for (at, name) in FORESTS.into_iter().take(setting.forests).enumerate() {
-            let beginning = Beginning { users: setting.users(), serials: at as u32 * SERIALS };
+            let beginning = Beginning {
+                users: setting.users(),
+                serials: at as u32 * SERIALS,
+                has_joins: setting.has_joins,
+            };
             let purpose = if at == 0 { 4 } else { 9 };
             let forest = Forest::new(domain(name)?, beginning, &mut Chance::new(seed, purpose));
             forests.push(Rc::new(RefCell::new(forest)));
@@ -294,7 +311,10 @@ impl<'t> World<'t> {
         if let Err(error) = self.server.state().check().await {
             return Ok(Err(Violation::of(Law::StateIsWhole, error.to_string())));
         }
-        self.judge_at_rest().await
+        if let Err(violation) = self.judge_at_rest().await? {
+            return Ok(Err(violation));
+        }
+        if self.setting.has_joins { self.part().await } else { Ok(Ok(())) }
     }
 
     async fn step(&mut self, step: Step) -> Judged {
@@ -309,6 +329,12 @@ impl<'t> World<'t> {
                 let at = self.some_forest(&mut chance);
                 let others = self.forests[1 - at].borrow().sids();
                 let done = self.forests[at].borrow_mut().foreign(&others, &mut chance);
+                self.change(at, done, &mut chance);
+            }
+            StepKind::Person => {
+                let at = self.some_forest(&mut chance);
+                let others = self.forests[1 - at].borrow().sids();
+                let done = self.forests[at].borrow_mut().person(&others, &mut chance);
                 self.change(at, done, &mut chance);
             }
             StepKind::Mass => {

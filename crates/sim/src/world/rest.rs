@@ -9,6 +9,7 @@ use crate::check::{self, Law, Violation};
 use crate::expected;
 use crate::fault::{Bug, Faults, Fuse};
 use crate::forest::Forest;
+use crate::people::People;
 use crate::tenant::Trouble;
 
 /// Cycles in which a run comes to rest: an administrator is asked in some of them.
@@ -75,6 +76,10 @@ impl World<'_> {
         let mut found = self.tenant.lock().await.shown().await?;
         let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
         let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        if self.setting.has_joins {
+            let expected = People::of(&forests).expected(&found);
+            return Ok(expected.and_then(|expected| check::at_rest(&expected, &found)));
+        }
         let mut expected = expected::of(&forests);
         if self.setting.graph.is_some() {
             self.as_graph_has_it(&mut expected, &mut found).await?;
@@ -86,11 +91,12 @@ impl World<'_> {
         let found = self.tenant.lock().await.shown().await?;
         let forests: Vec<_> = self.forests.iter().map(|forest| forest.borrow()).collect();
         let forests: Vec<&Forest> = forests.iter().map(|forest| &**forest).collect();
+        let people = self.setting.has_joins.then(|| People::of(&forests));
         let guarded_at = self.setting.is_guarded.then(|| self.clock.now());
         let tenant = self.tenant.lock().await;
         if let Some(violation) = tenant.manners.broken.clone() {
             return Ok(Err(violation));
         }
-        Ok(check::always(&forests, &tenant.log, &found, guarded_at))
+        Ok(check::always(&forests, &tenant.log, &found, people.as_ref(), guarded_at))
     }
 }

@@ -481,3 +481,20 @@ fn who_was_two_persons_is_two_again_when_the_state_is_lost() {
     check(1_000_060);
     check(1_000_132);
 }
+
+/// Users were deleted and the answer was lost: they left the state without being counted, and the guard let as many
+/// more go.
+#[test]
+fn deletions_that_nobody_answered_count_as_lost() {
+    check(10_278);
+    check(10_397);
+    check(10_579);
+    check(10_620);
+}
+
+/// A manager was deleted, came back and was given somebody to manage, before it was known that the deletion had been
+/// done: then it was made again, and what referred to it was not.
+#[test]
+fn who_comes_back_before_a_deletion_is_known_is_referred_to_again() {
+    check(751);
+}

@@ -13,6 +13,7 @@ use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use portolan_tenant::wire::ObjectsResponse;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::predecessor;
 use crate::report::Failure;
@@ -118,13 +119,18 @@ impl Batches {
         Self { sent: Unanswered::default(), unanswered, ..known }.write(state, target).await
     }
 
-    /// Lets the opposite be done of what was sent, was never answered, and is not to be any more.
-    pub(super) async fn settle(state: &State, target: ConnectorId) -> Result<(), Failure> {
+    /// Lets the opposite be done of what was sent, was never answered, and is not to be any more. What was deleted
+    /// counts as lost `now`.
+    pub(super) async fn settle(
+        state: &State,
+        target: ConnectorId,
+        now: OffsetDateTime,
+    ) -> Result<(), Failure> {
         let Some(known) = Self::read(state, target).await? else { return Ok(()) };
         if known.unanswered.is_empty() {
             return Ok(());
         }
-        let unanswered = state.settle_unanswered(target, &known.unanswered).await?;
+        let unanswered = state.settle_unanswered(target, &known.unanswered, now).await?;
         Self { unanswered, ..known }.write(state, target).await
     }
 }
@@ -160,6 +166,7 @@ pub(super) async fn reconcile(
     state: &State,
     target: ConnectorId,
     last: &str,
+    at: OffsetDateTime,
 ) -> Result<Option<usize>, Failure> {
     let known = Batches::read(state, target).await?;
     let mut now = Batches { acknowledged: last.to_owned(), ..Batches::default() };
@@ -187,7 +194,7 @@ pub(super) async fn reconcile(
     for _ in 0..PAGES_MAX {
         let page = tenant.owned(&after).await?;
         let Some(end) = page.objects.last() else {
-            state.begin_anew(target, &objects, &now.octets()?).await?;
+            state.begin_anew(target, &objects, &now.octets()?, at).await?;
             return Ok(Some(objects.len()));
         };
         if end.anchor <= after {
@@ -266,7 +273,8 @@ mod tests {
 
     async fn forgotten(space: &Space, last: &str) -> Option<usize> {
         let mut tenant = Restored(vec!["a", "b", "c"]);
-        reconcile(&mut tenant, &space.state, space.target, last).await.unwrap()
+        let at = OffsetDateTime::UNIX_EPOCH;
+        reconcile(&mut tenant, &space.state, space.target, last, at).await.unwrap()
     }
 
     /// Lets the target have a user of the forest and its credential. Gives the user's anchor.
@@ -277,7 +285,7 @@ mod tests {
         let (guid, anchor) = (user.guid, SourceAnchor::from(user.guid));
         synchronise(space, &rules, vec![user]).await;
         let pending = state.pending_exports(*target, Place::default(), 10).await.unwrap();
-        let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        let answer = Answer::at(OffsetDateTime::UNIX_EPOCH);
         state.acknowledge(&pending, &[], answer).await.unwrap();
         state.acknowledge_credentials(*forest, *target, &[guid], answer).await.unwrap();
         assert_eq!(state.exported_count(*target).await.unwrap(), 1);
@@ -358,7 +366,7 @@ mod tests {
         let rules = Ruleset::read(directory.path(), state).await.unwrap();
         synchronise(&space, &rules, vec![zoe(&rules), staff(&rules, true)]).await;
         let objects = state.pending_exports(*target, Place::default(), 10).await.unwrap();
-        let answer = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        let answer = Answer::at(OffsetDateTime::UNIX_EPOCH);
         state.acknowledge(&objects, &[], answer).await.unwrap();
         let references = async || {
             let after = ReferencePlace::default();
@@ -372,7 +380,7 @@ mod tests {
         // The power fails; and she is taken out of the group before the next run.
         synchronise(&space, &rules, vec![zoe(&rules), staff(&rules, false)]).await;
         assert!(references().await.is_empty(), "nothing says that she is in it");
-        gate::settle(state, *target).await.unwrap();
+        gate::settle(state, *target, OffsetDateTime::UNIX_EPOCH).await.unwrap();
         let going = references().await;
         let [(false, gone)] = going.as_slice() else { panic!("she goes, and not {going:?}") };
         assert_eq!((&gone.anchor, &gone.target), (&member.anchor, &member.target));
@@ -382,7 +390,7 @@ mod tests {
         let octets = Answered { begun, batch, previous: None }.octets().unwrap();
         let answer = Answer { batches: Some((*target, octets.as_slice())), ..answer };
         state.acknowledge_references(std::slice::from_ref(gone), answer).await.unwrap();
-        gate::settle(state, *target).await.unwrap();
+        gate::settle(state, *target, OffsetDateTime::UNIX_EPOCH).await.unwrap();
         assert!(references().await.is_empty(), "once is enough");
     }
 

@@ -24,7 +24,7 @@ use serde_json::Value as Json;
 
 use super::cycle::Server;
 use super::steps::Steps;
-use super::synchronise::{self, Connected};
+use super::synchronise::{self, Connected, Host, Origin};
 use super::target::photo;
 use super::target::tenant::attributes;
 use super::target::{Sending, Target, survey};
@@ -99,11 +99,14 @@ impl Server {
     async fn confirm_all(&mut self) -> Result<Confirmation, Failure> {
         let Self { target, state, connected, .. } = self;
         match target {
-            Target::Tenant(tenant) => Confirming { tenant, state, connected }.all().await,
+            Target::Tenant(tenant) => {
+                Confirming { tenant, state, connected, origin: &Host }.all().await
+            }
             Target::Graph(graph) => {
                 let names = state.dictionary().await?;
                 let target = connected.target;
-                let sending = Sending { state, target, names: &names, read_up_to: None };
+                let read_up_to = None;
+                let sending = Sending { state, target, names: &names, read_up_to, origin: &Host };
                 survey::confirm(graph, sending).await
             }
         }
@@ -137,6 +140,8 @@ pub(super) struct Confirming<'a, T> {
     pub(super) tenant: &'a mut T,
     pub(super) state: &'a State,
     pub(super) connected: &'a Connected,
+    /// The clock by which losses are counted.
+    pub(super) origin: &'a dyn Origin,
 }
 
 impl<T: Holding> Confirming<'_, T> {
@@ -185,8 +190,8 @@ impl<T: Holding> Confirming<'_, T> {
                 let (piece, behind) = rest.split_at(here);
                 rest = behind;
                 let held = self.held((piece, with_photos), &known, &names).await?;
-                let confirmed = self.state.confirm(target, &after, &reached, &held).await?;
-                done.count(confirmed);
+                let now = self.origin.now();
+                done.count(self.state.confirm(target, &after, &reached, &held, now).await?);
                 after = reached;
                 if is_last {
                     break;

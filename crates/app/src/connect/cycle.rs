@@ -218,7 +218,9 @@ impl Server {
         let answer = self.description().await?;
         if let Some(last) = &answer.last_batch
             && let Target::Tenant(tenant) = &mut self.target
-            && let Some(count) = batches::reconcile(tenant, &self.state, target, last).await?
+            && let Some(count) =
+                batches::reconcile(tenant, &self.state, target, last, portolan_net::clock::now())
+                    .await?
         {
             let lost = format!(
                 "the tenant does not have what it acknowledged, as after a restored backup: it has \
@@ -312,10 +314,10 @@ impl Server {
                 target: self.connected.target,
                 names: &rules.names,
                 read_up_to: read_up_to.as_ref(),
+                origin: &Host,
             },
             chosen,
             quarantine: &quarantine,
-            origin: &Host,
         };
         let mut exported = exporter.run().await?;
         exported.held = quarantine.iter().map(ToString::to_string).collect();

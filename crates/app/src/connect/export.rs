@@ -15,7 +15,6 @@ use portolan_tenant::wire::{IngestRequest, IngestResponse};
 use super::batches::Answered;
 use super::gate::Closed;
 use super::plan::Chosen;
-use super::synchronise::Origin;
 use super::target::{Receiver, Sending, Taken, Verdict};
 use crate::report::Failure;
 
@@ -80,8 +79,6 @@ pub(super) struct Exporter<'a, T> {
     pub(super) chosen: Option<&'a Chosen>,
     /// What is not sent because it would take too much away.
     pub(super) quarantine: &'a Quarantine,
-    /// The clock by which losses are counted.
-    pub(super) origin: &'a dyn Origin,
 }
 
 impl<T: Receiver> Exporter<'_, T> {
@@ -180,15 +177,15 @@ impl<T: Receiver> Exporter<'_, T> {
                 }
             }
         }
-        let Sending { state, target, .. } = self.sending;
+        let Sending { state, target, origin, .. } = self.sending;
         let batches = taken.answered.map(Answered::octets).transpose()?;
         let batches = batches.as_deref().map(|batches| (target, batches));
-        let answer = Answer { at: self.origin.now(), batches };
+        let answer = Answer { at: origin.now(), batches };
         Ok(state.acknowledge(&acknowledged, &refusals, answer).await?)
     }
 
     async fn references(&mut self, exported: &mut Exported) -> Result<(), Failure> {
-        let Sending { state, target, names, .. } = self.sending;
+        let Sending { state, target, names, origin, .. } = self.sending;
         let mut after = ReferencePlace::default();
         loop {
             let pending = state.pending_references(target, after, REFERENCES_AT_ONCE).await?;
@@ -226,7 +223,7 @@ impl<T: Receiver> Exporter<'_, T> {
                 exported.references += acknowledged.len();
                 let batches = taken.answered.map(Answered::octets).transpose()?;
                 let batches = batches.as_deref().map(|batches| (target, batches));
-                let answer = Answer { at: self.origin.now(), batches };
+                let answer = Answer { at: origin.now(), batches };
                 state.acknowledge_references(&acknowledged, answer).await?;
             }
         }

@@ -9,6 +9,7 @@ use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::Quarantine;
 use portolan_tenant::lease::Tenure;
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::batches::Batches;
 use super::config::Config;
@@ -135,8 +136,8 @@ impl Server {
         }
         confirmed(&self.state, target, tenure, must_confirm).await?;
         // What was sent and never answered may have to be undone: that is held against the guard as well.
-        settle(&self.state, target).await?;
         let now = portolan_net::clock::now();
+        settle(&self.state, target, now).await?;
         let allowance = &self.config.guard;
         let quarantine = guard::quarantine(&self.state, target, allowance, allowed, now).await?;
         Ok(Passage::Open(quarantine))
@@ -205,11 +206,15 @@ impl Server {
 }
 
 /// Lets the opposite be done of what was sent, was never answered, and is not to be any more: of batches, and of
-/// single objects.
-pub(super) async fn settle(state: &State, target: ConnectorId) -> Result<(), Failure> {
+/// single objects. What was deleted counts as lost `now`.
+pub(super) async fn settle(
+    state: &State,
+    target: ConnectorId,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
     // A tenant was asked by then which batch it has last; a Graph has none to ask for.
     Batches::suspect(state, target).await?;
-    Batches::settle(state, target).await?;
+    Batches::settle(state, target, now).await?;
     Ok(state.settle_doubts(target).await?)
 }
 

@@ -14,6 +14,7 @@ use portolan_sync::target::TargetSystem;
 use portolan_tenant::lease::Tenure;
 use portolan_tenant::wire::TenantResponse;
 use portolan_token::{Jwk, SigningKey};
+use time::OffsetDateTime;
 
 use super::batches;
 pub use super::batches::Owned;
@@ -109,10 +110,16 @@ trait Peer: Receiver {
         &mut self,
         state: &State,
         connected: &Connected,
+        now: OffsetDateTime,
     ) -> Result<TenantResponse, Failure>;
 
     /// Holds what it has against what it acknowledged.
-    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure>;
+    async fn confirm(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+        origin: &dyn Origin,
+    ) -> Result<(), Failure>;
 
     /// Learns how far whoever wrote before had read, if somebody else may have (`must`) or that is not known.
     async fn learn(
@@ -128,18 +135,24 @@ impl<T: Tenancy> Peer for T {
         &mut self,
         state: &State,
         connected: &Connected,
+        now: OffsetDateTime,
     ) -> Result<TenantResponse, Failure> {
         let answer = self.describe().await?;
         if let Some(last) = &answer.last_batch
-            && batches::reconcile(self, state, connected.target, last).await?.is_some()
+            && batches::reconcile(self, state, connected.target, last, now).await?.is_some()
         {
             synchronise::run_in_full_next(state, connected).await?;
         }
         Ok(answer)
     }
 
-    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
-        Confirming { tenant: self, state, connected }.all().await.map(|_| ())
+    async fn confirm(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+        origin: &dyn Origin,
+    ) -> Result<(), Failure> {
+        Confirming { tenant: self, state, connected, origin }.all().await.map(|_| ())
     }
 
     async fn learn(
@@ -153,14 +166,24 @@ impl<T: Tenancy> Peer for T {
 }
 
 impl<W: Wire> Peer for graph::Graph<W> {
-    async fn meet(&mut self, _: &State, _: &Connected) -> Result<TenantResponse, Failure> {
+    async fn meet(
+        &mut self,
+        _: &State,
+        _: &Connected,
+        _: OffsetDateTime,
+    ) -> Result<TenantResponse, Failure> {
         self.describe().await
     }
 
-    async fn confirm(&mut self, state: &State, connected: &Connected) -> Result<(), Failure> {
+    async fn confirm(
+        &mut self,
+        state: &State,
+        connected: &Connected,
+        origin: &dyn Origin,
+    ) -> Result<(), Failure> {
         let names = state.dictionary().await?;
-        let target = connected.target;
-        let sending = Sending { state, target, names: &names, read_up_to: None };
+        let (target, read_up_to) = (connected.target, None);
+        let sending = Sending { state, target, names: &names, read_up_to, origin };
         survey::confirm(self, sending).await.map(|_| ())
     }
 
@@ -364,7 +387,7 @@ impl Server {
     ) -> Result<Cycle, Failure> {
         let (state, target) = (&self.state, self.connected.target);
         let imported = self.import(directories, allowed).await?;
-        let answer = tenant.meet(state, &self.connected).await?;
+        let answer = tenant.meet(state, &self.connected, self.origin.now()).await?;
         let domains = domains(&self.forests, &answer.initial_domain, &answer.verified_domains)?;
         let (rules, full) = (&self.compiled.rules, imported.full);
         let run = state.begin_run("cycle", self.origin.now()).await?;
@@ -388,10 +411,10 @@ impl Server {
             if behind.is_empty() {
                 predecessor::settle(state, connected).await?;
                 if must_confirm {
-                    tenant.confirm(state, connected).await?;
+                    tenant.confirm(state, connected, &*self.origin).await?;
                 }
                 gate::confirmed(state, target, tenure, must_confirm).await?;
-                gate::settle(state, target).await?;
+                gate::settle(state, target, self.origin.now()).await?;
             }
         }
         let is_closed = is_warm || !behind.is_empty();
@@ -399,10 +422,10 @@ impl Server {
         let quarantine = guard::quarantine(state, target, allowance, allowed, now).await?;
         let names = &rules.names;
         let read_up_to = predecessor::read_up_to(state, connected).await?;
-        let sending = Sending { state, target, names, read_up_to: read_up_to.as_ref() };
+        let (read_up_to, origin) = (read_up_to.as_ref(), &*self.origin);
+        let sending = Sending { state, target, names, read_up_to, origin };
         let quarantine = &quarantine;
-        let mut exporter =
-            Exporter { target: tenant, sending, chosen: None, quarantine, origin: &*self.origin };
+        let mut exporter = Exporter { target: tenant, sending, chosen: None, quarantine };
         let exported = if is_closed { Exported::default() } else { exporter.run().await? };
         let Exported { added, updated, deleted, references, refused, .. } = exported;
         Ok(Cycle {

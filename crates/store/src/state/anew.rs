@@ -4,13 +4,17 @@
 //! In pieces. What tells that it is to be done is what is remembered of batches, and that is replaced at the
 //! very end: one that is broken off is begun again, and comes to the same.
 
+use std::collections::HashSet;
+
 use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use sqlx::{QueryBuilder, Sqlite};
+use time::OffsetDateTime;
 
-use super::codes::Code as _;
+use super::codes::{Code as _, DELETION};
 use super::confirm::last_key;
+use super::departures::{Departure, depart};
 use super::names::{BATCHES, REPLICATION_CURSOR, forget, remember};
 use super::rows::numbers;
 use super::{State, StateError};
@@ -25,8 +29,8 @@ const REFERENCES_AT_ONCE: i64 = if cfg!(test) { 2 } else { 20_000 };
 impl State {
     /// Forgets what a target has acknowledged, but that it has these objects, of which nothing else is
     /// known: each is to be written anew, or is deleted when a full synchronisation does not claim it;
-    /// and credentials are replicated from the beginning. `batches` is what is remembered of those from
-    /// now on.
+    /// and credentials are replicated from the beginning. What was to be deleted and is not among them counts
+    /// as lost `now`. `batches` is what is remembered of those from now on.
     ///
     /// # Errors
     /// When the state cannot be written. What is remembered of batches is as before then, and it is to be
@@ -36,20 +40,15 @@ impl State {
         target: ConnectorId,
         objects: &[(SourceAnchor, TenantKind)],
         batches: &[u8],
+        now: OffsetDateTime,
     ) -> Result<(), StateError> {
         self.forget_replication().await?;
+        self.forget_deleted(target, objects, now).await?;
         self.forget_references(target).await?;
         self.forget_confirmed(target).await?;
         for piece in objects.chunks(OBJECTS_AT_ONCE) {
             self.put_there(target, piece).await?;
         }
-        // What was to be deleted and is not there is done.
-        self.repeat(
-            "DELETE FROM target_object WHERE key IN (SELECT key FROM target_object
-                 WHERE connector = ? AND stage = 0 AND confirmed IS NULL LIMIT ?)",
-            target,
-        )
-        .await?;
         let mut tx = self.database.write().await?;
         remember(&mut tx, target, BATCHES, batches).await?;
         Ok(tx.commit().await?)
@@ -68,6 +67,36 @@ impl State {
             forget(&mut tx, ConnectorId(forest), &name).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// What was to be deleted, and is not there.
+    async fn forget_deleted(
+        &self,
+        target: ConnectorId,
+        there: &[(SourceAnchor, TenantKind)],
+        now: OffsetDateTime,
+    ) -> Result<(), StateError> {
+        let there: HashSet<&str> = there.iter().map(|(anchor, _)| anchor.as_str()).collect();
+        let mut after = i64::MIN;
+        loop {
+            let mut tx = self.database.write().await?;
+            let dying: Vec<(i64, String)> = sqlx::query_as(
+                "SELECT key, anchor FROM target_object WHERE connector = ? AND stage = ? AND key > ?
+                 ORDER BY key LIMIT ?",
+            )
+            .bind(target.0)
+            .bind(DELETION)
+            .bind(after)
+            .bind(OBJECTS_AT_ONCE as i64)
+            .fetch_all(&mut *tx)
+            .await?;
+            let Some((last, _)) = dying.last() else { return Ok(()) };
+            after = *last;
+            let gone = dying.iter().filter(|(_, anchor)| !there.contains(anchor.as_str()));
+            let gone: Vec<_> = gone.map(|(key, _)| *key).collect();
+            depart(&mut tx, &gone, Departure::Missing, now).await?;
+            tx.commit().await?;
+        }
     }
 
     /// Those of the target, and those that were to be added or removed: they are worked out anew.
@@ -117,14 +146,15 @@ impl State {
             after = *last;
             let list = numbers(keys);
             for statement in [
-                // Of what was there and not known, there is nothing to write until it is decided about.
-                "UPDATE target_object SET confirmed = NULL
-                 WHERE key IN (SELECT value FROM json_each(?)) AND confirmed = x''",
+                // Of what was there and not known, there is nothing to write until it is decided about; what is
+                // to be deleted is there.
+                "UPDATE target_object SET confirmed = iif(stage IS 0, x'', NULL)
+                 WHERE key IN (SELECT value FROM json_each(?)) AND (confirmed = x'' OR stage = 0)",
                 "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
                      credentialed = 0, attempts = 0, code = NULL, error = NULL,
                      stage = iif(pending IS NULL AND confirmed IS NULL, stage, coalesce(stage,
                          CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END))
-                 WHERE key IN (SELECT value FROM json_each(?))",
+                 WHERE key IN (SELECT value FROM json_each(?)) AND stage IS NOT 0",
                 "INSERT OR IGNORE INTO dirty_reference (kind, object)
                  SELECT DISTINCT 3, feed.target FROM json_each(?) CROSS JOIN feed ON feed.target = value",
             ] {

@@ -8,10 +8,12 @@ use portolan_sync::engine::ConnectorId;
 use portolan_sync::record::Record;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use time::OffsetDateTime;
 
 use super::codes::Code as _;
+use super::departures::{Departure, depart};
 use super::rows::{self, Tx};
-use super::{State, StateError, dependence, packed, references};
+use super::{State, StateError, dependence, packed};
 
 /// An object that a target has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,6 @@ impl Confirmed {
 /// What is kept of an object before.
 struct Before {
     key: i64,
-    anchor: String,
     confirmed: Option<Vec<u8>>,
     wished: Option<Vec<u8>>,
 }
@@ -132,7 +133,8 @@ impl State {
 
     /// Keeps what a target has of single objects, and that it does not have others any more. What is other
     /// than it should be is to be exported again. Of an object that is not known here nothing is kept: it is
-    /// somebody else's. Gives what was other than it was known to be.
+    /// somebody else's. Gives what was other than it was known to be. What was to be deleted and is not there
+    /// counts as lost `now`.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -141,6 +143,7 @@ impl State {
         target: ConnectorId,
         held: &[Held],
         missing: &[SourceAnchor],
+        now: OffsetDateTime,
     ) -> Result<Confirmed, StateError> {
         let mut tx = self.database.write().await?;
         let mut differing = Confirmed::default();
@@ -160,12 +163,8 @@ impl State {
                 dependence::confirmed(&mut tx, before.key).await?;
             }
         }
-        for anchor in missing {
-            let before = known.remove(anchor.as_str()).filter(|before| before.confirmed.is_some());
-            let Some(before) = before else { continue };
-            differing.missing += u64::from(before.is_wished());
-            missed(&mut tx, &before).await?;
-        }
+        let missing = missing.iter().filter_map(|anchor| known.remove(anchor.as_str()));
+        differing.missing = missed(&mut tx, missing, now).await?;
         tx.commit().await?;
         Ok(differing)
     }
@@ -173,7 +172,8 @@ impl State {
     /// Keeps what a target has of all objects whose anchors are behind `after` and not behind
     /// `through`, in the order of their octets. What is other than it should be is to be exported
     /// again; what was not known is claimed or deleted in the next full synchronisation; a password that
-    /// is not there is owed. Gives what was other than it was known to be.
+    /// is not there is owed. Gives what was other than it was known to be. What was to be deleted and is not
+    /// there counts as lost `now`.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -183,6 +183,7 @@ impl State {
         after: &str,
         through: &str,
         held: &[Held],
+        now: OffsetDateTime,
     ) -> Result<Confirmed, StateError> {
         let mut tx = self.database.write().await?;
         let mut differing = Confirmed::default();
@@ -221,10 +222,7 @@ impl State {
                 }
             }
         }
-        for before in known.into_values().filter(|before| before.confirmed.is_some()) {
-            differing.missing += u64::from(before.is_wished());
-            missed(&mut tx, &before).await?;
-        }
+        differing.missing = missed(&mut tx, known.into_values(), now).await?;
         let without = held.iter().filter(|object| !object.has_password);
         differing.passwords = sqlx::query(
             "UPDATE target_object SET credentialed = 0 WHERE connector = ?1 AND credentialed = 1
@@ -287,7 +285,6 @@ fn before(row: &SqliteRow) -> Result<(String, Before), StateError> {
     let anchor: String = row.try_get("anchor")?;
     let before = Before {
         key: row.try_get("key")?,
-        anchor: anchor.clone(),
         confirmed: row.try_get("confirmed")?,
         wished: row.try_get("wished")?,
     };
@@ -327,44 +324,16 @@ async fn found(
     Ok(())
 }
 
-/// A target does not have an object that it was known to have, nor references from and to it.
-async fn missed(tx: &mut Tx, before: &Before) -> Result<(), StateError> {
-    let wished = before.wished.as_deref().filter(|wished| !wished.is_empty());
-    for statement in [
-        "DELETE FROM target_reference WHERE source = ?",
-        "DELETE FROM target_reference WHERE target = ?",
-    ] {
-        sqlx::query(statement).bind(before.key).execute(&mut **tx).await?;
-    }
-    sqlx::query(
-        "UPDATE target_object SET confirmed = NULL, credentialed = 0, pending = ?2,
-             stage = CASE WHEN stage = 0 OR ?2 IS NULL THEN 0
-                 ELSE coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END) END
-         WHERE key = ?1",
-    )
-    .bind(before.key)
-    .bind(wished)
-    .execute(&mut **tx)
-    .await?;
-    // What is not known any more, and has a metaverse object, is decided about again.
-    for statement in [
-        "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
-             CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0",
-        "DELETE FROM target_object WHERE key = ? AND stage = 0",
-    ] {
-        sqlx::query(statement).bind(before.key).execute(&mut **tx).await?;
-    }
-    let key = rows::numbers([before.key]);
-    references::mark_target(tx, &key).await?;
-    sqlx::query(
-        "INSERT OR IGNORE INTO dirty_reference (kind, object) SELECT 2, link.key FROM target_object t
-             CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.anchor = ? AND t.key = ?",
-    )
-    .bind(&before.anchor)
-    .bind(before.key)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+/// A target does not have those of these objects that it was known to have. Gives how many should be there.
+async fn missed(
+    tx: &mut Tx,
+    objects: impl Iterator<Item = Before>,
+    now: OffsetDateTime,
+) -> Result<u64, StateError> {
+    let objects: Vec<_> = objects.filter(|before| before.confirmed.is_some()).collect();
+    let keys: Vec<_> = objects.iter().map(|before| before.key).collect();
+    depart(tx, &keys, Departure::Missing, now).await?;
+    Ok(objects.iter().filter(|before| before.is_wished()).count() as u64)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use super::codes::{Code as _, DELETION};
-use super::rows::{self, Tx, numbers};
-use super::{State, StateError, dependence, losses, names, packed};
+use super::departures::{Departure, depart};
+use super::rows::{self, Tx};
+use super::{State, StateError, dependence, names, packed};
 
 /// Octets of the exports that are read at once.
 const OCTETS_AT_ONCE: i64 = 32 * 1024 * 1024;
@@ -142,21 +143,18 @@ impl State {
         answer: Answer<'_>,
     ) -> Result<(), StateError> {
         let mut tx = self.database.write().await?;
-        let deleted_ones = exports.iter().filter(|export| export.pending == PendingExport::Delete);
-        let deleted_ones: Vec<_> = deleted_ones.map(|export| export.key.0).collect();
-        if !deleted_ones.is_empty() {
-            losses::count_deleted(&mut tx, &deleted_ones, answer.at).await?;
-        }
+        let is_deletion = |export: &&Export| export.pending == PendingExport::Delete;
+        let deleted: Vec<_> = exports.iter().filter(is_deletion).map(|one| one.key.0).collect();
+        depart(&mut tx, &deleted, Departure::Deleted, answer.at).await?;
         let read = dependence::read_of(&mut tx).await?;
         for export in exports {
-            match &export.pending {
-                PendingExport::Add(record) | PendingExport::Update(record) => {
-                    written(&mut tx, export, record).await?;
-                    if read.contains(&export.connector) {
-                        dependence::confirmed(&mut tx, export.key.0).await?;
-                    }
-                }
-                PendingExport::Delete => deleted(&mut tx, export.key).await?,
+            let (PendingExport::Add(record) | PendingExport::Update(record)) = &export.pending
+            else {
+                continue;
+            };
+            written(&mut tx, export, record).await?;
+            if read.contains(&export.connector) {
+                dependence::confirmed(&mut tx, export.key.0).await?;
             }
         }
         for refusal in refusals {
@@ -247,33 +245,6 @@ async fn written(tx: &mut Tx, export: &Export, record: &Record) -> Result<(), St
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// A target has an object no more, nor references from and to it, nor its credential. Should it be
-/// decided by now that the object is to be there, it is to be made anew; and should it still have a
-/// metaverse object, that is looked at again: it may be due as an object of another kind.
-pub(super) async fn deleted(tx: &mut Tx, key: TargetKey) -> Result<(), StateError> {
-    sqlx::query(
-        "REPLACE INTO pending_object (key) SELECT link.key FROM target_object t
-         CROSS JOIN link ON link.metaverse = t.metaverse WHERE t.key = ? AND t.stage = 0 LIMIT 1",
-    )
-    .bind(key.0)
-    .execute(&mut **tx)
-    .await?;
-    for statement in [
-        "DELETE FROM target_reference WHERE source = ?",
-        "DELETE FROM target_reference WHERE target = ?",
-        "DELETE FROM pending_reference WHERE source = ?",
-        "DELETE FROM pending_reference WHERE target = ?",
-        "DELETE FROM feed WHERE target = ? AND
-             EXISTS (SELECT 1 FROM target_object WHERE key = feed.target AND stage = 0)",
-        "DELETE FROM target_object WHERE key = ? AND stage = 0",
-        "UPDATE target_object SET confirmed = NULL, credentialed = 0, attempts = 0, code = NULL,
-             error = NULL WHERE key = ?",
-    ] {
-        sqlx::query(statement).bind(key.0).execute(&mut **tx).await?;
-    }
-    super::references::mark_target(tx, &numbers([key.0])).await
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use portolan_sync::rules::{MetaverseKind, RuleId};
 use portolan_sync::{AttributeId, ObjectKind, TenantKind};
 
 use super::tests::{
-    FOREST, MEMBER, TARGET, export, guid, import, object, record, state, synchronise,
+    FOREST, MEMBER, TARGET, export, guid, import, now, object, record, state, synchronise,
 };
 use super::*;
 
@@ -122,7 +122,7 @@ async fn what_a_target_says_that_it_has_is_what_counts_and_is_mended() {
     all.sort_by_key(|one| one.anchor.to_string());
     let last = "~";
     assert_eq!(
-        differing(state.confirm(TARGET, "", last, &all).await.unwrap()),
+        differing(state.confirm(TARGET, "", last, &all, now(&state).await).await.unwrap()),
         0,
         "it has what it said"
     );
@@ -131,7 +131,10 @@ async fn what_a_target_says_that_it_has_is_what_counts_and_is_mended() {
     all.retain(|one| one.anchor != anchor(2));
     all.iter_mut().find(|one| one.anchor == anchor(3)).unwrap().record = record("else");
     all.push(held(7, TenantKind::User, "stray"));
-    assert_eq!(differing(state.confirm(TARGET, "", last, &all).await.unwrap()), 3);
+    assert_eq!(
+        differing(state.confirm(TARGET, "", last, &all, now(&state).await).await.unwrap()),
+        3
+    );
     synchronise(&state).await;
     assert_eq!(state.delete_unclaimed(TARGET).await.unwrap(), 1);
     let mut told = export(&state).await;
@@ -142,8 +145,14 @@ async fn what_a_target_says_that_it_has_is_what_counts_and_is_mended() {
     // A page that ends before an object says nothing of it.
     let first = all.iter().map(|one| one.anchor.to_string()).min().unwrap();
     let page: Vec<_> = all.iter().filter(|one| one.anchor.as_str() == first).cloned().collect();
-    assert_eq!(differing(state.confirm(TARGET, "", &first, &page).await.unwrap()), 0);
-    assert_eq!(differing(state.confirm(TARGET, "", &first, &[]).await.unwrap()), 1);
+    assert_eq!(
+        differing(state.confirm(TARGET, "", &first, &page, now(&state).await).await.unwrap()),
+        0
+    );
+    assert_eq!(
+        differing(state.confirm(TARGET, "", &first, &[], now(&state).await).await.unwrap()),
+        1
+    );
 }
 
 /// A state that knows nothing finds an object in the target that two objects of the forest claim.
@@ -153,7 +162,7 @@ async fn what_two_objects_claim_stays_until_it_is_known_whose_it_is() {
     let state = state(directory.path()).await;
     import(&state, &[object(1, USER, "u1", &[]), object(2, USER, "u2", &[])]).await;
     let there = [(anchor(7), TenantKind::User), (anchor(8), TenantKind::User)];
-    state.begin_anew(TARGET, &there, b"batches").await.unwrap();
+    state.begin_anew(TARGET, &there, b"batches", now(&state).await).await.unwrap();
     let queued = state.next_pending(10).await.unwrap();
     let disputed = queued.iter().map(|queued| {
         let fault = Fault::AnchorShared { anchor: anchor(7) };
@@ -179,7 +188,7 @@ async fn references_wait_for_an_object_that_is_written_anew() {
     let state = exported(directory.path()).await;
     let there = [1, 2, 3].map(|number| (anchor(number), TenantKind::User)).into_iter();
     let there: Vec<_> = there.chain([(anchor(10), TenantKind::Group)]).collect();
-    state.begin_anew(TARGET, &there, b"batches").await.unwrap();
+    state.begin_anew(TARGET, &there, b"batches", now(&state).await).await.unwrap();
     while !state.resolve_references(100).await.unwrap().is_done {}
     let after = ReferencePlace::default();
     assert_eq!(state.pending_references(TARGET, after, 100).await.unwrap(), []);
@@ -197,10 +206,10 @@ async fn a_target_that_lost_everything_gets_it_again_also_when_forgetting_breaks
         if broken_off {
             // As far as it comes before the end, twice over.
             let broken = &there[..1];
-            state.begin_anew(TARGET, broken, b"before").await.unwrap();
+            state.begin_anew(TARGET, broken, b"before", now(&state).await).await.unwrap();
             assert_eq!(state.batches(TARGET).await.unwrap().as_deref(), Some(&b"before"[..]));
         }
-        state.begin_anew(TARGET, &there, b"after").await.unwrap();
+        state.begin_anew(TARGET, &there, b"after", now(&state).await).await.unwrap();
         assert_eq!(state.batches(TARGET).await.unwrap().as_deref(), Some(&b"after"[..]));
         assert_eq!(state.exported_count(TARGET).await.unwrap(), 2);
         // What the target has and is nobody's may be claimed; what is somebody's may not.

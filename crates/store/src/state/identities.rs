@@ -7,9 +7,10 @@ use portolan_model::{Guid, SourceAnchor};
 use portolan_sync::TenantKind;
 use portolan_sync::engine::ConnectorId;
 use sqlx::Row as _;
+use time::OffsetDateTime;
 
 use super::codes::Code as _;
-use super::references::mark_target;
+use super::departures::{Departure, depart};
 use super::rows::{self, numbers, texts};
 use super::unanswered::made;
 use super::{State, StateError, TargetKey};
@@ -169,30 +170,19 @@ impl State {
     }
 
     /// Keeps that a target does not have objects any more that it acknowledged, although nobody here
-    /// wished for that: they are made anew, with all that refers to them.
+    /// wished for that: they are made anew, with all that refers to them. What was to be deleted by then counts
+    /// as lost `now`.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn vanished(&self, keys: &[TargetKey]) -> Result<(), StateError> {
-        let keys = numbers(keys.iter().map(|key| key.0));
+    pub async fn vanished(
+        &self,
+        keys: &[TargetKey],
+        now: OffsetDateTime,
+    ) -> Result<(), StateError> {
+        let keys: Vec<_> = keys.iter().map(|key| key.0).collect();
         let mut tx = self.database.write().await?;
-        mark_target(&mut tx, &keys).await?;
-        for statement in [
-            "INSERT OR IGNORE INTO dirty_reference (kind, object, attribute, target)
-             SELECT 6, source, attribute, target FROM target_reference
-             WHERE source IN (SELECT value FROM json_each(?1))
-                 OR target IN (SELECT value FROM json_each(?1))",
-            "DELETE FROM target_reference WHERE source IN (SELECT value FROM json_each(?))",
-            "DELETE FROM target_reference WHERE target IN (SELECT value FROM json_each(?))",
-            "UPDATE target_object SET pending = coalesce(pending, confirmed), confirmed = NULL,
-                 credentialed = 0,
-                 stage = coalesce(stage, CASE kind WHEN 0 THEN 1 WHEN 1 THEN 2 WHEN 3 THEN 3 ELSE 4 END)
-             WHERE confirmed IS NOT NULL AND key IN (SELECT value FROM json_each(?))",
-            "DELETE FROM target_object WHERE stage = 0 AND confirmed IS NULL
-                 AND key IN (SELECT value FROM json_each(?))",
-        ] {
-            sqlx::query(statement).bind(&keys).execute(&mut *tx).await?;
-        }
+        depart(&mut tx, &keys, Departure::Missing, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -261,7 +251,6 @@ impl State {
 mod tests {
     use portolan_sync::ObjectKind;
     use portolan_sync::guard::Loss;
-    use time::OffsetDateTime;
 
     use super::super::tests::{TARGET, export, guid, import, now, object, state, synchronise};
     use super::super::{Export, Place};
@@ -384,7 +373,7 @@ mod tests {
         export(&state).await;
         assert_eq!(export(&state).await, Vec::<String>::new());
         state.identify(TARGET, &[(anchor(0x21), guid(1))]).await.unwrap();
-        state.vanished(&[zoe]).await.unwrap();
+        state.vanished(&[zoe], now(&state).await).await.unwrap();
         assert_eq!(state.identities(TARGET, &[anchor(0x21)]).await.unwrap(), []);
         synchronise(&state).await;
         assert_eq!(export(&state).await, ["add user 21", "11 +21"]);

@@ -1,7 +1,8 @@
 //! What targets lost lately, are to lose now, and what of it somebody let through. What is too much is
 //! decided elsewhere: `portolan_sync::guard`.
 //!
-//! A loss is counted in the transaction that keeps its acknowledgement, at the time at which it came.
+//! A loss is counted in the transaction that keeps that it happened, at the time at which that became known: of
+//! objects in the one place by which they leave ([`departures`](super::departures)).
 
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::guard::{Loss, Toll, is_always_let_through};
@@ -222,22 +223,26 @@ impl State {
     }
 }
 
-/// Counts objects of a target that it deleted, before they are forgotten.
+/// Counts objects of a target (numbers as JSON) that it has no more, before they are forgotten: `all` that were
+/// there, or those that were to be deleted.
 pub(super) async fn count_deleted(
     tx: &mut Tx,
-    keys: &[i64],
+    keys: &str,
+    all: bool,
     at: OffsetDateTime,
 ) -> Result<(), StateError> {
     forget_old(tx, at).await?;
     sqlx::query(
         "INSERT INTO loss (connector, sort, anchor, at, lost)
          SELECT connector, kind, '', ?2, count(*) FROM target_object
-         WHERE key IN (SELECT value FROM json_each(?1)) AND stage = 0 AND confirmed IS NOT NULL
+         WHERE key IN (SELECT value FROM json_each(?1)) AND (?3 OR stage = 0)
+             AND confirmed IS NOT NULL
          GROUP BY connector, kind
          ON CONFLICT DO UPDATE SET lost = lost + excluded.lost",
     )
-    .bind(numbers(keys.iter().copied()))
+    .bind(keys)
     .bind(grain(at))
+    .bind(all)
     .execute(&mut **tx)
     .await?;
     Ok(())

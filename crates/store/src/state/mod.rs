@@ -20,6 +20,7 @@ mod confirm;
 mod confirm_references;
 mod counters;
 mod credentials;
+mod departures;
 mod dependence;
 mod error;
 mod exports;

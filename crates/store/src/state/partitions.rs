@@ -229,7 +229,9 @@ pub(super) fn number_of(number: i64) -> Result<u16, StateError> {
 mod tests {
     use portolan_sync::ObjectKind;
 
-    use super::super::tests::{FOREST, TARGET, export, guid, import, object, state, synchronise};
+    use super::super::tests::{
+        FOREST, TARGET, export, guid, import, now, object, state, synchronise,
+    };
     use super::super::{Changed, ImportedObject, TargetKey};
     use super::*;
     use crate::sqlite::Database;
@@ -400,7 +402,7 @@ mod tests {
         state.commit_replication_cursor(child, TARGET, b"far", &passed_by).await.unwrap();
         assert_eq!(state.replication_cursor(FOREST).await.unwrap(), None);
         assert_eq!(state.replication_cursor(child).await.unwrap().as_deref(), Some(&b"far"[..]));
-        state.begin_anew(TARGET, &[], b"").await.unwrap();
+        state.begin_anew(TARGET, &[], b"", now(&state).await).await.unwrap();
         assert_eq!(state.replication_cursor(child).await.unwrap(), None);
     }
 

@@ -9,10 +9,12 @@ use portolan_sync::TenantKind;
 use portolan_sync::engine::{ConnectorId, PendingExport};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
+use time::OffsetDateTime;
 
 use super::codes::{Code as _, DELETION, turn};
-use super::rows::Tx;
-use super::{Export, ReferenceExport, State, StateError, TargetKey, exports};
+use super::departures::{Departure, depart};
+use super::rows::{Tx, texts};
+use super::{Export, ReferenceExport, State, StateError, losses};
 
 /// What was sent and not answered. It is kept beside the names of the batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +110,7 @@ impl Unanswered {
 
 impl State {
     /// Lets the opposite be done of what was not answered and was taken back since. Gives what is still to
-    /// be done, and so not known yet.
+    /// be done, and so not known yet. What was deleted counts as lost from `now` on.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -116,22 +118,22 @@ impl State {
         &self,
         target: ConnectorId,
         unanswered: &Unanswered,
+        now: OffsetDateTime,
     ) -> Result<Unanswered, StateError> {
         let mut open = Unanswered::default();
         let mut tx = self.database.write().await?;
+        let deleted = unanswered.objects.iter().filter(|(_, _, is_made)| !is_made);
+        let deleted = deleted.map(|(anchor, ..)| anchor.as_str());
+        let deleted = keys_of_target(&mut tx, target, deleted).await?;
+        // One that is to be there by now is made again.
+        depart(&mut tx, &deleted, Departure::Deleted, now).await?;
         for (anchor, kind, is_made) in &unanswered.objects {
-            let is_open = if *is_made {
-                made(&mut tx, target, anchor, *kind).await?
-            } else {
-                deleted(&mut tx, target, anchor).await?;
-                false
-            };
-            if is_open {
+            if *is_made && made(&mut tx, target, anchor, *kind).await? {
                 open.objects.push((anchor.clone(), *kind, *is_made));
             }
         }
         for one in &unanswered.references {
-            if reference(&mut tx, *one).await? {
+            if reference(&mut tx, *one, now).await? {
                 open.references.push(*one);
             }
         }
@@ -206,31 +208,24 @@ pub(super) async fn made(
     Ok(false)
 }
 
-/// What was deleted is not there, and so is to be made again if it is to be there by now.
-async fn deleted(tx: &mut Tx, target: ConnectorId, anchor: &str) -> Result<(), StateError> {
-    let row = sqlx::query("SELECT key, kind FROM target_object WHERE connector = ? AND anchor = ?")
-        .bind(target.0)
-        .bind(anchor)
-        .fetch_optional(&mut **tx)
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let (key, kind): (i64, i64) = (row.try_get("key")?, row.try_get("kind")?);
-    sqlx::query(
-        "UPDATE target_object SET pending = coalesce(pending, nullif(confirmed, x'')),
-             stage = coalesce(stage, iif(length(confirmed) > 0, ?2, NULL))
-         WHERE key = ?1 AND stage IS NOT 0",
-    )
-    .bind(key)
-    .bind(turn(TenantKind::of_code(kind)?))
-    .execute(&mut **tx)
-    .await?;
-    exports::deleted(tx, TargetKey(key)).await
+/// The keys of those of a target's objects that have these anchors.
+async fn keys_of_target<'a>(
+    tx: &mut Tx,
+    target: ConnectorId,
+    anchors: impl Iterator<Item = &'a str>,
+) -> Result<Vec<i64>, StateError> {
+    let keys = sqlx::query_scalar(
+        "SELECT t.key FROM json_each(?2) CROSS JOIN target_object t
+             ON t.connector = ?1 AND t.anchor = value",
+    );
+    Ok(keys.bind(target.0).bind(texts(anchors)).fetch_all(&mut **tx).await?)
 }
 
 /// Takes a reference back that is not to be changed any more. Whether it is still to be.
 async fn reference(
     tx: &mut Tx,
     (source, attribute, target, is_added): (i64, i64, i64, bool),
+    now: OffsetDateTime,
 ) -> Result<bool, StateError> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT 1 FROM pending_reference
@@ -253,6 +248,9 @@ async fn reference(
     // What is acknowledged is known; and references go with the object that they are of.
     if row.try_get::<bool, _>("is_there")? == is_added || !row.try_get::<bool, _>("are_there")? {
         return Ok(false);
+    }
+    if !is_added {
+        losses::count_removed(tx, [source], now).await?;
     }
     let known = if is_added {
         "INSERT INTO target_reference (source, attribute, target) VALUES (?1, ?2, ?3)"
@@ -299,17 +297,23 @@ mod tests {
         let sent = Unanswered::objects(&pending(&state).await);
         assert_eq!(sent.put().count(), 1);
         // It is still wished: nothing but that is to be done.
-        assert_eq!(state.settle_unanswered(TARGET, &sent).await.unwrap(), sent);
+        assert_eq!(
+            state.settle_unanswered(TARGET, &sent, OffsetDateTime::UNIX_EPOCH).await.unwrap(),
+            sent
+        );
         let [wished] = pending(&state).await.try_into().unwrap();
         assert_eq!(wished.pending, PendingExport::Update(record("anna")));
 
         import(&state, &[ann("ann")]).await;
         synchronise(&state).await;
         assert_eq!(pending(&state).await, []);
-        assert_eq!(state.settle_unanswered(TARGET, &sent).await.unwrap(), sent);
+        assert_eq!(
+            state.settle_unanswered(TARGET, &sent, OffsetDateTime::UNIX_EPOCH).await.unwrap(),
+            sent
+        );
         let again = pending(&state).await;
         assert_eq!(again[0].pending, PendingExport::Update(record("ann")));
-        let now = Answer::at(time::OffsetDateTime::UNIX_EPOCH);
+        let now = Answer::at(OffsetDateTime::UNIX_EPOCH);
         state.acknowledge(&again, &[], now).await.unwrap();
         assert_eq!(pending(&state).await, []);
         let answered = sent.without(&Unanswered::objects(&again));
@@ -318,7 +322,13 @@ mod tests {
         // What is gone is not written.
         import(&state, &[]).await;
         synchronise(&state).await;
-        assert!(state.settle_unanswered(TARGET, &sent).await.unwrap().is_empty());
+        assert!(
+            state
+                .settle_unanswered(TARGET, &sent, OffsetDateTime::UNIX_EPOCH)
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(pending(&state).await[0].pending, PendingExport::Delete);
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn objects(
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
-    let Sending { state, target, names, .. } = sending;
+    let Sending { state, target, names, origin, .. } = sending;
     let exports = &exports[..exports.len().min(OBJECTS_AT_ONCE)];
     let wishes: Vec<_> = exports.iter().map(wish).collect();
     let unable: Vec<_> = wishes.iter().map(|wish| wish.inability(names)).collect();
@@ -114,7 +114,7 @@ pub(super) async fn objects(
     }
     state.identify(target, &ids).await?;
     state.clear_doubt(&absent).await?;
-    state.vanished(&vanished).await?;
+    state.vanished(&vanished, origin.now()).await?;
     if restored > 0 {
         // They are in the groups again that they were in: what they are to be in is seen when Graph is read.
         gate::leave(state, target).await?;

@@ -26,6 +26,7 @@ use self::graph::Graph;
 use self::wire::Wire;
 use super::batches::{Answered, Batches};
 use super::export::Ingest;
+use super::synchronise::Origin;
 use super::tenant_client::Tenant;
 use crate::report::Failure;
 
@@ -45,6 +46,8 @@ pub(super) struct Sending<'a> {
     pub(super) names: &'a Dictionary,
     /// How far the forests were read on which what is sent rests, for a tenant that keeps it.
     pub(super) read_up_to: Option<&'a ReadUpTo>,
+    /// The clock by which losses are counted.
+    pub(super) origin: &'a dyn Origin,
 }
 
 /// What became of an object or of a reference.
@@ -102,7 +105,7 @@ pub(super) trait Receiver {
 
 impl<T: Ingest> Receiver for T {
     async fn begin(&mut self, sending: Sending<'_>) -> Result<(), Failure> {
-        Batches::settle(sending.state, sending.target).await
+        Batches::settle(sending.state, sending.target, sending.origin.now()).await
     }
 
     async fn objects(

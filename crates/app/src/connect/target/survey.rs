@@ -113,7 +113,7 @@ async fn pages(
 
 /// Keeps what Graph shows of this server's objects, and their ids.
 async fn take(sending: Sending<'_>, found: &[Seen], ours: &mut Ours) -> Result<Confirmed, Failure> {
-    let Sending { state, target, names, .. } = sending;
+    let Sending { state, target, names, origin, .. } = sending;
     let anchors: Vec<_> = found.iter().map(|seen| seen.anchor.clone()).collect();
     let known = state.known_of(target, &anchors).await?;
     let known: HashMap<&SourceAnchor, &Known> =
@@ -138,7 +138,7 @@ async fn take(sending: Sending<'_>, found: &[Seen], ours: &mut Ours) -> Result<C
         // It holds no password of this server's that could be gone.
         held.push(Held { anchor, kind, record, has_password: true });
     }
-    let confirmed = state.confirm_some(target, &held, &[]).await?;
+    let confirmed = state.confirm_some(target, &held, &[], origin.now()).await?;
     state.identify(target, &ids).await?;
     Ok(confirmed)
 }
@@ -173,7 +173,7 @@ async fn missing(
         }
         done.count(take(sending, &found, ours).await?);
         let gone: Vec<_> = anchors.into_iter().filter(|one| !ours.contains_key(one)).collect();
-        done.count(state.confirm_some(target, &[], &gone).await?);
+        done.count(state.confirm_some(target, &[], &gone, sending.origin.now()).await?);
     }
 }
 

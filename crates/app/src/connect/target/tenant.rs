@@ -27,7 +27,7 @@ pub(super) async fn objects(
     sending: Sending<'_>,
     exports: &[Export],
 ) -> Result<Taken, Failure> {
-    let Sending { state, target, names, read_up_to } = sending;
+    let Sending { state, target, names, read_up_to, .. } = sending;
     let doubtful = Batches::in_doubt(state, target).await?;
     let of_one = |export| {
         let photo = photo::operation(export, names, &doubtful);

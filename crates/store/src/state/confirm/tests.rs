@@ -37,7 +37,7 @@ async fn exported(state: &State) {
 
 async fn confirm(state: &State, mut held: Vec<Held>) -> Confirmed {
     held.sort_by(|a, b| a.anchor.as_str().cmp(b.anchor.as_str()));
-    let confirmed = state.confirm(TARGET, "", LAST, &held).await.unwrap();
+    let confirmed = state.confirm(TARGET, "", LAST, &held, now(state).await).await.unwrap();
     synchronise(state).await;
     confirmed
 }
@@ -191,14 +191,14 @@ async fn single_objects_are_confirmed_and_what_is_nobodys_here_is_left_alone() {
     exported(&state).await;
     let found = [held(0x21, TenantKind::User, "Eve"), held(0x77, TenantKind::User, "stranger")];
     let gone = [anchor(0x22), anchor(0x78)];
-    let confirmed = state.confirm_some(TARGET, &found, &gone).await.unwrap();
+    let confirmed = state.confirm_some(TARGET, &found, &gone, now(&state).await).await.unwrap();
     assert_eq!(confirmed, Confirmed { other: 1, missing: 1, ..Confirmed::default() });
     synchronise(&state).await;
     assert_eq!(export(&state).await, ["update user 21", "add user 22", "11 +22"]);
     let all = [anchor(0x21), anchor(0x22), anchor(0x77)];
     assert_eq!(state.known_of(TARGET, &all).await.unwrap().len(), 2);
     let same = [held(0x21, TenantKind::User, "Zoë")];
-    assert!(state.confirm_some(TARGET, &same, &[]).await.unwrap().is_nothing());
+    assert!(state.confirm_some(TARGET, &same, &[], now(&state).await).await.unwrap().is_nothing());
     state.check().await.unwrap();
 }
 
@@ -211,7 +211,8 @@ async fn what_is_there_under_another_anchor_is_not_made_again() {
     // Another server wrote one of them under an anchor that its object has no more.
     let other = held(0x31, TenantKind::User, "Zoë");
     let stranger = held(0x32, TenantKind::User, "Eve");
-    let found = state.confirm(TARGET, "", LAST, &[other, stranger]).await.unwrap();
+    let found =
+        state.confirm(TARGET, "", LAST, &[other, stranger], now(&state).await).await.unwrap();
     assert_eq!(found.unknown, 2);
     assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 1);
     let known = state.known(TARGET, "", LAST, 9).await.unwrap();
@@ -235,7 +236,7 @@ async fn an_anchor_that_is_another_object_s_is_not_taken_from_it() {
     synchronise(&state).await;
     // What the target calls Bob has the anchor that Zoë's object has.
     let held = [held(0x21, TenantKind::User, "Bob")];
-    let _ = state.confirm(TARGET, "", LAST, &held).await.unwrap();
+    let _ = state.confirm(TARGET, "", LAST, &held, now(&state).await).await.unwrap();
     assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 0);
     state.check().await.unwrap();
 }

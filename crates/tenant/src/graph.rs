@@ -10,6 +10,7 @@ pub mod body;
 pub mod device;
 pub mod fault;
 pub mod filter;
+pub mod photo;
 pub mod restore;
 pub mod throttle;
 pub mod write;

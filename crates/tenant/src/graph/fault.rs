@@ -8,6 +8,7 @@
 use portolan_model::Guid;
 
 use super::write::MEMBERS_BOUND_MAX;
+use crate::directory::InvalidPhoto;
 
 /// A write that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum Fault {
     /// A group in itself, or a manager of themselves.
     #[error("An object cannot refer to itself in property '{0}'.")]
     ToItself(&'static str),
+    /// The octets are no photo that is kept here.
+    #[error("The photo is refused: {0}.")]
+    InvalidPhoto(InvalidPhoto),
     /// What is asked needs more than the application was given.
     #[error("Insufficient privileges to complete the operation.")]
     Denied,

@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Guid, SourceAnchor};
-use portolan_store::state::{Export, ReferenceExport, Unanswered};
+use portolan_store::state::{Export, ReferenceExport, Remark, Unanswered};
+use portolan_sync::Dictionary;
 use portolan_sync::engine::PendingExport;
 use portolan_sync::target::graph::{
     Fault, Known, Outcome, ReferenceWish, Wish, references as changes_of,
@@ -17,7 +18,7 @@ use portolan_sync::target::graph::{
 
 use super::graph::Graph;
 use super::wire::Wire;
-use super::{Sending, Taken, Verdict, survey};
+use super::{Sending, Taken, Verdict, photo, survey};
 use crate::connect::batches::{Answered, Batches, Begun};
 use crate::connect::gate;
 use crate::report::Failure;
@@ -73,14 +74,23 @@ pub(super) async fn objects(
         true => Wish { confirmed: None, ..*wish }.change(names),
         false => wish.change(names),
     };
-    let changes = sent.iter().filter_map(|at| wishes.get(*at)).map(whole).collect();
+    let mut changes: Vec<_> = sent.iter().filter_map(|at| wishes.get(*at)).map(whole).collect();
+    // A photo goes beside its user, and refuses nobody.
+    let photos: Vec<_> = sent
+        .iter()
+        .filter_map(|at| Some((*at, photo::change(exports.get(*at)?, names, &unknown)?)))
+        .collect();
+    let with_photo: Vec<_> = photos.iter().map(|(at, _)| *at).collect();
+    changes.extend(photos.into_iter().map(|(_, change)| change));
     // Those that are made are in doubt already.
     let is_there = |at: &&usize| {
         exports.get(**at).is_some_and(|one| !matches!(one.pending, PendingExport::Add(_)))
     };
     let there = sent.iter().filter(is_there).filter_map(|at| exports.get(*at));
     let begun = Batches::begin(state, target, BATCH, Unanswered::written(there)).await?;
-    let (outcomes, _) = graph.export(changes, known).await?;
+    let (mut outcomes, _) = graph.export(changes, known).await?;
+    let of_photos = outcomes.split_off(sent.len().min(outcomes.len()));
+    let of_photos: BTreeMap<_, _> = with_photo.into_iter().zip(of_photos).collect();
     let outcomes: BTreeMap<_, _> = sent.into_iter().zip(outcomes).collect();
 
     let (mut ids, mut absent, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
@@ -110,7 +120,18 @@ pub(super) async fn objects(
         }
         let without = outcome.unable.iter().map(|unable| format!("{}: {unable}", export.anchor));
         taken.notes.extend(without);
-        taken.verdicts.push(verdict(outcome));
+        let of_photo = of_photos.get(&at).filter(|_| outcome.is_done());
+        taken.remarks.extend(photo_remark(export, names, of_photo));
+        taken.verdicts.push(match of_photo.filter(|photo| is_open(photo)) {
+            // Nobody knows whether it came: it is sent again with its user.
+            Some(photo) => {
+                if !matches!(export.pending, PendingExport::Add(_)) {
+                    open.push(export);
+                }
+                verdict(photo)
+            }
+            None => verdict(outcome),
+        });
     }
     state.identify(target, &ids).await?;
     state.clear_doubt(&absent).await?;
@@ -193,6 +214,15 @@ fn reference_wish(export: &ReferenceExport) -> ReferenceWish<'_> {
         target: &export.target,
         is_added: export.is_added,
     }
+}
+
+/// What is to be kept of the photo of a user who was taken; `outcome` is what came of it, if it was sent.
+fn photo_remark(export: &Export, names: &Dictionary, outcome: Option<&Outcome>) -> Option<Remark> {
+    let refused = outcome.and_then(|outcome| {
+        let code = outcome.faults.first()?.code();
+        Some((code.to_owned(), text(outcome)))
+    });
+    photo::remark_of(export, names, outcome.is_some(), refused)
 }
 
 /// What became of an object.

@@ -17,8 +17,8 @@ use portolan_net::tls::{self, Revocation, Roots, Trust};
 use portolan_net::{Network, http as net_http};
 use portolan_sync::target::graph::organization::{self, Organization};
 use portolan_sync::target::graph::{
-    Action, Batch, Change, Conversation, Exporter, Known, List, Looked, Lookups, Outcome, Reply,
-    Settings, first_pages, read_page,
+    Action, Alone, Batch, Change, Conversation, Exporter, Known, List, Looked, Lookups, Outcome,
+    Reply, Settings, first_pages, read_page,
 };
 use portolan_tenant::wire::{SecretText, TenantResponse};
 use portolan_token::SigningKey;
@@ -310,6 +310,17 @@ impl<W: Wire> Graph<W> {
     async fn request(&mut self, batch: Batch) -> Result<Request<Bytes>, Failure> {
         let bearer = self.bearer().await?;
         tracing::debug!(batch = batch.number, requests = batch.requests, "Sending to Graph");
+        if let Some(Alone { method, path, media_type, octets }) = batch.alone {
+            let request = Request::builder().method(method).uri(format!("/v1.0{path}"));
+            let request = request.header(AUTHORIZATION, authorization(&bearer)?);
+            let request = match media_type {
+                Some(media_type) => request.header(CONTENT_TYPE, media_type),
+                None => request,
+            };
+            return request
+                .body(Bytes::from(octets))
+                .map_err(|error| Failure::because("cannot write the request to Graph", &error));
+        }
         if let Some(record) = &mut self.record {
             record.asked(batch.number, &batch.body);
         }

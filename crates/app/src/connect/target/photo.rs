@@ -1,4 +1,4 @@
-//! The photo of a user on its way to a tenant of ours: it is sent beside the attributes, when it is another one.
+//! The photo of a user on its way to a tenant of ours or to a Graph: it is sent beside the attributes, when it is another one.
 //!
 //! What the tenant would not take is not sent, and the user has no photo there then: that of before is not the one
 //! that the forest has. So what the tenant is to have follows from a record alone, and can be held against the digest
@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use portolan_store::state::{Export, Remark};
 use portolan_sync::engine::PendingExport;
 use portolan_sync::record::{Record, Value, ValueRef};
+use portolan_sync::target::graph::{Change, Picture};
 use portolan_sync::{Dictionary, TenantKind};
 use portolan_tenant::directory::{InvalidPhoto, Photo};
 use portolan_tenant::held;
@@ -34,6 +35,28 @@ pub(super) fn operation(
     names: &Dictionary,
     doubtful: &BTreeSet<String>,
 ) -> Option<Operation> {
+    let photo = wished(export, names, doubtful)?.map(|photo| STANDARD.encode(photo.octets()));
+    Some(Operation::Photo { anchor: export.anchor.to_string(), photo })
+}
+
+/// The same at a Graph, whose doubtful users may be there with any photo.
+pub(super) fn change(
+    export: &Export,
+    names: &Dictionary,
+    doubtful: &BTreeSet<String>,
+) -> Option<Change> {
+    let picture =
+        |photo: Photo| Picture { media_type: photo.media_type(), octets: photo.octets().to_vec() };
+    let photo = wished(export, names, doubtful)?.map(picture);
+    Some(Change::Photo { user: export.anchor.clone(), photo })
+}
+
+/// The photo that is sent of an export, or that there is none; `None` when nothing is.
+fn wished(
+    export: &Export,
+    names: &Dictionary,
+    doubtful: &BTreeSet<String>,
+) -> Option<Option<Photo>> {
     let (wished, before) = of_export(export, names)?;
     let photo = wished.and_then(|value| taken(value).ok());
     let is_sent = match &export.confirmed {
@@ -42,11 +65,7 @@ pub(super) fn operation(
         Some(confirmed) if confirmed.is_empty() => photo.is_some(),
         Some(_) => wished != before || doubtful.contains(export.anchor.as_str()),
     };
-    if !is_sent {
-        return None;
-    }
-    let photo = photo.map(|photo| STANDARD.encode(photo.octets()));
-    Some(Operation::Photo { anchor: export.anchor.to_string(), photo })
+    is_sent.then_some(photo)
 }
 
 /// What is to be kept of the photo of an export that was taken; `result` is what came of its operation.
@@ -55,20 +74,26 @@ pub(super) fn remark(
     names: &Dictionary,
     result: Option<&OperationResult>,
 ) -> Option<Remark> {
+    let refused = result.and_then(super::tenant::refusal).map(|refused| {
+        let code = result.and_then(|result| result.code.clone());
+        (code.unwrap_or_else(|| "refused".to_owned()), refused.why)
+    });
+    remark_of(export, names, result.is_some(), refused)
+}
+
+/// The same of what was sent or not, and why the target did not take it.
+pub(super) fn remark_of(
+    export: &Export,
+    names: &Dictionary,
+    is_sent: bool,
+    refused: Option<(String, String)>,
+) -> Option<Remark> {
     let (wished, before) = of_export(export, names)?;
-    if wished == before && result.is_none() {
+    if wished == before && !is_sent {
         return None;
     }
     let invalid = wished.and_then(|value| taken(value).err());
-    let refused = result.and_then(super::tenant::refusal);
-    let refusal = match (invalid, refused) {
-        (Some(why), _) => Some((INVALID.to_owned(), why.to_string())),
-        (None, Some(refused)) => {
-            let code = result.and_then(|result| result.code.clone());
-            Some((code.unwrap_or_else(|| "refused".to_owned()), refused.why))
-        }
-        (None, None) => None,
-    };
+    let refusal = invalid.map(|why| (INVALID.to_owned(), why.to_string())).or(refused);
     Some(Remark { key: export.key, attribute: ATTRIBUTE.to_owned(), refusal })
 }
 

@@ -90,8 +90,8 @@ pub static CAPABILITIES: &[Capability] = &[
     ),
     row(
         "photos",
-        Support::None,
-        "Graph takes each by a request of its own, which is not made: a user who has one is reported",
+        Support::Partly,
+        "of users, each by a request of its own when it is another one than before; what is no JPEG, PNG or GIF of at most 100 KiB (a forest has no larger ones; Graph takes 4 MB) is reported, and so is what Graph refuses; `connect confirm` does not look at them",
     ),
     row("devices", Support::None, "a device registers itself"),
     row(
@@ -201,11 +201,16 @@ pub fn is_extension(name: &str) -> bool {
     })
 }
 
-/// Whether Graph has an attribute of objects of a kind, and this exporter does not send it.
+/// Whether this is the attribute of a user's photo, which goes beside all others.
 #[must_use]
-pub fn is_not_sent(name: &str, kind: TenantKind) -> bool {
-    let has_photo = kind == TenantKind::User && name.eq_ignore_ascii_case("thumbnailPhoto");
-    has_photo || crate::syntax::is_extension(name)
+pub fn is_photo(name: &str, kind: TenantKind) -> bool {
+    kind == TenantKind::User && name.eq_ignore_ascii_case("thumbnailPhoto")
+}
+
+/// Whether Graph has an attribute, and this exporter does not send it.
+#[must_use]
+pub fn is_not_sent(name: &str) -> bool {
+    crate::syntax::is_extension(name)
 }
 
 /// The reference page, as Markdown.

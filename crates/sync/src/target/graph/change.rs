@@ -1,6 +1,7 @@
 //! What is to change at Graph, and what became of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use portolan_model::{Guid, SourceAnchor};
 
@@ -15,6 +16,21 @@ pub enum Value {
     Texts(Vec<String>),
     /// A truth value.
     Boolean(bool),
+}
+
+/// A picture, and what it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Its media type, as in `image/jpeg`.
+    pub media_type: &'static str,
+    /// Its octets.
+    pub octets: Vec<u8>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} octets", self.media_type, self.octets.len())
+    }
 }
 
 /// The ids that objects of the target have, by their anchors.
@@ -52,6 +68,13 @@ pub enum Change {
         user: SourceAnchor,
         /// Their manager.
         manager: Option<SourceAnchor>,
+    },
+    /// Set or take away a user's photo.
+    Photo {
+        /// The user.
+        user: SourceAnchor,
+        /// The photo.
+        photo: Option<Picture>,
     },
     /// Delete an object.
     Delete {

@@ -49,15 +49,31 @@ pub struct Settings {
     pub restores_deleted: bool,
 }
 
-/// A batch to be sent to `/$batch`. Its body may hold passwords: it does not print, and wipes itself.
+/// A request that stands alone, because a batch takes no octets as they are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Alone {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path below the version.
+    pub path: String,
+    /// What its body is; `None` when it has none.
+    pub media_type: Option<&'static str>,
+    /// Its body.
+    pub octets: Vec<u8>,
+}
+
+/// A batch to be sent to `/$batch`, or the request that stands alone in its place. Its body may hold passwords: it does
+/// not print, and wipes itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Its number: its reply is told by it.
     pub number: u64,
     /// How many requests it has.
     pub requests: usize,
-    /// Its body.
+    /// Its body; nothing where a request stands alone.
     pub body: Zeroizing<Vec<u8>>,
+    /// The request that is sent in its place.
+    pub alone: Option<Alone>,
 }
 
 impl fmt::Debug for Batch {
@@ -97,6 +113,14 @@ pub trait Conversation {
 
     /// Until when the target told it to wait last, if it did: whoever talks to it next waits as well.
     fn paused_until(&self) -> Option<OffsetDateTime>;
+}
+
+/// What can go next.
+enum Packed {
+    /// These requests, and the pieces of work that they are of; nothing when none can go.
+    Batch(Vec<Json>, Vec<((Rank, usize), Work)>),
+    /// This piece of work by this request.
+    Alone((Rank, usize), Alone),
 }
 
 /// An export under way.
@@ -162,6 +186,7 @@ impl Exporter {
             Change::Manager { manager: None, .. } => {
                 self.enqueue(Work::new(at, Task::ClearManager));
             }
+            Change::Photo { .. } => self.enqueue(Work::new(at, Task::Photo)),
             Change::Delete { kind: TenantKind::Contact, .. } => {
                 self.unable(at, Fault::Unable("contacts"));
             }
@@ -234,7 +259,16 @@ impl Exporter {
         let whole = json!({"requests": requests});
         let body = serde_json::to_vec(&whole).unwrap_or_default();
         wipe(whole);
-        Batch { number, requests: count, body: Zeroizing::new(body) }
+        Batch { number, requests: count, body: Zeroizing::new(body), alone: None }
+    }
+
+    /// The next piece of work that goes alone, if it can go before any that goes in a batch.
+    fn alone(&mut self, place: (Rank, usize), alone: Alone) -> Option<Batch> {
+        let number = self.next_batch;
+        self.next_batch += 1;
+        let work = self.waiting.remove(&place)?;
+        self.under_way.insert(number, vec![(place, work)]);
+        Some(Batch { number, requests: 1, body: Zeroizing::default(), alone: Some(alone) })
     }
 
     /// Nothing can go but what was deferred until nothing else can: so it goes. What cannot even then waits
@@ -253,11 +287,7 @@ impl Exporter {
     }
 
     /// Takes the next pieces of work that can go, with their requests.
-    fn pack(
-        &mut self,
-        now: OffsetDateTime,
-        rng: &mut dyn Entropy,
-    ) -> (Vec<Json>, Vec<((Rank, usize), Work)>) {
+    fn pack(&mut self, now: OffsetDateTime, rng: &mut dyn Entropy) -> Packed {
         let busy: BTreeSet<SourceAnchor> = self
             .under_way
             .values()
@@ -279,6 +309,9 @@ impl Exporter {
                 continue;
             }
             match self.request(place, rng) {
+                // It waits until the batch has gone that is being packed.
+                Ready::Alone(_) if !works.is_empty() => {}
+                Ready::Alone(alone) => return Packed::Alone(place, alone),
                 Ready::Later => {}
                 Ready::Never => {
                     if let Some(work) = self.waiting.remove(&place) {
@@ -293,7 +326,7 @@ impl Exporter {
                 }
             }
         }
-        (requests, works)
+        Packed::Batch(requests, works)
     }
 
     /// The object that a change is about.
@@ -301,7 +334,7 @@ impl Exporter {
         Some(match self.changes.get(change)? {
             Change::Write(desired) => &desired.anchor,
             Change::Members { group, .. } => group,
-            Change::Manager { user, .. } => user,
+            Change::Manager { user, .. } | Change::Photo { user, .. } => user,
             Change::Delete { anchor, .. } => anchor,
         })
     }
@@ -340,9 +373,16 @@ impl Conversation for Exporter {
                 return Action::Wait { until: Some(until) };
             }
             let before = self.waiting.len();
-            let (requests, works) = self.pack(now, rng);
-            if !works.is_empty() {
-                return Action::Send(self.batch(requests, works));
+            match self.pack(now, rng) {
+                Packed::Alone(place, alone) => {
+                    if let Some(batch) = self.alone(place, alone) {
+                        return Action::Send(batch);
+                    }
+                }
+                Packed::Batch(_, works) if works.is_empty() => {}
+                Packed::Batch(requests, works) => {
+                    return Action::Send(self.batch(requests, works));
+                }
             }
             // What was settled without a request may be what others waited for.
             if self.waiting.len() != before {
@@ -363,7 +403,8 @@ impl Conversation for Exporter {
         if self.clean >= CLEAN_BATCHES && self.allowed < self.settings.batches_max {
             (self.allowed, self.clean) = (self.allowed + 1, 0);
         }
-        if !matches!(reply.status, 200..=299) {
+        let is_alone = works.iter().all(|(_, work)| work.task == Task::Photo);
+        if is_alone || !matches!(reply.status, 200..=299) {
             let whole = reply.whole();
             for (place, work) in works {
                 self.settle(place, work, &whole, now, rng);

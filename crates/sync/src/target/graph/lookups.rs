@@ -102,7 +102,7 @@ impl Lookups {
         let (number, requests) = (self.next_batch, works.len());
         self.next_batch += 1;
         self.under_way.insert(number, works);
-        Some(Batch { number, requests, body: Zeroizing::new(body) })
+        Some(Batch { number, requests, body: Zeroizing::new(body), alone: None })
     }
 
     fn settle(

@@ -22,9 +22,9 @@ mod tests;
 mod wish;
 mod work;
 
-pub use change::{Change, Desired, Fault, Inability, Known, Outcome, Value};
+pub use change::{Change, Desired, Fault, Inability, Known, Outcome, Picture, Value};
 pub use confirm::{InvalidPage, List, Page, first_pages, read_page};
-pub use exporter::{Action, Batch, Conversation, Exporter, Settings};
+pub use exporter::{Action, Alone, Batch, Conversation, Exporter, Settings};
 pub use lookups::{Looked, Lookups};
 pub use reply::Reply;
 pub use seen::Seen;

@@ -6,7 +6,8 @@ use portolan_model::{Entropy, Guid, SourceAnchor};
 use serde_json::{Map, Value as Json, json};
 
 use super::capability::{self, EXTENSION_CHARS_MAX};
-use super::change::{Desired, Inability};
+use super::change::{Desired, Inability, Picture};
+use super::exporter::Alone;
 use crate::TenantKind;
 use crate::target::graph::change::Value;
 
@@ -189,6 +190,19 @@ pub(super) fn clear_manager(user: Guid) -> Request {
     Request::new("DELETE", format!("/users/{user}/manager/$ref"))
 }
 
+/// Sets a user's photo, or takes it away ([update], [delete]): octets, which no batch takes as they are.
+///
+/// [update]: https://learn.microsoft.com/graph/api/profilephoto-update
+/// [delete]: https://learn.microsoft.com/graph/api/profilephoto-delete
+pub(super) fn photo(user: Guid, photo: Option<&Picture>) -> Alone {
+    Alone {
+        method: if photo.is_some() { "PUT" } else { "DELETE" },
+        path: format!("/users/{user}/photo/$value"),
+        media_type: photo.map(|photo| photo.media_type),
+        octets: photo.map(|photo| photo.octets.clone()).unwrap_or_default(),
+    }
+}
+
 fn address(base: &str, id: Guid) -> String {
     format!("{base}/directoryObjects/{id}")
 }
@@ -238,7 +252,7 @@ pub(super) fn json_of(
         None if kind == TenantKind::User && capability::is_extension(name) => {
             (EXTENSION_CHARS_MAX, 1)
         }
-        None if capability::is_not_sent(name, kind) => {
+        None if capability::is_not_sent(name) => {
             return Err(Inability::NotSent(name.to_owned()));
         }
         None => return Err(Inability::ReadOnly(name.to_owned())),

@@ -58,6 +58,9 @@ impl Wish<'_> {
         let differing = ids.into_iter().filter(|id| !known.values(*id).eq(wanted.values(*id)));
         let attributes = differing.filter_map(|id| {
             let name = capability::spelled(names.name(id)?).to_owned();
+            if capability::is_photo(&name, kind) {
+                return None;
+            }
             let value = value(&name, wanted.values(id));
             Some((name, value))
         });
@@ -112,6 +115,7 @@ pub fn takes(name: &str, kind: TenantKind) -> bool {
         TenantKind::Contact | TenantKind::Device => false,
     };
     refers
+        || capability::is_photo(name, kind)
         || capability::property(name, kind).is_some()
         || kind == TenantKind::User && capability::is_extension(name)
 }

@@ -28,6 +28,8 @@ pub(super) enum Task {
     UpsertGroup,
     FindGroup,
     Update,
+    /// Set the photo of its change, or take it away: a request that stands alone.
+    Photo,
     Bind(Vec<SourceAnchor>),
     Add(SourceAnchor),
     Remove(SourceAnchor),
@@ -88,7 +90,7 @@ impl Work {
             | Task::FindGroup => 1,
             Task::Update => 2,
             Task::CreateUser | Task::UpsertGroup => 3,
-            Task::SetManager(_) | Task::ClearManager => 4,
+            Task::SetManager(_) | Task::ClearManager | Task::Photo => 4,
             Task::Remove(_) => 5,
             Task::Bind(_) | Task::Add(_) => 6,
         }

@@ -38,6 +38,7 @@ fn single(service: &Service) -> Router {
     read::router()
         .merge(write::devices())
         .merge(write::deleted())
+        .merge(write::photos())
         .route("/v1.0/users", get(read::users).post(write::create_user))
         .route(
             "/v1.0/users/{id}",

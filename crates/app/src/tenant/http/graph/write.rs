@@ -3,6 +3,7 @@
 
 mod deleted;
 mod devices;
+mod photo;
 
 use axum::Json;
 use axum::body::Body;
@@ -26,6 +27,7 @@ use crate::tenant::http::body as read_body;
 
 pub(super) use deleted::router as deleted;
 pub(super) use devices::router as devices;
+pub(super) use photo::router as photos;
 
 /// Octets that a body may have.
 const BODY_OCTETS_MAX: usize = 256 * 1024;

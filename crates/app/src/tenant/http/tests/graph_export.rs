@@ -7,7 +7,8 @@ use portolan_model::SourceAnchor;
 use portolan_sync::TenantKind;
 use portolan_sync::target::graph::Value;
 use portolan_sync::target::graph::{
-    Action, Change, Conversation, Desired, Exporter, Known, Outcome, Reply, Settings, read_page,
+    Action, Alone, Change, Conversation, Desired, Exporter, Known, Outcome, Picture, Reply,
+    Settings, read_page,
 };
 use portolan_tenant::graph::throttle::Limits;
 
@@ -104,25 +105,43 @@ async fn export(world: &mut World, changes: Vec<Change>, known: Known) -> (Vec<O
             }
             Action::Send(batch) => {
                 let token = renewed(world).await;
-                let body = serde_json::from_slice(&batch.body).unwrap();
                 if luck < 2 {
                     exporter.lost(batch.number, world.service.now(), rng);
                     continue;
                 }
-                let answer = world.graph(&token, Method::POST, "/$batch", body).await;
+                let answer = match &batch.alone {
+                    Some(alone) => world.alone(&token, alone).await,
+                    None => {
+                        let body = serde_json::from_slice(&batch.body).unwrap();
+                        world.graph(&token, Method::POST, "/$batch", body).await
+                    }
+                };
                 let now = world.service.now();
                 if luck < 6 {
                     exporter.lost(batch.number, now, rng);
                     continue;
                 }
+                let retry_after = answer.headers.get("retry-after");
+                let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
                 let body = answer.text.into_bytes();
-                let reply = Reply { status: answer.status, retry_after: None, body };
+                let reply = Reply { status: answer.status, retry_after, body };
                 exporter.answered(batch.number, &reply, now, rng);
                 exporter.answered(batch.number, &reply, now, rng);
             }
         }
     }
     panic!("the export does not end");
+}
+
+impl World {
+    /// Sends a request that stands alone.
+    async fn alone(&mut self, token: &str, alone: &Alone) -> Answer {
+        let (bearer, path) = (format!("Bearer {token}"), format!("/v1.0{}", alone.path));
+        let kind = alone.media_type.unwrap_or("application/octet-stream");
+        let headers = [("content-type", kind), ("authorization", bearer.as_str())];
+        let method = Method::from_bytes(alone.method.as_bytes()).unwrap();
+        self.send(method, GRAPH, &path, &headers, alone.octets.clone()).await
+    }
 }
 
 async fn everything(world: &mut World, set: &str, select: &str) -> Vec<Json> {
@@ -174,4 +193,38 @@ async fn an_export_to_the_tenant_arrives_once_under_limits_and_losses() {
     assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
     assert_eq!(everything(&mut world, "users", "id").await.len(), USERS - 20);
     assert_eq!(known.len(), USERS - 20 + GROUPS);
+}
+
+#[tokio::test]
+async fn photos_arrive_as_they_were_sent_and_go_under_limits_and_losses() {
+    const PICTURED: usize = 30;
+    let mut world = World::empty().await;
+    world.throttle(Limits::GRAPH.divided_by(NonZeroU32::new(60).unwrap())).await;
+    world.writer(&PERMISSIONS).await;
+    let octets = |number: usize| format!("GIF89a of {number}").into_bytes();
+    let photo = |number: usize, octets: Option<Vec<u8>>| Change::Photo {
+        user: anchor(&user(number)),
+        photo: octets.map(|octets| Picture { media_type: "image/gif", octets }),
+    };
+    let users = changes().into_iter().take(PICTURED);
+    let photos = (0..PICTURED).map(|number| photo(number, Some(octets(number))));
+    let (outcomes, known) = export(&mut world, users.chain(photos).collect(), Known::new()).await;
+    assert!(outcomes.iter().all(Outcome::is_done), "{outcomes:?}");
+    let gone = (0..3).map(|number| photo(number, None));
+    let unreadable = photo(3, Some(b"<svg>".to_vec()));
+    let (outcomes, known) = export(&mut world, gone.chain([unreadable]).collect(), known).await;
+    let done: Vec<_> = outcomes.iter().map(Outcome::is_done).collect();
+    assert_eq!(done, [true, true, true, false], "{outcomes:?}");
+    for number in 0..PICTURED {
+        world.pass(10);
+        let token = renewed(&world).await;
+        let path = format!("/v1.0/users/{}/photo/$value", known[&anchor(&user(number))]);
+        let shown = world.get_as(&token, &path).await;
+        match number {
+            0..3 => assert_eq!(shown.status, 404, "{number}"),
+            _ => {
+                assert_eq!(shown.text.into_bytes(), octets(number), "what is none changes nothing");
+            }
+        }
+    }
 }

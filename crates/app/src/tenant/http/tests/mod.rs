@@ -16,6 +16,7 @@ mod keys;
 mod leases;
 mod lockout;
 mod matching;
+mod photo_writes;
 mod quarantine;
 mod race;
 mod recycle_bin;

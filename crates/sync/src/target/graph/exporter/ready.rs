@@ -2,7 +2,7 @@
 
 use portolan_model::{Entropy, Guid, SourceAnchor};
 
-use super::Exporter;
+use super::{Alone, Exporter};
 use crate::target::graph::change::{Change, Desired, Fault};
 use crate::target::graph::request::{self, Request};
 use crate::target::graph::work::{Rank, Task, Work};
@@ -18,6 +18,8 @@ enum Lack {
 /// Whether a piece of work can go.
 pub(super) enum Ready {
     Now(Request),
+    /// It goes, and in no batch.
+    Alone(Alone),
     Later,
     /// It is settled without a request.
     Never,
@@ -94,6 +96,11 @@ impl Exporter {
                     Err(Some(absent)) => self.lacking(place, absent),
                 }
             }
+            (Task::Photo, Change::Photo { user, photo }) => match self.id_of(user) {
+                Ok(id) => Ready::Alone(request::photo(id, photo.as_ref())),
+                Err(Lack::Yet) => Ready::Later,
+                Err(Lack::Ever) => self.lacking(place, user.clone()),
+            },
             (Task::Bind(members), Change::Members { group, .. }) => {
                 let (group, members) = (group.clone(), members.clone());
                 self.binding(place, &group, members)

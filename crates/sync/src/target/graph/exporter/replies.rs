@@ -124,6 +124,11 @@ impl Exporter {
         matches!(self.changes.get(work.change), Some(Change::Delete { .. }))
     }
 
+    /// Whether a piece of work is there for a photo to go.
+    fn takes_photo_away(&self, work: &Work) -> bool {
+        matches!(self.changes.get(work.change), Some(Change::Photo { photo: None, .. }))
+    }
+
     /// Nobody has the anchor that was looked up.
     fn not_found(
         &mut self,
@@ -191,6 +196,9 @@ impl Exporter {
         let is_there = part.message.contains("object references already exist");
         let fault = match (&work.task, part.status) {
             // What came twice is done.
+            (Task::Photo, 404) if self.takes_photo_away(&work) => {
+                return self.succeeded(place, work, part, now, rng);
+            }
             (Task::Delete | Task::Remove(_) | Task::ClearManager, 404) | (Task::Add(_), 400)
                 if part.status == 404 || is_there =>
             {

@@ -7,6 +7,8 @@ use portolan_model::{Entropy, Guid};
 use serde_json::{Value as Json, json};
 use time::{Duration, OffsetDateTime};
 
+use crate::target::graph::exporter::Alone;
+
 /// A seed's random numbers (splitmix64).
 pub(super) struct Seed(pub(super) u64);
 
@@ -72,6 +74,7 @@ pub(super) struct Group {
 pub(super) struct Graph {
     pub(super) users: BTreeMap<Guid, User>,
     pub(super) groups: BTreeMap<Guid, Group>,
+    pub(super) photos: BTreeMap<Guid, Vec<u8>>,
     /// The recycle bin: who is in it keeps their anchor.
     pub(super) deleted: BTreeMap<Guid, User>,
     weather: Weather,
@@ -88,6 +91,7 @@ impl Graph {
         Self {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            photos: BTreeMap::new(),
             deleted: BTreeMap::new(),
             weather,
             recent: Vec::new(),
@@ -130,6 +134,27 @@ impl Graph {
         let at = usize::try_from(seed.below(responses.len() as u64)).unwrap();
         responses.rotate_left(at);
         json!({"responses": responses})
+    }
+
+    /// Answers a request that stands alone: a photo.
+    pub(super) fn alone(&mut self, alone: &Alone, seed: &mut Seed) -> Json {
+        let is_broken = seed.happens(self.weather.broken);
+        if is_broken && seed.happens(50) {
+            return json!({"status": 503});
+        }
+        self.count += 1;
+        let path = alone.path.strip_prefix("/users/").unwrap();
+        let user: Guid = path.strip_suffix("/photo/$value").unwrap().parse().unwrap();
+        let answer = match (alone.method, self.users.contains_key(&user)) {
+            ("PUT", true) => {
+                assert_eq!(alone.media_type, Some("image/gif"));
+                self.photos.insert(user, alone.octets.clone());
+                json!({"status": 200})
+            }
+            ("DELETE", true) => done(self.photos.remove(&user).is_some()),
+            _ => done(false),
+        };
+        if is_broken { json!({"status": 504}) } else { answer }
     }
 
     fn one(&mut self, request: &Json, now: OffsetDateTime, seed: &mut Seed) -> Json {

@@ -75,6 +75,8 @@ fn a_forest_is_synchronised_to_graph_under_its_limits_and_across_a_power_cut() {
     assert_eq!(done, [1, 1, 1].map(Value::from), "{summary:#}");
     equals(&road, &reader);
 
+    recycled(&road, &reader);
+
     let state = road.path("connect").display().to_string();
     let status = road.portolan("connect", ["connect", "status", "--state", &state]).unwrap();
     let said = status.success().unwrap().stdout;
@@ -86,6 +88,32 @@ fn a_forest_is_synchronised_to_graph_under_its_limits_and_across_a_power_cut() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+}
+
+/// Somebody leaves the scope, is deleted at Graph, and comes back: as who they were, with their id, once.
+fn recycled(road: &Road<'_>, reader: &(String, PathBuf)) {
+    let of = |change: &str| {
+        format!("dn: {}\nchangetype: modify\n{change}: adminDescription\n", dn("lin6"))
+    };
+    let id = |found: &Value| {
+        let users = found["users"].as_object().unwrap();
+        let is_lin = |user: &&Value| user["displayName"] == "Lin 6";
+        users.values().find(is_lin).map(|user| user["id"].clone())
+    };
+    let run = || road.connect_run().unwrap().success().unwrap();
+    let before = id(&read(road, reader)).unwrap();
+    road.ldapmodify(&format!("{}adminDescription: User_NotHere\n\n", of("add"))).unwrap();
+    assert_eq!(run().json().unwrap()["deleted"], 1);
+    assert_eq!(id(&read(road, reader)), None);
+    road.ldapmodify(&format!("{}-\nreplace: title\ntitle: Returned\n\n", of("delete"))).unwrap();
+    let back = run();
+    let summary = back.json().unwrap();
+    assert_eq!((&summary["added"], &summary["refused"]), (&json!(1), &json!([])), "{summary:#}");
+    assert!(back.stderr.contains("taken out of the recycle bin of Graph"), "{back:?}");
+    assert_eq!(id(&read(road, reader)), Some(before), "the same one");
+    equals(road, reader);
+    assert!(run().stderr.contains("confirmed "), "what they had in the bin is looked at");
+    equals(road, reader);
 }
 
 /// How many users the tenant has, by itself.

@@ -4,7 +4,11 @@
 use crate::check::Law;
 
 /// Them, and the laws that they break.
-pub const OPEN: [(u64, Law); 0] = [];
+pub const OPEN: [(u64, Law); 1] = [
+    // A Graph does not say whose an object is: after a lost state, one that has another anchor by then is there twice,
+    // and the old one keeps the new one's name from it. Each run says that it does.
+    (20_485, Law::NothingDoubled),
+];
 
 /// Whether a seed is one of them.
 #[must_use]

@@ -408,6 +408,13 @@ fn who_came_while_another_one_was_refused_is_known_to_have_come() {
     check(20_273);
 }
 
+/// A state was lost, and somebody's manager taken away before the next one was read: of somebody who is given none the
+/// manager is others' to say at a Graph (`docs/safety.md`), and the law asked for more.
+#[test]
+fn a_manager_whom_a_lost_state_gave_is_others_to_say() {
+    check(20_219);
+}
+
 /// A server takes over that did not read what another one had: of a controller that lags behind, or under the anchor that
 /// an object had.
 fn of_predecessor(seed: u64) {

@@ -7,7 +7,7 @@ use portolan_app::report::Failure;
 use super::{STATE, STATE_BACKUP, World, copy};
 use crate::chance::Chance;
 use crate::forest::Forest;
-use crate::tenant::sender;
+use crate::tenant::{Found, sender};
 
 impl World<'_> {
     pub(super) fn of_controller(&mut self, chance: &mut Chance) {
@@ -60,6 +60,9 @@ impl World<'_> {
         self.each_forest(Forest::forget);
         if self.setting.graph.is_some() {
             let there = self.tenant.get_mut().shown().await?;
+            let manager =
+                |found: &Found| Some((found.number.clone(), found.shown.manager.clone()?));
+            self.cloud.managed.extend(there.iter().filter_map(manager));
             self.cloud.may_stay.extend(there.into_iter().map(|found| found.number));
         }
         Ok(())

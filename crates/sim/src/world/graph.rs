@@ -71,7 +71,7 @@ impl World<'_> {
     }
 
     /// Makes what a tenant of ours is to have into what a Graph is to have, and leaves out of what it has what
-    /// nobody can be asked for: what is left of what a server forgot, and users in the recycle bin whose name has
+    /// nobody can be asked for: what is left of what a server forgot, managers among it, and users in the recycle bin whose name has
     /// passed on to somebody else, if that was told.
     pub(super) async fn as_graph_has_it(
         &self,
@@ -97,7 +97,11 @@ impl World<'_> {
         let stays =
             |number: &String| self.cloud.may_stay.contains(number) && !there.contains(number);
         found.retain(|one| !stays(&one.number));
-        for Found { shown, .. } in found.iter_mut() {
+        for Found { number, shown, .. } in found.iter_mut() {
+            let is_given = expected.get(number).is_some_and(|user| user.manager.is_some());
+            let was_there =
+                |manager: &String| self.cloud.managed.contains(&(number.clone(), manager.clone()));
+            shown.manager = shown.manager.take().filter(|one| is_given || !was_there(one));
             shown.attributes.remove("mailEnabled");
             shown.members.retain(|member| !stays(member));
             shown.manager = shown.manager.take().filter(|manager| !stays(manager));

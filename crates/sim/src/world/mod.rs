@@ -110,6 +110,9 @@ struct Cloud {
     /// The numbers of what it had when a server forgot what it had written: a Graph does not say whose an object
     /// is, so that nobody takes away what the forest has no more.
     may_stay: BTreeSet<String>,
+    /// Whom its users had as manager then, by numbers: of somebody who is given none since, the manager is others' to
+    /// say.
+    managed: BTreeSet<(String, String)>,
     /// The anchors of what it refused in the last cycle.
     refused: Vec<String>,
 }

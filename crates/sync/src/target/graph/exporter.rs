@@ -405,14 +405,14 @@ impl Conversation for Exporter {
         }
         let is_alone = works.iter().all(|(_, work)| work.task == Task::Photo);
         if is_alone || !matches!(reply.status, 200..=299) {
-            let whole = reply.whole();
+            let whole = reply.whole(now);
             for (place, work) in works {
                 self.settle(place, work, &whole, now, rng);
             }
             return;
         }
         let mut parts = BTreeMap::new();
-        for (id, part) in reply.parts().unwrap_or_default() {
+        for (id, part) in reply.parts(now).unwrap_or_default() {
             // Of two replies to one request the first counts.
             parts.entry(id).or_insert(part);
         }

@@ -184,12 +184,12 @@ impl Conversation for Lookups {
         let Some(works) = self.under_way.remove(&number) else { return };
         if !matches!(reply.status, 200..=299) {
             for work in works {
-                self.settle(work, reply.as_answer(), now, rng);
+                self.settle(work, reply.as_answer(now), now, rng);
             }
             return;
         }
         let mut answers = BTreeMap::new();
-        for (id, answer) in reply.answers().unwrap_or_default() {
+        for (id, answer) in reply.answers(now).unwrap_or_default() {
             // Of two answers to one request the first counts.
             answers.entry(id).or_insert(answer);
         }

@@ -2,6 +2,7 @@
 
 use portolan_model::Guid;
 use serde_json::Value as Json;
+use time::OffsetDateTime;
 
 /// Seconds that a reply may make the exporter wait.
 const RETRY_AFTER_SECONDS_MAX: u32 = 3_600;
@@ -42,29 +43,26 @@ pub(super) struct Shown {
 }
 
 impl Reply {
-    pub(super) fn wait(&self) -> Option<u32> {
-        self.retry_after.as_deref().and_then(seconds)
-    }
-
-    /// The reply as one to a request that stood alone.
-    pub(super) fn whole(&self) -> Part {
-        self.as_answer().part()
+    /// The reply, which came `now`, as one to a request that stood alone.
+    pub(super) fn whole(&self, now: OffsetDateTime) -> Part {
+        self.as_answer(now).part()
     }
 
     /// The same with its body.
-    pub(super) fn as_answer(&self) -> Answer {
+    pub(super) fn as_answer(&self, now: OffsetDateTime) -> Answer {
         let body = serde_json::from_slice(&self.body).unwrap_or(Json::Null);
-        Answer { status: self.status, retry_after: self.wait(), body }
+        let retry_after = self.retry_after.as_deref().and_then(|text| seconds(text, now));
+        Answer { status: self.status, retry_after, body }
     }
 
     /// The replies to the requests of a batch, by their ids; `None` when it is no batch's.
-    pub(super) fn parts(&self) -> Option<Vec<(String, Part)>> {
-        let answers = self.answers()?.into_iter();
+    pub(super) fn parts(&self, now: OffsetDateTime) -> Option<Vec<(String, Part)>> {
+        let answers = self.answers(now)?.into_iter();
         Some(answers.map(|(id, answer)| (id, answer.part())).collect())
     }
 
     /// The same with their bodies.
-    pub(super) fn answers(&self) -> Option<Vec<(String, Answer)>> {
+    pub(super) fn answers(&self, now: OffsetDateTime) -> Option<Vec<(String, Answer)>> {
         let mut json: Json = serde_json::from_slice(&self.body).ok()?;
         let answers =
             json.get_mut("responses")?.as_array_mut()?.iter_mut().filter_map(|response| {
@@ -78,8 +76,8 @@ impl Reply {
                     .flatten()
                     .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
                 let retry_after = named.and_then(|(_, value)| match value {
-                    Json::String(text) => seconds(text),
-                    Json::Number(number) => seconds(&number.to_string()),
+                    Json::String(text) => seconds(text, now),
+                    Json::Number(number) => seconds(&number.to_string(), now),
                     _ => None,
                 });
                 Some((id, Answer { status: status?, retry_after, body }))
@@ -147,17 +145,31 @@ fn conflict(error: Option<&Json>, code: &str, message: &str) -> Option<String> {
     named.or_else(|| coded.then(|| "key".to_owned()))
 }
 
-/// The seconds of a `Retry-After`: a number, cut to what is waited at most.
-fn seconds(text: &str) -> Option<u32> {
-    let number: u32 = text.trim().parse().ok()?;
-    Some(number.min(RETRY_AFTER_SECONDS_MAX))
+/// The seconds of a `Retry-After` that came `now` ([RFC 9110] 10.2.3): a number of them or a date, cut to what is waited
+/// at most; none until a date that is over.
+///
+/// [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110
+fn seconds(text: &str, now: OffsetDateTime) -> Option<u32> {
+    let text = text.trim();
+    if text.bytes().all(|octet| octet.is_ascii_digit()) && !text.is_empty() {
+        // One that has too many digits is too long.
+        return Some(text.parse().unwrap_or(u32::MAX).min(RETRY_AFTER_SECONDS_MAX));
+    }
+    let until = OffsetDateTime::from(httpdate::parse_http_date(text).ok()?);
+    // The begun second is waited, too.
+    let left = (until - now).whole_milliseconds().max(0) as u128;
+    let left = u32::try_from(left.div_ceil(1_000)).unwrap_or(u32::MAX);
+    Some(left.min(RETRY_AFTER_SECONDS_MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use time::macros::datetime;
 
     use super::*;
+
+    const NOW: OffsetDateTime = datetime!(1994-11-06 08:49:30.5 UTC);
 
     #[test]
     fn what_two_objects_would_share_is_read_from_every_shape_of_the_refusal() {
@@ -187,14 +199,35 @@ mod tests {
             {"id": "4", "status": 201, "body": {"id": "3f2504e0-4f89-11d3-9a0c-0305e82c3301"}},
         ]});
         let reply = Reply { status: 200, retry_after: None, body: body.to_string().into_bytes() };
-        let parts = reply.parts().unwrap();
+        let parts = reply.parts(NOW).unwrap();
         let waits: Vec<_> =
             parts.iter().map(|(id, part)| (id.as_str(), part.retry_after)).collect();
         assert_eq!(waits, [("1", Some(7)), ("2", Some(3_600)), ("4", None)]);
         assert_eq!(parts[2].1.objects.len(), 1);
         for body in ["", "{}", "[]", "{\"responses\": 1}"] {
             let body = body.as_bytes().to_vec();
-            assert!(Reply { status: 200, retry_after: None, body }.parts().is_none());
+            assert!(Reply { status: 200, retry_after: None, body }.parts(NOW).is_none());
+        }
+    }
+
+    #[test]
+    fn how_long_to_wait_is_a_number_or_a_date_in_any_of_the_three_forms() {
+        let rows = [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("99999999999", Some(3_600)),
+            // The examples of RFC 9110, 5.6.7.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(7)),
+            ("Sun Nov  6 08:49:37 1994", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", Some(0)),
+            ("Mon, 06 Nov 1995 08:49:37 GMT", Some(3_600)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(seconds(text, NOW), expected, "{text:?}");
         }
     }
 }

@@ -60,13 +60,13 @@ fn a_controller_that_ends_or_falls_silent_in_mid_read_is_followed_by_the_other_i
     assert!(said.is_some_and(|line| line.contains("once more")), "{note}: {}", outcome.stderr);
     let summary = outcome.success().unwrap().json().unwrap();
     assert_eq!(summary["credentials"]["refused"], serde_json::json!([]), "{summary:#}");
-    world.lab.start_controller(ended).unwrap();
+    comes_back(&world, ended);
     both_ends_are_equal(&road);
 
     // In mid-import.
     let (ended, outcome) = end_in_the_middle(&world, &road, flow::CONNECT_AD_LDAP, &import);
     assert_went_on(&outcome, ended, "was broken off by the peer");
-    world.lab.start_controller(ended).unwrap();
+    comes_back(&world, ended);
     nothing_is_left_to_do(&road);
 
     // Silent in mid-import: nobody says that it is over.
@@ -77,6 +77,14 @@ fn a_controller_that_ends_or_falls_silent_in_mid_read_is_followed_by_the_other_i
     nothing_is_left_to_do(&road);
 
     the_daemon_leaves_a_controller_that_falls_silent_in_mid_replication(&world, &road);
+}
+
+/// Starts a controller that ended, and brings it what was changed at the other one: as long as it lacks that, it is not
+/// read in full.
+fn comes_back(world: &World, ended: &str) {
+    world.lab.start_controller(ended).unwrap();
+    let other = if ended == "dc1" { "dc2" } else { "dc1" };
+    world.replicate(ended, other);
 }
 
 fn the_daemon_leaves_a_controller_that_falls_silent_in_mid_replication(
@@ -196,11 +204,7 @@ fn change_everybody(world: &World, road: &Road<'_>, verb: &str) {
         }
     }
     road.ldapmodify(&changes).unwrap();
-    let mut tool = world.lab.command("dc2", "samba-tool").unwrap();
-    tool.args(["drs", "replicate", "dc2", "dc1", "DC=corp,DC=example"]);
-    tool.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
-    let done = tool.output().unwrap();
-    assert!(done.status.success(), "{done:?}");
+    world.replicate("dc2", "dc1");
 }
 
 /// Both controllers stall: what they send by a flow's row beyond some octets is dropped, until this is.

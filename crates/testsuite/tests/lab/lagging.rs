@@ -38,11 +38,7 @@ fn a_controller_that_lags_behind_the_one_that_was_read_deletes_nobody() {
 
     // It heard of it, and is believed.
     world.lab.start_controller("dc1").unwrap();
-    let mut tool = world.lab.command("dc2", "samba-tool").unwrap();
-    tool.args(["drs", "replicate", "dc2", "dc1", "DC=corp,DC=example"]);
-    tool.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
-    let done = tool.output().unwrap();
-    assert!(done.status.success(), "{done:?}");
+    world.replicate("dc2", "dc1");
     world.lab.stop_controller("dc1", End::Hard).unwrap();
     let imported = import_in_full(&road).success().unwrap().json().unwrap();
     let summary = road.connect_run().unwrap().success().unwrap().json().unwrap();
@@ -84,11 +80,7 @@ fn who_takes_over_reads_as_far_as_the_one_before_it_and_deletes_nobody() {
 
     // It heard of it: the second server goes on by itself.
     world.lab.start_controller("dc1").unwrap();
-    let mut tool = world.lab.command("dc2", "samba-tool").unwrap();
-    tool.args(["drs", "replicate", "dc2", "dc1", "DC=corp,DC=example"]);
-    tool.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
-    let done = tool.output().unwrap();
-    assert!(done.status.success(), "{done:?}");
+    world.replicate("dc2", "dc1");
     world.lab.stop_controller("dc1", End::Hard).unwrap();
     let summary = run_second(&road).success().unwrap().json().unwrap();
     assert_eq!(summary["deleted"], 0, "{summary:#}");

@@ -42,6 +42,15 @@ impl World {
         Self { lab: lab.guard(), tools, work: tempfile::tempdir().unwrap() }
     }
 
+    /// Brings to a controller what another one has of the domain, without waiting for it to ask.
+    pub(crate) fn replicate(&self, to: &str, from: &str) {
+        let mut tool = self.lab.command(to, "samba-tool").unwrap();
+        tool.args(["drs", "replicate", to, from, "DC=corp,DC=example"]);
+        tool.args(["-s", portolan_lab::plan::FOREST_CONFIG]);
+        let done = tool.output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
     /// A road on it, not yet gone.
     pub(crate) fn road(&self) -> Road<'_> {
         Road::begin(&self.lab, self.tools.clone(), self.work.path()).unwrap()

@@ -22,8 +22,23 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-/// Connections that read at the same time.
-const READERS_MAX: u32 = 4;
+/// Connections that read at the same time, at least.
+const READERS_MIN: u32 = 4;
+
+/// How many are to read a whole database side by side: one more than there are cores, because one whose answer is on
+/// its way from a connection's thread to its own keeps no core at work. A single core is kept at work by one.
+#[must_use]
+pub fn readers_at_once() -> usize {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        1 => 1,
+        cores => cores + 1,
+    }
+}
+
+/// Connections that read: as many as go through all of it, and one for who asks meanwhile.
+fn connections() -> u32 {
+    u32::try_from(readers_at_once() + 1).unwrap_or(READERS_MIN).max(READERS_MIN)
+}
 
 /// How long a writer waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -139,7 +154,7 @@ impl Database {
             .await
             .map_err(|error| wrong(error, &name, migrations))?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
+            .max_connections(connections())
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;

@@ -27,6 +27,8 @@ use self::directory::{Directory, Size};
 
 /// Rounds of each comparison.
 const ROUNDS: usize = 3;
+/// Rounds of the full synchronisation, of which the first reads from the disk.
+const FULL_ROUNDS: usize = 5;
 /// Users that a delta is about.
 const DELTA: u64 = 1_000;
 
@@ -138,9 +140,9 @@ fn full(whole: &Path, half: &Path, other: &Path, size: Size) -> Result<(), Faile
         println!("bare scan: {:.1} CPU µs an object", told.cpu_of(told.objects));
         Ok(told.objects / told.seconds)
     };
-    let values = rounds(ROUNDS, &mut [&mut ours, &mut apart, &mut bare])?;
+    let values = rounds(FULL_ROUNDS, &mut [&mut ours, &mut apart, &mut bare])?;
     let [rate, apart, bare] = values.as_slice() else { return Ok(()) };
-    let limit = |value| Peer::limit(value, ROUNDS);
+    let limit = |value| Peer::limit(value, FULL_ROUNDS);
     let name = format!("full synchronisation of {} objects, nothing changes", size.objects());
     print(&format!("{name}, objects/s on all cores"), Better::Higher, 1.0, rate, limit(50_000.0));
     // What two cores have for each of as many objects.

@@ -5,31 +5,48 @@
 //! one that is there. What does not change, and is in both, is its security identifier.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
 use portolan_sync::engine::ConnectorId;
 use portolan_sync::record::{Record, ValueRef};
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::rows::{self, Tx};
 use super::{State, StateError, packed, references};
 
-/// Objects that are looked at in one transaction.
-const OBJECTS_AT_ONCE: i64 = 2_000;
+/// Objects that are looked at or written in one transaction.
+const OBJECTS_AT_ONCE: usize = 2_000;
 
-/// An object of a target that is nobody's here.
-struct Stranger {
-    key: i64,
-    kind: i64,
-    anchor: String,
-    confirmed: Vec<u8>,
+/// What a target has and is nobody's, by pages.
+const STRANGERS: &str = "SELECT key, kind, anchor, confirmed AS record FROM target_object
+     WHERE connector = ? AND key > ? AND metaverse < 0 AND stage IS NULL AND confirmed IS NOT NULL
+     ORDER BY key LIMIT ?";
+/// What is to be made, by pages.
+const TO_BE_MADE: &str = "SELECT key, kind, anchor, pending AS record FROM target_object
+     WHERE connector = ? AND key > ? AND metaverse >= 0 AND confirmed IS NULL
+         AND stage IS NOT NULL AND pending IS NOT NULL
+     ORDER BY key LIMIT ?";
+
+/// Whose a value is.
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    /// One object's, behind this key.
+    One(i64),
+    /// That of several: it tells nobody from another.
+    Several,
 }
+
+/// Who has a value, by the code of its kind and the value.
+type Holders = HashMap<(i64, String), Holder>;
 
 impl State {
     /// Takes objects that a target has, and that are nobody's here, for those that are to be made there with the same
-    /// value of `attribute`: these keep the anchor under which the target has them, and are decided about again. An
-    /// anchor that is set for another object of a forest stays that one's. Gives how many were taken.
+    /// value of `attribute`: these keep the anchor under which the target has them, and are decided about again. A
+    /// value that several have, on either side, recognises none of them, and an anchor that is set for another object
+    /// of a forest stays that one's. Gives how many were taken.
     ///
     /// # Errors
     /// When something does not read back or cannot be written.
@@ -38,131 +55,116 @@ impl State {
         target: ConnectorId,
         attribute: AttributeId,
     ) -> Result<u64, StateError> {
-        let (mut after, mut recognised) = (0, 0);
-        loop {
+        let strangers = self.holders(STRANGERS, (target, attribute), |_| true).await?;
+        if strangers.is_empty() {
+            return Ok(0);
+        }
+        let is_a_stranger_s = |value: &_| strangers.contains_key(value);
+        let wished = self.holders(TO_BE_MADE, (target, attribute), is_a_stranger_s).await?;
+        let pairs: Vec<_> = wished
+            .iter()
+            .filter_map(|(value, holder)| match (holder, strangers.get(value)?) {
+                (Holder::One(object), Holder::One(stranger)) => Some((*object, *stranger)),
+                _ => None,
+            })
+            .collect();
+        let mut recognised = 0;
+        for pairs in pairs.chunks(OBJECTS_AT_ONCE) {
             let mut tx = self.database.write().await?;
-            let (strangers, last) = strangers(&mut tx, (target, attribute), after).await?;
-            let Some(last) = last else { return Ok(recognised) };
-            after = last;
-            if !strangers.is_empty() {
-                recognised += take(&mut tx, (target, attribute), strangers).await?;
+            for (object, stranger) in pairs {
+                recognised += u64::from(give(&mut tx, *object, *stranger).await?);
             }
             tx.commit().await?;
         }
+        Ok(recognised)
+    }
+
+    /// Who has the values of an attribute, of those that `is_asked_for`.
+    async fn holders(
+        &self,
+        pages: &'static str,
+        (target, attribute): (ConnectorId, AttributeId),
+        is_asked_for: impl Fn(&(i64, String)) -> bool,
+    ) -> Result<Holders, StateError> {
+        let (mut holders, mut after) = (Holders::new(), 0);
+        loop {
+            let mut tx = self.database.read().await?;
+            let rows = sqlx::query(pages)
+                .bind(target.0)
+                .bind(after)
+                .bind(OBJECTS_AT_ONCE as i64)
+                .fetch_all(&mut *tx)
+                .await?;
+            let Some(last) = rows.last() else { return Ok(holders) };
+            after = last.try_get("key")?;
+            for row in &rows {
+                let Some(value) = value(&record(row)?, attribute) else { continue };
+                let value = (row.try_get("kind")?, value);
+                if is_asked_for(&value) {
+                    match holders.entry(value) {
+                        Entry::Vacant(free) => drop(free.insert(Holder::One(row.try_get("key")?))),
+                        Entry::Occupied(mut taken) => drop(taken.insert(Holder::Several)),
+                    }
+                }
+            }
+        }
     }
 }
 
-/// What a target has and is nobody's, behind a key, by its one value; and the key of the last that was looked at.
-async fn strangers(
-    tx: &mut Tx,
-    (target, attribute): (ConnectorId, AttributeId),
-    after: i64,
-) -> Result<(HashMap<String, Stranger>, Option<i64>), StateError> {
-    let rows = sqlx::query(
-        "SELECT key, kind, anchor, confirmed FROM target_object
-         WHERE connector = ? AND key > ? AND metaverse < 0 AND stage IS NULL AND confirmed IS NOT NULL
-         ORDER BY key LIMIT ?",
+/// Gives a stranger to an object that is to be made, unless its anchor is another's or either is not what it was when
+/// it was looked at. Says whether it did.
+async fn give(tx: &mut Tx, object: i64, stranger: i64) -> Result<bool, StateError> {
+    let found = sqlx::query(
+        "SELECT object.metaverse, object.anchor, stranger.anchor AS given, stranger.confirmed
+         FROM target_object object, target_object stranger
+         WHERE object.key = ?1 AND stranger.key = ?2
+             AND object.metaverse >= 0 AND object.confirmed IS NULL
+             AND stranger.metaverse < 0 AND stranger.stage IS NULL AND stranger.confirmed IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM link WHERE link.anchor = stranger.anchor)",
     )
-    .bind(target.0)
-    .bind(after)
-    .bind(OBJECTS_AT_ONCE)
-    .fetch_all(&mut **tx)
+    .bind(object)
+    .bind(stranger)
+    .fetch_optional(&mut **tx)
     .await?;
-    let (mut strangers, mut last) = (HashMap::new(), None);
-    for row in &rows {
-        let (key, anchor): (i64, String) = (row.try_get("key")?, row.try_get("anchor")?);
-        last = Some(key);
-        let confirmed: Vec<u8> = row.try_get("confirmed")?;
-        let record = packed::confirmed(anchor.as_bytes(), Some(&confirmed))?.unwrap_or_default();
-        let Some(value) = value(&record, attribute) else { continue };
-        let stranger = Stranger { key, kind: row.try_get("kind")?, anchor, confirmed };
-        strangers.insert(value, stranger);
-    }
-    Ok((strangers, last))
-}
-
-/// Gives strangers to those that are to be made with their values.
-async fn take(
-    tx: &mut Tx,
-    (target, attribute): (ConnectorId, AttributeId),
-    mut strangers: HashMap<String, Stranger>,
-) -> Result<u64, StateError> {
-    let (mut after, mut taken) = (0, 0);
-    loop {
-        let rows = sqlx::query(
-            "SELECT key, kind, metaverse, anchor, pending FROM target_object
-             WHERE connector = ? AND key > ? AND metaverse >= 0 AND confirmed IS NULL
-                 AND stage IS NOT NULL AND pending IS NOT NULL
-             ORDER BY key LIMIT ?",
-        )
-        .bind(target.0)
-        .bind(after)
-        .bind(OBJECTS_AT_ONCE)
-        .fetch_all(&mut **tx)
-        .await?;
-        if rows.is_empty() || strangers.is_empty() {
-            return Ok(taken);
-        }
-        for row in &rows {
-            let (anchor, pending): (&str, &[u8]) =
-                (row.try_get("anchor")?, row.try_get("pending")?);
-            after = row.try_get("key")?;
-            let wished =
-                packed::open_record("what is to be exported", &[anchor.as_bytes()], pending)?;
-            let Some(value) = value(&wished, attribute) else { continue };
-            let kind: i64 = row.try_get("kind")?;
-            let Some(stranger) = strangers.remove(&value).filter(|one| one.kind == kind) else {
-                continue;
-            };
-            let anchor = rows::anchor(anchor)?;
-            let of = (after, row.try_get("metaverse")?, anchor);
-            taken += u64::from(give(tx, of, &stranger).await?);
-        }
-    }
-}
-
-/// Gives a stranger to an object that is to be made, unless its anchor is another's. Says whether it did.
-async fn give(
-    tx: &mut Tx,
-    (key, metaverse, anchor): (i64, i64, SourceAnchor),
-    stranger: &Stranger,
-) -> Result<bool, StateError> {
-    let is_set: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM link WHERE anchor = ?)")
-        .bind(&stranger.anchor)
-        .fetch_one(&mut **tx)
-        .await?;
-    if is_set {
-        return Ok(false);
-    }
+    let Some(found) = found else { return Ok(false) };
+    let (metaverse, anchor): (i64, SourceAnchor) =
+        (found.try_get("metaverse")?, rows::anchor(found.try_get("anchor")?)?);
+    let (given, confirmed): (&str, &[u8]) = (found.try_get("given")?, found.try_get("confirmed")?);
     for statement in [
         "DELETE FROM target_reference WHERE source = ?",
         "DELETE FROM target_reference WHERE target = ?",
         "DELETE FROM target_object WHERE key = ?",
     ] {
-        sqlx::query(statement).bind(stranger.key).execute(&mut **tx).await?;
+        sqlx::query(statement).bind(stranger).execute(&mut **tx).await?;
     }
     // What it is to be is decided again: a part of that may have come of the other anchor.
     sqlx::query(
         "UPDATE target_object SET anchor = ?2, confirmed = ?3, stage = NULL, pending = NULL,
              attempts = 0, code = NULL, error = NULL WHERE key = ?1",
     )
-    .bind(key)
-    .bind(&stranger.anchor)
-    .bind(&stranger.confirmed)
+    .bind(object)
+    .bind(given)
+    .bind(confirmed)
     .execute(&mut **tx)
     .await?;
     sqlx::query("UPDATE link SET anchor = ?3 WHERE metaverse = ?1 AND anchor = ?2")
         .bind(metaverse)
         .bind(anchor.as_str())
-        .bind(&stranger.anchor)
+        .bind(given)
         .execute(&mut **tx)
         .await?;
     sqlx::query("REPLACE INTO pending_object (key) SELECT key FROM link WHERE metaverse = ?")
         .bind(metaverse)
         .execute(&mut **tx)
         .await?;
-    references::mark_target(tx, &rows::numbers([key])).await?;
+    references::mark_target(tx, &rows::numbers([object])).await?;
     Ok(true)
+}
+
+/// What a target has of an object, or is to have.
+fn record(row: &SqliteRow) -> Result<Record, StateError> {
+    let (anchor, record): (&str, &[u8]) = (row.try_get("anchor")?, row.try_get("record")?);
+    Ok(packed::confirmed(anchor.as_bytes(), Some(record))?.unwrap_or_default())
 }
 
 /// The value of an attribute, as it is compared.

@@ -1,5 +1,5 @@
-//! All references of all targets held against those of the forests, by as many readers as there are
-//! cores. It only reads: what differs is marked, and worked out as what changes is.
+//! All references of all targets held against those of the forests, by several readers. It only reads: what
+//! differs is marked, and worked out as what changes is.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::rows::{Tx, numbers};
 use super::{State, StateError};
+use crate::sqlite::readers_at_once;
 
 /// How the work is divided.
 const PIECES: Pieces = Pieces { keys: 2_048, large: 8_192, slice: 16_384 };
@@ -94,11 +95,11 @@ impl State {
         Ok(differing.len() as u64)
     }
 
-    /// What all of these show, by as many readers as there are cores.
+    /// What all of these show, by all readers.
     async fn look_at(&self, work: Vec<Piece>, pieces: Pieces) -> Result<Shown, StateError> {
         let (work, next) = (Arc::new(work), Arc::new(AtomicUsize::new(0)));
         let mut readers = JoinSet::new();
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..readers_at_once() {
             readers.spawn(read(self.clone(), Arc::clone(&work), Arc::clone(&next), pieces));
         }
         let mut all = Shown::default();

@@ -1,4 +1,4 @@
-//! All neighbourhoods, in the order of their keys, by as many readers as there are cores.
+//! All neighbourhoods, in the order of their keys, by several readers.
 
 use portolan_sync::engine::{MetaverseKey, Neighbourhood};
 

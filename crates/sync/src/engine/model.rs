@@ -112,6 +112,14 @@ pub enum PendingExport {
     Delete,
 }
 
+impl PendingExport {
+    /// Whether the object is to be made.
+    #[must_use]
+    pub const fn is_add(&self) -> bool {
+        matches!(self, Self::Add(_))
+    }
+}
+
 /// An object of a target's connector space: what the target confirmed, and what it is to get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetObject {

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portolan_store::sqlite::readers_at_once;
 use portolan_store::state::{KeyRange, Neighbourhoods, StateError};
 use portolan_sync::engine::{ClaimAnswer, LinkDecision, Neighbourhood, ObjectKey};
 use tokio::runtime::RuntimeFlavor;
@@ -25,18 +26,17 @@ impl Synchronisation<'_> {
     pub(in super::super) async fn everything(&self) -> Result<Synchronised, Failure> {
         let mut done = self.changes().await?;
         let ranges = self.state.key_ranges(RANGES).await?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let next = AtomicUsize::new(0);
         let runtime = tokio::runtime::Handle::current();
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
             done.objects += self.scan(&ranges, &next).await?;
             return self.after_scan(done).await;
         }
-        // One reader and one decider a core, each on a thread of its own.
+        // Each decides on a thread of its own, and reads ahead meanwhile.
         let scanned: Vec<_> = tokio::task::block_in_place(|| {
             std::thread::scope(|scope| {
                 let scan = || runtime.block_on(self.scan(&ranges, &next));
-                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(scan)).collect();
+                let workers: Vec<_> = (0..readers_at_once()).map(|_| scope.spawn(scan)).collect();
                 workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
             })
         });

@@ -11,6 +11,7 @@ pub(super) mod graph;
 pub(super) mod photo;
 pub(super) mod proof;
 mod record;
+mod settled;
 pub(super) mod survey;
 pub(super) mod tenant;
 pub(super) mod wire;

@@ -229,6 +229,37 @@ async fn what_is_there_under_another_anchor_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn a_value_that_several_have_recognises_none_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = state(directory.path()).await;
+    let forest = [
+        object(0x21, USER, "Zoë", &[]),
+        object(0x22, USER, "Bob", &[]),
+        object(0x23, USER, "Bob", &[]),
+        object(0x24, USER, "Nina", &[]),
+    ];
+    import(&state, &forest).await;
+    synchronise(&state).await;
+    // Two are Zoë, two are to be Bob; a group is called as Nina is.
+    let found = [
+        held(0x31, TenantKind::User, "Zoë"),
+        held(0x32, TenantKind::User, "Zoë"),
+        held(0x33, TenantKind::User, "Bob"),
+        held(0x34, TenantKind::Group, "Nina"),
+        held(0x35, TenantKind::User, "Nina"),
+    ];
+    let _ = state.confirm(TARGET, "", LAST, &found, now(&state).await).await.unwrap();
+    assert_eq!(state.recognise(TARGET, super::super::tests::NAME).await.unwrap(), 1);
+    let known = state.known(TARGET, "", LAST, 9).await.unwrap();
+    let to_be_made = known.iter().filter(|known| known.confirmed.is_none());
+    let to_be_made: Vec<_> = to_be_made.map(|known| known.anchor.clone()).collect();
+    assert_eq!(to_be_made, [0x21, 0x22, 0x23].map(anchor), "all but Nina");
+    let nina = known.iter().find(|known| known.anchor == anchor(0x35)).unwrap();
+    assert_eq!((nina.kind, known.len()), (TenantKind::User, 8), "the strangers are there");
+    state.check().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_anchor_that_is_another_object_s_is_not_taken_from_it() {
     let directory = tempfile::tempdir().unwrap();
     let state = state(directory.path()).await;

@@ -207,8 +207,9 @@ const INTRODUCTION: &str = "\
 # Benchmarks
 
 Ours beside a peer's figure of the same run, or a limit. Each is the median of seven interleaved rounds
-(of three for memory; what takes minutes is measured once), its ratio the median of the rounds' ratios, the
-spread the lowest and the highest of them. A ratio above 1 is better than the peer, whichever way the unit counts; the bar is the ratio to
+(of three for memory, of three or five for a synchronisation, of which the first may have to read from the disk;
+what takes minutes is measured once), its ratio the median of the rounds' ratios, the spread the lowest and the
+highest of them. A ratio above 1 is better than the peer, whichever way the unit counts; the bar is the ratio to
 be reached. `cargo xtask bench` measures anew, `--long` with 100,000 users too.
 
 `ldapsearch` asks for the same base, filter and attributes over a connection sealed alike, in one piece, in

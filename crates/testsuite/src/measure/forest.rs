@@ -57,7 +57,7 @@ pub struct BulkForest {
 /// One full import by connect, from the bound connection to the connector space on disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Import {
-    /// Users, contacts, groups and organizational units.
+    /// All that was read: users, contacts, groups, organizational units, computers and foreign security principals.
     pub objects: u64,
     /// How long it took.
     pub took: Duration,
@@ -231,7 +231,9 @@ fn import_of(marked: &[Marked]) -> Option<Import> {
         objects: number("users")?
             + number("contacts")?
             + number("groups")?
-            + number("organizational units")?,
+            + number("organizational units")?
+            + number("computers")?
+            + number("foreign security principals")?,
         took: end.at.duration_since(begin.at),
         cpu: end.cpu.saturating_sub(begin.cpu),
         peak_kib: end.peak_kib,
@@ -296,15 +298,16 @@ mod tests {
             marked(2, "   0.2 s  Table 1  bound to dc1, all that follows is sealed"),
             marked(
                 6,
-                "   0.6 s  Table 1  imported 6 users, 1 contacts, 2 groups with 9 members, 1 organizational units",
+                "   0.6 s  Table 1  imported 6 users, 1 contacts, 2 groups with 9 members, 1 organizational units, \
+                 2 computers, 8 foreign security principals",
             ),
             marked(9, "   0.9 s  Table 1  signed in"),
         ];
         let import = import_of(&lines).unwrap();
-        assert_eq!((import.objects, import.took), (10, Duration::from_secs(4)));
+        assert_eq!((import.objects, import.took), (20, Duration::from_secs(4)));
         assert_eq!((import.cpu, import.peak_kib), (Duration::from_secs(2), 60));
-        assert_eq!(import.rate(), 2.5);
-        assert_eq!(import.cpu_of_object(), 200_000.0);
+        assert_eq!(import.rate(), 5.0);
+        assert_eq!(import.cpu_of_object(), 100_000.0);
         assert!(import_of(&lines[2..]).is_none());
     }
 }

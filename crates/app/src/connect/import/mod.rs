@@ -96,9 +96,13 @@ impl Imported {
     /// One line for the operator.
     pub(super) fn summary(&self) -> String {
         if self.full {
+            let Self { users, contacts, groups, members, .. } = self;
+            let Self {
+                organizational_units: units, computers, foreign_principals: foreign, ..
+            } = self;
             return format!(
-                "imported {} users, {} contacts, {} groups with {} members, {} organizational units",
-                self.users, self.contacts, self.groups, self.members, self.organizational_units
+                "imported {users} users, {contacts} contacts, {groups} groups with {members} members, \
+                 {units} organizational units, {computers} computers, {foreign} foreign security principals"
             );
         }
         format!("imported {} changes and {} deletions", self.changed, self.removed)

@@ -7,8 +7,8 @@ use super::filter::Filters;
 use super::model::{Connected, ConnectedKind, Direction, Given, Rule, RuleId};
 use super::raw::{RawFilter, RawRule};
 use super::write;
-use crate::dictionary::AttributeId;
-use crate::forest::ObjectKind;
+use crate::dictionary::{AttributeId, Dictionary};
+use crate::forest::{ObjectKind, WANTED_ATTRIBUTES};
 use crate::kind::TenantKind;
 use crate::syntax::Syntaxes;
 
@@ -157,6 +157,18 @@ impl Rules {
     pub fn joined_by(&self) -> Vec<AttributeId> {
         let joins = self.of(Direction::Inbound).flat_map(|rule| &rule.joins);
         sorted(joins.flat_map(|group| &group.clauses).map(|clause| clause.target))
+    }
+
+    /// The names of what is asked of a forest: what every import needs, and what these rules read.
+    #[must_use]
+    pub fn wanted(&self, names: &Dictionary) -> Vec<String> {
+        let mut wanted: Vec<_> = WANTED_ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect();
+        for name in self.imported().into_iter().filter_map(|id| names.name(id)) {
+            if !wanted.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                wanted.push(name.to_owned());
+            }
+        }
+        wanted
     }
 
     /// Attributes that inbound rules and filters read: what an import has to ask a forest for.

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use portolan_lab::{Guard, Lab, LabError, LabName, Options};
-use portolan_sync::WANTED_ATTRIBUTES;
+use portolan_sync::Dictionary;
+use portolan_sync::rules::{RuleFile, RuleNumbers, Rules};
 
 use super::process::{Marked, watch};
 use crate::{ACCOUNT, ACCOUNT_PASSWORD, FOREST_DOMAIN, Outcome, Road, RoadError, Tools};
@@ -199,7 +200,7 @@ impl BulkForest {
         if let Some(extension) = manner.extension() {
             search.args(["-E", extension]);
         }
-        search.args(["-b", &base(), FILTER]).args(WANTED_ATTRIBUTES);
+        search.args(["-b", &base(), FILTER]).args(wanted()?);
         Ok(timed(search)?.saturating_sub(bound))
     }
 
@@ -255,6 +256,15 @@ fn cycle_of(marked: &[Marked]) -> Option<Cycle> {
         took: end.at.duration_since(begin.at),
         peak_kib: end.peak_kib,
     })
+}
+
+/// What connect asks for by the default rules.
+fn wanted() -> Result<Vec<String>, RoadError> {
+    let mut names = Dictionary::default();
+    let files = [RuleFile::built_in()];
+    let rules = Rules::compile(&files, &mut names, &mut RuleNumbers::default());
+    let refused = RoadError::NoField { what: "the default rules", field: "compiled form" };
+    Ok(rules.map_err(|_| refused)?.wanted(&names))
 }
 
 fn base() -> String {

@@ -4,7 +4,7 @@ use portolan_store::state::State;
 use portolan_sync::record::Value;
 use portolan_sync::rules::Rules;
 use portolan_sync::syntax::{NumberedSyntaxes, Syntax};
-use portolan_sync::{AttributeId, Dictionary, WANTED_ATTRIBUTES};
+use portolan_sync::{AttributeId, Dictionary};
 
 use crate::report::Failure;
 
@@ -35,14 +35,7 @@ impl Reading {
         mut names: Dictionary,
         state: &State,
     ) -> Result<Self, Failure> {
-        let imported = rules.imported();
-        let needed = imported.iter().filter_map(|id| names.name(*id)).map(str::to_owned);
-        let mut wanted: Vec<_> = WANTED_ATTRIBUTES.iter().map(|name| (*name).to_owned()).collect();
-        for name in needed.collect::<Vec<_>>() {
-            if !wanted.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-                wanted.push(name);
-            }
-        }
+        let wanted = rules.wanted(&names);
         for name in &wanted {
             names.intern(name).map_err(|error| Failure::because("an attribute's name", &error))?;
         }
@@ -93,7 +86,7 @@ impl Reading {
     /// A reading of these attributes and of what every import asks for.
     pub(super) fn of(names: &[&str]) -> Self {
         let mut dictionary = Dictionary::default();
-        for name in WANTED_ATTRIBUTES.iter().chain(names) {
+        for name in portolan_sync::WANTED_ATTRIBUTES.iter().chain(names) {
             dictionary.intern(name).unwrap();
         }
         let syntaxes = portolan_sync::syntax::Syntaxes::default().numbered(&dictionary);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use portolan_app::connect::simulated::{Compiled, Origin, Server};
 use portolan_model::Entropy as _;
 use portolan_net::entropy::SystemEntropy;
+use portolan_store::sqlite::readers_at_once;
 use portolan_store::state::{Answer, KeyRange, Place, ReferencePlace, State, StateError};
 use portolan_sync::ObjectKind;
 use portolan_sync::engine::Side;
@@ -283,12 +284,11 @@ async fn confirm(state: &State) -> Result<(), Failed> {
     }
 }
 
-/// Reads every neighbourhood, on as many threads as there are cores for this process.
+/// Reads every neighbourhood, by as many readers as the synchronisation has.
 async fn scan(state: &State) -> Result<u64, Failed> {
     let ranges = Arc::new(state.key_ranges(RANGES).await?);
     let next = Arc::new(AtomicUsize::new(0));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let readers: Vec<_> = (0..cores)
+    let readers: Vec<_> = (0..readers_at_once())
         .map(|_| tokio::spawn(read(state.clone(), Arc::clone(&ranges), Arc::clone(&next))))
         .collect();
     let mut found = 0;

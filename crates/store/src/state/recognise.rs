@@ -4,8 +4,8 @@
 //! wrote it keeps its anchor for ever; a state that never saw that anchor would make the object again, and delete the
 //! one that is there. What does not change, and is in both, is its security identifier.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use portolan_model::SourceAnchor;
 use portolan_sync::AttributeId;
@@ -39,8 +39,8 @@ enum Holder {
     Several,
 }
 
-/// Who has a value, by the code of its kind and the value.
-type Holders = HashMap<(i64, String), Holder>;
+/// Who has a value, by the code of its kind and the value; in their order, so that one seed is one run.
+type Holders = BTreeMap<(i64, String), Holder>;
 
 impl State {
     /// Takes objects that a target has, and that are nobody's here, for those that are to be made there with the same
